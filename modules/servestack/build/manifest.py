@@ -1,0 +1,54 @@
+"""The one type that passes from the builders to every sink."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Body = dict[str, Any]
+"""A Kubernetes object as plain data: dict, list, str, int, float, bool. Never shared, never None."""
+
+ENVIRONMENT_GROUP = "_environment"
+"""Folder of the objects that belong to the environment and not to one model.
+
+`kubectl apply -R` walks in byte order and model names start with a lower-case letter, so the
+Namespace in here comes before everything that lives in it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One Kubernetes object, and where it came from.
+
+    `group` is the model's name, or ENVIRONMENT_GROUP; `concern` the module of servestack.build
+    that made it (`workload`, `network`, ...); `builder` the function's dotted name; `source`
+    the spec or environment file, relative to the project, with forward slashes.
+    """
+
+    group: str
+    concern: str
+    builder: str
+    source: str
+    body: Body
+
+    @property
+    def api_version(self) -> str:
+        return str(self.body["apiVersion"])
+
+    @property
+    def kind(self) -> str:
+        return str(self.body["kind"])
+
+    @property
+    def name(self) -> str:
+        return str(self.body["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        """The object's namespace; empty for a cluster-scoped one."""
+        return str(self.body["metadata"].get("namespace", ""))
+
+    @property
+    def path(self) -> str:
+        """Where `render` writes it below rendered/<env>/: `iris/deployment-iris.yaml`."""
+        return f"{self.group}/{self.kind.lower()}-{self.name}.yaml"
