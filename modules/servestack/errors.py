@@ -22,7 +22,9 @@ class Location:
     def __str__(self) -> str:
         if not self.line:
             return str(self.file)
-        return f"{self.file}:{self.line}:{self.column}" if self.column else f"{self.file}:{self.line}"
+        return (
+            f"{self.file}:{self.line}:{self.column}" if self.column else f"{self.file}:{self.line}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,73 @@
+"""What the builders take: one model in one environment, with every question answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from servestack.resolve.lock import LockedArtifact
+from servestack.resolve.provenance import Provenance
+from servestack.spec.api import Input
+from servestack.spec.environment import Environment
+from servestack.spec.image import Image
+from servestack.spec.model_service import ModelService
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """One model of the service and its pinned artifact."""
+
+    name: str
+    artifact: LockedArtifact
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Kafka topics by kind of event; empty where the kind is not shipped."""
+
+    predictions: str = ""
+    feedback: str = ""
+    access: str = ""
+
+    def shipped(self) -> tuple[tuple[str, str], ...]:
+        """(kind, topic) of what is shipped."""
+        pairs = (
+            ("predictions", self.predictions),
+            ("feedback", self.feedback),
+            ("access", self.access),
+        )
+        return tuple(pair for pair in pairs if pair[1])
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedService:
+    """One model service in one environment.
+
+    `spec` holds the effective values (defaults < environment < spec < override), `input` the
+    columns of the spec or else of the signature, `host` the public host name or "", `url` the
+    public or in-cluster address up to the base path, `source` the spec's path in the project.
+    """
+
+    spec: ModelService
+    environment: Environment
+    models: tuple[ResolvedModel, ...]
+    input: Input
+    image: Image
+    host: str
+    url: str
+    topics: Topics
+    source: str
+    provenance: Provenance
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def namespace(self) -> str:
+        return self.environment.namespace
+
+    @property
+    def version(self) -> str:
+        """What the pods say they serve: the version, or the digest's first 12 digits."""
+        first = self.models[0].artifact
+        return first.version or first.sha256[:12] or "unpinned"

@@ -1,0 +1,129 @@
+"""Several models behind one address: split, router, chain, ensemble, bandit.
+
+A node is the name of one of the spec's `models`, or another node. The server walks the graph
+for each request, inside one pod.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from servestack.spec.base import DnsLabel, Integer, Number, Percent, SpecModel, Text
+
+
+class Branch(SpecModel):
+    """One way of a split, with its share."""
+
+    node: Node = Field(description="Model or node that answers.")
+    weight: Percent = Field(description="Share of the requests, in percent.")
+
+
+class Split(SpecModel):
+    """A/B: each request goes to one branch, chosen by weight and kept for the same key."""
+
+    kind: Literal["split"]
+    branches: tuple[Branch, ...] = Field(min_length=2, description="Weights add up to 100.")
+    sticky_by: Text | None = Field(
+        default=None, description="Request header or column whose value keeps its branch."
+    )
+
+
+class Case(SpecModel):
+    """One way of a router."""
+
+    equals: str | int | float | bool = Field(description="Value of the router's column.")
+    node: Node = Field(description="Model or node that answers.")
+
+
+class Router(SpecModel):
+    """Each request goes to the node of its column's value."""
+
+    kind: Literal["router"]
+    column: Text = Field(description="Column whose value decides.")
+    cases: tuple[Case, ...] = Field(min_length=1, description="Values and their nodes.")
+    otherwise: Node = Field(description="Node for every other value.")
+
+
+class Chain(SpecModel):
+    """Each step takes what the one before answered: transformers before and after a model."""
+
+    kind: Literal["chain"]
+    steps: tuple[Node, ...] = Field(min_length=2, description="In order.")
+
+
+class Ensemble(SpecModel):
+    """All nodes answer; the answers are combined."""
+
+    kind: Literal["ensemble"]
+    nodes: tuple[Node, ...] = Field(min_length=2, description="All of them are asked.")
+    combine: Literal["mean", "median", "vote", "object"] = Field(
+        default="object", description="One number, one class, or an object with every answer."
+    )
+
+
+class Bandit(SpecModel):
+    """Each request goes to the arm that has earned the most, with some left to explore."""
+
+    kind: Literal["bandit"]
+    arms: tuple[Node, ...] = Field(min_length=2, description="The nodes to choose from.")
+    algorithm: Literal["epsilonGreedy", "thompson"] = Field(
+        default="epsilonGreedy", description="How an arm is chosen."
+    )
+    epsilon: Number = Field(
+        default=0.1, ge=0, le=1, description="Share of requests that explore, with epsilonGreedy."
+    )
+    reward: Text = Field(default="reward", description="Field of a feedback that holds the reward.")
+    minimum_pulls: Integer = Field(
+        default=20, ge=1, description="Requests that each arm gets before a choice is made."
+    )
+
+
+def _kind_of(value: object) -> str:
+    if isinstance(value, str):
+        return "model"
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return kind if isinstance(kind, str) else "?"
+
+
+Node = Annotated[
+    Annotated[DnsLabel, Tag("model")]
+    | Annotated[Split, Tag("split")]
+    | Annotated[Router, Tag("router")]
+    | Annotated[Chain, Tag("chain")]
+    | Annotated[Ensemble, Tag("ensemble")]
+    | Annotated[Bandit, Tag("bandit")],
+    Discriminator(
+        _kind_of,
+        custom_error_type="graph_node",
+        custom_error_message="not a node of a graph",
+        custom_error_context={
+            "hint": "the name of a model, or a mapping with kind: split, router, chain, ensemble or bandit"
+        },
+    ),
+]
+"""A model's name, or one of the node kinds, told apart by `kind`."""
+
+for _model in (Branch, Case, Router, Chain, Ensemble, Bandit, Split):
+    _model.model_rebuild()
+
+
+def model_names(node: object) -> tuple[str, ...]:
+    """Names of the models that a graph uses, in reading order, with repetitions."""
+    match node:
+        case str():
+            return (node,)
+        case Split():
+            children: tuple[object, ...] = tuple(branch.node for branch in node.branches)
+        case Router():
+            children = (*(case.node for case in node.cases), node.otherwise)
+        case Chain():
+            children = node.steps
+        case Ensemble():
+            children = node.nodes
+        case Bandit():
+            children = node.arms
+        case _:
+            children = ()
+    return tuple(name for child in children for name in model_names(child))

@@ -1,0 +1,36 @@
+"""A container image, by repository and tag or digest."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from servestack.spec.base import SpecModel
+
+
+class Image(SpecModel):
+    """A container image. With a digest the tag is only for the reader."""
+
+    repository: Annotated[
+        str,
+        StringConstraints(
+            pattern=r"^[a-z0-9]+([.:_-][a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$", max_length=255
+        ),
+    ] = Field(description="Registry and repository, without tag.", examples=["localhost/serving"])
+    tag: (
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")] | None
+    ) = Field(default=None, description="Tag. Not `latest`: it says nothing.")
+    digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = Field(
+        default=None, description="Digest of the image, which pins it."
+    )
+    pull_policy: Literal["IfNotPresent", "Always", "Never"] = Field(
+        default="IfNotPresent", description="When the node fetches it."
+    )
+
+    @property
+    def reference(self) -> str:
+        """`repository:tag@digest`, with the parts that are set."""
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.repository}{tag}{digest}"

@@ -1,0 +1,118 @@
+"""Kubernetes quantities: `500m`, `0.5`, `300Mi`, read into exact integers and written one way.
+
+Source: k8s.io/apimachinery/pkg/api/resource. The two units here are what a spec needs:
+CPU in millicores, memory and storage in bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from functools import lru_cache
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+_QUANTITY = re.compile(r"^(\d{1,15}(?:\.\d{1,9})?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$")
+_FACTOR = {
+    "": 1,
+    "k": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "P": 10**15,
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+    "Pi": 2**50,
+}
+_CPU_SUFFIXES = {"", "m"}
+
+
+@lru_cache(maxsize=4096)
+def millicores(quantity: str) -> int:
+    """CPU in thousandths of a core: `500m` → 500, `1.5` → 1500. ValueError where it is not one."""
+    number, suffix = _split(quantity)
+    if suffix not in _CPU_SUFFIXES:
+        raise ValueError(f"{quantity!r} is not a CPU quantity")
+    value = Decimal(number) * (1 if suffix == "m" else 1000)
+    if value != int(value) or value <= 0:
+        raise ValueError(f"{quantity!r} is not a whole number of millicores above zero")
+    return int(value)
+
+
+@lru_cache(maxsize=4096)
+def byte_count(quantity: str) -> int:
+    """Memory or storage in bytes: `300Mi` → 314572800. ValueError where it is not one."""
+    number, suffix = _split(quantity)
+    if suffix == "m":
+        raise ValueError(f"{quantity!r} counts thousandths of a byte")
+    value = Decimal(number) * _FACTOR[suffix]
+    if value != int(value) or value <= 0:
+        raise ValueError(f"{quantity!r} is not a whole number of bytes above zero")
+    return int(value)
+
+
+def _split(quantity: str) -> tuple[str, str]:
+    match = _QUANTITY.match(quantity)
+    if match is None:
+        raise ValueError(f"{quantity!r} is not a quantity")
+    return match.group(1), match.group(2) or ""
+
+
+def _read_cpu(value: Any) -> str:
+    text = _as_text(value)
+    try:
+        thousandths = millicores(text)
+    except ValueError:
+        raise PydanticCustomError(
+            "cpu_quantity",
+            "{value} is not an amount of CPU",
+            {"value": repr(value), "hint": "write millicores such as 500m, or cores such as 2"},
+        ) from None
+    return str(thousandths // 1000) if thousandths % 1000 == 0 else f"{thousandths}m"
+
+
+def _read_memory(value: Any) -> str:
+    text = _as_text(value)
+    try:
+        size_bytes = byte_count(text)
+    except ValueError:
+        raise PydanticCustomError(
+            "memory_quantity",
+            "{value} is not an amount of memory",
+            {"value": repr(value), "hint": "write bytes with a unit, such as 300Mi or 2Gi"},
+        ) from None
+    if size_bytes < 2**20:
+        raise PydanticCustomError(
+            "memory_quantity",
+            "{value} is less than one mebibyte",
+            {"value": repr(value), "hint": f"did you mean {text.rstrip('kmKi')}Mi?"},
+        )
+    return text
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return ""
+    return str(value)
+
+
+_JSON_TYPES: dict[str, Any] = {"type": ["string", "number"]}
+Cpu = Annotated[
+    str,
+    BeforeValidator(_read_cpu),
+    WithJsonSchema(_JSON_TYPES | {"pattern": r"^\d+(\.\d+)?m?$", "examples": ["500m", 2]}),
+]
+"""An amount of CPU, kept in its shortest form: `0.5` and `500m` are both `500m`."""
+Memory = Annotated[
+    str,
+    BeforeValidator(_read_memory),
+    WithJsonSchema(
+        _JSON_TYPES
+        | {"pattern": r"^\d+(\.\d+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$", "examples": ["300Mi", "2Gi"]}
+    ),
+]
+"""An amount of memory or storage, at least one mebibyte, kept as written."""
