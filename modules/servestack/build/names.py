@@ -1,0 +1,77 @@
+"""Names, labels and well-known places that several objects of one model must agree on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from servestack.resolve.resolved import ResolvedService
+
+LABEL_DOMAIN = "servestack.dev"
+MANAGED_BY = "servestack"
+
+SERVER_CONTAINER = "server"
+FETCH_CONTAINER = "fetch"
+FILEBEAT_CONTAINER = "filebeat"
+
+HTTP_PORT = 8080
+HTTP_PORT_NAME = "http"
+FILEBEAT_STATS_PORT = 5066
+
+CONFIG_FOLDER = "/etc/servestack"
+MODELS_FOLDER = "/models"
+EVENTS_FOLDER = "/var/log/servestack"
+FILEBEAT_CONFIG_FOLDER = "/etc/filebeat"
+FILEBEAT_DATA_FOLDER = "/var/lib/filebeat"
+KAFKA_CA_FOLDER = "/etc/kafka-ca"
+
+
+def selector(service: ResolvedService) -> dict[str, str]:
+    """The labels that pick the model's pods. Never the version: an upgrade keeps its Service."""
+    return {
+        "app.kubernetes.io/name": service.name,
+        "app.kubernetes.io/component": "model-server",
+    }
+
+
+def labels(service: ResolvedService) -> dict[str, str]:
+    """The labels of every object of the model; the owner's own first, ours win."""
+    owner = {f"{LABEL_DOMAIN}/owner": service.spec.owner} if service.spec.owner else {}
+    return (
+        dict(sorted(service.spec.labels.items()))
+        | selector(service)
+        | {"app.kubernetes.io/managed-by": MANAGED_BY, "app.kubernetes.io/part-of": "servestack"}
+        | owner
+    )
+
+
+def metadata(
+    service: ResolvedService,
+    name: str,
+    *,
+    extra_labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Metadata of a namespaced object of the model."""
+    result: dict[str, Any] = {
+        "name": name,
+        "namespace": service.namespace,
+        "labels": labels(service) | (extra_labels or {}),
+    }
+    if annotations:
+        result["annotations"] = dict(sorted(annotations.items()))
+    return result
+
+
+def server_config_name(service: ResolvedService) -> str:
+    """ConfigMap with what the server reads at start."""
+    return f"{service.name}-server"
+
+
+def filebeat_config_name(service: ResolvedService) -> str:
+    """ConfigMap with filebeat.yml."""
+    return f"{service.name}-filebeat"
+
+
+def dashboard_name(service: ResolvedService) -> str:
+    """ConfigMap with the Grafana dashboard."""
+    return f"{service.name}-dashboard"
