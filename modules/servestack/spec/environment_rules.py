@@ -1,0 +1,117 @@
+"""Rules between the fields of an Environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from servestack.spec.document import DataPath
+from servestack.spec.environment import Environment, Overlay
+from servestack.spec.faults import Fault
+from servestack.spec.model_rules import cidr_faults
+
+FIXED_FIELDS = ("apiVersion", "kind", "name")
+"""Fields of a spec that say what it is, and that no overlay may change."""
+
+
+def environment_faults(environment: Environment) -> Iterator[Fault]:
+    """Every fault between fields, in the order of the reference."""
+    yield from _kafka(environment)
+    yield from _network(environment)
+    rails = environment.guard_rails
+    if rails.min_replicas > rails.max_replicas:
+        yield Fault(
+            "SRV141",
+            ("guardRails", "minReplicas"),
+            f"{rails.min_replicas} is above guardRails.maxReplicas {rails.max_replicas}",
+            "swap the two",
+            (("guardRails", "maxReplicas"),),
+        )
+    if rails.require_image_digest and environment.images.server.digest is None:
+        yield Fault(
+            "SRV142",
+            ("images", "server", "digest"),
+            "is required by guardRails.requireImageDigest",
+            "write digest: sha256:…",
+            (("guardRails", "requireImageDigest"),),
+        )
+    if environment.grafana is not None and environment.prometheus is None:
+        yield Fault(
+            "SRV143",
+            ("grafana",),
+            "needs prometheus",
+            "dashboards show what Prometheus scrapes",
+            (("prometheus",),),
+        )
+    yield from _overlays(environment)
+
+
+def _kafka(environment: Environment) -> Iterator[Fault]:
+    kafka = environment.kafka
+    if kafka is None:
+        return
+    security, path = kafka.security, ("kafka", "security")
+    if security.protocol.startswith("SASL") and security.credentials is None:
+        yield Fault(
+            "SRV144",
+            (*path, "credentials"),
+            f"is required by protocol {security.protocol}",
+            "write credentials: {secret: <name of a Secret>}",
+            ((*path, "protocol"),),
+        )
+    if not security.protocol.startswith("SASL") and security.credentials is not None:
+        yield Fault(
+            "SRV144",
+            (*path, "credentials"),
+            f"is not used by protocol {security.protocol}",
+            "leave it out, or use a SASL protocol",
+            ((*path, "protocol"),),
+        )
+    if not security.protocol.endswith("SSL") and security.ca is not None:
+        yield Fault(
+            "SRV144",
+            (*path, "ca"),
+            f"is not used by protocol {security.protocol}",
+            "leave it out, or use an SSL protocol",
+            ((*path, "protocol"),),
+        )
+    for index, broker in enumerate(kafka.brokers):
+        if int(broker.rpartition(":")[2]) not in range(1, 65536):
+            yield Fault(
+                "SRV144",
+                ("kafka", "brokers", index),
+                f"{broker!r} has no valid port",
+                "write host:9093",
+            )
+
+
+def _network(environment: Environment) -> Iterator[Fault]:
+    peers = (
+        ("artifactStore", environment.network.artifact_store),
+        ("kafka", environment.network.kafka),
+    )
+    for name, peer in peers:
+        for index, cidr in enumerate(peer.cidrs if peer else ()):
+            yield from cidr_faults(cidr, ("network", name, "cidrs", index))
+
+
+def _overlays(environment: Environment) -> Iterator[Fault]:
+    overlays: list[tuple[DataPath, Overlay]] = [(("defaults",), environment.defaults)]
+    overlays += [(("overrides", name), body) for name, body in environment.overrides.items()]
+    for path, overlay in overlays:
+        for key in FIXED_FIELDS:
+            if key in overlay:
+                yield Fault("SRV145", (*path, key), "cannot be changed here", "leave it out")
+    for key in ("artifact", "models", "graph"):
+        if key in environment.defaults:
+            yield Fault(
+                "SRV145", ("defaults", key), "belongs to one model", "write it in the model's spec"
+            )
+    for index, name in enumerate(environment.exclude):
+        if name in environment.overrides:
+            yield Fault(
+                "SRV146",
+                ("exclude", index),
+                f"{name!r} is also under overrides",
+                "keep one of the two",
+                (("overrides", name),),
+            )

@@ -1,0 +1,170 @@
+"""Rules between the fields of a model's input: columns, example, batching, redaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from servestack.spec.api import Column
+from servestack.spec.faults import Fault
+from servestack.spec.model_service import ModelService
+
+_NUMERIC = {"integer", "long", "float", "double"}
+_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
+    "boolean": (bool,),
+    "integer": (int,),
+    "long": (int,),
+    "float": (int, float),
+    "double": (int, float),
+    "string": (str,),
+    "binary": (str,),
+    "datetime": (str,),
+}
+_COLUMNS = ("api", "input", "columns")
+_EXAMPLE = ("api", "input", "example")
+
+
+def input_faults(spec: ModelService) -> Iterator[Fault]:
+    """Faults of `api.input` and of what refers to its columns."""
+    given = spec.api.input
+    if given.columns is not None and given.tensor is not None:
+        yield Fault(
+            "SRV136",
+            ("api", "input", "tensor"),
+            "stands beside columns",
+            "keep one of the two",
+            (_COLUMNS,),
+        )
+    if given.columns is not None:
+        yield from _column_faults(given.columns)
+        yield from _redaction_faults(spec, given.columns)
+        if given.example is not None:
+            yield from _example_faults(given.example, given.columns)
+    yield from _batch_faults(spec)
+
+
+def _column_faults(columns: Sequence[Column]) -> Iterator[Fault]:
+    seen: dict[str, int] = {}
+    for index, column in enumerate(columns):
+        path = (*_COLUMNS, index)
+        if column.name in seen:
+            yield Fault(
+                "SRV136",
+                (*path, "name"),
+                f"{column.name!r} is also columns[{seen[column.name]}]",
+                "give each column a name of its own",
+            )
+        seen.setdefault(column.name, index)
+        bounded = "minimum" if column.minimum is not None else "maximum"
+        if column.type not in _NUMERIC and (column.minimum, column.maximum) != (None, None):
+            yield Fault(
+                "SRV136",
+                (*path, bounded),
+                f"does not fit type {column.type}",
+                "only numbers have bounds; use enum for text",
+                ((*path, "type"),),
+            )
+        low, high = column.minimum, column.maximum
+        if low is not None and high is not None and low > high:
+            yield Fault(
+                "SRV136",
+                (*path, "minimum"),
+                f"{low:g} is above maximum {high:g}",
+                "swap the two",
+                ((*path, "maximum"),),
+            )
+        for at, value in enumerate(column.enum or ()):
+            if not _fits(value, column):
+                yield Fault(
+                    "SRV136",
+                    (*path, "enum", at),
+                    f"{value!r} is not of type {column.type}",
+                    "write values of the column's type",
+                    ((*path, "type"),),
+                )
+
+
+def _fits(value: Any, column: Column) -> bool:
+    if value is None:
+        return column.nullable or not column.required
+    if isinstance(value, bool):
+        return column.type == "boolean"
+    return isinstance(value, _PYTHON_TYPES[column.type])
+
+
+def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
+    """Rows as lists by position, or as mappings by column name."""
+    if not isinstance(example, (list, tuple)) or not example:
+        return
+    for index, row in enumerate(example):
+        path = (*_EXAMPLE, index)
+        if isinstance(row, (list, tuple)):
+            if len(row) != len(columns):
+                yield Fault(
+                    "SRV137",
+                    path,
+                    f"has {len(row)} values for {len(columns)} columns",
+                    "one value for each column, in their order",
+                    (_COLUMNS,),
+                )
+                continue
+            pairs = list(zip(columns, row, strict=True))
+        elif isinstance(row, dict):
+            by_name = {column.name: column for column in columns}
+            for name in row.keys() - by_name.keys():
+                yield Fault(
+                    "SRV137",
+                    (*path, str(name)),
+                    "is not a column",
+                    f"columns are {', '.join(by_name)}",
+                    (_COLUMNS,),
+                )
+            pairs = [(column, row.get(name)) for name, column in by_name.items()]
+        else:
+            yield Fault(
+                "SRV137", path, "is not a row", "write a list of rows: [[5.1, 3.5, 1.4, 0.2]]"
+            )
+            continue
+        for column, value in pairs:
+            if not _fits(value, column) or not _in_range(value, column):
+                yield Fault(
+                    "SRV137",
+                    path,
+                    f"{value!r} does not fit column {column.name!r}",
+                    "the example must be a request that is accepted",
+                    (_COLUMNS,),
+                )
+
+
+def _in_range(value: Any, column: Column) -> bool:
+    if value is None:
+        return True
+    if column.enum is not None and value not in column.enum:
+        return False
+    low = column.minimum is None or value >= column.minimum
+    return low and (column.maximum is None or value <= column.maximum)
+
+
+def _redaction_faults(spec: ModelService, columns: Sequence[Column]) -> Iterator[Fault]:
+    names = {column.name for column in columns}
+    for name in spec.logging.predictions.redact if spec.logging.predictions else ():
+        if name not in names:
+            yield Fault(
+                "SRV138",
+                ("logging", "predictions", "redact", name),
+                "is not a column of api.input",
+                f"columns are {', '.join(sorted(names))}",
+                (_COLUMNS,),
+            )
+
+
+def _batch_faults(spec: ModelService) -> Iterator[Fault]:
+    batching, limits = spec.api.batching, spec.api.limits
+    if batching is not None and batching.max_batch_size > limits.max_rows:
+        yield Fault(
+            "SRV139",
+            ("api", "batching", "maxBatchSize"),
+            f"{batching.max_batch_size} is above api.limits.maxRows {limits.max_rows}",
+            "lower it, or allow more rows",
+            (("api", "limits", "maxRows"),),
+        )

@@ -1,0 +1,222 @@
+"""From a file to a typed, checked spec: every problem of the file at once, with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from servestack.errors import Location, Problem, SpecError
+from servestack.spec.document import DataPath, Document, dotted, read_document
+from servestack.spec.environment import Environment
+from servestack.spec.environment_rules import environment_faults
+from servestack.spec.faults import Fault
+from servestack.spec.model_rules import model_faults
+from servestack.spec.model_service import ModelService
+from servestack.spec.problems import describe, path_in_data, shown
+from servestack.spec.secrets import find_secrets
+
+M = TypeVar("M", bound=BaseModel)
+Locate = Callable[[DataPath], Location | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[M]):
+    """A valid file: its typed form, and the document with the places of its parts."""
+
+    value: M
+    document: Document
+
+
+def load_model_service(file: Path, name: Path | None = None) -> Loaded[ModelService]:
+    """Read one spec. `name` is what messages call the file. SpecError holds all its problems."""
+    document = read_document(file, name)
+    spec, problems = check_model_service(document.data, document.location)
+    if spec is None or problems:
+        raise SpecError(problems)
+    return Loaded(spec, document)
+
+
+def load_environment(file: Path, name: Path | None = None) -> Loaded[Environment]:
+    """Read one environment, its overlays included. SpecError holds all its problems."""
+    document = read_document(file, name)
+    environment, problems = _check(
+        Environment, document.data, environment_faults, document.location
+    )
+    problems = [*problems, *_overlay_problems(document)]
+    if environment is None or problems:
+        raise SpecError(_in_file_order(problems))
+    if environment.name != file.name.removesuffix(".yaml"):
+        raise SpecError(
+            Problem(
+                "SRV147",
+                f"{environment.name!r} is not the name of the file",
+                document.location(("name",)),
+                "name",
+                f"rename the file to {environment.name}.yaml",
+            )
+        )
+    return Loaded(environment, document)
+
+
+def check_model_service(data: Any, locate: Locate) -> tuple[ModelService | None, list[Problem]]:
+    """Check data that has the form of a spec; `locate` tells the place of a path."""
+    return _check(ModelService, data, model_faults, locate)
+
+
+def _check(
+    model: type[M], data: Any, rules: Callable[[M], Iterator[Fault]], locate: Locate
+) -> tuple[M | None, list[Problem]]:
+    if not isinstance(data, Mapping):
+        words = f"must be a mapping, not {shown(data)}"
+        problem = Problem("SRV113", words, locate(()), hint=f"begin with `kind: {model.__name__}`")
+        return None, [problem]
+    problems = [
+        Problem(
+            "SRV107",
+            f"holds {what}",
+            locate(path),
+            dotted(path),
+            "keep secrets in a Secret and refer to it by name",
+        )
+        for path, what in find_secrets(data)
+    ]
+    secret_fields = {problem.field for problem in problems}
+    try:
+        value = model.model_validate(data)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        broken = [path_in_data(detail["loc"], data) for detail in details]
+        for detail, path in zip(details, broken, strict=True):
+            if dotted(path) in secret_fields or _follows(detail["type"], path, broken):
+                continue
+            problems.append(_placed(describe(detail, path, data, model), path, locate))
+        problems += _faults_beside(model, data, broken, rules, locate)
+        return None, _in_file_order(problems)
+    problems += [_of_fault(fault, locate) for fault in rules(value)]
+    return value, _in_file_order(problems)
+
+
+def _follows(kind: str, path: DataPath, broken: Sequence[DataPath]) -> bool:
+    """Whether a list counts as too short only because its items are broken."""
+    return kind == "too_short" and any(
+        len(other) > len(path) and other[: len(path)] == path for other in broken
+    )
+
+
+def _faults_beside(
+    model: type[M],
+    data: Mapping[str, Any],
+    broken: Sequence[DataPath],
+    rules: Callable[[M], Iterator[Fault]],
+    locate: Locate,
+) -> list[Problem]:
+    """Faults between the fields that are sound, so that one run shows them too."""
+    pruned = deepcopy(dict(data))
+    for path in sorted(broken, key=len, reverse=True):
+        _remove(pruned, path)
+    pruned = _STAND_INS.get(model.__name__, {}) | pruned
+    try:
+        value = model.model_validate(pruned)
+    except ValidationError:
+        return []
+    return [
+        _of_fault(fault, locate)
+        for fault in rules(value)
+        if not any(
+            path[: len(named)] == named or named[: len(path)] == path
+            for path in broken
+            for named in (fault.path, *fault.with_paths)
+        )
+    ]
+
+
+_STAND_INS: dict[str, dict[str, Any]] = {
+    "ModelService": {"apiVersion": "servestack/v1", "kind": "ModelService", "name": "stand-in"}
+}
+"""Values for required fields that are broken, so that the rest can still be checked."""
+
+
+def _remove(data: Any, path: DataPath) -> None:
+    """Take out the broken value: its key, or the whole list around an item."""
+    for index, part in enumerate(path):
+        last = index == len(path) - 1 or isinstance(path[index + 1], int)
+        if isinstance(data, dict) and part in data:
+            if last:
+                del data[part]
+                return
+            data = data[part]
+
+
+def _overlay_problems(document: Document) -> list[Problem]:
+    """Check each overlay by itself, as the few fields of a spec that it is."""
+    data = document.data if isinstance(document.data, Mapping) else {}
+    overlays: list[tuple[DataPath, Any]] = [(("defaults",), data.get("defaults"))]
+    overrides = data.get("overrides")
+    if isinstance(overrides, Mapping):
+        overlays += [(("overrides", name), body) for name, body in overrides.items()]
+    problems: list[Problem] = []
+    for prefix, overlay in overlays:
+        if isinstance(overlay, Mapping):
+            problems += _problems_of_overlay(document, prefix, overlay)
+    return problems
+
+
+def _problems_of_overlay(
+    document: Document, prefix: DataPath, overlay: Mapping[str, Any]
+) -> Iterator[Problem]:
+    probe: dict[str, Any] = {
+        "apiVersion": "servestack/v1",
+        "kind": "ModelService",
+        "name": "overlay",
+        **({} if "models" in overlay else {"artifact": "models:/overlay/1"}),
+    }
+    fixed = set(probe)
+    probe |= {key: value for key, value in overlay.items() if key not in fixed or key == "artifact"}
+
+    def locate(path: DataPath) -> Location:
+        return document.location((*prefix, *path))
+
+    _, problems = check_model_service(probe, locate)
+    for problem in problems:
+        if problem.id in _BETWEEN_LAYERS:
+            continue
+        field = f"{dotted(prefix)}.{problem.field}" if problem.field else dotted(prefix)
+        yield Problem(problem.id, problem.message, problem.location, field, problem.hint)
+
+
+_BETWEEN_LAYERS = {
+    "SRV107",
+    "SRV121",
+    "SRV123",
+    "SRV125",
+    "SRV126",
+    "SRV128",
+    "SRV129",
+    "SRV130",
+    "SRV131",
+    "SRV138",
+    "SRV139",
+}
+"""Faults that depend on what the other layers say; found again once the layers are merged.
+Secrets are found with the whole file."""
+
+
+def _placed(problem: Problem, path: DataPath, locate: Locate) -> Problem:
+    return Problem(problem.id, problem.message, locate(path), problem.field, problem.hint)
+
+
+def _of_fault(fault: Fault, locate: Locate) -> Problem:
+    return Problem(fault.id, fault.message, locate(fault.path), dotted(fault.path), fault.hint)
+
+
+def _in_file_order(problems: Sequence[Problem]) -> list[Problem]:
+    def place(problem: Problem) -> tuple[int, int, str]:
+        location = problem.location
+        return (location.line, location.column, problem.id) if location else (0, 0, problem.id)
+
+    return sorted(dict.fromkeys(problems), key=place)

@@ -1,0 +1,308 @@
+"""Rules between the fields of a ModelService: each names both values and what would be right."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from servestack.spec.faults import Fault
+from servestack.spec.graph import Router, Split, model_names
+from servestack.spec.input_rules import input_faults
+from servestack.spec.model_service import ModelService
+from servestack.spec.quantities import byte_count, millicores
+from servestack.spec.secrets import SECRET_NAME
+
+RESERVED_VARIABLES = ("SERVESTACK_", "KAFKA_", "MLFLOW_")
+RESERVED_LABELS = ("app.kubernetes.io/", "servestack.dev/", "kubernetes.io/", "k8s.io/")
+
+
+def model_faults(spec: ModelService) -> Iterator[Fault]:
+    """Every fault between fields, in the order of the reference."""
+    for rule in _RULES:
+        yield from rule(spec)
+
+
+def _artifacts(spec: ModelService) -> Iterator[Fault]:
+    if spec.artifact is None and spec.models is None:
+        yield Fault("SRV121", ("artifact",), "is required", "write `artifact: models:/name@alias`")
+    if spec.artifact is not None and spec.models is not None:
+        yield Fault(
+            "SRV121", ("models",), "stands beside artifact", "keep one of the two", (("artifact",),)
+        )
+    seen: dict[str, int] = {}
+    for index, model in enumerate(spec.models or ()):
+        if model.name in seen:
+            yield Fault(
+                "SRV122",
+                ("models", index, "name"),
+                f"{model.name!r} is also the name of models[{seen[model.name]}]",
+                "give each model a name of its own",
+            )
+        seen.setdefault(model.name, index)
+
+
+def _graph(spec: ModelService) -> Iterator[Fault]:
+    if spec.graph is None:
+        return
+    names = [model.name for model in spec.models or ()]
+    used = model_names(spec.graph)
+    if spec.models is None:
+        yield Fault("SRV123", ("graph",), "needs `models`", "name the models of the graph")
+        return
+    for name in dict.fromkeys(used):
+        if name not in names:
+            yield Fault(
+                "SRV123",
+                ("graph",),
+                f"uses {name!r}, which is not in models",
+                f"models are {', '.join(names)}",
+            )
+    for index, name in enumerate(names):
+        if name not in used:
+            yield Fault(
+                "SRV123",
+                ("models", index, "name"),
+                f"{name!r} is not used by graph",
+                "use it there or take it out",
+            )
+    yield from _graph_nodes(spec.graph, ("graph",))
+
+
+def _graph_nodes(node: object, path: tuple[str | int, ...]) -> Iterator[Fault]:
+    if isinstance(node, Split):
+        total = sum(branch.weight for branch in node.branches)
+        if total != 100:
+            yield Fault("SRV124", (*path, "branches"), f"weights add up to {total}", "make it 100")
+    if isinstance(node, Router):
+        values = [repr(case.equals) for case in node.cases]
+        for index, value in enumerate(values):
+            if value in values[:index]:
+                yield Fault(
+                    "SRV124",
+                    (*path, "cases", index, "equals"),
+                    f"{value} has a case already",
+                    "keep one of the two",
+                )
+    for key in ("branches", "cases", "steps", "nodes", "arms"):
+        for index, child in enumerate(getattr(node, key, ())):
+            inner = getattr(child, "node", None)
+            here = (*path, key, index)
+            yield from _graph_nodes(*((child, here) if inner is None else (inner, (*here, "node"))))
+    if isinstance(node, Router):
+        yield from _graph_nodes(node.otherwise, (*path, "otherwise"))
+
+
+def _scaling(spec: ModelService) -> Iterator[Fault]:
+    scaling = spec.autoscaling
+    if scaling is None:
+        return
+    low, high = ("autoscaling", "min"), ("autoscaling", "max")
+    if scaling.min > scaling.max:
+        yield Fault(
+            "SRV125",
+            low,
+            f"{scaling.min} is above autoscaling.max {scaling.max}",
+            f"lower min or raise max to {scaling.min} or more",
+            (high,),
+        )
+    elif spec.replicas is not None and not scaling.min <= spec.replicas <= scaling.max:
+        side = "below autoscaling.min" if spec.replicas < scaling.min else "above autoscaling.max"
+        bound = scaling.min if spec.replicas < scaling.min else scaling.max
+        yield Fault(
+            "SRV126",
+            ("replicas",),
+            f"{spec.replicas} is {side} {bound}",
+            f"ask for {scaling.min} to {scaling.max}, or leave replicas out",
+            (low, high),
+        )
+    if scaling.cpu_percent is None and scaling.in_flight_per_pod is None:
+        yield Fault(
+            "SRV127",
+            ("autoscaling", "cpuPercent"),
+            "null leaves nothing to scale by",
+            "write cpuPercent or inFlightPerPod",
+            (("autoscaling", "inFlightPerPod"),),
+        )
+
+
+def _resources(spec: ModelService) -> Iterator[Fault]:
+    asked, limits = spec.resources, spec.resources.limits
+    pairs: tuple[tuple[str, str, str | None, Callable[[str], int]], ...] = (
+        ("cpu", asked.cpu, limits.cpu, millicores),
+        ("memory", asked.memory, limits.memory, byte_count),
+    )
+    for name, request, limit, measure in pairs:
+        if limit is not None and measure(limit) < measure(request):
+            yield Fault(
+                "SRV128",
+                ("resources", "limits", name),
+                f"{limit} is below resources.{name} {request}",
+                f"allow at least {request}",
+                (("resources", name),),
+            )
+    budget, disk = spec.logging.disk_budget, limits.ephemeral_storage
+    if byte_count(budget) * 2 > byte_count(disk):
+        yield Fault(
+            "SRV129",
+            ("logging", "diskBudget"),
+            f"{budget} is over half of resources.limits.ephemeralStorage {disk}",
+            "the artifact and temporary files need room too: lower it or raise ephemeralStorage",
+            (("resources", "limits", "ephemeralStorage"),),
+        )
+    if byte_count(spec.logging.max_event) * 4 > byte_count(budget):
+        yield Fault(
+            "SRV129",
+            ("logging", "maxEvent"),
+            f"{spec.logging.max_event} is over a quarter of logging.diskBudget {budget}",
+            "lower it or raise diskBudget",
+            (("logging", "diskBudget"),),
+        )
+
+
+def _timing(spec: ModelService) -> Iterator[Fault]:
+    timeout, grace = spec.api.limits.timeout_seconds, spec.shutdown.request_seconds
+    if timeout > grace:
+        yield Fault(
+            "SRV130",
+            ("api", "limits", "timeoutSeconds"),
+            f"{timeout:g} is above shutdown.requestSeconds {grace}",
+            "a request that may take longer than the pod waits is cut off: raise requestSeconds",
+            (("shutdown", "requestSeconds"),),
+        )
+    needed = spec.startup.timeout_seconds + spec.rollout.min_ready_seconds
+    if spec.rollout.progress_deadline_seconds <= needed:
+        yield Fault(
+            "SRV130",
+            ("rollout", "progressDeadlineSeconds"),
+            f"{spec.rollout.progress_deadline_seconds} is not above startup.timeoutSeconds "
+            f"{spec.startup.timeout_seconds} + rollout.minReadySeconds "
+            f"{spec.rollout.min_ready_seconds}",
+            f"give it {needed + 60} or so",
+            (("startup", "timeoutSeconds"), ("rollout", "minReadySeconds")),
+        )
+    slo = spec.monitoring.slo
+    if slo and slo.latency and slo.latency.milliseconds > timeout * 1000:
+        yield Fault(
+            "SRV130",
+            ("monitoring", "slo", "latency", "milliseconds"),
+            f"{slo.latency.milliseconds:g} is above api.limits.timeoutSeconds {timeout:g}",
+            "no request is ever that slow: lower it",
+            (("api", "limits", "timeoutSeconds"),),
+        )
+
+
+def _rollout(spec: ModelService) -> Iterator[Fault]:
+    steps, path = spec.rollout.steps, ("rollout", "steps")
+    if spec.rollout.strategy == "rolling":
+        if steps:
+            yield Fault(
+                "SRV131",
+                path,
+                "are for strategy: canary",
+                "leave them out",
+                (("rollout", "strategy"),),
+            )
+        return
+    if not steps:
+        yield Fault("SRV131", path, "a canary needs steps", "write steps: [5, 25, 100]")
+    elif any(later <= earlier for earlier, later in pairwise(steps)) or steps[-1] != 100:
+        yield Fault(
+            "SRV131", path, f"{list(steps)} does not rise to 100", "write steps: [5, 25, 100]"
+        )
+
+
+def _variables(spec: ModelService) -> Iterator[Fault]:
+    seen: dict[str, int] = {}
+    for index, variable in enumerate(spec.env):
+        path = ("env", index)
+        if variable.name in seen:
+            yield Fault(
+                "SRV132",
+                (*path, "name"),
+                f"{variable.name} is set by env[{seen[variable.name]}] already",
+                "keep one of the two",
+            )
+        seen.setdefault(variable.name, index)
+        if variable.name.startswith(RESERVED_VARIABLES):
+            yield Fault(
+                "SRV132",
+                (*path, "name"),
+                f"{variable.name} is set by servestack itself",
+                "choose a name that does not start with SERVESTACK_, KAFKA_ or MLFLOW_",
+            )
+        if (variable.value is None) == (variable.value_from is None):
+            yield Fault(
+                "SRV132",
+                path,
+                "needs exactly one of value and valueFrom",
+                "write value: text, or valueFrom: {secret: name, key: key}",
+            )
+        elif variable.value is not None and SECRET_NAME.search(variable.name):
+            yield Fault(
+                "SRV107",
+                (*path, "value"),
+                f"{variable.name} looks like a secret written out",
+                "write valueFrom: {secret: name, key: key}",
+            )
+
+
+def _network(spec: ModelService) -> Iterator[Fault]:
+    for index, rule in enumerate(spec.egress):
+        path = ("egress", index)
+        if (rule.cidr is None) == (rule.namespace is None):
+            yield Fault(
+                "SRV133", path, "needs exactly one of cidr and namespace", "keep one of the two"
+            )
+        if rule.pod_labels and rule.namespace is None:
+            yield Fault("SRV133", (*path, "podLabels"), "needs namespace", "name their namespace")
+        if rule.cidr is not None:
+            yield from cidr_faults(rule.cidr, (*path, "cidr"))
+    if not spec.ingress.enabled and (spec.ingress.host or spec.ingress.tls):
+        yield Fault(
+            "SRV133",
+            ("ingress", "enabled"),
+            "false stands beside host or tls",
+            "leave them out, or enable ingress",
+            (("ingress", "host"), ("ingress", "tls")),
+        )
+
+
+def cidr_faults(cidr: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
+    """A fault where a range of addresses is not one, or has bits behind its prefix."""
+    try:
+        ipaddress.ip_network(cidr)
+    except ValueError as error:
+        yield Fault("SRV133", path, f"{error}", "write a range such as 10.0.0.0/8")
+
+
+def _labels(spec: ModelService) -> Iterator[Fault]:
+    for section, keys in (("labels", spec.labels), ("annotations", spec.annotations)):
+        for key in keys:
+            if key.startswith(RESERVED_LABELS):
+                yield Fault(
+                    "SRV134",
+                    (section, key),
+                    "is kept for servestack and Kubernetes",
+                    "use a domain of your own, such as example.com/cost-centre",
+                )
+    for index, toleration in enumerate(spec.scheduling.tolerations):
+        path = ("scheduling", "tolerations", index)
+        if toleration.operator == "Exists" and toleration.value is not None:
+            yield Fault("SRV135", (*path, "value"), "has no meaning with Exists", "leave it out")
+        if toleration.operator == "Equal" and toleration.key is None:
+            yield Fault("SRV135", path, "Equal needs a key", "write key, or operator: Exists")
+
+
+_RULES: tuple[Callable[[ModelService], Iterator[Fault]], ...] = (
+    _artifacts,
+    _graph,
+    input_faults,
+    _scaling,
+    _resources,
+    _timing,
+    _rollout,
+    _variables,
+    _network,
+    _labels,
+)

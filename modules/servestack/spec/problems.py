@@ -1,0 +1,176 @@
+"""pydantic's errors in servestack's words: place, field, what is wrong, what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from servestack.errors import Problem
+from servestack.spec.document import DataPath, dotted
+
+_TYPE_WORDS = {
+    "string_type": ("text", "quote it if it looks like a number"),
+    "int_type": ("a whole number", ""),
+    "int_from_float": ("a whole number", ""),
+    "float_type": ("a number", ""),
+    "bool_type": ("true or false", "write `true` or `false`"),
+    "dict_type": ("a mapping", "write indented `key: value` lines"),
+    "model_type": ("a mapping", "write indented `key: value` lines"),
+    "model_attributes_type": ("a mapping", "write indented `key: value` lines"),
+    "tuple_type": ("a list", "write `- item` lines or [a, b]"),
+    "list_type": ("a list", "write `- item` lines or [a, b]"),
+}
+
+_PATTERN_WORDS = {
+    r"^[a-z]([-a-z0-9]*[a-z0-9])?$": "lower-case letters, digits and '-', starting with a letter",
+    r"^(/[A-Za-z0-9._~-]+)+$": "a path such as /v1/iris, without a slash at the end",
+    r"^sha256:[0-9a-f]{64}$": "sha256: and 64 hexadecimal digits",
+    r"^https?://[^\s/@]+(/\S*)?$": "an address such as https://wiki.example.com/iris",
+}
+
+
+def path_in_data(loc: tuple[int | str, ...], data: Any) -> DataPath:
+    """pydantic's `loc` without the tags of unions, which are not in the user's file."""
+    path: list[str | int] = []
+    here = data
+    for index, part in enumerate(loc):
+        if part == "[key]":
+            break
+        if _holds(here, part):
+            here = here[part]
+        elif index < len(loc) - 1 or not isinstance(here, Mapping):
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _holds(here: Any, part: str | int) -> bool:
+    if isinstance(here, Mapping):
+        return part in here
+    return isinstance(here, (list, tuple)) and isinstance(part, int) and part < len(here)
+
+
+def describe(error: ErrorDetails, path: DataPath, data: Any, root: type[BaseModel]) -> Problem:
+    """One pydantic error as a Problem, still without its place."""
+    kind, context, value = error["type"], error.get("ctx", {}), error["input"]
+    field = dotted(path)
+    if kind == "extra_forbidden":
+        known = known_fields(root, path[:-1], data)
+        near = get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        return Problem("SRV111", "unknown field", field=field, hint=hint)
+    if kind == "missing":
+        return Problem("SRV112", "is required", field=field, hint=_example_of(root, path, data))
+    if kind in _TYPE_WORDS:
+        wanted, hint = _TYPE_WORDS[kind]
+        if "secret" in known_fields(root, path, data):
+            hint = "refer to a Secret: {secret: <its name>}"
+        return Problem("SRV113", f"must be {wanted}, not {shown(value)}", field=field, hint=hint)
+    if kind in ("literal_error", "enum"):
+        return _not_a_choice(str(context.get("expected", "")), value, field)
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        expected = str(context.get("expected_tags", "'ingress', 'gateway'"))
+        return _not_a_choice(expected, value, f"{field}.kind", told=kind == "union_tag_invalid")
+    if kind == "string_pattern_mismatch":
+        words = _PATTERN_WORDS.get(str(context.get("pattern")))
+        hint = f"write {words}" if words else f"it must match {context.get('pattern')}"
+        return Problem("SRV115", f"{shown(value)} is not allowed", field=field, hint=hint)
+    bound = _bound(kind, context, value)
+    if bound:
+        return Problem("SRV114", bound, field=field)
+    return Problem("SRV115", error["msg"], field=field, hint=str(context.get("hint", "")))
+
+
+def _bound(kind: str, context: dict[str, Any], value: Any) -> str:
+    """Words for a value outside its bounds; empty for other kinds of error."""
+    match kind:
+        case "greater_than_equal":
+            return f"{shown(value)} is below the least allowed, {context['ge']}"
+        case "greater_than":
+            return f"{shown(value)} must be above {context['gt']}"
+        case "less_than_equal":
+            return f"{shown(value)} is above the most allowed, {context['le']}"
+        case "less_than":
+            return f"{shown(value)} must be below {context['lt']}"
+        case "too_short":
+            return f"needs at least {context['min_length']} items, not {context['actual_length']}"
+        case "string_too_short":
+            return "must not be empty"
+        case "string_too_long":
+            length = len(value) if isinstance(value, str) else "more"
+            return f"is {length} characters long; at most {context['max_length']} fit"
+        case "finite_number":
+            return "must be a finite number"
+        case _:
+            return ""
+
+
+def _not_a_choice(expected: str, value: Any, field: str, *, told: bool = True) -> Problem:
+    choices = [word.strip().strip("'") for word in expected.replace(" or ", ", ").split(",")]
+    given = value.get("kind") if isinstance(value, Mapping) else value
+    near = get_close_matches(str(given), choices, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(choices)}"
+    if len(choices) == 1:
+        hint = f"write {choices[0]}"
+    message = f"{shown(given)} is not one of its values" if told else "is required"
+    return Problem("SRV116", message, field=field, hint=hint)
+
+
+def shown(value: Any) -> str:
+    """A value as a message quotes it: short, and a container only by its kind."""
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def known_fields(root: type[BaseModel], path: DataPath, data: Any) -> list[str]:
+    """The keys that may stand at a path, in the order of the reference."""
+    models: list[type[BaseModel]] = [root]
+    here = data
+    for part in path:
+        here = here[part] if _holds(here, part) else None
+        if isinstance(part, int):
+            continue
+        models = [nested for model in models for nested in _nested(model, part)]
+    kind = here.get("kind") if isinstance(here, Mapping) else None
+    if len(models) > 1 and kind is not None:
+        tagged = [m for m in models if kind in get_args(m.model_fields["kind"].annotation)]
+        models = tagged or models
+    names = [info.alias or name for model in models for name, info in model.model_fields.items()]
+    return list(dict.fromkeys(names))
+
+
+def _nested(model: type[BaseModel], key: str) -> list[type[BaseModel]]:
+    """The models that the field `key` of a model may hold, however deep in unions and lists."""
+    for name, info in model.model_fields.items():
+        if (info.alias or name) == key:
+            return _models_in(info.annotation)
+    return []
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for argument in get_args(annotation) for found in _models_in(argument)]
+
+
+def _example_of(root: type[BaseModel], path: DataPath, data: Any) -> str:
+    """`write name: …`, with the words of the field's description."""
+    for model in [root] if len(path) == 1 else []:
+        for name, info in model.model_fields.items():
+            if (info.alias or name) == path[-1]:
+                choice = get_args(info.annotation)
+                value = choice[0] if len(choice) == 1 and isinstance(choice[0], str) else "…"
+                return f"write `{path[-1]}: {value}`. {info.description or ''}".rstrip()
+    return f"write `{path[-1]}: …`" if path else ""
