@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from servestack.errors import Location
@@ -14,28 +14,42 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One layer's word on a field: `layer` is default, environment, spec, override or lock."""
+    """One layer's word on a field: `layer` names it, `hidden` says that another one won."""
 
     layer: str
     value: Any
-    location: Location | None = None
+    location: Location
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """For each leaf that a layer wrote, every layer's word, the winner last."""
+    """For each field that a layer wrote, every layer's word, from the weakest to the strongest.
 
-    origins: Mapping[Path, tuple[Origin, ...]] = field(default_factory=dict)
+    `file` is the place of the spec as a whole, for fields that nobody wrote.
+    """
+
+    file: Location
+    origins: Mapping[Path, tuple[Origin, ...]]
 
     def of(self, path: Path) -> tuple[Origin, ...]:
-        """Every layer's word on one field, the winner last; empty where nobody wrote it."""
+        """Every layer's word on one field; empty where it has its default."""
         return self.origins.get(path, ())
 
-    def location(self, path: Path) -> Location | None:
+    def below(self, path: Path) -> dict[Path, tuple[Origin, ...]]:
+        """The fields that were written at or below a path."""
+        return {
+            written: origins
+            for written, origins in sorted(self.origins.items(), key=lambda item: str(item[0]))
+            if written[: len(path)] == path
+        }
+
+    def location(self, path: Path) -> Location:
         """The place of a field, or else of the nearest section around it that was written."""
-        for length in range(len(path), -1, -1):
-            prefix = path[:length]
+        for length in range(len(path), 0, -1):
             for written, origins in self.origins.items():
-                if written[:length] == prefix and origins[-1].location is not None:
-                    return origins[-1].location
-        return None
+                if written[:length] == path[:length]:
+                    for origin in reversed(origins):
+                        if not origin.hidden:
+                            return origin.location
+        return self.file

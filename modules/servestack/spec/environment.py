@@ -155,6 +155,7 @@ class Network(SpecModel):
     """Network policies: everything is denied but what is named here."""
 
     policy: Boolean = Field(default=True, description="Render network policies.")
+    dns_namespace: DnsLabel = Field(default="kube-system", description="Namespace of the DNS.")
     artifact_store: Peer = Field(
         default=Peer(), description="Where artifacts are fetched from; without addresses, anywhere."
     )

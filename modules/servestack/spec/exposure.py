@@ -20,6 +20,10 @@ class Service(SpecModel):
     """The Service inside the cluster."""
 
     port: Port = Field(default=80, description="Port that callers in the cluster use.")
+    callers: tuple[DnsName, ...] = Field(
+        default=(),
+        description="Namespaces whose pods may call, beside the environment's way in.",
+    )
 
 
 class IngressTls(SpecModel):

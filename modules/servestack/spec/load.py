@@ -116,13 +116,20 @@ def _faults_beside(
     locate: Locate,
 ) -> list[Problem]:
     """Faults between the fields that are sound, so that one run shows them too."""
-    pruned = deepcopy(dict(data))
-    for path in sorted(broken, key=len, reverse=True):
-        _remove(pruned, path)
-    pruned = _STAND_INS.get(model.__name__, {}) | pruned
-    try:
-        value = model.model_validate(pruned)
-    except ValidationError:
+    pruned = _STAND_INS.get(model.__name__, {}) | deepcopy(dict(data))
+    value, removing = None, list(broken)
+    while value is None and removing:
+        for path in removing:
+            _remove(pruned, path)
+        pruned = _STAND_INS.get(model.__name__, {}) | pruned
+        try:
+            value = model.model_validate(pruned)
+        except ValidationError as error:
+            # A required part is gone: take out what it is part of, until the rest stands.
+            left = {path_in_data(detail["loc"], pruned)[:-1] for detail in error.errors()}
+            removing = sorted(left - {()}, key=dotted)
+            broken = [*broken, *removing]
+    if value is None:
         return []
     return [
         _of_fault(fault, locate)
@@ -142,14 +149,16 @@ _STAND_INS: dict[str, dict[str, Any]] = {
 
 
 def _remove(data: Any, path: DataPath) -> None:
-    """Take out the broken value: its key, or the whole list around an item."""
-    for index, part in enumerate(path):
-        last = index == len(path) - 1 or isinstance(path[index + 1], int)
-        if isinstance(data, dict) and part in data:
-            if last:
-                del data[part]
-                return
+    """Take out a key; for an item its whole list, so that the places of others stay true."""
+    while isinstance(path[-1], int):
+        path = path[:-1]
+    for part in path[:-1]:
+        try:
             data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return
+    if isinstance(data, dict):
+        data.pop(path[-1], None)
 
 
 def _overlay_problems(document: Document) -> list[Problem]:

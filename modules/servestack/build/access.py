@@ -1,0 +1,89 @@
+"""Who the pods are and whom they may talk to: ServiceAccount and NetworkPolicy."""
+
+from __future__ import annotations
+
+from servestack.build import names
+from servestack.build.manifest import Body
+from servestack.resolve.resolved import ResolvedService
+from servestack.spec.environment import Peer
+
+_NAMESPACE_LABEL = "kubernetes.io/metadata.name"
+_DNS_PORT = 53
+
+
+def build_service_account(service: ResolvedService) -> Body:
+    """An identity of the model's own, without a token of the Kubernetes API."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": names.metadata(service, service.name),
+        "automountServiceAccountToken": False,
+    }
+
+
+def build_network_policy(service: ResolvedService) -> Body | None:
+    """In: the way in, Prometheus, named callers. Out: DNS, artifact store, Kafka, the spec's own."""
+    if not service.environment.network.policy:
+        return None
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": names.metadata(service, service.name),
+        "spec": {
+            "podSelector": {"matchLabels": names.selector(service)},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": _ingress(service),
+            "egress": _egress(service),
+        },
+    }
+
+
+def _ingress(service: ResolvedService) -> list[Body]:
+    environment = service.environment
+    namespaces = list(service.spec.service.callers)
+    if environment.ingress is not None and service.host:
+        namespaces.append(environment.ingress.namespace)
+    if environment.prometheus is not None:
+        namespaces.append(environment.prometheus.namespace)
+    if not namespaces:
+        return []
+    peers = [_namespace(name) for name in sorted(set(namespaces))]
+    return [{"from": peers, "ports": _tcp((names.HTTP_PORT,))}]
+
+
+def _egress(service: ResolvedService) -> list[Body]:
+    network = service.environment.network
+    rules: list[Body] = [
+        {
+            "to": [_namespace(network.dns_namespace)],
+            "ports": [{"protocol": protocol, "port": _DNS_PORT} for protocol in ("UDP", "TCP")],
+        },
+        _egress_rule(network.artifact_store),
+    ]
+    kafka = service.environment.kafka
+    if kafka is not None and service.topics.shipped():
+        ports = tuple(sorted({int(broker.rpartition(":")[2]) for broker in kafka.brokers}))
+        rules.append(_egress_rule(network.kafka or Peer.model_construct(ports=ports)))
+    for rule in service.spec.egress:
+        peer = _namespace(rule.namespace) if rule.namespace else {"ipBlock": {"cidr": rule.cidr}}
+        if rule.pod_labels:
+            peer["podSelector"] = {"matchLabels": dict(sorted(rule.pod_labels.items()))}
+        rules.append({"to": [peer], "ports": _tcp(rule.ports)})
+    return rules
+
+
+def _egress_rule(peer: Peer) -> Body:
+    """A rule towards a peer; without an address it is open to all at these ports."""
+    targets = [{"ipBlock": {"cidr": cidr}} for cidr in peer.cidrs]
+    if peer.namespace is not None:
+        targets.insert(0, _namespace(peer.namespace))
+    ports = _tcp(peer.ports)
+    return {"to": targets, "ports": ports} if targets else {"ports": ports}
+
+
+def _namespace(name: str) -> Body:
+    return {"namespaceSelector": {"matchLabels": {_NAMESPACE_LABEL: name}}}
+
+
+def _tcp(ports: tuple[int, ...]) -> list[Body]:
+    return [{"protocol": "TCP", "port": port} for port in ports]

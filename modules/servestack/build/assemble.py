@@ -1,0 +1,78 @@
+"""All manifests of an environment: every builder called in turn.
+
+To add an object, write `build_<kind>` in the module of its concern and name it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from servestack.build.access import build_network_policy, build_service_account
+from servestack.build.autoscaling import build_horizontal_pod_autoscaler
+from servestack.build.environment import build_default_network_policy, build_namespace
+from servestack.build.log_shipping import build_filebeat_config_map
+from servestack.build.manifest import ENVIRONMENT_GROUP, Body, Manifest
+from servestack.build.monitoring import (
+    build_dashboard_config_map,
+    build_pod_monitor,
+    build_prometheus_rule,
+    build_rules_config_map,
+)
+from servestack.build.network import build_http_route, build_ingress, build_service
+from servestack.build.server_config import build_server_config_map
+from servestack.build.workload import build_deployment, build_pod_disruption_budget
+from servestack.resolve.resolved import ResolvedService
+from servestack.spec.environment import Environment
+
+EnvironmentBuilder = Callable[[Environment], Body | None]
+ServiceBuilder = Callable[[ResolvedService], Body | None]
+
+ENVIRONMENT_BUILDERS: tuple[tuple[str, EnvironmentBuilder], ...] = (
+    ("environment", build_namespace),
+    ("environment", build_default_network_policy),
+)
+SERVICE_BUILDERS: tuple[tuple[str, ServiceBuilder], ...] = (
+    ("access", build_service_account),
+    ("access", build_network_policy),
+    ("workload", build_server_config_map),
+    ("log_shipping", build_filebeat_config_map),
+    ("workload", build_deployment),
+    ("workload", build_pod_disruption_budget),
+    ("autoscaling", build_horizontal_pod_autoscaler),
+    ("network", build_service),
+    ("network", build_ingress),
+    ("network", build_http_route),
+    ("monitoring", build_pod_monitor),
+    ("monitoring", build_prometheus_rule),
+    ("monitoring", build_rules_config_map),
+    ("monitoring", build_dashboard_config_map),
+)
+"""(concern, builder) in the order in which objects are applied."""
+
+
+def build_manifests(
+    environment: Environment, source: str, services: Sequence[ResolvedService]
+) -> tuple[Manifest, ...]:
+    """The environment's own objects, then each model's. `source` is the environment's file."""
+    manifests = [
+        Manifest(ENVIRONMENT_GROUP, concern, dotted_name(build), source, body)
+        for concern, build in ENVIRONMENT_BUILDERS
+        if (body := build(environment)) is not None
+    ]
+    for service in services:
+        manifests += build_service_manifests(service)
+    return tuple(manifests)
+
+
+def build_service_manifests(service: ResolvedService) -> list[Manifest]:
+    """One model's objects."""
+    return [
+        Manifest(service.name, concern, dotted_name(build), service.source, body)
+        for concern, build in SERVICE_BUILDERS
+        if (body := build(service)) is not None
+    ]
+
+
+def dotted_name(build: Callable[..., object]) -> str:
+    """A builder's module and name: `servestack.build.workload.build_deployment`."""
+    return f"{build.__module__}.{build.__qualname__}"

@@ -1,0 +1,41 @@
+"""What an environment has once for all its models: Namespace and default NetworkPolicy."""
+
+from __future__ import annotations
+
+from servestack.build.manifest import Body
+from servestack.build.names import MANAGED_BY
+from servestack.spec.environment import Environment
+
+_LABELS = {"app.kubernetes.io/managed-by": MANAGED_BY, "app.kubernetes.io/part-of": "servestack"}
+
+
+def build_namespace(environment: Environment) -> Body | None:
+    """The Namespace, which enforces the environment's Pod Security level."""
+    if not environment.create_namespace:
+        return None
+    level = environment.pod_security
+    modes = ("enforce", "audit", "warn")
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": environment.namespace,
+            "labels": _LABELS | {f"pod-security.kubernetes.io/{mode}": level for mode in modes},
+        },
+    }
+
+
+def build_default_network_policy(environment: Environment) -> Body | None:
+    """No traffic in or out for any pod, but what a model's own policy allows."""
+    if not environment.network.policy:
+        return None
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {
+            "name": "default-deny",
+            "namespace": environment.namespace,
+            "labels": dict(_LABELS),
+        },
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+    }

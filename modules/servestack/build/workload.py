@@ -1,0 +1,289 @@
+"""The pods: Deployment and PodDisruptionBudget."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from servestack.build import names
+from servestack.build.log_shipping import (
+    build_filebeat_config_map,
+    build_filebeat_container,
+    filebeat_volumes,
+)
+from servestack.build.manifest import Body
+from servestack.build.monitoring import scrape_annotations
+from servestack.build.security import container_security_context, pod_security_context
+from servestack.build.server_config import (
+    API_KEYS_FOLDER,
+    CONFIG_FILE,
+    build_server_config_map,
+    fetch_argument,
+    is_in_image,
+    serve_argument,
+)
+from servestack.resolve.resolved import ResolvedService
+from servestack.spec.quantities import byte_count
+from servestack.spec.scaling import Resources, Toleration
+
+PROBE_PERIOD_SECONDS = 2
+KUBELET_MARGIN_SECONDS = 5
+"""What the kubelet takes for itself between a pod's containers."""
+
+
+def build_deployment(service: ResolvedService) -> Body:
+    """The Deployment: fetch, then Filebeat beside the server, replaced without a gap."""
+    spec = service.spec
+    body: Body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": names.metadata(service, service.name, annotations=_annotations(service)),
+        "spec": {
+            "minReadySeconds": spec.rollout.min_ready_seconds,
+            "progressDeadlineSeconds": spec.rollout.progress_deadline_seconds,
+            "revisionHistoryLimit": 5,
+            # A pod more, never a pod less: with all endpoints terminating a proxy answers 503.
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+            },
+            "selector": {"matchLabels": names.selector(service)},
+            "template": {"metadata": _pod_metadata(service), "spec": _pod_spec(service)},
+        },
+    }
+    if spec.autoscaling is None:
+        # With an autoscaler the count is its own; written here, every apply would reset it.
+        body["spec"] = {"replicas": spec.replicas or 0} | body["spec"]
+    return body
+
+
+def _annotations(service: ResolvedService) -> dict[str, str]:
+    spec = service.spec
+    annotations: dict[str, str] = {}
+    if spec.autoscaling is not None and spec.replicas is not None:
+        annotations[f"{names.LABEL_DOMAIN}/requested-replicas"] = str(spec.replicas)
+    if spec.rollout.strategy == "canary":
+        steps = ",".join(str(step) for step in spec.rollout.steps)
+        annotations[f"{names.LABEL_DOMAIN}/canary-steps"] = steps
+    if spec.description:
+        annotations[f"{names.LABEL_DOMAIN}/description"] = spec.description
+    return annotations
+
+
+def _pod_metadata(service: ResolvedService) -> Body:
+    annotations = dict(service.spec.annotations) | scrape_annotations(service)
+    annotations[f"{names.LABEL_DOMAIN}/config-sha256"] = _config_digest(service)
+    return {
+        "labels": names.labels(service) | {f"{names.LABEL_DOMAIN}/version": service.version},
+        "annotations": dict(sorted(annotations.items())),
+    }
+
+
+def _config_digest(service: ResolvedService) -> str:
+    """Digest of what the pod reads from ConfigMaps: pods restart when it changes."""
+    configs = (build_server_config_map(service), build_filebeat_config_map(service))
+    data = [config["data"] for config in configs if config is not None]
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def _pod_spec(service: ResolvedService) -> Body:
+    spec, scheduling = service.spec, service.spec.scheduling
+    filebeat = build_filebeat_container(service)
+    sidecars = [filebeat] if filebeat is not None else []
+    pod: Body = {
+        "serviceAccountName": service.name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": grace_period_seconds(service),
+        "securityContext": pod_security_context(),
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": scheduling.spread_over,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": names.selector(service)},
+                "matchLabelKeys": ["pod-template-hash"],
+            }
+        ],
+    }
+    pull_secrets = service.environment.images.pull_secrets
+    if pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in pull_secrets]
+    if scheduling.node_selector:
+        pod["nodeSelector"] = dict(sorted(scheduling.node_selector.items()))
+    if scheduling.tolerations:
+        pod["tolerations"] = [_toleration(toleration) for toleration in scheduling.tolerations]
+    if scheduling.priority_class:
+        pod["priorityClassName"] = scheduling.priority_class
+    init_containers = _fetch_containers(service) + sidecars
+    if init_containers:
+        pod["initContainers"] = init_containers
+    pod["containers"] = [_server_container(service)]
+    pod["volumes"] = _volumes(service, byte_count(spec.logging.disk_budget))
+    return pod
+
+
+def grace_period_seconds(service: ResolvedService) -> int:
+    """Seconds from SIGTERM to SIGKILL: drain, the longest request, the log, a margin."""
+    shutdown = service.spec.shutdown
+    shipping = shutdown.log_drain_seconds if service.topics.shipped() else 0
+    return shutdown.drain_seconds + shutdown.request_seconds + shipping + KUBELET_MARGIN_SECONDS
+
+
+def _fetch_containers(service: ResolvedService) -> list[Body]:
+    """The init container that fetches and verifies the artifacts; none when all are baked in."""
+    arguments = [fetch_argument(m) for m in service.models if not is_in_image(m)]
+    if not arguments:
+        return []
+    container: Body = {
+        "name": names.FETCH_CONTAINER,
+        "image": service.image.reference,
+        "imagePullPolicy": service.image.pull_policy,
+        "args": ["fetch", f"--into={names.MODELS_FOLDER}", *arguments],
+        "resources": _resources(service.spec.resources),
+        "securityContext": container_security_context(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": "models", "mountPath": names.MODELS_FOLDER},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
+    }
+    tracking_uri = _tracking_uri(service)
+    if tracking_uri:
+        container["env"] = [{"name": "MLFLOW_TRACKING_URI", "value": tracking_uri}]
+    return [container]
+
+
+def _tracking_uri(service: ResolvedService) -> str:
+    """The MLflow server, for artifacts that it serves itself."""
+    mlflow = service.environment.mlflow
+    proxied = any(m.artifact.source.startswith("mlflow-artifacts:") for m in service.models)
+    if mlflow is None or not proxied:
+        return ""
+    if mlflow.cluster_uri:
+        return mlflow.cluster_uri
+    return mlflow.tracking_uri if mlflow.tracking_uri.startswith("http") else ""
+
+
+def _server_container(service: ResolvedService) -> Body:
+    spec = service.spec
+    container: Body = {
+        "name": names.SERVER_CONTAINER,
+        "image": service.image.reference,
+        "imagePullPolicy": service.image.pull_policy,
+        "args": [
+            "serve",
+            f"--config={names.CONFIG_FOLDER}/{CONFIG_FILE}",
+            *(serve_argument(model) for model in service.models),
+        ],
+        "env": _environment_variables(service),
+        "ports": [{"name": names.HTTP_PORT_NAME, "containerPort": names.HTTP_PORT}],
+        "resources": _resources(spec.resources),
+        # Ready means loaded and warmed; alive depends on nothing but the process itself.
+        "startupProbe": _probe(
+            "/readyz", PROBE_PERIOD_SECONDS, failures=_startup_failures(service)
+        ),
+        "readinessProbe": _probe("/readyz", 5, failures=2),
+        "livenessProbe": _probe("/livez", 10, failures=3),
+        "securityContext": container_security_context(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": _server_mounts(service),
+    }
+    if spec.shutdown.drain_seconds:
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": spec.shutdown.drain_seconds}}}
+    return container
+
+
+def _startup_failures(service: ResolvedService) -> int:
+    return -(-service.spec.startup.timeout_seconds // PROBE_PERIOD_SECONDS)
+
+
+def _probe(path: str, period_seconds: int, *, failures: int) -> Body:
+    return {
+        "httpGet": {"path": path, "port": names.HTTP_PORT_NAME},
+        "periodSeconds": period_seconds,
+        "timeoutSeconds": 2,
+        "failureThreshold": failures,
+    }
+
+
+def _environment_variables(service: ResolvedService) -> list[Body]:
+    variables: list[Body] = [
+        {"name": f"SERVESTACK_{name}", "valueFrom": {"fieldRef": {"fieldPath": field}}}
+        for name, field in (("POD", "metadata.name"), ("NAMESPACE", "metadata.namespace"))
+    ]
+    for variable in service.spec.env:
+        if variable.value_from is not None:
+            reference = {"name": variable.value_from.secret, "key": variable.value_from.key}
+            variables.append({"name": variable.name, "valueFrom": {"secretKeyRef": reference}})
+        else:
+            variables.append({"name": variable.name, "value": variable.value or ""})
+    return variables
+
+
+def _resources(resources: Resources) -> Body:
+    limits = resources.limits
+    disk = limits.ephemeral_storage
+    return {
+        "requests": {
+            "cpu": resources.cpu,
+            "memory": resources.memory,
+            "ephemeral-storage": disk,
+        },
+        "limits": {
+            "cpu": limits.cpu or resources.cpu,
+            "memory": limits.memory or resources.memory,
+            "ephemeral-storage": disk,
+        },
+    }
+
+
+def _server_mounts(service: ResolvedService) -> list[Body]:
+    mounts: list[Body] = [
+        {"name": "config", "mountPath": names.CONFIG_FOLDER, "readOnly": True},
+        {"name": "models", "mountPath": names.MODELS_FOLDER, "readOnly": True},
+        {"name": "events", "mountPath": names.EVENTS_FOLDER},
+        {"name": "tmp", "mountPath": "/tmp"},
+    ]
+    if service.spec.api.auth is not None:
+        mounts.append({"name": "api-keys", "mountPath": API_KEYS_FOLDER, "readOnly": True})
+    return mounts
+
+
+def _volumes(service: ResolvedService, budget_bytes: int) -> list[Body]:
+    # Evicting a pod has no grace period: the server stops at its budget, well below this limit.
+    events_limit = f"{budget_bytes * 3 // 2 // 2**20}Mi"
+    volumes: list[Body] = [
+        {"name": "config", "configMap": {"name": names.server_config_name(service)}},
+        {"name": "models", "emptyDir": {}},
+        {"name": "events", "emptyDir": {"sizeLimit": events_limit}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": "128Mi"}},
+    ]
+    if service.spec.api.auth is not None:
+        secret = service.spec.api.auth.api_keys.secret
+        volumes.append({"name": "api-keys", "secret": {"secretName": secret}})
+    return volumes + filebeat_volumes(service)
+
+
+def _toleration(toleration: Toleration) -> dict[str, Any]:
+    return toleration.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def build_pod_disruption_budget(service: ResolvedService) -> Body | None:
+    """At most one pod away at a time; none at one replica, where it would block every drain."""
+    scaling = service.spec.autoscaling
+    fewest = scaling.min if scaling is not None else service.spec.replicas or 0
+    if fewest < 2:
+        return None
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": names.metadata(service, service.name),
+        "spec": {
+            "maxUnavailable": 1,
+            # A pod that never became ready must not keep its node from being drained.
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": names.selector(service)},
+        },
+    }

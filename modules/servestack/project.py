@@ -1,0 +1,153 @@
+"""A project folder read, resolved and built: the way of the data in one call.
+
+models/*.yaml, stacks/<env>.yaml, stacks/<env>.lock.yaml → load → resolve → build
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from servestack.build.assemble import build_manifests
+from servestack.build.manifest import Manifest
+from servestack.errors import Location, Problem, ServestackError, SpecError
+from servestack.resolve.environment import resolve_environment
+from servestack.resolve.lock import Lock, read_lock
+from servestack.resolve.resolved import ResolvedService
+from servestack.spec.environment import Environment
+from servestack.spec.load import Loaded, load_environment, load_model_service
+from servestack.spec.model_service import ModelService
+
+MODELS_FOLDER = Path("models")
+STACKS_FOLDER = Path("stacks")
+RENDERED_FOLDER = Path("rendered")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything that was written by hand, and the lock."""
+
+    root: Path
+    specs: tuple[Loaded[ModelService], ...]
+    environment: Loaded[Environment]
+    lock: Lock
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """One environment from its files to its manifests."""
+
+    inputs: Inputs
+    services: tuple[ResolvedService, ...]
+    manifests: tuple[Manifest, ...]
+
+    @property
+    def environment(self) -> Environment:
+        return self.inputs.environment.value
+
+
+def build_environment(root: Path, environment: str) -> Built:
+    """Load, resolve and build one environment. Raises ServestackError with all problems found."""
+    inputs = load_inputs(root, environment)
+    services = resolve_environment(inputs.specs, inputs.environment, inputs.lock)
+    manifests = build_manifests(
+        inputs.environment.value, inputs.environment.document.file.as_posix(), services
+    )
+    return Built(inputs, services, manifests)
+
+
+def load_inputs(root: Path, environment: str) -> Inputs:
+    """Read the specs, the environment and its lock; every problem of every file at once."""
+    problems: list[Problem] = []
+    loaded_environment: Loaded[Environment] | None = None
+    specs: tuple[Loaded[ModelService], ...] = ()
+    lock = Lock(environment)
+    try:
+        loaded_environment = load_environment(*_environment_file(root, environment))
+    except ServestackError as error:
+        problems += error.problems
+    try:
+        specs = load_specs(root)
+    except ServestackError as error:
+        problems += error.problems
+    try:
+        lock = read_lock(root / lock_file(environment), environment)
+    except ServestackError as error:
+        problems += error.problems
+    if problems or loaded_environment is None:
+        raise SpecError(problems)
+    return Inputs(root, specs, loaded_environment, lock)
+
+
+def load_specs(root: Path) -> tuple[Loaded[ModelService], ...]:
+    """All specs below models/, in the order of their paths. Names are unique in a project."""
+    problems: list[Problem] = []
+    specs: list[Loaded[ModelService]] = []
+    files: dict[str, Path] = {}
+    for file in spec_files(root):
+        shown = file.relative_to(root)
+        try:
+            spec = load_model_service(file, shown)
+        except ServestackError as error:
+            problems += error.problems
+            continue
+        name = spec.value.name
+        if name in files:
+            problems.append(
+                Problem(
+                    "SRV204",
+                    f"{name!r} is also the name of {files[name]}",
+                    spec.document.location(("name",)),
+                    "name",
+                    "give each model a name of its own",
+                )
+            )
+        files.setdefault(name, shown)
+        specs.append(spec)
+    if problems:
+        raise SpecError(problems)
+    return tuple(specs)
+
+
+def spec_files(root: Path) -> list[Path]:
+    """The YAML files below models/; names that start with `.` or `_` are left out."""
+    folder = root / MODELS_FOLDER
+    if not folder.is_dir():
+        raise SpecError(
+            Problem(
+                "SRV205",
+                "there is no folder models/",
+                Location(root),
+                hint="run in a project's folder, or make one with `servestack init`",
+            )
+        )
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix in (".yaml", ".yml")
+        and not any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
+    )
+
+
+def environment_names(root: Path) -> tuple[str, ...]:
+    """Names of the environments of a project: stacks/<name>.yaml."""
+    files = sorted((root / STACKS_FOLDER).glob("*.yaml"))
+    return tuple(file.stem for file in files if not file.name.endswith(".lock.yaml"))
+
+
+def lock_file(environment: str) -> Path:
+    """Path of an environment's lock, relative to the project."""
+    return STACKS_FOLDER / f"{environment}.lock.yaml"
+
+
+def _environment_file(root: Path, environment: str) -> tuple[Path, Path]:
+    shown = STACKS_FOLDER / f"{environment}.yaml"
+    names = environment_names(root)
+    if environment not in names:
+        known = f"there are {', '.join(names)}" if names else "there are none yet"
+        raise SpecError(
+            Problem(
+                "SRV206", f"no environment is called {environment!r}", Location(shown), hint=known
+            )
+        )
+    return root / shown, shown

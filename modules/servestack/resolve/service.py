@@ -1,0 +1,140 @@
+"""From a spec, an environment and a lock to a ResolvedService: every question answered."""
+
+from __future__ import annotations
+
+from servestack.errors import Problem, ResolveError
+from servestack.resolve.lock import Lock, LockedArtifact
+from servestack.resolve.overlay import Layer, merge
+from servestack.resolve.provenance import Provenance
+from servestack.resolve.resolved import ResolvedModel, ResolvedService, Topics
+from servestack.resolve.signature import input_of
+from servestack.spec.api import Input
+from servestack.spec.artifact_uri import ArtifactKind, parse_artifact_uri
+from servestack.spec.document import Document, dotted
+from servestack.spec.environment import Environment
+from servestack.spec.load import Loaded, check_model_service
+from servestack.spec.model_service import ModelService
+from servestack.spec.scaling import Autoscaling
+
+DEFAULT_REPLICAS = 2
+"""Pods of a model that scales by nothing: one may go away and the other still answers."""
+
+
+def effective_spec(
+    spec: Loaded[ModelService], environment: Loaded[Environment]
+) -> tuple[ModelService, Provenance]:
+    """The spec as this environment sees it, and where each of its fields came from."""
+    merged, provenance = merge(
+        _layers(spec.document, environment.document, spec.value.name), spec.document.location()
+    )
+    value = spec.value
+    if environment.value.defaults or environment.value.overrides:
+        checked, problems = check_model_service(merged, provenance.location)
+        if checked is None or problems:
+            raise ResolveError(problems)
+        value = checked
+    if value.replicas is None and value.autoscaling is None:
+        written = "autoscaling" in merged
+        default = {"replicas": DEFAULT_REPLICAS} if written else {"autoscaling": Autoscaling()}
+        value = value.model_copy(update=default)
+    return value, provenance
+
+
+def _layers(spec: Document, environment: Document, name: str) -> tuple[Layer, ...]:
+    return (
+        Layer("environment", environment, ("defaults",)),
+        Layer("spec", spec),
+        Layer("override of every model", environment, ("overrides", "*")),
+        Layer("override", environment, ("overrides", name)),
+    )
+
+
+def resolve_service(
+    spec: Loaded[ModelService], environment: Loaded[Environment], lock: Lock
+) -> ResolvedService:
+    """Merge the layers, take the artifacts from the lock, and derive addresses and topics.
+
+    Raises ResolveError with every artifact that the lock does not hold, or holds for another URI.
+    """
+    value, provenance = effective_spec(spec, environment)
+    models = _locked_models(value, lock, provenance)
+    settings = environment.value
+    host = public_host(value, settings)
+    return ResolvedService(
+        spec=value,
+        environment=settings,
+        models=models,
+        input=_input(value, models),
+        image=value.image or settings.images.server,
+        host=host,
+        url=_url(value, settings, host),
+        topics=_topics(value, settings),
+        source=spec.document.file.as_posix(),
+        provenance=provenance,
+    )
+
+
+def _locked_models(
+    spec: ModelService, lock: Lock, provenance: Provenance
+) -> tuple[ResolvedModel, ...]:
+    locked = lock.models.get(spec.name, {})
+    models, problems = [], []
+    for index, model in enumerate(spec.artifacts()):
+        uri = parse_artifact_uri(model.artifact)
+        artifact = locked.get(model.name)
+        if uri.kind is ArtifactKind.IN_IMAGE:
+            artifact = LockedArtifact(uri=uri.text, source=uri.path)
+        elif artifact is None or artifact.uri != uri.text:
+            path = ("artifact",) if spec.models is None else ("models", index, "artifact")
+            known = "is not in the lock" if artifact is None else f"is locked as {artifact.uri}"
+            problems.append(
+                Problem(
+                    "SRV201",
+                    f"{uri.text} {known}",
+                    provenance.location(path),
+                    dotted(path),
+                    f"run `servestack lock {lock.environment}`",
+                )
+            )
+            continue
+        models.append(ResolvedModel(model.name, artifact))
+    if problems:
+        raise ResolveError(problems)
+    return tuple(models)
+
+
+def _input(spec: ModelService, models: tuple[ResolvedModel, ...]) -> Input:
+    """The spec's word on the input, filled in from the first model's signature."""
+    given = spec.api.input
+    if given.columns is not None or given.tensor is not None:
+        return given
+    from_signature = input_of(models[0].artifact.signature)
+    return from_signature.model_copy(update={"example": given.example})
+
+
+def public_host(spec: ModelService, environment: Environment) -> str:
+    """The host name outside the cluster; empty where there is no way in."""
+    if environment.ingress is None or not spec.ingress.enabled:
+        return ""
+    return spec.ingress.host or f"{spec.name}.{environment.ingress.host_suffix}"
+
+
+def _url(spec: ModelService, environment: Environment, host: str) -> str:
+    if host:
+        way_in = environment.ingress
+        edge = way_in.tls if way_in is not None else None
+        scheme = "https" if spec.ingress.tls or edge else "http"
+        return f"{scheme}://{host}{spec.base_path}"
+    port = "" if spec.service.port == 80 else f":{spec.service.port}"
+    return f"http://{spec.name}.{environment.namespace}.svc{port}{spec.base_path}"
+
+
+def _topics(spec: ModelService, environment: Environment) -> Topics:
+    if environment.kafka is None:
+        return Topics()
+    prefix = f"{spec.logging.topic_prefix or environment.kafka.topic_prefix}.{spec.name}"
+    return Topics(
+        predictions=f"{prefix}.predictions" if spec.logging.predictions else "",
+        feedback=f"{prefix}.feedback" if spec.logging.feedback else "",
+        access=f"{prefix}.access" if spec.logging.access else "",
+    )

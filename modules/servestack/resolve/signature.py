@@ -1,0 +1,37 @@
+"""A model's input as its MLflow signature tells it.
+
+Source: https://mlflow.org/docs/latest/ml/model/signatures (the JSON form in the MLmodel file).
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from servestack.spec.api import Column, ColumnType, Input, Tensor
+
+_TYPES = get_args(ColumnType)
+_DTYPES = get_args(Tensor.model_fields["dtype"].annotation)
+
+
+def input_of(signature: dict[str, Any] | None) -> Input:
+    """Columns or tensor of a signature; an empty Input where it has none that can be checked."""
+    inputs = (signature or {}).get("inputs") or []
+    if len(inputs) == 1 and inputs[0].get("type") == "tensor":
+        tensor = inputs[0]["tensor-spec"]
+        if tensor["dtype"] in _DTYPES:
+            shape = tuple(tensor["shape"])
+            return Input.model_construct(
+                tensor=Tensor.model_construct(dtype=tensor["dtype"], shape=shape)
+            )
+    if not inputs or any(column.get("type") not in _TYPES for column in inputs):
+        return Input()
+    return Input.model_construct(
+        columns=tuple(
+            Column.model_construct(
+                name=str(column.get("name", index)),
+                type=column["type"],
+                required=bool(column.get("required", True)),
+            )
+            for index, column in enumerate(inputs)
+        )
+    )
