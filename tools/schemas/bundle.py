@@ -1,0 +1,203 @@
+"""Writes the schemas that servestack validates against, from the projects' own published files.
+
+The sources are pinned in go.mod next to this file: Kubernetes' OpenAPI, and the CRDs of Gateway
+API and prometheus-operator. Closed objects get `additionalProperties: false`, so that a field
+which the apiserver would refuse or drop is an error here.
+
+    python tools/schemas/bundle.py          write modules/servestack/review/schemas/
+    python tools/schemas/bundle.py --check  fail where it is stale
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).parent
+TARGET = HERE.parent.parent / "modules/servestack/review/schemas"
+KUBERNETES = "k8s.io/kubernetes"
+GATEWAY_API = "sigs.k8s.io/gateway-api"
+PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
+
+CORE_KINDS = {
+    "api__v1": ("Namespace", "ServiceAccount", "ConfigMap", "Secret", "Service"),
+    "apis__apps__v1": ("Deployment",),
+    "apis__autoscaling__v2": ("HorizontalPodAutoscaler",),
+    "apis__policy__v1": ("PodDisruptionBudget",),
+    "apis__networking.k8s.io__v1": ("Ingress", "NetworkPolicy"),
+}
+CRDS = (
+    (GATEWAY_API, "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml", "v1"),
+    (
+        PROMETHEUS_OPERATOR,
+        "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
+        "v1",
+    ),
+    (
+        PROMETHEUS_OPERATOR,
+        "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+        "v1",
+    ),
+)
+KEPT_EXTENSIONS = ("x-kubernetes-list-map-keys", "x-kubernetes-list-type")
+OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+INT_OR_STRING = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+NUMBER_OR_STRING = {"anyOf": [{"type": "string"}, {"type": "number"}]}
+
+Schema = dict[str, Any]
+
+
+def main() -> int:
+    folders, versions = module_folders()
+    bundle = {f"{schema['title'].lower()}.json": schema for schema in all_schemas(folders)}
+    files = {
+        name: json.dumps(schema, indent=1, sort_keys=True) + "\n" for name, schema in bundle.items()
+    }
+    files["versions.json"] = json.dumps(versions, indent=1, sort_keys=True) + "\n"
+    stale = [
+        n
+        for n, text in files.items()
+        if not (TARGET / n).is_file() or (TARGET / n).read_text() != text
+    ]
+    if "--check" in sys.argv[1:]:
+        for name in stale:
+            print(
+                f"stale: {TARGET.name}/{name}; run python tools/schemas/bundle.py", file=sys.stderr
+            )
+        return 1 if stale else 0
+    TARGET.mkdir(parents=True, exist_ok=True)
+    for name in stale:
+        (TARGET / name).write_text(files[name])
+    print(f"{len(files)} files, {len(stale)} written", file=sys.stderr)
+    return 0
+
+
+def module_folders() -> tuple[dict[str, Path], dict[str, str]]:
+    """Folder and version of each pinned module, downloaded where needed."""
+    modules = (KUBERNETES, GATEWAY_API, PROMETHEUS_OPERATOR)
+    output = subprocess.run(
+        ["go", "mod", "download", "-json", *modules],
+        cwd=HERE, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    folders, versions, decoder = {}, {}, json.JSONDecoder()
+    while output := output.lstrip():
+        module, end = decoder.raw_decode(output)
+        output = output[end:]
+        folders[module["Path"]] = Path(module["Dir"])
+        versions[module["Path"]] = module["Version"]
+    return folders, versions
+
+
+def all_schemas(folders: dict[str, Path]) -> list[Schema]:
+    definitions: Schema = {}
+    for group in CORE_KINDS:
+        file = folders[KUBERNETES] / f"api/openapi-spec/v3/{group}_openapi.json"
+        definitions |= json.loads(file.read_text())["components"]["schemas"]
+    definitions = {name: cleaned(schema) for name, schema in definitions.items()}
+    definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = NUMBER_OR_STRING
+    definitions["io.k8s.apimachinery.pkg.util.intstr.IntOrString"] = INT_OR_STRING
+    core = [
+        core_schema(definitions, group, kind)
+        for group, kinds in CORE_KINDS.items()
+        for kind in kinds
+    ]
+    return core + [
+        crd_schema(definitions, folders[module] / path, version) for module, path, version in CRDS
+    ]
+
+
+def core_schema(definitions: Schema, group: str, kind: str) -> Schema:
+    parts = group.split("__")
+    api_version = parts[1] if parts[0] == "api" else f"{parts[1]}/{parts[2]}"
+    for schema in definitions.values():
+        for entry in schema.get("x-kubernetes-group-version-kind", ()):
+            found = f"{entry['group']}/{entry['version']}".lstrip("/")
+            if (found, entry["kind"]) == (api_version, kind):
+                return as_kind(schema, definitions, api_version, kind)
+    raise SystemExit(f"{kind} is not in {group}")
+
+
+def crd_schema(definitions: Schema, file: Path, version: str) -> Schema:
+    crd = yaml.safe_load(file.read_text())["spec"]
+    schema = next(v for v in crd["versions"] if v["name"] == version)["schema"]["openAPIV3Schema"]
+    return as_kind(cleaned(schema), definitions, f"{crd['group']}/{version}", crd["names"]["kind"])
+
+
+def as_kind(schema: Schema, definitions: Schema, api_version: str, kind: str) -> Schema:
+    """A self-contained schema of one kind, without its status."""
+    properties = {k: v for k, v in schema["properties"].items() if k != "status"}
+    properties |= {
+        "apiVersion": {"const": api_version},
+        "kind": {"const": kind},
+        "metadata": {"$ref": f"#/$defs/{OBJECT_META}"},
+    }
+    required = sorted({*schema.get("required", ()), "apiVersion", "kind", "metadata"})
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": kind,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+        "$defs": {name: definitions[name] for name in sorted(reached(properties, definitions))},
+    }
+
+
+def reached(schema: Any, definitions: Schema) -> set[str]:
+    """Names of all definitions that a schema refers to, also through others."""
+    names: set[str] = set()
+    pending = [schema]
+    while pending:
+        here = pending.pop()
+        if isinstance(here, dict):
+            name = str(here.get("$ref", "")).removeprefix("#/$defs/")
+            if name and name not in names:
+                names.add(name)
+                pending.append(definitions[name])
+            pending += here.values()
+        elif isinstance(here, list):
+            pending += here
+    return names
+
+
+def cleaned(schema: Any) -> Any:
+    """A schema without prose, closed where the apiserver closes it."""
+    if isinstance(schema, list):
+        return [cleaned(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("x-kubernetes-int-or-string") or schema.get("format") == "int-or-string":
+        return INT_OR_STRING
+    wrapped = schema.get("allOf")
+    if isinstance(wrapped, list) and len(wrapped) == 1 and "$ref" in wrapped[0]:
+        return cleaned(wrapped[0])
+    result = {}
+    for key, value in schema.items():
+        if key == "$ref":
+            result[key] = value.replace("#/components/schemas/", "#/$defs/")
+        elif key in ("properties", "$defs"):
+            result[key] = {name: cleaned(inner) for name, inner in value.items()}
+        elif key in ("description", "default", "format", "title", "example"):
+            continue
+        elif key.startswith("x-") and key not in (
+            *KEPT_EXTENSIONS,
+            "x-kubernetes-group-version-kind",
+        ):
+            continue
+        else:
+            result[key] = cleaned(value)
+    open_object = (
+        schema.get("x-kubernetes-preserve-unknown-fields") or "additionalProperties" in schema
+    )
+    if "properties" in schema and not open_object:
+        result["additionalProperties"] = False
+    return result
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
