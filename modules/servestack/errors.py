@@ -70,6 +70,10 @@ class RegistryError(ResolveError):
     """The model registry or artifact store is out of reach, or does not hold what was asked for."""
 
 
+class BuildError(ServestackError):
+    """A template does not give what its builder expects."""
+
+
 class RenderError(ServestackError):
     """Manifests could not be written, or what is written is stale."""
 

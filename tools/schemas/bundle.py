@@ -178,15 +178,19 @@ def cleaned(schema: Any) -> Any:
         return cleaned(wrapped[0])
     result = {}
     for key, value in schema.items():
+        if key == "pattern" and "(?i)" in value:
+            continue  # Go's flags within a pattern have no counterpart in JSON schema
         if key == "$ref":
             result[key] = value.replace("#/components/schemas/", "#/$defs/")
         elif key in ("properties", "$defs"):
             result[key] = {name: cleaned(inner) for name, inner in value.items()}
-        elif key in ("description", "default", "format", "title", "example"):
-            continue
-        elif key.startswith("x-") and key not in (
-            *KEPT_EXTENSIONS,
-            "x-kubernetes-group-version-kind",
+        elif key in ("description", "default", "format", "title", "example") or (
+            key.startswith("x-")
+            and key
+            not in (
+                *KEPT_EXTENSIONS,
+                "x-kubernetes-group-version-kind",
+            )
         ):
             continue
         else:

@@ -65,7 +65,9 @@ def _egress(service: ResolvedService) -> list[Body]:
         ports = tuple(sorted({int(broker.rpartition(":")[2]) for broker in kafka.brokers}))
         rules.append(_egress_rule(network.kafka or Peer.model_construct(ports=ports)))
     for rule in service.spec.egress:
-        peer = _namespace(rule.namespace) if rule.namespace else {"ipBlock": {"cidr": rule.cidr}}
+        peer: Body = {"ipBlock": {"cidr": rule.cidr}}
+        if rule.namespace is not None:
+            peer = _namespace(rule.namespace)
         if rule.pod_labels:
             peer["podSelector"] = {"matchLabels": dict(sorted(rule.pod_labels.items()))}
         rules.append({"to": [peer], "ports": _tcp(rule.ports)})

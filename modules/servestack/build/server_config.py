@@ -36,6 +36,7 @@ def server_config(service: ResolvedService) -> dict[str, Any]:
     api, limits = spec.api, spec.api.limits
     config: dict[str, Any] = {
         "name": spec.name,
+        "environment": service.environment.name,
         "description": spec.description or "",
         "basePath": spec.base_path,
         "port": names.HTTP_PORT,

@@ -46,7 +46,9 @@ def _unknown_names(
     specs: Sequence[Loaded[ModelService]], environment: Loaded[Environment]
 ) -> Iterator[Problem]:
     known = {spec.value.name for spec in specs}
-    named = [(("overrides", name), name) for name in environment.value.overrides if name != "*"]
+    named: list[tuple[tuple[str | int, ...], str]] = [
+        (("overrides", name), name) for name in environment.value.overrides if name != "*"
+    ]
     named += [(("exclude", index), name) for index, name in enumerate(environment.value.exclude)]
     for path, name in named:
         if name not in known:

@@ -1,0 +1,25 @@
+#!/bin/sh
+# preStop of Filebeat: returns when everything on disk has been taken by Kafka, or time is up.
+#   drain.sh EVENTS_FOLDER DATA_FOLDER SECONDS
+# Filebeat's own stop does not read on, and a native sidecar's preStop runs at the same moment as
+# the server's. So wait for the server's mark, then until the registry's offsets are the files' sizes.
+events=$1 data=$2 deadline=$(($(date +%s) + $3))
+log=$data/registry/filebeat/log.json
+
+all_taken() {
+    for file in "$events"/*.ndjson; do
+        [ -s "$file" ] || continue
+        size=$(wc -c <"$file")
+        # The newest word on a file is the last one in the log; checkpoints begin a new log.
+        taken=$(cat "$data"/registry/filebeat/[0-9]*.json "$log" 2>/dev/null |
+            tr '{' '\n' | grep -F "\"source\":\"$file\"" -B 3 | grep -o '"offset":[0-9]*' | tail -n 1)
+        [ "${taken#*:}" = "$((size))" ] || return 1
+    done
+}
+
+while [ "$(date +%s)" -lt "$deadline" ]; do
+    if [ -e "$events/.server-exited" ] && all_taken; then exit 0; fi
+    sleep 0.2
+done
+echo "drain.sh: time is up with events on disk" >&2
+exit 0

@@ -1,0 +1,52 @@
+"""The Grafana dashboard of a model: monitoring/dashboards/model-service.json filled in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+
+from servestack.build.rules import objectives
+from servestack.data import read_template
+from servestack.resolve.resolved import ResolvedService
+
+DASHBOARD_FILE = "{name}.json"
+_TEMPLATE = "monitoring/dashboards/model-service.json"
+
+
+def dashboard_text(service: ResolvedService) -> str:
+    """The dashboard as JSON text, the same for the same spec."""
+    slo = service.spec.monitoring.slo
+    targets = " ".join(f"{objective.target}." for objective in objectives(service))
+    latency_seconds = slo.latency.milliseconds / 1000 if slo and slo.latency else 0
+    values = {
+        "@uid@": _uid(service),
+        "@service@": service.name,
+        "@environment@": service.environment.name,
+        "@description@": " ".join(filter(None, (service.spec.description, targets))),
+        "@availability_budget@": f"{objectives(service)[0].budget:g}" if slo else "1",
+        "@latency_seconds@": f"{latency_seconds:g}",
+    }
+    text = _template()
+    for mark, value in values.items():
+        text = text.replace(mark, json.dumps(value, ensure_ascii=False)[1:-1])
+    return text
+
+
+@lru_cache(maxsize=1)
+def _template() -> str:
+    """The template on one line for each panel: readable in a diff, small in the cluster."""
+    dashboard = json.loads(read_template(_TEMPLATE))
+    panels = ",\n  ".join(_compact(panel) for panel in dashboard.pop("panels"))
+    rest = ",\n ".join(f"{json.dumps(key)}: {_compact(value)}" for key, value in dashboard.items())
+    return f'{{\n {rest},\n "panels": [\n  {panels}\n ]\n}}\n'
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _uid(service: ResolvedService) -> str:
+    """At most 40 characters, as Grafana asks, and the same in every render."""
+    name = f"{service.environment.name}/{service.name}"
+    return f"servestack-{hashlib.sha256(name.encode()).hexdigest()[:24]}"

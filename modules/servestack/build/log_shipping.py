@@ -1,0 +1,154 @@
+"""How events reach Kafka: Filebeat as a native sidecar, and its configuration."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+from servestack.build import names
+from servestack.build.manifest import Body
+from servestack.build.security import container_security_context
+from servestack.data import read_template
+from servestack.errors import BuildError, Problem
+from servestack.resolve.resolved import ResolvedService
+from servestack.spec.environment import Kafka
+from servestack.spec.quantities import byte_count
+
+_CONFIG = "filebeat.yml"
+_DRAIN = "drain.sh"
+_TEMPLATE = "logging/filebeat.yml.j2"
+_EXPECTED = {"filebeat.inputs", "queue.mem", "output.kafka", "path.data", "http"}
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def build_filebeat_config_map(service: ResolvedService) -> Body | None:
+    """The ConfigMap with Filebeat's configuration and its drain script."""
+    kafka = service.environment.kafka
+    if kafka is None or not service.topics.shipped():
+        return None
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": names.metadata(service, names.filebeat_config_name(service)),
+        "data": {
+            _CONFIG: filebeat_config(service, kafka),
+            _DRAIN: read_template("logging/drain.sh"),
+        },
+    }
+
+
+def filebeat_config(service: ResolvedService, kafka: Kafka) -> str:
+    """filebeat.yml, rendered and parsed again. BuildError where the result is not one."""
+    security = kafka.security
+    tls = security.protocol.endswith("SSL")
+    text: str = _template().render(
+        topics=service.topics.shipped(),
+        events_folder=names.EVENTS_FOLDER,
+        data_folder=names.FILEBEAT_DATA_FOLDER,
+        stats_port=names.FILEBEAT_STATS_PORT,
+        brokers=list(kafka.brokers),
+        max_event_bytes=byte_count(service.spec.logging.max_event),
+        max_message_bytes=byte_count(kafka.max_message),
+        sasl_mechanism=security.mechanism if security.protocol.startswith("SASL") else "",
+        tls=tls,
+        ca_file=f"{names.KAFKA_CA_FOLDER}/{security.ca.key}" if tls and security.ca else "",
+        shutdown_seconds=max(service.spec.shutdown.log_drain_seconds, 1),
+    )
+    _check(text.replace(service.name, "model"))
+    return text
+
+
+@lru_cache(maxsize=512)
+def _check(text: str) -> None:
+    """Parse what was rendered; models that differ in their names alone are parsed once."""
+    try:
+        parsed = yaml.load(text, _LOADER)
+    except yaml.YAMLError as error:
+        raise BuildError(Problem("SRV401", f"{_TEMPLATE} gives broken YAML: {error}")) from None
+    missing = _EXPECTED - set(parsed if isinstance(parsed, dict) else ())
+    if missing:
+        raise BuildError(Problem("SRV401", f"{_TEMPLATE} lacks {', '.join(sorted(missing))}"))
+
+
+@lru_cache(maxsize=1)
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    return environment.from_string(read_template(_TEMPLATE))
+
+
+def build_filebeat_container(service: ResolvedService) -> Body | None:
+    """Filebeat as a native sidecar: started before the server, stopped after it."""
+    kafka = service.environment.kafka
+    if kafka is None or not service.topics.shipped():
+        return None
+    image = service.environment.images.filebeat
+    config = names.FILEBEAT_CONFIG_FOLDER
+    container: Body = {
+        "name": names.FILEBEAT_CONTAINER,
+        "image": image.reference,
+        "imagePullPolicy": image.pull_policy,
+        "restartPolicy": "Always",
+        # The owner of a mounted ConfigMap is root, which Filebeat's own check does not accept.
+        "args": ["-e", "--strict.perms=false", "-c", f"{config}/{_CONFIG}"],
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "64Mi"},
+            "limits": {"cpu": "500m", "memory": "192Mi", "ephemeral-storage": "128Mi"},
+        },
+        "lifecycle": {"preStop": {"exec": {"command": _drain_command(service)}}},
+        "securityContext": container_security_context(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": "filebeat-config", "mountPath": config, "readOnly": True},
+            {"name": "filebeat-data", "mountPath": names.FILEBEAT_DATA_FOLDER},
+            {"name": "events", "mountPath": names.EVENTS_FOLDER},
+        ],
+    }
+    if kafka.security.ca is not None:
+        container["volumeMounts"].append(
+            {"name": "kafka-ca", "mountPath": names.KAFKA_CA_FOLDER, "readOnly": True}
+        )
+    credentials = kafka.security.credentials
+    if credentials is not None:
+        keys = (("USERNAME", credentials.username_key), ("PASSWORD", credentials.password_key))
+        container["env"] = [
+            {
+                "name": f"KAFKA_{name}",
+                "valueFrom": {"secretKeyRef": {"name": credentials.secret, "key": key}},
+            }
+            for name, key in keys
+        ]
+    return container
+
+
+def _drain_command(service: ResolvedService) -> list[str]:
+    """Wait for the server to be gone, then for Kafka to have taken what is on disk."""
+    shutdown = service.spec.shutdown
+    seconds = shutdown.drain_seconds + shutdown.request_seconds + shutdown.log_drain_seconds
+    script = f"{names.FILEBEAT_CONFIG_FOLDER}/{_DRAIN}"
+    return ["sh", script, names.EVENTS_FOLDER, names.FILEBEAT_DATA_FOLDER, str(seconds)]
+
+
+def filebeat_volumes(service: ResolvedService) -> list[Body]:
+    """The volumes of the sidecar; none where nothing is shipped."""
+    kafka = service.environment.kafka
+    if kafka is None or not service.topics.shipped():
+        return []
+    volumes: list[Body] = [
+        {"name": "filebeat-config", "configMap": {"name": names.filebeat_config_name(service)}},
+        {"name": "filebeat-data", "emptyDir": {"sizeLimit": "64Mi"}},
+    ]
+    ca = kafka.security.ca
+    if ca is not None:
+        source = {"secretName": ca.secret, "items": [{"key": ca.key, "path": ca.key}]}
+        volumes.append({"name": "kafka-ca", "secret": source})
+    return volumes

@@ -1,0 +1,121 @@
+"""How a model is watched: PodMonitor or annotations, rules, dashboard."""
+
+from __future__ import annotations
+
+from servestack.build import names
+from servestack.build.dashboards import DASHBOARD_FILE, dashboard_text
+from servestack.build.manifest import Body
+from servestack.build.rules import rule_groups
+from servestack.resolve.resolved import ResolvedService
+from servestack.yaml_writer import dump
+
+METRICS_PATH = "/metrics"
+BUCKETS_SECONDS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+)
+"""Upper ends of the latency histogram's buckets, as in monitoring/metrics.yaml."""
+
+
+def latency_buckets(service: ResolvedService) -> tuple[float, ...]:
+    """Bucket ends in seconds, with the latency objective among them."""
+    slo = service.spec.monitoring.slo
+    extra = (slo.latency.milliseconds / 1000,) if slo is not None and slo.latency else ()
+    return tuple(sorted({*BUCKETS_SECONDS, *extra}))
+
+
+def scrape_annotations(service: ResolvedService) -> dict[str, str]:
+    """Pod annotations by which a Prometheus without operator finds the pods."""
+    prometheus = service.environment.prometheus
+    if prometheus is None or prometheus.style != "annotations":
+        return {}
+    return {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": str(names.HTTP_PORT),
+        "prometheus.io/path": METRICS_PATH,
+    }
+
+
+def build_pod_monitor(service: ResolvedService) -> Body | None:
+    """The PodMonitor, where the environment has the Prometheus operator."""
+    prometheus = service.environment.prometheus
+    if prometheus is None or prometheus.style != "operator":
+        return None
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PodMonitor",
+        "metadata": names.metadata(service, service.name, extra_labels=dict(prometheus.labels)),
+        "spec": {
+            "selector": {"matchLabels": names.selector(service)},
+            "podMetricsEndpoints": [
+                {
+                    "port": names.HTTP_PORT_NAME,
+                    "path": METRICS_PATH,
+                    "interval": f"{service.spec.monitoring.scrape_interval_seconds}s",
+                    # The operator would put its own `endpoint` over the request's.
+                    "honorLabels": True,
+                }
+            ],
+        },
+    }
+
+
+def build_prometheus_rule(service: ResolvedService) -> Body | None:
+    """The PrometheusRule with objectives and alerts, for the operator."""
+    prometheus = service.environment.prometheus
+    groups = rule_groups(service) if prometheus is not None else []
+    if prometheus is None or prometheus.style != "operator" or not groups:
+        return None
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": names.metadata(service, service.name, extra_labels=dict(prometheus.labels)),
+        "spec": {"groups": groups},
+    }
+
+
+def build_rules_config_map(service: ResolvedService) -> Body | None:
+    """The same rules as a file, for a Prometheus that reads rule files from ConfigMaps."""
+    prometheus = service.environment.prometheus
+    groups = rule_groups(service) if prometheus is not None else []
+    if prometheus is None or prometheus.style != "annotations" or not groups:
+        return None
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": names.metadata(
+            service, f"{service.name}-rules", extra_labels={"prometheus_rules": "1"}
+        ),
+        "data": {f"{service.namespace}-{service.name}.yaml": dump({"groups": groups})},
+    }
+
+
+def build_dashboard_config_map(service: ResolvedService) -> Body | None:
+    """The Grafana dashboard, where the environment has Grafana."""
+    grafana = service.environment.grafana
+    if grafana is None or not service.spec.monitoring.dashboard:
+        return None
+    annotations = {"grafana_folder": grafana.folder} if grafana.folder else None
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": names.metadata(
+            service,
+            names.dashboard_name(service),
+            extra_labels={grafana.label: "1"},
+            annotations=annotations,
+        ),
+        "data": {DASHBOARD_FILE.format(name=service.name): dashboard_text(service)},
+    }
