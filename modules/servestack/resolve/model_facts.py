@@ -1,0 +1,80 @@
+"""What an artifact says of itself, read without loading it: flavor, format, signature."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_FLAVORS = (
+    "sklearn", "xgboost", "lightgbm", "catboost", "onnx", "keras", "tensorflow", "pytorch",
+    "transformers", "spark",
+)  # fmt: skip
+_PICKLED = {".pkl", ".pickle", ".joblib", ".pt", ".pth"}
+_FORMAT_BY_SUFFIX = {
+    **dict.fromkeys(_PICKLED, "pickle"),
+    ".skops": "skops",
+    ".onnx": "onnx",
+    **dict.fromkeys((".json", ".ubj", ".txt", ".cbm", ".safetensors", ".keras", ".xgb"), "native"),
+}
+_BARE_FLAVORS = {".onnx": "onnx", ".xgb": "xgboost", ".cbm": "catboost", ".keras": "keras"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """`flavor` is MLflow's word, `format` one of pickle, skops, onnx, native or empty."""
+
+    flavor: str = ""
+    format: str = ""
+    signature: dict[str, Any] | None = None
+
+
+def read_facts(path: Path) -> ModelFacts:
+    """Facts of a folder with an MLmodel file, or of a bare model file."""
+    if path.is_file():
+        suffix = path.suffix.lower()
+        return ModelFacts(_BARE_FLAVORS.get(suffix, ""), _FORMAT_BY_SUFFIX.get(suffix, ""))
+    description = _read_mlmodel(path / "MLmodel")
+    flavors = description.get("flavors") or {}
+    flavor = next((name for name in _FLAVORS if name in flavors), "")
+    if not flavor and "python_function" in flavors:
+        flavor = "pyfunc"
+    return ModelFacts(flavor, _format(path), _signature(description.get("signature")))
+
+
+def _read_mlmodel(file: Path) -> dict[str, Any]:
+    try:
+        description = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return description if isinstance(description, dict) else {}
+
+
+def _format(folder: Path) -> str:
+    """The most dangerous format among the files: one pickle makes the whole artifact one."""
+    suffixes = {file.suffix.lower() for file in folder.rglob("*") if file.is_file()}
+    if suffixes & _PICKLED:
+        return "pickle"
+    for suffix in (".skops", ".onnx", ".ubj", ".xgb", ".cbm", ".safetensors", ".keras"):
+        if suffix in suffixes:
+            return _FORMAT_BY_SUFFIX[suffix]
+    model_files = [file for file in folder.rglob("model.*") if file.suffix in (".json", ".txt")]
+    return "native" if model_files else ""
+
+
+def _signature(written: Any) -> dict[str, Any] | None:
+    """MLflow keeps inputs and outputs as JSON text inside the YAML."""
+    if not isinstance(written, dict):
+        return None
+    signature = {}
+    for side in ("inputs", "outputs"):
+        try:
+            columns = json.loads(written.get(side) or "null")
+        except (TypeError, ValueError):
+            columns = None
+        if isinstance(columns, list):
+            signature[side] = columns
+    return signature or None

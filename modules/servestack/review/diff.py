@@ -1,0 +1,93 @@
+"""A review: the changes of an environment grouped by model and object, each with its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+
+from servestack.build.manifest import Manifest
+from servestack.review.changes import Change, ObjectKey, compare
+from servestack.review.effects import effect_of
+
+
+@dataclass(frozen=True, slots=True)
+class FieldReview:
+    """One changed field and what it does."""
+
+    change: Change
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectReview:
+    """One object: added, removed or changed."""
+
+    key: ObjectKey
+    operation: str
+    fields: tuple[FieldReview, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReview:
+    """One model, or what belongs to the environment itself."""
+
+    group: str
+    objects: tuple[ObjectReview, ...]
+
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """What changes, said once each, the weightiest object first."""
+        ordered = sorted(self.objects, key=lambda review: _WEIGHT.get(review.key.kind, 9))
+        effects = [field.effect for review in ordered for field in review.fields]
+        parts = [part.strip() for effect in effects for part in effect.split(";")]
+        return tuple(dict.fromkeys(parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Everything that changes in an environment; `against` says compared with what."""
+
+    environment: str
+    against: str
+    groups: tuple[GroupReview, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.groups
+
+    @property
+    def object_count(self) -> int:
+        return sum(len(group.objects) for group in self.groups)
+
+
+_WEIGHT = {
+    "Namespace": 0,
+    "Deployment": 1,
+    "HorizontalPodAutoscaler": 2,
+    "Service": 3,
+    "Ingress": 3,
+}
+
+
+def review(
+    environment: str, against: str, old: Iterable[Manifest], new: Iterable[Manifest]
+) -> Review:
+    """Compare two sets of manifests."""
+    changes = compare(old, new)
+    groups = []
+    for group, of_group in groupby(changes, key=lambda change: change.object.group):
+        objects = [
+            ObjectReview(key, _operation(fields), fields)
+            for key, fields in (
+                (key, tuple(FieldReview(change, effect_of(change)) for change in of_object))
+                for key, of_object in groupby(of_group, key=lambda change: change.object)
+            )
+        ]
+        groups.append(GroupReview(group, tuple(objects)))
+    return Review(environment, against, tuple(groups))
+
+
+def _operation(fields: tuple[FieldReview, ...]) -> str:
+    first = fields[0].change
+    return first.operation if not first.path else "change"

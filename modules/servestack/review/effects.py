@@ -1,0 +1,143 @@
+"""What a change does, in words: the table that turns fields into consequences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from servestack.review.changes import Change
+
+RESTART = "pods restart, one at a time"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A rule of the table: changes of `kind` at a field that matches `field` have these words."""
+
+    kind: str
+    field: re.Pattern[str]
+    words: Callable[[Change], str]
+
+
+def effect_of(change: Change) -> str:
+    """The consequence of one change; the first rule that fits."""
+    if not change.path:
+        return _whole_object(change)
+    field = change.field
+    for effect in _EFFECTS:
+        if effect.kind in ("*", change.object.kind) and effect.field.search(field):
+            return effect.words(change)
+    return "takes effect when applied"
+
+
+def _whole_object(change: Change) -> str:
+    words = _OBJECTS.get(change.object.kind, ("comes into being", "goes away"))
+    return words[0] if change.operation == "add" else words[1]
+
+
+_OBJECTS = {
+    "Namespace": ("a namespace for the models", "everything in the namespace is deleted"),
+    "Deployment": ("the model starts to serve", "the model stops serving"),
+    "Service": ("callers in the cluster reach the model", "callers in the cluster lose the model"),
+    "Ingress": ("the model gets a public address", "the public address goes away"),
+    "HTTPRoute": ("the model gets a public address", "the public address goes away"),
+    "HorizontalPodAutoscaler": (
+        "the number of pods follows the load",
+        "the number of pods is fixed",
+    ),
+    "PodDisruptionBudget": ("node drains take one pod at a time", "node drains may take every pod"),
+    "NetworkPolicy": ("only named traffic is allowed", "all traffic is allowed"),
+    "PodMonitor": ("metrics are scraped", "metrics are no longer scraped"),
+    "PrometheusRule": ("alerts are evaluated", "no alert fires any more"),
+    "ServiceAccount": ("the pods get an identity of their own", "the pods lose their identity"),
+    "ConfigMap": ("configuration is added", "configuration is taken away"),
+}
+
+
+def _says(text: str) -> Callable[[Change], str]:
+    return lambda change: text
+
+
+def _values(text: str) -> Callable[[Change], str]:
+    def words(change: Change) -> str:
+        if change.operation == "change":
+            return f"{text} {change.old}→{change.new}"
+        return (
+            f"{text} {change.new}"
+            if change.operation == "add"
+            else f"{text} {change.old} taken away"
+        )
+
+    return words
+
+
+def _version(change: Change) -> str:
+    return f"serves version {change.old}→{change.new}; {RESTART}"
+
+
+def _rule(change: Change) -> str:
+    what = "alert" if "Alert" in change.field or "severity" in change.field else "rule"
+    verb = {"add": "is added", "remove": "is taken away"}.get(change.operation, "changes")
+    return f"{what} {verb}"
+
+
+def _image(change: Change) -> str:
+    return f"another image; {RESTART}"
+
+
+def _resources(change: Change) -> str:
+    return f"size of a pod {_short(change.old)}→{_short(change.new)}; {RESTART}"
+
+
+def _short(value: Any) -> str:
+    return "nothing" if value is None else str(value)
+
+
+def _effect(kind: str, field: str, words: Callable[[Change], str]) -> Effect:
+    return Effect(kind, re.compile(field), words)
+
+
+_EFFECTS: tuple[Effect, ...] = (
+    _effect("*", r"^spec\.selector", _says("not possible in place: the object must be replaced")),
+    _effect("*", r"^metadata\.(name|namespace)$", _says("the object must be replaced")),
+    _effect("Deployment", r"^spec\.template\..*\[servestack\.dev/version\]$", _version),
+    _effect("Deployment", r"args\[\d+\]$", _says(f"how the container is started; {RESTART}")),
+    _effect("Deployment", r"config-sha256\]$", _says(f"{RESTART}, to read their configuration")),
+    _effect("Deployment", r"^spec\.template\..*\.image$", _image),
+    _effect("Deployment", r"^spec\.template\..*resources\.(requests|limits)", _resources),
+    _effect("Deployment", r"^spec\.template\.", _says(RESTART)),
+    _effect("Deployment", r"^spec\.replicas$", _values("capacity")),
+    _effect("Deployment", r"^spec\.", _says("the next rollout goes differently")),
+    _effect("HorizontalPodAutoscaler", r"^spec\.minReplicas$", _values("least capacity")),
+    _effect("HorizontalPodAutoscaler", r"^spec\.maxReplicas$", _values("most capacity")),
+    _effect("HorizontalPodAutoscaler", r"averageUtilization$", _values("scales at CPU percent")),
+    _effect("HorizontalPodAutoscaler", r"averageValue$", _values("scales at requests per pod")),
+    _effect("HorizontalPodAutoscaler", r"^spec\.", _says("the number of pods follows otherwise")),
+    _effect("PodDisruptionBudget", r"^spec\.", _says("node drains go differently")),
+    _effect("Service", r"^spec\.ports.*\bport$", _values("callers use port")),
+    _effect("Service", r"^spec\.ports", _says("callers use another port")),
+    _effect("Ingress", r"^spec\.tls", _says("another certificate")),
+    _effect("Ingress", r"^spec\.", _says("the address changes")),
+    _effect("HTTPRoute", r"^spec\.", _says("the address changes")),
+    _effect("NetworkPolicy", r"^spec\.ingress", _says("who may call changes")),
+    _effect("NetworkPolicy", r"^spec\.egress", _says("what the pods may reach changes")),
+    _effect("PrometheusRule", r"\.expr$", _says("alert threshold or what it measures")),
+    _effect("PrometheusRule", r"\.for$", _values("alert waits")),
+    _effect("PrometheusRule", r"^spec\.groups", _rule),
+    _effect(
+        "ConfigMap", r"^data\[.*-?dashboard|^data\[[^]]*\.json\]\.panels", _says("dashboard only")
+    ),
+    _effect(
+        "ConfigMap", r"^data\[service\.json\]", _says("the server's settings, with the restart")
+    ),
+    _effect(
+        "ConfigMap", r"^data\[(filebeat\.yml|drain\.sh)\]", _says("log shipping, with the restart")
+    ),
+    _effect("ConfigMap", r"\.expr$", _says("alert threshold or what it measures")),
+    _effect("ConfigMap", r"^data\[[^]]*\]\.groups", _rule),
+    _effect("ConfigMap", r"^data\[[^]]*\.json\]", _says("dashboard only")),
+    _effect("Namespace", r"pod-security", _says("which pods are admitted changes")),
+    _effect("*", r"^metadata\.(labels|annotations)", _says("no effect on traffic")),
+)

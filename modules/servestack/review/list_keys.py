@@ -1,0 +1,62 @@
+"""Which lists are keyed: their items are told apart by fields and not by position.
+
+The keys are those of Kubernetes' own merge rules (x-kubernetes-list-map-keys in its OpenAPI);
+for lists that Kubernetes treats as a whole, the field by which a reader tells items apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Path = tuple[str | int, ...]
+
+_KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "containers": (("name",),),
+    "initContainers": (("name",),),
+    "env": (("name",),),
+    "volumes": (("name",),),
+    "volumeMounts": (("mountPath",),),
+    "imagePullSecrets": (("name",),),
+    "topologySpreadConstraints": (("topologyKey", "whenUnsatisfiable"),),
+    "ports": (("containerPort", "protocol"), ("port", "protocol")),
+    "podMetricsEndpoints": (("port", "path"),),
+    "metrics": (("type",),),
+    "policies": (("type",),),
+    "groups": (("name",),),
+    "rules": (("alert", "labels.severity", "labels.window"), ("alert",), ("record",), ("host",)),
+    "paths": (("path",),),
+    "tls": (("secretName",),),
+    "parentRefs": (("name", "namespace", "sectionName"),),
+    "filebeat.inputs": (("id",),),
+    "panels": (("title",),),
+    "targets": (("refId",),),
+    "models": (("name",),),
+    "columns": (("name",),),
+}
+"""For each list's name the fields that make its key: the first set that all items have."""
+
+
+def key_of(name: str, items: list[Any]) -> tuple[str, ...]:
+    """The fields by which the items of a list are told apart; empty for a list by position."""
+    if not items or not all(isinstance(item, dict) for item in items):
+        return ()
+    for fields in _KEYS.get(name, ()):
+        values = [label(item, fields) for item in items]
+        complete = all(field_of(item, fields[0]) is not None for item in items)
+        if complete and len(set(values)) == len(values):
+            return fields
+    return ()
+
+
+def label(item: dict[str, Any], fields: tuple[str, ...]) -> str:
+    """An item's key as text: `8080/TCP`."""
+    values = (field_of(item, field) for field in fields)
+    return "/".join(str(value) for value in values if value is not None)
+
+
+def field_of(item: dict[str, Any], field: str) -> Any:
+    """A field of an item; a dot leads into a mapping."""
+    here: Any = item
+    for part in field.split("."):
+        here = here.get(part) if isinstance(here, dict) else None
+    return here
