@@ -56,8 +56,11 @@ def build_environment(root: Path, environment: str) -> Built:
     return Built(inputs, services, manifests)
 
 
-def load_inputs(root: Path, environment: str) -> Inputs:
-    """Read the specs, the environment and its lock; every problem of every file at once."""
+def load_inputs(root: Path, environment: str, *, tolerate_broken_lock: bool = False) -> Inputs:
+    """Read the specs, the environment and its lock; every problem of every file at once.
+
+    Who writes the lock anew can do with a broken one: it then counts as empty.
+    """
     problems: list[Problem] = []
     loaded_environment: Loaded[Environment] | None = None
     specs: tuple[Loaded[ModelService], ...] = ()
@@ -73,7 +76,7 @@ def load_inputs(root: Path, environment: str) -> Inputs:
     try:
         lock = read_lock(root / lock_file(environment), environment)
     except ServestackError as error:
-        problems += error.problems
+        problems += () if tolerate_broken_lock else error.problems
     if problems or loaded_environment is None:
         raise SpecError(problems)
     return Inputs(root, specs, loaded_environment, lock)
@@ -127,6 +130,41 @@ def spec_files(root: Path) -> list[Path]:
         if file.suffix in (".yaml", ".yml")
         and not any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
     )
+
+
+def find_root(folder: Path | None) -> Path:
+    """The project's folder: the one given, or the nearest one upwards that holds stacks/."""
+    if folder is not None:
+        return folder
+    here = Path.cwd()
+    for candidate in (here, *here.parents):
+        if (candidate / STACKS_FOLDER).is_dir() and (candidate / MODELS_FOLDER).is_dir():
+            return candidate
+    raise SpecError(
+        Problem(
+            "SRV205",
+            "this is no project: there are no folders models/ and stacks/",
+            Location(Path()),
+            hint="go into a project's folder, or make one with `servestack init`",
+        )
+    )
+
+
+def chosen_environments(root: Path, names: list[str] | None) -> tuple[str, ...]:
+    """The environments named, or all of the project."""
+    if names:
+        return tuple(dict.fromkeys(names))
+    found = environment_names(root)
+    if not found:
+        raise SpecError(
+            Problem(
+                "SRV206",
+                "there are no environments",
+                Location(STACKS_FOLDER),
+                hint="write stacks/dev.yaml",
+            )
+        )
+    return found
 
 
 def environment_names(root: Path) -> tuple[str, ...]:

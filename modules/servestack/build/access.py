@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from servestack.build import names
 from servestack.build.manifest import Body
+from servestack.build.server_config import mlflow_uri
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Peer
 
@@ -58,7 +61,7 @@ def _egress(service: ResolvedService) -> list[Body]:
             "to": [_namespace(network.dns_namespace)],
             "ports": [{"protocol": protocol, "port": _DNS_PORT} for protocol in ("UDP", "TCP")],
         },
-        _egress_rule(network.artifact_store),
+        _egress_rule(_artifact_store(service)),
     ]
     kafka = service.environment.kafka
     if kafka is not None and service.topics.shipped():
@@ -72,6 +75,16 @@ def _egress(service: ResolvedService) -> list[Body]:
             peer["podSelector"] = {"matchLabels": dict(sorted(rule.pod_labels.items()))}
         rules.append({"to": [peer], "ports": _tcp(rule.ports)})
     return rules
+
+
+def _artifact_store(service: ResolvedService) -> Peer:
+    """Where artifacts are fetched from, MLflow's own port among its ports where it serves them."""
+    store = service.environment.network.artifact_store
+    uri = urlsplit(mlflow_uri(service))
+    if not uri.hostname:
+        return store
+    port = uri.port or (443 if uri.scheme == "https" else 80)
+    return store.model_copy(update={"ports": tuple(sorted({*store.ports, port}))})
 
 
 def _egress_rule(peer: Peer) -> Body:

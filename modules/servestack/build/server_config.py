@@ -112,3 +112,14 @@ def serve_argument(model: ResolvedModel) -> str:
 
 def _pin(model: ResolvedModel) -> str:
     return f"#sha256={model.artifact.sha256}" if model.artifact.sha256 else ""
+
+
+def mlflow_uri(service: ResolvedService) -> str:
+    """The MLflow server as pods reach it, where it serves the artifacts itself; else empty."""
+    mlflow = service.environment.mlflow
+    proxied = any(m.artifact.source.startswith("mlflow-artifacts:") for m in service.models)
+    if mlflow is None or not proxied:
+        return ""
+    if mlflow.cluster_uri:
+        return mlflow.cluster_uri
+    return mlflow.tracking_uri if mlflow.tracking_uri.startswith("http") else ""

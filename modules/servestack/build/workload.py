@@ -21,6 +21,7 @@ from servestack.build.server_config import (
     build_server_config_map,
     fetch_argument,
     is_in_image,
+    mlflow_uri,
     serve_argument,
 )
 from servestack.resolve.resolved import ResolvedService
@@ -149,21 +150,10 @@ def _fetch_containers(service: ResolvedService) -> list[Body]:
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     }
-    tracking_uri = _tracking_uri(service)
+    tracking_uri = mlflow_uri(service)
     if tracking_uri:
         container["env"] = [{"name": "MLFLOW_TRACKING_URI", "value": tracking_uri}]
     return [container]
-
-
-def _tracking_uri(service: ResolvedService) -> str:
-    """The MLflow server, for artifacts that it serves itself."""
-    mlflow = service.environment.mlflow
-    proxied = any(m.artifact.source.startswith("mlflow-artifacts:") for m in service.models)
-    if mlflow is None or not proxied:
-        return ""
-    if mlflow.cluster_uri:
-        return mlflow.cluster_uri
-    return mlflow.tracking_uri if mlflow.tracking_uri.startswith("http") else ""
 
 
 def _server_container(service: ResolvedService) -> Body:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from servestack.errors import Location, Problem, RegistryError, ServestackError
+from servestack.errors import Location, RegistryError, ServestackError
 from servestack.resolve.digest import digest_of
 from servestack.resolve.lock import Lock, LockedArtifact
 from servestack.resolve.model_facts import read_facts
@@ -136,14 +136,3 @@ def _entries(old: Lock, new: Lock) -> tuple[LockEntry, ...]:
             LockEntry(service, model, "unchanged" if before == after else what, before, after)
         )
     return tuple(entries)
-
-
-def no_registry(uri: ArtifactUri) -> RegistryError:
-    """The error for an address of the registry in an environment that names none."""
-    return RegistryError(
-        Problem(
-            "SRV228",
-            f"{uri.text}: the environment names no MLflow server",
-            hint="write mlflow: {trackingUri: …} in the environment",
-        )
-    )

@@ -78,3 +78,21 @@ def _signature(written: Any) -> dict[str, Any] | None:
         if isinstance(columns, list):
             signature[side] = columns
     return signature or None
+
+
+def read_example(folder: Path) -> list[Any] | None:
+    """The first row of the example that the model was logged with, as a list; None without one.
+
+    Source: MLflow's `serving_input_example.json`, a body for its scoring server.
+    """
+    try:
+        body = json.loads((folder / "serving_input_example.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(body, dict):
+        return None
+    split = body.get("dataframe_split")
+    rows = (
+        split.get("data") if isinstance(split, dict) else body.get("inputs", body.get("instances"))
+    )
+    return rows[:1] if isinstance(rows, list) and rows and isinstance(rows[0], list) else None

@@ -103,6 +103,12 @@ def compare_bodies(key: ObjectKey, old: Body, new: Body) -> Iterator[Change]:
 
 
 Difference = tuple[Operation, Path, Any, Any]
+"""Operation, path, old and new value."""
+
+
+def compare_data(old: Any, new: Any) -> Iterator[Difference]:
+    """The differences between two pieces of plain data."""
+    yield from _differences(old, new, ())
 
 
 def _differences(old: Any, new: Any, path: Path) -> Iterator[Difference]:

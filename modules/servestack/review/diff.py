@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -30,10 +30,14 @@ class ObjectReview:
 
 @dataclass(frozen=True, slots=True)
 class GroupReview:
-    """One model, or what belongs to the environment itself."""
+    """One model, or what belongs to the environment itself.
+
+    `causes` are the fields that were changed by hand, where they are known.
+    """
 
     group: str
     objects: tuple[ObjectReview, ...]
+    causes: tuple[str, ...] = ()
 
     @property
     def effects(self) -> tuple[str, ...]:
@@ -71,9 +75,13 @@ _WEIGHT = {
 
 
 def review(
-    environment: str, against: str, old: Iterable[Manifest], new: Iterable[Manifest]
+    environment: str,
+    against: str,
+    old: Iterable[Manifest],
+    new: Iterable[Manifest],
+    causes: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Review:
-    """Compare two sets of manifests."""
+    """Compare two sets of manifests. `causes` are known where the inputs of both are."""
     changes = compare(old, new)
     groups = []
     for group, of_group in groupby(changes, key=lambda change: change.object.group):
@@ -84,7 +92,7 @@ def review(
                 for key, of_object in groupby(of_group, key=lambda change: change.object)
             )
         ]
-        groups.append(GroupReview(group, tuple(objects)))
+        groups.append(GroupReview(group, tuple(objects), (causes or {}).get(group, ())))
     return Review(environment, against, tuple(groups))
 
 

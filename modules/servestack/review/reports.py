@@ -27,6 +27,7 @@ def to_text(review: Review, *, color: bool = False) -> str:
     lines: list[str] = []
     for group in review.groups:
         lines.append(_painted(_title(group), "\x1b[1m", color))
+        lines += [f"  {cause}" for cause in group.causes]
         lines.append(f"  → {'; '.join(group.effects)}")
         for item in group.objects:
             lines += _object_lines(item, color)
@@ -96,6 +97,7 @@ def to_json(review: Review) -> str:
         "models": [
             {
                 "name": "" if group.group == ENVIRONMENT_GROUP else group.group,
+                "causes": list(group.causes),
                 "effects": list(group.effects),
                 "objects": [_object_data(item) for item in group.objects],
             }
@@ -146,7 +148,9 @@ def to_github(review: Review) -> str:
 
 
 def _details(group: GroupReview) -> str:
-    lines = ["", "<details>", f"<summary>{_title(group)}</summary>", "", "```diff"]
+    lines = ["", "<details>", f"<summary>{_title(group)}</summary>", ""]
+    lines += [f"- `{cause.replace('`', 'ʼ')}`" for cause in group.causes]
+    lines += ["", "```diff"]
     for item in group.objects:
         sign = {"add": "+", "remove": "-"}.get(item.operation, "#")
         lines.append(f"{sign} {item.key}")

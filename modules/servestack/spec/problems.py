@@ -155,14 +155,15 @@ def _nested(model: type[BaseModel], key: str) -> list[type[BaseModel]]:
     """The models that the field `key` of a model may hold, however deep in unions and lists."""
     for name, info in model.model_fields.items():
         if (info.alias or name) == key:
-            return _models_in(info.annotation)
+            return models_in(info.annotation)
     return []
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models named in an annotation, however deep in unions and lists."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for argument in get_args(annotation) for found in _models_in(argument)]
+    return [found for argument in get_args(annotation) for found in models_in(argument)]
 
 
 def _example_of(root: type[BaseModel], path: DataPath, data: Any) -> str:

@@ -1,0 +1,84 @@
+"""Component resources: the environment's base, and one per model with a child per concern."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import pulumi
+from servestack.apply.resource_types import declare_manifest
+from servestack.build.manifest import Manifest
+from servestack.resolve.resolved import ResolvedService
+
+_PACKAGE = "servestack:index"
+
+
+class EnvironmentBase(pulumi.ComponentResource):
+    """What the environment has once: its namespace and its default network policy."""
+
+    def __init__(
+        self, name: str, manifests: Sequence[Manifest], opts: pulumi.ResourceOptions
+    ) -> None:
+        super().__init__(f"{_PACKAGE}:EnvironmentBase", name, {}, opts)
+        _declare_in_order(manifests, self)
+        self.register_outputs({})
+
+
+class Concern(pulumi.ComponentResource):
+    """The objects of one concern of a model: `Workload`, `Network`, `Monitoring`, …"""
+
+    def __init__(
+        self, concern: str, model: str, manifests: Sequence[Manifest], opts: pulumi.ResourceOptions
+    ) -> None:
+        super().__init__(f"{_PACKAGE}:{_camel(concern)}", f"{model}/{concern}", {}, opts)
+        _declare_in_order(manifests, self)
+        self.register_outputs({})
+
+
+class ModelService(pulumi.ComponentResource):
+    """One model in production. Outputs: `url`, `docs`, `topics`, `dashboard`, `version`."""
+
+    def __init__(
+        self,
+        service: ResolvedService,
+        manifests: Sequence[Manifest],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        super().__init__(f"{_PACKAGE}:ModelService", service.name, {}, opts)
+        by_concern = sorted(manifests, key=lambda manifest: _ORDER.index(manifest.concern))
+        for concern, of_concern in groupby(by_concern, key=lambda manifest: manifest.concern):
+            # Pods come last: with their configuration and identity there, they start at once.
+            Concern(concern, service.name, list(of_concern), pulumi.ResourceOptions(parent=self))
+        self.summary = summary_of(service, manifests)
+        self.register_outputs(self.summary)
+
+
+_ORDER = ("access", "log_shipping", "workload", "autoscaling", "network", "monitoring")
+
+
+def summary_of(service: ResolvedService, manifests: Sequence[Manifest]) -> dict[str, Any]:
+    """What a stack tells of a model: names and addresses, never a value."""
+    dashboards = [m.name for m in manifests if m.builder.endswith("build_dashboard_config_map")]
+    return {
+        "url": service.url,
+        "docs": f"{service.url}/docs",
+        "version": service.version,
+        "topics": dict(service.topics.shipped()),
+        "dashboard": dashboards[0] if dashboards else "",
+    }
+
+
+def _declare_in_order(manifests: Sequence[Manifest], parent: pulumi.Resource) -> None:
+    """Declare manifests below a parent; a namespace comes before what lives in it."""
+    namespaces: list[Any] = []
+    for manifest in manifests:
+        depends = namespaces if manifest.namespace else []
+        opts = pulumi.ResourceOptions(parent=parent, depends_on=depends)
+        resource = declare_manifest(manifest, manifest.path.removesuffix(".yaml"), opts)
+        if manifest.kind == "Namespace":
+            namespaces.append(resource)
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))

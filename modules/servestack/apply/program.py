@@ -1,0 +1,61 @@
+"""The Pulumi program: what `render` would write, declared on the current stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi_kubernetes
+
+import pulumi
+from servestack.apply.components import EnvironmentBase, ModelService
+from servestack.build.manifest import ENVIRONMENT_GROUP
+from servestack.errors import ServestackError
+from servestack.project import Built
+from servestack.review.gate import build_checked
+
+
+def declare(environment: str, root: Path) -> None:
+    """Build an environment and declare it. The stack's name is the environment's.
+
+    What is wrong with the specs is told as Pulumi's own errors, without a traceback.
+    """
+    try:
+        built = build_checked(root, environment)
+    except ServestackError as error:
+        for problem in error.problems:
+            pulumi.log.error(str(problem))
+        raise pulumi.RunError(f"{environment} cannot be built; nothing was changed") from None
+    declare_built(built)
+
+
+def declare_built(built: Built) -> None:
+    """Declare what was built: the base first, then each model on its own."""
+    provider = _provider(built)
+    own = [m for m in built.manifests if m.group == ENVIRONMENT_GROUP]
+    base = EnvironmentBase(
+        built.environment.name, own, pulumi.ResourceOptions(providers=[provider])
+    )
+    models = {}
+    for service in built.services:
+        manifests = [m for m in built.manifests if m.group == service.name]
+        opts = pulumi.ResourceOptions(providers=[provider], depends_on=[base])
+        models[service.name] = ModelService(service, manifests, opts).summary
+    pulumi.export("environment", built.environment.name)
+    pulumi.export("namespace", built.environment.namespace)
+    pulumi.export("models", models)
+
+
+def _provider(built: Built) -> pulumi_kubernetes.Provider:
+    """The cluster of the environment, never the kubeconfig's current context."""
+    cluster = built.environment.cluster
+    kubeconfig = cluster.kubeconfig
+    if kubeconfig is not None:
+        kubeconfig = str(built.inputs.root / Path(kubeconfig).expanduser())
+    return pulumi_kubernetes.Provider(
+        "cluster",
+        kubeconfig=kubeconfig,
+        context=cluster.context,
+        enable_server_side_apply=True,
+        # A changed ConfigMap is updated in place; pods restart by the digest in their template.
+        enable_config_map_mutable=True,
+    )

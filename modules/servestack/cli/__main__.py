@@ -1,0 +1,5 @@
+"""`python -m servestack.cli`."""
+
+from servestack.cli.main import main
+
+main()

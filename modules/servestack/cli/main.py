@@ -1,0 +1,221 @@
+"""The command line: parse, call one function, print. Commands import what they need when called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from servestack.cli.output import say, say_problems
+from servestack.errors import ServestackError
+
+app = typer.Typer(
+    name="servestack",
+    help="One small typed file per model becomes everything that serves it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class DiffOutput(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+class CheckOutput(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+class SchemaKind(StrEnum):
+    MODEL_SERVICE = "model-service"
+    ENVIRONMENT = "environment"
+
+
+Project = Annotated[
+    Path | None,
+    typer.Option(
+        "--project", "-C", help="The project's folder. Left out: found from here upwards."
+    ),
+]
+Environment = Annotated[str, typer.Argument(help="Name of the environment, such as prod.")]
+Environments = Annotated[
+    list[str] | None, typer.Argument(help="Names of environments. Left out: all of them.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder of the new project.")] = Path(),
+) -> None:
+    """Make a project: a first model, two environments, a Pulumi program."""
+    from servestack.cli.start_commands import init as run
+
+    run(folder)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    artifact: Annotated[
+        str,
+        typer.Option("--from", help="Address of its artifact, such as models:/iris@production."),
+    ],
+    tracking_uri: Annotated[
+        str | None, typer.Option(help="MLflow server, to fill in signature and example.")
+    ] = None,
+    project: Project = None,
+) -> None:
+    """Write a spec for a model, with the input of its MLflow signature filled in."""
+    from servestack.cli.start_commands import new as run
+
+    run(find_project(project), name, artifact, tracking_uri)
+
+
+@app.command()
+def lock(
+    environments: Environments = None,
+    refresh: Annotated[bool, typer.Option(help="Fetch and digest every artifact again.")] = False,
+    project: Project = None,
+) -> None:
+    """Ask the registry for exact versions and digests, and write them to the lock."""
+    from servestack.cli.lock_command import lock as run
+
+    run(find_project(project), environments, refresh=refresh)
+
+
+@app.command()
+def render(
+    environments: Environments = None,
+    check: Annotated[bool, typer.Option("--check", help="Fail where rendered/ is stale.")] = False,
+    stdout: Annotated[bool, typer.Option("--stdout", help="Print instead of writing.")] = False,
+    project: Project = None,
+) -> None:
+    """Write rendered/<env>/: plain YAML that `kubectl apply -R -f` takes."""
+    from servestack.cli.render_command import render as run
+
+    run(find_project(project), environments, check=check, stdout=stdout)
+
+
+@app.command()
+def diff(
+    environments: Environments = None,
+    against: Annotated[
+        str | None, typer.Option(help="A git revision. Left out: what is in rendered/.")
+    ] = None,
+    output: Annotated[DiffOutput, typer.Option("--output", "-o")] = DiffOutput.TEXT,
+    project: Project = None,
+) -> None:
+    """Show what a change does. Exit code: 0 nothing, 2 something, 1 an error."""
+    from servestack.cli.review_commands import diff as run
+
+    raise typer.Exit(run(find_project(project), environments, against, output.value))
+
+
+@app.command()
+def check(
+    environments: Environments = None,
+    output: Annotated[CheckOutput, typer.Option("--output", "-o")] = CheckOutput.TEXT,
+    project: Project = None,
+) -> None:
+    """Hold specs against the Kubernetes API and the policy. Exit code: 1 for an error."""
+    from servestack.cli.review_commands import check as run
+
+    raise typer.Exit(run(find_project(project), environments, output.value))
+
+
+@app.command()
+def explain(
+    subject: Annotated[
+        str, typer.Argument(help="A model, a field of the spec, or a rendered file.")
+    ],
+    environment: Annotated[str | None, typer.Argument(help="With a model: where.")] = None,
+    field: Annotated[
+        str, typer.Argument(help="With a model: a field such as autoscaling.min.")
+    ] = "",
+    project: Project = None,
+) -> None:
+    """Say where a value came from, what a field is, or which builder made a file."""
+    from servestack.cli.review_commands import explain as run
+
+    run(project, subject, environment, field)
+
+
+@app.command()
+def schema(
+    kind: Annotated[SchemaKind, typer.Argument()] = SchemaKind.MODEL_SERVICE,
+) -> None:
+    """Print the JSON schema of a file, for editors."""
+    from servestack.cli.output import write
+    from servestack.spec.schema import schema_text
+
+    write(schema_text(kind.value))
+
+
+@app.command()
+def preview(environment: Environment, project: Project = None) -> None:
+    """Show what `up` would do, through Pulumi."""
+    from servestack.cli.pulumi_commands import preview as run
+
+    run(find_project(project), environment)
+
+
+@app.command()
+def up(environment: Environment, yes: Yes = False, project: Project = None) -> None:
+    """Bring the cluster to what is declared, through Pulumi."""
+    from servestack.cli.pulumi_commands import up as run
+
+    run(find_project(project), environment, yes=yes)
+
+
+@app.command()
+def destroy(environment: Environment, yes: Yes = False, project: Project = None) -> None:
+    """Take away everything that `up` made."""
+    from servestack.cli.pulumi_commands import destroy as run
+
+    run(find_project(project), environment, yes=yes)
+
+
+@app.command()
+def status(environment: Environment, project: Project = None) -> None:
+    """Say what is deployed: models, addresses, topics."""
+    from servestack.cli.pulumi_commands import status as run
+
+    run(find_project(project), environment)
+
+
+def find_project(folder: Path | None) -> Path:
+    """The project's folder: the one given, or the nearest one upwards with stacks/ and models/."""
+    from servestack.project import find_root
+
+    return find_root(folder)
+
+
+def main() -> None:
+    """Run, and turn failures into one clear message and an exit code."""
+    try:
+        app()
+    except ServestackError as error:
+        say_problems(error.problems)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("stopped")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe has gone (`| head`): not a failure, and nothing is left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""`servestack render`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from servestack.cli.output import say, write
+from servestack.project import RENDERED_FOLDER, build_environment, chosen_environments
+from servestack.render.tree import check_tree, to_stream, write_tree
+from servestack.review.gate import build_checked
+
+
+def render(root: Path, names: list[str] | None, *, check: bool, stdout: bool) -> None:
+    """Render environments; with `check` only compare, with `stdout` only print."""
+    stale = 0
+    for name in chosen_environments(root, names):
+        if check:
+            stale += _check(root, name)
+            continue
+        manifests = build_checked(root, name).manifests
+        if stdout:
+            write(to_stream(manifests))
+            continue
+        folder = RENDERED_FOLDER / name
+        result = write_tree(root / folder, manifests)
+        total = len(result.written) + len(result.unchanged)
+        say(f"{folder}: {total} files, {len(result.written)} written, {len(result.pruned)} pruned")
+        for path in result.foreign:
+            say(f"{folder / path}: not written by servestack, left alone")
+    if stale:
+        raise typer.Exit(1)
+
+
+def _check(root: Path, name: str) -> int:
+    folder = RENDERED_FOLDER / name
+    stale = check_tree(root / folder, build_environment(root, name).manifests)
+    for file in stale:
+        say(f"{folder / file.path}: {file.why}")
+    say(f"{folder}: {f'{len(stale)} stale; run `servestack render {name}`' if stale else 'fresh'}")
+    return len(stale)

@@ -1,0 +1,122 @@
+"""`servestack diff`, `check`, `explain`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from servestack.cli.output import wants_color, write
+from servestack.errors import Problem, SpecError
+from servestack.project import RENDERED_FOLDER, Built, build_environment, chosen_environments
+from servestack.review import check_reports, reports
+from servestack.review.causes import causes_of
+from servestack.review.diff import Review, review
+from servestack.review.findings import errors, find
+
+
+def diff(root: Path, names: list[str] | None, against: str | None, output: str) -> int:
+    """Print a review of each environment; 2 where something changes."""
+    changed = False
+    for name in chosen_environments(root, names):
+        built = build_environment(root, name)
+        result = _against_revision(built, name, against) if against else _against_files(built, name)
+        changed = changed or not result.is_empty
+        if output == "json":
+            write(reports.to_json(result))
+        elif output == "github":
+            write(reports.to_github(result))
+        else:
+            write(reports.to_text(result, color=wants_color(sys.stdout)))
+    return 2 if changed else 0
+
+
+def _against_files(built: Built, name: str) -> Review:
+    from servestack.render.tree import read_tree
+
+    folder = RENDERED_FOLDER / name
+    old = read_tree(built.inputs.root / folder)
+    return review(name, str(folder), old, built.manifests)
+
+
+def _against_revision(built: Built, name: str, revision: str) -> Review:
+    from servestack.revision import build_at_revision
+
+    old = build_at_revision(built.inputs.root, name, revision)
+    if old is None:
+        return review(name, revision, (), built.manifests)
+    causes = causes_of(old.inputs, built.inputs)
+    return review(name, revision, old.manifests, built.manifests, causes)
+
+
+def check(root: Path, names: list[str] | None, output: str) -> int:
+    """Print the findings of each environment; 1 where one is an error."""
+    failed = False
+    for name in chosen_environments(root, names):
+        built = build_environment(root, name)
+        findings = find(built.services, built.manifests, built.inputs.environment.document)
+        failed = failed or bool(errors(findings))
+        if output == "text":
+            write(check_reports.to_text(findings, name, color=wants_color(sys.stdout)))
+        else:
+            to = {
+                "json": check_reports.to_json,
+                "github": check_reports.to_github,
+                "sarif": check_reports.to_sarif,
+            }[output]
+            write(to(findings, name))
+    return 1 if failed else 0
+
+
+def explain(project: Path | None, subject: str, environment: str | None, field: str) -> None:
+    """Explain a rendered file, a value of a model in an environment, or a field of the spec."""
+    if subject.endswith(".yaml"):
+        _explain_file(Path(subject))
+    elif environment is None:
+        from servestack.spec.reference import describe_field
+
+        write(describe_field(subject))
+    else:
+        _explain_value(project, subject, environment, field)
+
+
+def _explain_value(project: Path | None, model: str, environment: str, field: str) -> None:
+    from servestack.project import find_root
+    from servestack.review.explain import explain as explain_field
+    from servestack.spec.document import dotted
+
+    built = build_environment(find_root(project), environment)
+    service = next((service for service in built.services if service.name == model), None)
+    if service is None:
+        known = ", ".join(service.name for service in built.services) or "none"
+        raise SpecError(
+            Problem("SRV152", f"{environment} has no model {model!r}", hint=f"it has {known}")
+        )
+    for entry in explain_field(service, field):
+        write(f"{dotted(entry.path)} = {_shown(entry.value)}  ({entry.winner})\n")
+        if not field:
+            continue
+        write(f"    default: {_shown(entry.default)}\n")
+        for origin in entry.origins:
+            note = "  (replaced)" if origin.hidden else ""
+            write(f"    {origin.layer}: {_shown(origin.value)}  {origin.location}{note}\n")
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
+def _explain_file(file: Path) -> None:
+    from servestack.render.tree import read_manifest
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SpecError(Problem("SRV153", f"{file} cannot be read: {error.strerror}")) from None
+    manifest = read_manifest(text, file.name, file)
+    write(f"{manifest.kind} {manifest.name}\n")
+    write(f"    from {manifest.source or 'an unknown file'}\n")
+    write(f"    by {manifest.builder or 'an unknown builder'}\n")

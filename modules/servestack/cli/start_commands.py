@@ -1,0 +1,90 @@
+"""`servestack init` and `servestack new`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from servestack.cli.output import say
+from servestack.data import template_path
+from servestack.errors import Location, Problem, SpecError
+from servestack.files import write_atomically
+from servestack.project import MODELS_FOLDER
+from servestack.spec.artifact_uri import ArtifactKind, parse_artifact_uri
+from servestack.spec.document import parse_document
+from servestack.spec.load import check_model_service
+from servestack.yaml_writer import dump
+
+_SCHEMA_LINE = "# yaml-language-server: $schema={schema}\n"
+
+
+def init(folder: Path) -> None:
+    """Copy the skeleton of a project; a file that is there already is never touched."""
+    skeleton = template_path("skeleton")
+    files = sorted(file for file in skeleton.rglob("*") if file.is_file())
+    targets = {file: folder / file.relative_to(skeleton) for file in files}
+    there = [target for target in targets.values() if target.exists()]
+    if there:
+        raise SpecError(
+            Problem("SRV161", "is there already", Location(target), hint="choose an empty folder")
+            for target in there
+        )
+    for file, target in targets.items():
+        write_atomically(target, file.read_text(encoding="utf-8"))
+        say(f"wrote {target}")
+    say("next: put an artifact's address into models/iris.yaml, then")
+    say("  servestack lock dev && servestack render dev && servestack check dev")
+
+
+def new(root: Path, name: str, artifact: str, tracking_uri: str | None) -> None:
+    """Write models/<name>.yaml, with input and example as the registry tells them."""
+    data: dict[str, Any] = {
+        "apiVersion": "servestack/v1",
+        "kind": "ModelService",
+        "name": name,
+        "artifact": artifact,
+    }
+    file = root / MODELS_FOLDER / f"{name}.yaml"
+    if file.exists():
+        raise SpecError(
+            Problem(
+                "SRV161", "is there already", Location(file), hint="edit it, or take another name"
+            )
+        )
+    _check(data, file)
+    if tracking_uri is not None:
+        data |= _input_of(artifact, tracking_uri)
+    text = dump(data)
+    _check(parse_document(text, file).data, file)
+    write_atomically(file, text)
+    say(f"wrote {file}; next: servestack lock")
+
+
+def _check(data: Any, file: Path) -> None:
+    """The same checks as for a file that was written by hand."""
+    _, problems = check_model_service(data, lambda path: Location(file))
+    if problems:
+        raise SpecError(problems)
+
+
+def _input_of(artifact: str, tracking_uri: str) -> dict[str, Any]:
+    """`api.input` from the signature, and an example row where the model was logged with one."""
+    import tempfile
+
+    from servestack.resolve.mlflow_registry import MlflowRegistry
+    from servestack.resolve.model_facts import read_example, read_facts
+    from servestack.resolve.signature import input_of
+
+    uri = parse_artifact_uri(artifact)
+    if uri.kind not in (ArtifactKind.REGISTERED, ArtifactKind.RUN):
+        return {}
+    registry = MlflowRegistry(tracking_uri)
+    with tempfile.TemporaryDirectory(prefix="servestack-") as folder:
+        path = registry.download(registry.find(uri), Path(folder))
+        given = input_of(read_facts(path).signature).model_dump(
+            mode="json", by_alias=True, exclude_defaults=True
+        )
+        example = read_example(path)
+    if example is not None:
+        given["example"] = example
+    return {"api": {"input": given}} if given else {}

@@ -1,0 +1,88 @@
+"""What `check` finds: schema faults and violations of the policy, at the spec's line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from servestack.build.manifest import ENVIRONMENT_GROUP, Manifest
+from servestack.errors import Location, Problem
+from servestack.resolve.resolved import ResolvedService
+from servestack.review.changes import path_text
+from servestack.review.policy.registry import RULES
+from servestack.review.policy.rule import Severity, Subject
+from servestack.review.validate import validate
+from servestack.spec.document import Document, dotted
+
+SCHEMA_ID = "SRV501"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding. `field` is a path in the file at `location`, `model` empty for the environment."""
+
+    id: str
+    severity: Severity
+    model: str
+    message: str
+    location: Location
+    field: str = ""
+    hint: str = ""
+
+    def as_problem(self) -> Problem:
+        """The finding as part of an error."""
+        return Problem(self.id, self.message, self.location, self.field, self.hint)
+
+
+def find(
+    services: Sequence[ResolvedService], manifests: Sequence[Manifest], environment: Document
+) -> tuple[Finding, ...]:
+    """Every finding, the environment's said once, in the order of files and lines."""
+    by_group: dict[str, list[Manifest]] = {}
+    for manifest in manifests:
+        by_group.setdefault(manifest.group, []).append(manifest)
+    findings: list[Finding] = []
+    for manifest in by_group.pop(ENVIRONMENT_GROUP, []):
+        findings += _schema_findings(manifest, "", environment.location())
+    for service in services:
+        subject = Subject(service, tuple(by_group.get(service.name, ())))
+        for manifest in subject.manifests:
+            findings += _schema_findings(manifest, service.name, service.provenance.file)
+        findings += _violations(subject, environment)
+    return tuple(sorted(dict.fromkeys(findings), key=_order))
+
+
+def errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings that keep a model from being rendered."""
+    return tuple(finding for finding in findings if finding.severity == "error")
+
+
+def _schema_findings(manifest: Manifest, model: str, location: Location) -> Iterator[Finding]:
+    for fault in validate(manifest.body):
+        message = f"{manifest.kind} {manifest.name}: {path_text(fault.path)}: {fault.message}"
+        yield Finding(SCHEMA_ID, "error", model, message, location)
+
+
+def _violations(subject: Subject, environment: Document) -> Iterator[Finding]:
+    service = subject.service
+    for rule in RULES:
+        for violation in rule.check(subject):
+            path = violation.path
+            if violation.environment:
+                where, model = environment.location(path), ""
+            else:
+                where, model = service.provenance.location(path), service.name
+            yield Finding(
+                rule.id,
+                rule.severity,
+                model,
+                violation.message,
+                where,
+                dotted(path),
+                violation.hint,
+            )
+
+
+def _order(finding: Finding) -> tuple[str, int, int, str, str]:
+    place = finding.location
+    return (str(place.file), place.line, place.column, finding.id, finding.message)

@@ -1,0 +1,76 @@
+"""Rules on what is served: pinned, of a format that may be loaded, within reach of the pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from servestack.build.server_config import is_in_image
+from servestack.review.policy.rule import Path, Subject, Violation, rule
+
+
+def _path(subject: Subject, index: int) -> Path:
+    return ("artifact",) if subject.service.spec.models is None else ("models", index, "artifact")
+
+
+@rule("SRV621", "error", "serves artifacts that the lock pins by digest")
+def pinned_artifacts(subject: Subject) -> Iterator[Violation]:
+    rails = subject.service.environment.guard_rails
+    for index, model in enumerate(subject.service.models):
+        if rails.require_artifact_digest and not is_in_image(model) and not model.artifact.sha256:
+            yield Violation(
+                _path(subject, index),
+                f"{model.artifact.uri} has no sha256 in the lock",
+                "lock again",
+            )
+
+
+@rule("SRV622", "error", "is of a format that the environment allows")
+def allowed_formats(subject: Subject) -> Iterator[Violation]:
+    forbidden = subject.service.environment.guard_rails.forbidden_formats
+    for index, model in enumerate(subject.service.models):
+        if model.artifact.format in forbidden and not subject.service.spec.trust.pickle:
+            yield Violation(
+                _path(subject, index),
+                f"{model.artifact.uri} is stored as {model.artifact.format}, which runs code when "
+                "it is loaded",
+                "log it as skops, onnx or in its own format, or vouch for it: trust: {pickle: true}",
+            )
+
+
+@rule("SRV623", "warning", "is fetched from where pods can reach it")
+def reachable_artifacts(subject: Subject) -> Iterator[Violation]:
+    environment = subject.service.environment
+    for index, model in enumerate(subject.service.models):
+        scheme = urlsplit(model.artifact.source).scheme
+        if is_in_image(model):
+            continue
+        if scheme in ("", "file"):
+            yield Violation(
+                _path(subject, index),
+                "its source is a path of the machine that locked it, which no pod can read",
+                "let MLflow serve its artifacts, or keep them in s3 or gs",
+            )
+        if scheme == "mlflow-artifacts":
+            mlflow = environment.mlflow
+            if mlflow is None or not (mlflow.cluster_uri or mlflow.tracking_uri.startswith("http")):
+                yield Violation(
+                    ("mlflow",),
+                    "artifacts are served by MLflow, and pods have no address of it",
+                    "write mlflow.clusterUri",
+                    environment=True,
+                )
+
+
+@rule("SRV624", "warning", "knows what its input looks like")
+def known_input(subject: Subject) -> Iterator[Violation]:
+    given = subject.service.input
+    if given.columns is None and given.tensor is None:
+        yield Violation(
+            ("api", "input"),
+            "neither the spec nor the signature says what the input is",
+            "requests are not checked: log the model with a signature, or write columns",
+        )
+
+
+RULES = (pinned_artifacts, allowed_formats, reachable_artifacts, known_input)

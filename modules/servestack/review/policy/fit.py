@@ -1,0 +1,103 @@
+"""Rules on whether what the spec asks for can be had in the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from servestack.review.policy.rule import Subject, Violation, rule
+from servestack.spec.quantities import byte_count
+
+
+@rule("SRV661", "warning", "scales by metrics that the environment has")
+def metric_source(subject: Subject) -> Iterator[Violation]:
+    scaling = subject.service.spec.autoscaling
+    custom = subject.service.environment.metrics.custom_metrics
+    if scaling and scaling.in_flight_per_pod is not None and custom == "none":
+        severity = "only CPU counts" if scaling.cpu_percent else "nothing is left to scale by"
+        yield Violation(
+            ("autoscaling", "inFlightPerPod"),
+            f"the environment has no custom metrics: {severity}",
+            "install prometheus-adapter and write metrics.customMetrics, or scale by CPU",
+        )
+
+
+@rule("SRV662", "warning", "rolls out in a way that somebody carries out")
+def rollout_runner(subject: Subject) -> Iterator[Violation]:
+    if subject.service.spec.rollout.strategy == "canary":
+        yield Violation(
+            ("rollout", "strategy"),
+            "canary steps are written to the Deployment for a rollout runner; until one reads "
+            "them, a new version rolls pod by pod",
+        )
+
+
+@rule("SRV663", "error", "writes events that the brokers accept")
+def event_size(subject: Subject) -> Iterator[Violation]:
+    kafka, logging = subject.service.environment.kafka, subject.service.spec.logging
+    if kafka is None or not subject.service.topics.shipped():
+        return
+    if byte_count(logging.max_event) > byte_count(kafka.max_message):
+        yield Violation(
+            ("logging", "maxEvent"),
+            f"{logging.max_event} is above the environment's kafka.maxMessage {kafka.max_message}",
+            "a larger event would be lost on the way: lower maxEvent",
+        )
+
+
+@rule("SRV664", "note", "sends its events somewhere")
+def shipped_events(subject: Subject) -> Iterator[Violation]:
+    if subject.service.environment.kafka is None:
+        yield Violation(("logging",), "the environment has no Kafka: events are not shipped")
+
+
+@rule("SRV665", "warning", "reaches only what it needs")
+def narrow_egress(subject: Subject) -> Iterator[Violation]:
+    environment = subject.service.environment
+    if not environment.network.policy:
+        yield Violation(("network", "policy"), "all traffic is allowed", environment=True)
+        return
+    store = environment.network.artifact_store
+    if store.namespace is None and not store.cidrs:
+        yield Violation(
+            ("network", "artifactStore"),
+            f"pods may reach any address at port {', '.join(map(str, store.ports))}",
+            "name the namespace or the address ranges of the artifact store",
+            environment=True,
+        )
+    kafka = environment.network.kafka
+    if subject.service.topics.shipped() and (
+        kafka is None or (kafka.namespace is None and not kafka.cidrs)
+    ):
+        yield Violation(
+            ("network", "kafka"),
+            "pods may reach any address at the brokers' ports",
+            "name the namespace or the address ranges of Kafka",
+            environment=True,
+        )
+
+
+@rule("SRV666", "warning", "survives the loss of a node")
+def spare_pod(subject: Subject) -> Iterator[Violation]:
+    spec = subject.service.spec
+    fewest = spec.autoscaling.min if spec.autoscaling else spec.replicas or 0
+    if fewest == 1 and subject.service.environment.guard_rails.min_replicas > 0:
+        path = ("autoscaling", "min") if spec.autoscaling else ("replicas",)
+        yield Violation(path, "one pod: the model is away while its node is", "ask for 2 or more")
+
+
+@rule("SRV667", "note", "says how good its service must be")
+def objectives(subject: Subject) -> Iterator[Violation]:
+    service = subject.service
+    if service.environment.prometheus is not None and service.spec.monitoring.slo is None:
+        yield Violation(("monitoring", "slo"), "without objectives no alert tells of bad answers")
+
+
+RULES = (
+    metric_source,
+    rollout_runner,
+    event_size,
+    shipped_events,
+    narrow_egress,
+    spare_pod,
+    objectives,
+)

@@ -1,0 +1,70 @@
+"""Rules that the environment switches on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from servestack.review.policy.rule import Path, Subject, Violation, rule
+from servestack.spec.image import Image
+
+
+@rule("SRV641", "error", "runs as many pods as the environment asks for")
+def replica_bounds(subject: Subject) -> Iterator[Violation]:
+    rails, spec = subject.service.environment.guard_rails, subject.service.spec
+    scaling = spec.autoscaling
+    low = scaling.min if scaling else spec.replicas or 0
+    high = scaling.max if scaling else spec.replicas or 0
+    if low < rails.min_replicas:
+        yield Violation(
+            ("autoscaling", "min") if scaling else ("replicas",),
+            f"{low} is below the environment's guardRails.minReplicas {rails.min_replicas}",
+            f"ask for {rails.min_replicas} or more",
+        )
+    if high > rails.max_replicas:
+        yield Violation(
+            ("autoscaling", "max") if scaling else ("replicas",),
+            f"{high} is above the environment's guardRails.maxReplicas {rails.max_replicas}",
+            f"ask for {rails.max_replicas} or less",
+        )
+
+
+@rule("SRV642", "error", "runs images that are pinned where the environment asks for it")
+def pinned_images(subject: Subject) -> Iterator[Violation]:
+    service = subject.service
+    required = service.environment.guard_rails.require_image_digest
+    images: list[tuple[Path, Image, bool]] = [(("images", "server"), service.image, True)]
+    if service.spec.image is not None:
+        images = [(("image",), service.image, False)]
+    if service.topics.shipped():
+        images.append((("images", "filebeat"), service.environment.images.filebeat, True))
+    for path, image, of_environment in images:
+        if image.digest is not None:
+            continue
+        if required:
+            message, hint = f"{image.reference} has no digest", "write digest: sha256:…"
+        elif image.tag in (None, "latest"):
+            message, hint = f"{image.reference} says nothing of its version", "write a tag"
+        else:
+            continue
+        yield Violation(path, message, hint, environment=of_environment)
+
+
+@rule("SRV643", "error", "has an owner where the environment asks for one")
+def owned(subject: Subject) -> Iterator[Violation]:
+    if subject.service.environment.guard_rails.require_owner and not subject.service.spec.owner:
+        yield Violation(("owner",), "nobody answers for the model", "write owner: <team>")
+
+
+@rule("SRV644", "error", "is reached by TLS where the environment asks for it")
+def encrypted(subject: Subject) -> Iterator[Violation]:
+    service = subject.service
+    required = service.environment.guard_rails.require_tls
+    if required and service.host and not service.url.startswith("https://"):
+        yield Violation(
+            ("ingress", "tls"),
+            f"{service.host} answers without TLS",
+            "write ingress.tls.secret, or give the environment's ingress a certificate",
+        )
+
+
+RULES = (replica_bounds, pinned_images, owned, encrypted)

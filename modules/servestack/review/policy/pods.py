@@ -1,0 +1,105 @@
+"""Rules on the pods as they are rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from servestack.build import names
+from servestack.review.policy.rule import Subject, Violation, rule
+from servestack.spec.secrets import SECRET_NAME
+
+
+@rule("SRV601", "error", "runs under the restricted Pod Security level")
+def restricted_pods(subject: Subject) -> Iterator[Violation]:
+    pod = subject.pod.get("securityContext", {})
+    if not pod.get("runAsNonRoot") or pod.get("seccompProfile", {}).get("type") != "RuntimeDefault":
+        yield Violation((), "the pod may run as root or without a seccomp profile")
+    if subject.pod.get("automountServiceAccountToken") is not False:
+        yield Violation((), "the pod gets a token of the Kubernetes API")
+    for container in subject.containers:
+        context = container.get("securityContext", {})
+        drops = context.get("capabilities", {}).get("drop", [])
+        if (
+            context.get("allowPrivilegeEscalation") is not False
+            or "ALL" not in drops
+            or not context.get("readOnlyRootFilesystem")
+        ):
+            yield Violation((), f"container {container['name']} is not restricted")
+
+
+@rule("SRV602", "error", "has limits of CPU, memory and disk on every container")
+def limited_containers(subject: Subject) -> Iterator[Violation]:
+    for container in subject.containers:
+        limits = container.get("resources", {}).get("limits", {})
+        for resource in ("cpu", "memory", "ephemeral-storage"):
+            if resource not in limits:
+                yield Violation(
+                    ("resources",), f"container {container['name']} has no limit of {resource}"
+                )
+
+
+@rule("SRV603", "error", "leaves the number of pods to its autoscaler")
+def autoscaler_alone(subject: Subject) -> Iterator[Violation]:
+    scaled = any(manifest.kind == "HorizontalPodAutoscaler" for manifest in subject.manifests)
+    if scaled and "replicas" in subject.deployment["spec"]:
+        yield Violation(("replicas",), "replicas are rendered beside an autoscaler")
+
+
+@rule("SRV604", "error", "has selectors that outlive a version")
+def lasting_selectors(subject: Subject) -> Iterator[Violation]:
+    for label in subject.deployment["spec"]["selector"]["matchLabels"]:
+        if "version" in label:
+            yield Violation((), f"the selector holds the label {label}")
+
+
+@rule("SRV605", "error", "is probed for start, readiness and life, each for itself")
+def probed_server(subject: Subject) -> Iterator[Violation]:
+    server = next(c for c in subject.pod["containers"] if c["name"] == names.SERVER_CONTAINER)
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        if probe not in server:
+            yield Violation((), f"the server has no {probe}")
+    ready = server.get("readinessProbe", {}).get("httpGet")
+    if ready is not None and ready == server.get("livenessProbe", {}).get("httpGet"):
+        yield Violation((), "readiness and liveness ask the same: a busy pod would be killed")
+
+
+@rule("SRV606", "error", "is given the time to end without loss")
+def enough_grace(subject: Subject) -> Iterator[Violation]:
+    shutdown = subject.service.spec.shutdown
+    needed = shutdown.drain_seconds + shutdown.request_seconds
+    if subject.service.topics.shipped():
+        needed += shutdown.log_drain_seconds
+    grace = subject.pod.get("terminationGracePeriodSeconds", 30)
+    if grace < needed:
+        yield Violation(("shutdown",), f"the pod is killed after {grace} s, and needs {needed} s")
+
+
+@rule("SRV607", "error", "has no secret written out")
+def referenced_secrets(subject: Subject) -> Iterator[Violation]:
+    for container in subject.containers:
+        for variable in container.get("env", []):
+            if "value" in variable and SECRET_NAME.search(variable["name"]):
+                yield Violation(
+                    ("env",),
+                    f"{variable['name']} of container {container['name']} is a literal",
+                    "refer to a Secret",
+                )
+
+
+@rule("SRV608", "error", "lives in the environment's namespace")
+def one_namespace(subject: Subject) -> Iterator[Violation]:
+    for manifest in subject.manifests:
+        if manifest.namespace != subject.service.namespace:
+            yield Violation((), f"{manifest.kind} {manifest.name} is in {manifest.namespace!r}")
+
+
+RULES = (
+    restricted_pods,
+    limited_containers,
+    autoscaler_alone,
+    lasting_selectors,
+    probed_server,
+    enough_grace,
+    referenced_secrets,
+    one_namespace,
+)

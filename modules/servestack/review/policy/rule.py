@@ -1,0 +1,66 @@
+"""What a rule is, and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from servestack.build.manifest import Body, Manifest
+from servestack.resolve.resolved import ResolvedService
+
+Severity = Literal["error", "warning", "note"]
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One model in one environment: its resolved form and its manifests."""
+
+    service: ResolvedService
+    manifests: tuple[Manifest, ...]
+
+    @cached_property
+    def deployment(self) -> Body:
+        """The model's Deployment."""
+        return next(m.body for m in self.manifests if m.kind == "Deployment")
+
+    @property
+    def pod(self) -> dict[str, Any]:
+        """The pod template's spec."""
+        spec: dict[str, Any] = self.deployment["spec"]["template"]["spec"]
+        return spec
+
+    @property
+    def containers(self) -> list[dict[str, Any]]:
+        """Every container of the pod, init containers and sidecars too."""
+        return [*self.pod.get("initContainers", []), *self.pod["containers"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What a rule found: `path` is the spec's field to mend, or with `environment` that file's."""
+
+    path: Path
+    message: str
+    hint: str = ""
+    environment: bool = False
+
+
+Check = Callable[[Subject], Iterator[Violation]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of the policy. `title` completes the sentence "the model …"."""
+
+    id: str
+    severity: Severity
+    title: str
+    check: Check
+
+
+def rule(id: str, severity: Severity, title: str) -> Callable[[Check], Rule]:
+    """Turn a function into a rule."""
+    return lambda check: Rule(id, severity, title, check)

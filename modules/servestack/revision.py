@@ -1,0 +1,54 @@
+"""A project as it was at a git revision, built with today's builders."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from servestack.errors import Problem, ResolveError
+from servestack.project import MODELS_FOLDER, STACKS_FOLDER, Built, build_environment
+
+_GIT_SECONDS = 60
+
+
+def build_at_revision(root: Path, environment: str, revision: str) -> Built | None:
+    """Build an environment from its files at a revision; None where it was not there yet."""
+    if revision.startswith("-"):
+        raise _unknown(revision, "")
+    commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if commit.returncode:
+        raise _unknown(revision, commit.stderr.decode(errors="replace").strip())
+    name = commit.stdout.decode().strip()
+    folders = [
+        folder.as_posix()
+        for folder in (MODELS_FOLDER, STACKS_FOLDER)
+        if not _git(root, "cat-file", "-e", f"{name}:./{folder.as_posix()}").returncode
+    ]
+    if len(folders) < 2:
+        return None
+    archive = _git(root, "archive", "--format=tar", name, *folders)
+    if archive.returncode:
+        raise _unknown(revision, archive.stderr.decode(errors="replace").strip())
+    with tempfile.TemporaryDirectory(prefix="servestack-") as folder:
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+            tar.extractall(folder, filter="data")
+        if not (Path(folder) / STACKS_FOLDER / f"{environment}.yaml").exists():
+            return None
+        return build_environment(Path(folder), environment)
+
+
+def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, timeout=_GIT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ResolveError(Problem("SRV231", f"git cannot be run: {error}")) from None
+
+
+def _unknown(revision: str, reason: str) -> ResolveError:
+    hint = reason or "name a commit, a branch or a tag"
+    return ResolveError(Problem("SRV232", f"git knows no revision {revision!r}", hint=hint))

@@ -1,0 +1,106 @@
+"""The reference of the spec, written from the types: docs/reference/*.md and `explain FIELD`."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from servestack.errors import Problem, SpecError
+from servestack.spec.environment import Environment
+from servestack.spec.model_service import ModelService
+from servestack.spec.problems import known_fields
+
+PAGES: dict[str, type[BaseModel]] = {"model-service": ModelService, "environment": Environment}
+
+Row = tuple[str, str, str, str]
+"""Field, type, default, description."""
+
+
+def reference_page(kind: str) -> str:
+    """One page of the reference as Markdown: a table of every field, sections in order."""
+    model = PAGES[kind]
+    place = "models/<name>.yaml" if model is ModelService else "stacks/<name>.yaml"
+    lines = [
+        f"# {model.__name__}",
+        "",
+        f"{(model.__doc__ or '').strip()} File: `{place}`. Written by `tools/docs.py` from "
+        f"`servestack.spec`; the schema for editors is `docs/schema/{kind}.json`.",
+        "",
+        "| field | type | default | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for field, kind_of, default, meaning in rows(model):
+        cells = (f"`{field}`", kind_of, f"`{default}`" if default else "", meaning)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def describe_field(field: str) -> str:
+    """What a field of the spec is, with the fields below it. SpecError for an unknown one."""
+    found = [row for row in rows(ModelService) if row[0] == field or row[0].startswith(f"{field}.")]
+    if not found:
+        known = ", ".join(known_fields(ModelService, (), {}))
+        raise SpecError(Problem("SRV151", f"there is no field {field}", hint=f"known: {known}"))
+    return "".join(
+        f"{name} ({kind}{f', default {default}' if default else ''})\n    {meaning}\n"
+        for name, kind, default, meaning in found
+    )
+
+
+def rows(model: type[BaseModel], prefix: str = "", seen: tuple[type, ...] = ()) -> Iterator[Row]:
+    """Every field of a model and of the models in it. Recursive types are told once."""
+    for name, info in model.model_fields.items():
+        field = f"{prefix}{info.alias or name}"
+        yield field, type_words(info.annotation), _default(info), info.description or ""
+        below = _nested(info.annotation)
+        told = (*seen, model, *(nested for nested, _ in below))
+        for nested, suffix in below:
+            if nested not in seen:
+                yield from rows(nested, f"{field}{suffix}.", told)
+
+
+def _nested(annotation: Any) -> list[tuple[type[BaseModel], str]]:
+    """Models in an annotation, with `[]` where they are items of a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [(annotation, "")]
+    inside = [found for argument in get_args(annotation) for found in _nested(argument)]
+    if get_origin(annotation) is tuple:
+        return [(model, f"[]{suffix}") for model, suffix in inside]
+    return inside
+
+
+def type_words(annotation: Any) -> str:
+    """A type in a reader's words."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return type_words(arguments[0])
+    if origin is Literal:
+        return " \\| ".join(f"`{value}`" for value in arguments).replace("\\|", "or")
+    if origin in (Union, types.UnionType):
+        words = [type_words(argument) for argument in arguments if argument is not type(None)]
+        nullable = " or null" if type(None) in arguments else ""
+        return " or ".join(dict.fromkeys(words)) + nullable
+    if origin is tuple:
+        return f"list of {type_words(arguments[0])}"
+    if origin is dict:
+        return "mapping"
+    if annotation is Any:
+        return "anything"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "section"
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _default(info: FieldInfo) -> str:
+    default = info.default
+    if default is PydanticUndefined:
+        return "required"
+    if default is None or isinstance(default, BaseModel) or default in ((), {}):
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
