@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 import pulumi
+
 from servestack.apply.resource_types import declare_manifest
 from servestack.build.manifest import Manifest
 from servestack.resolve.resolved import ResolvedService

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pulumi import automation
 from pulumi.automation import errors
 
-from pulumi import automation
 from servestack.apply.program import declare
 from servestack.errors import ApplyError, Problem
 from servestack.project import load_inputs
@@ -65,6 +65,11 @@ class Engine:
         """Apply. Returns the stack's outputs."""
         result = self._ask(lambda: self._stack.up(on_output=self._say, color="never"))
         return {name: output.value for name, output in result.outputs.items()}
+
+    def refresh(self) -> dict[str, int]:
+        """Read the cluster into the state. Counts of what differed: {"update": 1, "same": 20}."""
+        result = self._ask(lambda: self._stack.refresh(on_output=self._say, color="never"))
+        return dict(result.summary.resource_changes or {})
 
     def destroy(self) -> None:
         """Take away everything that the stack made."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pulumi
 import pulumi_kubernetes
 
-import pulumi
 from servestack.apply.components import EnvironmentBase, ModelService
 from servestack.build.manifest import ENVIRONMENT_GROUP
 from servestack.errors import ServestackError

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 import pulumi
-from servestack.build.manifest import Body, Manifest
+
+from servestack.build.manifest import Manifest
 
 _CLASSES = {
     ("v1", "Namespace"): "core.v1",
@@ -29,31 +29,16 @@ _ARGUMENTS = {"automountServiceAccountToken": "automount_service_account_token"}
 def declare_manifest(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> Any:
     """Register one manifest as a typed resource, with exactly its fields as inputs."""
     module = _CLASSES.get((manifest.api_version, manifest.kind))
-    if module is None:
-        return _declare_custom(manifest, name, opts)
-    resource_type = getattr(import_module(f"pulumi_kubernetes.{module}"), manifest.kind)
-    fields = _fields(manifest.body)
+    resource_type = (
+        import_module("pulumi_kubernetes.apiextensions").CustomResource
+        if module is None
+        else getattr(import_module(f"pulumi_kubernetes.{module}"), manifest.kind)
+    )
+    arguments = {
+        _ARGUMENTS.get(key, key): value
+        for key, value in manifest.body.items()
+        if key not in ("apiVersion", "kind")
+    }
     return resource_type(
-        name,
-        api_version=manifest.api_version,
-        kind=manifest.kind,
-        **{_ARGUMENTS.get(key, key): value for key, value in fields.items()},
-        opts=opts,
+        name, api_version=manifest.api_version, kind=manifest.kind, **arguments, opts=opts
     )
-
-
-def _declare_custom(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> Any:
-    custom: Callable[..., Any] = import_module("pulumi_kubernetes.apiextensions").CustomResource
-    fields = _fields(manifest.body)
-    return custom(
-        name,
-        api_version=manifest.api_version,
-        kind=manifest.kind,
-        metadata=fields.pop("metadata"),
-        others=fields,
-        opts=opts,
-    )
-
-
-def _fields(body: Body) -> Body:
-    return {key: value for key, value in body.items() if key not in ("apiVersion", "kind")}

@@ -55,7 +55,8 @@ def explain(service: ResolvedService, field: str) -> tuple[Explanation, ...]:
 
 def _default_at(path: Path) -> Any:
     """The default of a field in the section that it belongs to; None without one."""
-    models, default = [ModelService], None
+    models: list[type[BaseModel]] = [ModelService]
+    default: Any = None
     for part in path:
         fields = [
             info

@@ -1,0 +1,67 @@
+"""Fixtures that several folders of tests share: projects on disk, the engine and its cluster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.projects import REPOSITORY
+
+if TYPE_CHECKING:
+    from tests.support.apiserver import ApiServer
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of this repository's models and environments, to change at will."""
+    root = tmp_path / "project"
+    for folder in ("models", "stacks"):
+        shutil.copytree(REPOSITORY / folder, root / folder)
+    shutil.copy(REPOSITORY / "Pulumi.yaml", root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A real Kubernetes API for the whole session."""
+    from tests.support.apiserver import running_apiserver
+
+    with running_apiserver(tmp_path_factory.mktemp("apiserver")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pulumi_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Pulumi's CLI on PATH, a backend in a folder, and a kubernetes provider."""
+    from tools.install import install
+
+    from tests.support.kubernetes_provider import serving_provider
+
+    home = tmp_path_factory.mktemp("pulumi")
+    (home / "state").mkdir()
+    values = {
+        "PATH": f"{install('pulumi').parent}{os.pathsep}{os.environ['PATH']}",
+        "PULUMI_BACKEND_URL": f"file://{home / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE": "only for tests",
+        "PULUMI_HOME": str(home),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "STATE_FOLDER": str(home / "state"),
+    }
+    official = list((Path.home() / ".pulumi/plugins").glob("resource-kubernetes-*"))
+    with pytest.MonkeyPatch.context() as patch:
+        if official:
+            (home / "plugins").symlink_to(Path.home() / ".pulumi/plugins")
+            for name, value in values.items():
+                patch.setenv(name, value)
+            yield values
+            return
+        with serving_provider() as address:
+            values["PULUMI_DEBUG_PROVIDERS"] = address
+            for name, value in values.items():
+                patch.setenv(name, value)
+            yield values

@@ -1,0 +1,146 @@
+"""The product's own program on Pulumi's engine, against a real Kubernetes API."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from servestack.apply.engine import Engine
+from servestack.errors import ApplyError, ServestackError
+from servestack.project import build_environment
+from servestack.review.changes import compare_data
+from tests.support.apiserver import CONTEXT, ApiServer
+
+pytestmark = pytest.mark.usefixtures("pulumi_environment")
+CANARY = "canary-5b1f0c"
+
+
+@pytest.fixture
+def on_cluster(project: Path, apiserver: ApiServer) -> Path:
+    """The repository's prod environment, pointed at the test cluster."""
+    edit(
+        project / "stacks/prod.yaml",
+        "cluster: {context: prod}",
+        f"cluster: {{context: {CONTEXT}, kubeconfig: {apiserver.kubeconfig}}}",
+    )
+    return project
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def run(root: Path) -> tuple[Engine, list[str]]:
+    """An engine and the lines that it says."""
+    said: list[str] = []
+    return Engine(root, "prod", said.append), said
+
+
+def live(root: Path, apiserver: ApiServer) -> dict[str, Any]:
+    """What the API holds of everything that is declared."""
+    manifests = build_environment(root, "prod").manifests
+    return {manifest.path: apiserver.client.get(manifest.body) for manifest in manifests}
+
+
+def test_life_of_a_stack(on_cluster: Path, apiserver: ApiServer) -> None:
+    """preview → up → nothing to do → one field → drift → destroy."""
+    manifests = build_environment(on_cluster, "prod").manifests
+    engine, _ = run(on_cluster)
+    assert engine.preview()["create"] > len(manifests)
+    assert not any(live(on_cluster, apiserver).values())
+
+    outputs = engine.up()
+    assert outputs["models"]["iris"]["url"] == "https://iris.models.example.com/v1/iris"
+    for manifest in manifests:
+        stored = apiserver.client.get(manifest.body)
+        assert stored is not None, manifest.path
+        lost = [d for d in compare_data(manifest.body, stored) if d[0] == "remove"]
+        assert lost == [], manifest.path
+
+    assert set(run(on_cluster)[0].preview()) == {"same"}
+
+    edit(on_cluster / "models/iris.yaml", "max: 10", "max: 12")
+    engine, said = run(on_cluster)
+    assert engine.preview()["update"] == 1
+    engine.up()
+    scaler = next(m.body for m in manifests if m.kind == "HorizontalPodAutoscaler")
+    assert (apiserver.client.get(scaler) or {})["spec"]["maxReplicas"] == 12
+    assert any("horizontalpodautoscaler-iris" in line for line in said)
+
+    apiserver.client.patch(scaler, {"spec": {"maxReplicas": 99}})
+    refreshed = engine.refresh()
+    assert refreshed["update"] == 1
+    engine.up()
+    assert (apiserver.client.get(scaler) or {})["spec"]["maxReplicas"] == 12
+    assert set(engine.refresh()) == {"same"}
+
+    engine.destroy()
+    assert not any(live(on_cluster, apiserver).values())
+
+
+def test_a_broken_spec_changes_nothing(on_cluster: Path, apiserver: ApiServer) -> None:
+    edit(on_cluster / "models/iris.yaml", "min: 3", "min: 30")
+    with pytest.raises(ServestackError, match=r"SRV125 autoscaling.min: 30 is above"):
+        run(on_cluster)[0].up()
+    assert not any(live_of_namespace(apiserver))
+
+
+def live_of_namespace(apiserver: ApiServer) -> list[str]:
+    return apiserver.client.list_names("apps/v1", "Deployment", "models")
+
+
+def test_an_unreachable_cluster_is_told(on_cluster: Path, apiserver: ApiServer) -> None:
+    config = on_cluster / "kubeconfig"
+    text = apiserver.kubeconfig.read_text()
+    config.write_text(text.replace(apiserver.client.server, "https://127.0.0.1:9"))
+    edit(on_cluster / "stacks/prod.yaml", str(apiserver.kubeconfig), str(config))
+    engine, _ = run(on_cluster)
+    with pytest.raises(ApplyError) as caught:
+        engine.up()
+    assert caught.value.problems[0].id == "SRV515"
+
+
+def test_secrets_stay_out_of_the_state(
+    apiserver: ApiServer, pulumi_environment: dict[str, str]
+) -> None:
+    """A secret that Pulumi is given is only ever ciphertext on disk."""
+    import pulumi
+    import pulumi_kubernetes as kubernetes
+    from pulumi import automation
+
+    def program() -> None:
+        provider = kubernetes.Provider(
+            "cluster",
+            kubeconfig=str(apiserver.kubeconfig),
+            context=CONTEXT,
+            enable_server_side_apply=True,
+        )
+        kubernetes.core.v1.Secret(
+            "secret",
+            metadata={"name": "secret", "namespace": "default"},
+            string_data={"password": pulumi.Output.secret(CANARY)},
+            opts=pulumi.ResourceOptions(provider=provider),
+        )
+
+    stack = automation.create_or_select_stack("secrets", "servestack-secrets", program)
+    stack.up()
+    stored = apiserver.client.get(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "secret", "namespace": "default"},
+        }
+    )
+    assert stored is not None
+    assert stored["data"]["password"]
+    state = Path(pulumi_environment["STATE_FOLDER"])
+    files = [file for file in state.rglob("*") if file.is_file()]
+    assert any("ciphertext" in file.read_text(errors="replace") for file in files)
+    assert not any(CANARY in file.read_text(errors="replace") for file in files)
+    assert CANARY not in json.dumps(stack.export_stack().deployment)
+    stack.destroy()

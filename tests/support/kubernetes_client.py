@@ -1,0 +1,145 @@
+"""The few calls of the Kubernetes API that tests need, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+FIELD_MANAGER = "servestack-test-provider"
+Body = dict[str, Any]
+
+
+class ApiError(Exception):
+    """The API said no, in its own words."""
+
+
+class KubernetesClient:
+    """A client for one API server, with a bearer token."""
+
+    def __init__(self, server: str, token: str, certificate: Path) -> None:
+        self.server = server
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {token}"
+        self._session.verify = str(certificate)
+        self._session.trust_env = False
+
+    @classmethod
+    def from_kubeconfig(cls, file: Path, context: str) -> KubernetesClient:
+        """The cluster and user of a context."""
+        config = yaml.safe_load(file.read_text())
+
+        def named(section: str, name: str, key: str) -> Body:
+            found: Body = next(item[key] for item in config[section] if item["name"] == name)
+            return found
+
+        chosen = named("contexts", context, "context")
+        cluster = named("clusters", chosen["cluster"], "cluster")
+        user = named("users", chosen["user"], "user")
+        return cls(cluster["server"], user["token"], Path(cluster["certificate-authority"]))
+
+    def is_ready(self) -> bool:
+        try:
+            return self._session.get(f"{self.server}/readyz", timeout=2).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def apply(self, body: Body, *, dry_run: bool = False) -> Body:
+        """Server-side apply, forced, with strict field validation."""
+        return self._call(
+            "PATCH",
+            self._path(body),
+            params={
+                "fieldManager": FIELD_MANAGER,
+                "force": "true",
+                "fieldValidation": "Strict",
+                **({"dryRun": "All"} if dry_run else {}),
+            },
+            data=json.dumps(body),
+            headers={"Content-Type": "application/apply-patch+yaml"},
+        )
+
+    def get(self, body: Body) -> Body | None:
+        """The live object with the identity of `body`; None where there is none."""
+        answer = self._session.get(self.server + self._path(body), timeout=30)
+        return None if answer.status_code == 404 else self._checked(answer)
+
+    def patch(self, body: Body, change: Body) -> Body:
+        """A merge patch, as somebody else would do it."""
+        return self._call(
+            "PATCH",
+            self._path(body),
+            params={"fieldManager": "somebody-else"},
+            data=json.dumps(change),
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+
+    def delete(self, body: Body) -> None:
+        """Delete, and for a namespace do what its controller would: let it go."""
+        answer = self._session.delete(self.server + self._path(body), timeout=30)
+        if answer.status_code == 404:
+            return
+        self._checked(answer)
+        if body["kind"] == "Namespace":
+            live = self.get(body)
+            if live is not None:
+                live["spec"]["finalizers"] = []
+                self._call("PUT", f"{self._path(body)}/finalize", json=live)
+
+    def list_names(self, api_version: str, kind: str, namespace: str) -> list[str]:
+        """Names of the objects of a kind in a namespace."""
+        probe = {
+            "apiVersion": api_version,
+            "kind": kind,
+            "metadata": {"namespace": namespace, "name": ""},
+        }
+        items = self._call("GET", self._path(probe).rstrip("/"))["items"]
+        return [item["metadata"]["name"] for item in items]
+
+    def wait_for_kinds(self, kinds: set[str]) -> None:
+        """Wait until the API serves kinds of CRDs that were just installed."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            groups = ("gateway.networking.k8s.io/v1", "monitoring.coreos.com/v1")
+            served = {
+                resource["kind"]
+                for group in groups
+                for resource in self._session.get(f"{self.server}/apis/{group}", timeout=10)
+                .json()
+                .get("resources", [])
+            }
+            if kinds <= served:
+                return
+            time.sleep(0.2)
+        raise ApiError(f"{kinds} are not served")
+
+    def _path(self, body: Body) -> str:
+        api_version, metadata = body["apiVersion"], body["metadata"]
+        root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+        plural, namespaced = self._resource(root, body["kind"])
+        scope = f"/namespaces/{metadata['namespace']}" if namespaced else ""
+        return f"{root}{scope}/{plural}/{metadata['name']}"
+
+    @cache  # noqa: B019  a client lives as long as its test
+    def _resource(self, root: str, kind: str) -> tuple[str, bool]:
+        for resource in self._call("GET", root)["resources"]:
+            if resource["kind"] == kind and "/" not in resource["name"]:
+                return resource["name"], resource["namespaced"]
+        raise ApiError(f"{root} serves no {kind}")
+
+    def _call(self, method: str, path: str, **arguments: Any) -> Body:
+        return self._checked(
+            self._session.request(method, self.server + path, timeout=30, **arguments)
+        )
+
+    @staticmethod
+    def _checked(answer: requests.Response) -> Body:
+        data: Body = answer.json()
+        if answer.status_code >= 400:
+            raise ApiError(data.get("message", answer.text))
+        return data

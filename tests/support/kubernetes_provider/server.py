@@ -1,0 +1,161 @@
+"""The provider itself: Pulumi's calls on one side, server-side apply on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+
+from tests.support.kubernetes_client import ApiError, KubernetesClient
+from tests.support.kubernetes_provider.properties import (
+    Data,
+    changed_paths,
+    has_unknowns,
+    read,
+    unwrapped,
+    write,
+)
+
+_REPLACING = ("apiVersion", "kind", "metadata.name", "metadata.namespace", "spec.selector")
+_KINDS = {
+    "add": provider_pb2.PropertyDiff.ADD,
+    "delete": provider_pb2.PropertyDiff.DELETE,
+    "update": provider_pb2.PropertyDiff.UPDATE,
+}
+
+
+class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
+    """Creates, reads, updates and deletes plain Kubernetes objects."""
+
+    def __init__(self) -> None:
+        self._client: KubernetesClient | None = None
+
+    def Handshake(self, request: Any, context: Any) -> Any:
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
+
+    def Attach(self, request: Any, context: Any) -> Any:
+        return Empty()
+
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:
+        return plugin_pb2.PluginInfo(version="4.34.2")
+
+    def CheckConfig(self, request: Any, context: Any) -> Any:
+        return provider_pb2.CheckResponse(inputs=request.news)
+
+    def DiffConfig(self, request: Any, context: Any) -> Any:
+        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+
+    def Configure(self, request: Any, context: Any) -> Any:
+        settings = unwrapped(read(request.args))
+        if settings.get("enableServerSideApply") not in ("true", True):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "enableServerSideApply is not set")
+        self._client = KubernetesClient.from_kubeconfig(
+            Path(settings["kubeconfig"]), settings["context"]
+        )
+        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+
+    def Check(self, request: Any, context: Any) -> Any:
+        return provider_pb2.CheckResponse(inputs=request.news)
+
+    def Diff(self, request: Any, context: Any) -> Any:
+        changes = changed_paths(unwrapped(read(request.old_inputs)), unwrapped(read(request.news)))
+        replaces = [path for path in changes if path.startswith(_REPLACING)]
+        response = provider_pb2.DiffResponse
+        return response(
+            changes=response.DIFF_SOME if changes else response.DIFF_NONE,
+            diffs=sorted({path.split(".")[0] for path in changes}),
+            replaces=replaces,
+            deleteBeforeReplace=bool(replaces),
+            hasDetailedDiff=True,
+            detailedDiff={
+                path: provider_pb2.PropertyDiff(kind=_KINDS[kind], inputDiff=True)
+                for path, kind in changes.items()
+            },
+        )
+
+    def Create(self, request: Any, context: Any) -> Any:
+        inputs = read(request.properties)
+        self._apply(inputs, context, preview=request.preview)
+        identity = "" if request.preview else _identity(inputs)
+        return provider_pb2.CreateResponse(id=identity, properties=request.properties)
+
+    def Update(self, request: Any, context: Any) -> Any:
+        self._apply(read(request.news), context, preview=request.preview)
+        return provider_pb2.UpdateResponse(properties=request.news)
+
+    def Read(self, request: Any, context: Any) -> Any:
+        inputs = read(request.inputs)
+        live = self._connected(context).get(unwrapped(inputs))
+        if live is None:
+            return provider_pb2.ReadResponse()
+        seen = write(_as_declared(inputs, live))
+        return provider_pb2.ReadResponse(id=request.id, properties=seen, inputs=seen)
+
+    def Delete(self, request: Any, context: Any) -> Any:
+        body = unwrapped(read(request.old_inputs) or read(request.properties))
+        try:
+            self._connected(context).delete(body)
+        except ApiError as error:
+            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        return Empty()
+
+    def Cancel(self, request: Any, context: Any) -> Any:
+        return Empty()
+
+    def _apply(self, inputs: Data, context: Any, *, preview: bool) -> None:
+        if preview:
+            # The namespace may be part of the same update, so a dry run would refuse.
+            return
+        body = unwrapped(inputs)
+        if has_unknowns(body):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "inputs are unknown in an update")
+        try:
+            self._connected(context).apply(body)
+        except ApiError as error:
+            context.abort(grpc.StatusCode.UNKNOWN, f"{_identity(body)}: {error}")
+
+    def _connected(self, context: Any) -> KubernetesClient:
+        if self._client is None:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the provider is not configured")
+            raise AssertionError
+        return self._client
+
+
+def _identity(body: Data) -> str:
+    metadata = unwrapped(body["metadata"])
+    return "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
+
+
+def _as_declared(declared: Any, live: Any) -> Any:
+    """The live object in the shape of what was declared: defaults that others filled in are not
+    drift, fields that were changed or taken away are."""
+    plain = unwrapped(declared)
+    if isinstance(plain, dict) and isinstance(live, dict):
+        if plain != declared:
+            return declared if plain == live else live
+        return {key: _as_declared(declared[key], live[key]) for key in declared if key in live}
+    if isinstance(plain, list) and isinstance(live, list) and len(plain) == len(live):
+        return [_as_declared(mine, theirs) for mine, theirs in zip(declared, live, strict=True)]
+    return declared if plain == live else live
+
+
+@contextmanager
+def serving_provider() -> Iterator[str]:
+    """Serve on a free port of 127.0.0.1; yields the value for PULUMI_DEBUG_PROVIDERS."""
+    server = grpc.server(
+        ThreadPoolExecutor(max_workers=8),
+        options=[("grpc.max_receive_message_length", 400 << 20)],
+    )
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(KubernetesProvider(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"kubernetes:{port}"
+    finally:
+        server.stop(grace=2).wait()

@@ -1,0 +1,187 @@
+"""Builds or unpacks the pinned tools that tests need, into a cache keyed by their pins.
+
+    python tools/install.py                     all of them
+    python tools/install.py kube-apiserver etcd these
+    python tools/install.py --print-path etcd   install and print the program's path
+
+Go programs are built from the go.mod next to this file, Debian programs are unpacked from their
+packages without being installed, so nothing needs root and nothing is started. The cache is
+$SERVESTACK_CACHE, or ~/.cache/servestack; a second run at once waits for the first.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CACHE = Path(os.environ.get("SERVESTACK_CACHE") or Path.home() / ".cache/servestack") / "tools"
+
+
+@dataclass(frozen=True)
+class GoTool:
+    """A program built from a module folder. `version_variable` is set to `version` by the linker."""
+
+    name: str
+    module: str
+    package: str
+    version_variable: str = ""
+    version: str = ""
+
+    def key(self) -> str:
+        files = [HERE / self.module / name for name in ("go.mod", "go.sum")]
+        parts = [file.read_bytes() for file in files]
+        return _digest(*parts, self.package.encode(), self.version.encode(), _go_version())
+
+    def build(self, target: Path) -> None:
+        flags = "-s -w"
+        if self.version_variable:
+            flags += f" -X {self.version_variable}={self.version}"
+        _run(
+            [
+                "go",
+                "build",
+                "-trimpath",
+                "-ldflags",
+                flags,
+                "-o",
+                str(target / self.name),
+                self.package,
+            ],
+            HERE / self.module,
+        )
+
+
+@dataclass(frozen=True)
+class DebianTool:
+    """A program of a Debian package, found at `path` below the unpacked root."""
+
+    name: str
+    package: str
+    path: str
+
+    def key(self) -> str:
+        release = Path("/etc/debian_version")
+        return _digest(self.package.encode(), release.read_bytes() if release.exists() else b"")
+
+    def build(self, target: Path) -> None:
+        found = shutil.which(self.name)
+        if found is not None:
+            (target / self.name).symlink_to(found)
+            return
+        if shutil.which("apt-get") is None:
+            raise SystemExit(
+                f"{self.name}: neither on PATH nor to be had: there is no apt-get here"
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                _run(["apt-get", "download", "-q", self.package], Path(folder))
+            except subprocess.CalledProcessError:
+                _run(["apt-get", "update", "-q"], Path(folder))
+                _run(["apt-get", "download", "-q", self.package], Path(folder))
+            package = next(Path(folder).glob("*.deb"))
+            _run(["dpkg-deb", "-x", str(package), str(target / "root")], Path(folder))
+        (target / self.name).symlink_to(Path("root") / self.path)
+
+
+TOOLS: dict[str, GoTool | DebianTool] = {
+    tool.name: tool
+    for tool in (
+        GoTool(
+            "kube-apiserver",
+            "kubernetes",
+            "k8s.io/kubernetes/cmd/kube-apiserver",
+            "k8s.io/component-base/version.gitVersion",
+            "v1.34.4",
+        ),
+        GoTool(
+            "pulumi",
+            "pulumi",
+            "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+            "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version",
+            "v3.250.0",
+        ),
+        GoTool("filebeat", "filebeat", "github.com/elastic/beats/v7/filebeat"),
+        DebianTool("etcd", "etcd-server", "usr/bin/etcd"),
+        DebianTool("promtool", "prometheus", "usr/bin/promtool"),
+    )
+}
+
+
+def main(arguments: list[str]) -> int:
+    print_path = "--print-path" in arguments
+    names = [argument for argument in arguments if not argument.startswith("-")] or list(TOOLS)
+    unknown = [name for name in names if name not in TOOLS]
+    if unknown:
+        print(f"no tool is called {unknown[0]!r}; there are {', '.join(TOOLS)}", file=sys.stderr)
+        return 1
+    for name in names:
+        path = install(name)
+        if print_path:
+            print(path)
+    return 0
+
+
+def install(name: str) -> Path:
+    """The program's path, after building it where the cache does not hold it yet."""
+    tool = TOOLS[name]
+    folder = CACHE / f"{name}-{tool.key()}"
+    if not (folder / name).exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with _locked(CACHE / f".{name}.lock"):
+            if not (folder / name).exists():
+                _build(tool, folder)
+    return folder / name
+
+
+def _build(tool: GoTool | DebianTool, folder: Path) -> None:
+    print(f"{tool.name}: building, this happens once …", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix=f".{tool.name}-") as temporary:
+        target = Path(temporary) / "out"
+        target.mkdir()
+        try:
+            tool.build(target)
+        except FileNotFoundError as error:
+            raise SystemExit(f"{tool.name}: {error.filename} is not installed") from None
+        except subprocess.CalledProcessError as error:
+            raise SystemExit(f"{tool.name}: {' '.join(error.cmd[:3])} failed") from None
+        shutil.rmtree(folder, ignore_errors=True)
+        target.rename(folder)
+    print(f"{tool.name}: built in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with file.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _run(command: list[str], folder: Path) -> None:
+    subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr)
+
+
+def _go_version() -> bytes:
+    try:
+        return subprocess.run(["go", "env", "GOVERSION"], check=True, capture_output=True).stdout
+    except FileNotFoundError:
+        raise SystemExit("go is not installed: the test tools are built from source") from None
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
