@@ -37,20 +37,17 @@ def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 
 @pytest.fixture(scope="session")
 def pulumi_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Pulumi's CLI on PATH, a backend in a folder, and a kubernetes provider."""
+    """Pulumi's CLI on PATH, and a kubernetes provider: the official one where it is installed."""
     from tools.install import install
 
     from tests.support.kubernetes_provider import serving_provider
 
     home = tmp_path_factory.mktemp("pulumi")
-    (home / "state").mkdir()
     values = {
         "PATH": f"{install('pulumi').parent}{os.pathsep}{os.environ['PATH']}",
-        "PULUMI_BACKEND_URL": f"file://{home / 'state'}",
         "PULUMI_CONFIG_PASSPHRASE": "only for tests",
         "PULUMI_HOME": str(home),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "STATE_FOLDER": str(home / "state"),
     }
     official = list((Path.home() / ".pulumi/plugins").glob("resource-kubernetes-*"))
     with pytest.MonkeyPatch.context() as patch:

@@ -12,6 +12,7 @@ import requests
 import yaml
 
 FIELD_MANAGER = "servestack-test-provider"
+_CRD_GROUPS = ("gateway.networking.k8s.io/v1", "monitoring.coreos.com/v1")
 Body = dict[str, Any]
 
 
@@ -105,13 +106,15 @@ class KubernetesClient:
         """Wait until the API serves kinds of CRDs that were just installed."""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            groups = ("gateway.networking.k8s.io/v1", "monitoring.coreos.com/v1")
+            answers = [
+                self._session.get(f"{self.server}/apis/{group}", timeout=10)
+                for group in _CRD_GROUPS
+            ]
             served = {
                 resource["kind"]
-                for group in groups
-                for resource in self._session.get(f"{self.server}/apis/{group}", timeout=10)
-                .json()
-                .get("resources", [])
+                for answer in answers
+                if answer.status_code == 200
+                for resource in answer.json()["resources"]
             }
             if kinds <= served:
                 return
@@ -133,9 +136,12 @@ class KubernetesClient:
         raise ApiError(f"{root} serves no {kind}")
 
     def _call(self, method: str, path: str, **arguments: Any) -> Body:
-        return self._checked(
-            self._session.request(method, self.server + path, timeout=30, **arguments)
-        )
+        try:
+            answer = self._session.request(method, self.server + path, timeout=30, **arguments)
+        except requests.ConnectionError as error:
+            refused = "connection refused" if "refused" in str(error) else str(error)
+            raise ApiError(f"{self.server}: {refused}") from None
+        return self._checked(answer)
 
     @staticmethod
     def _checked(answer: requests.Response) -> Body:

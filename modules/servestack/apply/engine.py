@@ -98,7 +98,7 @@ class Engine:
 
 def _in_words(text: str) -> Problem:
     for id, sign, message, hint in _REASONS:
-        if sign in text:
+        if sign.lower() in text.lower():
             return Problem(id, message, hint=hint)
     lines = [line.strip() for line in text.splitlines()]
     reasons = [line for line in lines if line.startswith("error:")]

@@ -35,6 +35,9 @@ _KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 """For each list's name the fields that make its key: the first set that all items have."""
 
+_DEFAULTS = {"protocol": "TCP"}
+"""What the API fills in where a part of a key is left out."""
+
 
 def key_of(name: str, items: list[Any]) -> tuple[str, ...]:
     """The fields by which the items of a list are told apart; empty for a list by position."""
@@ -50,7 +53,7 @@ def key_of(name: str, items: list[Any]) -> tuple[str, ...]:
 
 def label(item: dict[str, Any], fields: tuple[str, ...]) -> str:
     """An item's key as text: `8080/TCP`."""
-    values = (field_of(item, field) for field in fields)
+    values = (field_of(item, field) or _DEFAULTS.get(field) for field in fields)
     return "/".join(str(value) for value in values if value is not None)
 
 
