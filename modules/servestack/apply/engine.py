@@ -69,7 +69,8 @@ class Engine:
     def refresh(self) -> dict[str, int]:
         """Read the cluster into the state. Counts of what differed: {"update": 1, "same": 20}."""
         result = self._ask(lambda: self._stack.refresh(on_output=self._say, color="never"))
-        return dict(result.summary.resource_changes or {})
+        changes = result.summary.resource_changes or {}
+        return {str(getattr(op, "value", op)): count for op, count in changes.items()}
 
     def destroy(self) -> None:
         """Take away everything that the stack made."""

@@ -6,8 +6,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from servestack.spec.base import Boolean, DnsName, HttpPath, Integer, Number, SpecModel, Text
+from servestack.spec.base import (
+    SECRET_KEY,
+    Boolean,
+    DnsName,
+    HttpPath,
+    Integer,
+    Number,
+    SpecModel,
+    Text,
+)
 from servestack.spec.quantities import Memory
+
+HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
 
 ColumnType = Literal[
     "boolean", "integer", "long", "float", "double", "string", "binary", "datetime"
@@ -67,10 +78,10 @@ class ApiKeys(SpecModel):
     """A Secret with the accepted API keys, one a line. Changing it needs no restart."""
 
     secret: DnsName = Field(description="Name of a Secret in the environment's namespace.")
-    key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]{1,253}$")] = Field(
+    key: Annotated[str, StringConstraints(pattern=SECRET_KEY)] = Field(
         default="api-keys", description="Key in the Secret that holds the list."
     )
-    header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")] = Field(
+    header: Annotated[str, StringConstraints(pattern=HEADER)] = Field(
         default="X-API-Key", description="Request header that carries the key."
     )
 

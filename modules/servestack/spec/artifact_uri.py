@@ -102,7 +102,7 @@ def _parse_url(text: str) -> ArtifactUri:
         return ArtifactUri(text, ArtifactKind.REMOTE, path=parts.path)
     if parts.scheme == "http":
         raise ValueError("plain http can be changed on the way; use https")
-    raise ValueError(f"not an artifact's address; one of {FORMS}")
+    raise ValueError("not an address of an artifact")
 
 
 def _check(text: str) -> str:

@@ -26,6 +26,15 @@ Place = tuple[int, int]
 DataPath = tuple[str | int, ...]
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_KNOWN_TAGS = {
+    *(
+        f"tag:yaml.org,2002:{name}"
+        for name in ("map", "seq", "str", "int", "float", "bool", "null")
+    ),
+    # What YAML 1.1 takes plain text for; here it stays text.
+    *(f"tag:yaml.org,2002:{name}" for name in ("timestamp", "merge", "value")),
+    "!",
+}
 _TRUE = {"true", "True", "TRUE"}
 _FALSE = {"false", "False", "FALSE"}
 _NULL = {"", "~", "null", "Null", "NULL"}
@@ -68,7 +77,7 @@ def parse_document(text: str, file: Path) -> Document:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        raise SpecError(_syntax_problem(error, file)) from None
+        raise SpecError(_syntax_problem(error, text, file)) from None
     except RecursionError:
         raise SpecError(_too_deep(file)) from None
     if node is None:
@@ -114,7 +123,7 @@ def _read_text(file: Path, shown: Path) -> str:
     return text
 
 
-def _syntax_problem(error: yaml.YAMLError, file: Path) -> Problem:
+def _syntax_problem(error: yaml.YAMLError, text: str, file: Path) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     location = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
     message = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
@@ -123,7 +132,8 @@ def _syntax_problem(error: yaml.YAMLError, file: Path) -> Problem:
             "SRV103", "holds several documents", location, hint="one spec a file, no `---`"
         )
     hint = ""
-    if "cannot start any token" in message and "\\t" in message:
+    line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
+    if "cannot start any token" in message and "\t" in line:
         hint = "YAML is indented with spaces, not tabs"
     elif "mapping values are not allowed" in message:
         hint = "quote the value if it holds `: `, or check the indentation"
@@ -152,6 +162,9 @@ class _NodeReader:
         self._values += 1
         place = (node.start_mark.line + 1, node.start_mark.column + 1)
         self.places.setdefault(path, place)
+        if node.tag not in _KNOWN_TAGS:
+            self._problem("SRV106", place, path, f"tag {node.tag} is not supported", "leave it out")
+            return None
         if depth > MAX_DEPTH:
             raise SpecError(_too_deep(self.file, place))
         if self._values > MAX_VALUES:
@@ -210,10 +223,6 @@ class _NodeReader:
     def _scalar(self, node: yaml.ScalarNode, path: DataPath, depth: int) -> Any:
         text = str(node.value)
         if node.style or node.tag == "!":
-            return text
-        if not node.tag.startswith("tag:yaml.org,2002:"):
-            place = (node.start_mark.line + 1, node.start_mark.column + 1)
-            self._problem("SRV106", place, path, f"tag {node.tag} is not supported", "leave it out")
             return text
         return _plain_value(text)
 

@@ -23,6 +23,8 @@ from servestack.spec.image import Image
 from servestack.spec.observability import TopicPart
 from servestack.spec.quantities import Memory
 
+BROKER = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:\d{1,5}$"
+
 
 class Cluster(SpecModel):
     """The cluster that `pulumi up` talks to."""
@@ -95,9 +97,7 @@ class KafkaSecurity(SpecModel):
     )
 
 
-Broker = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:\d{1,5}$")
-]
+Broker = Annotated[str, StringConstraints(pattern=BROKER)]
 
 
 class Kafka(SpecModel):

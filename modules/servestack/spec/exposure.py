@@ -8,11 +8,11 @@ from pydantic import Field, StringConstraints
 
 from servestack.spec.base import Boolean, DnsName, LabelKey, LabelValue, Port, SpecModel
 
+CIDR = r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$|^[0-9a-fA-F:]+/\d{1,3}$"
+
 Cidr = Annotated[
     str,
-    StringConstraints(
-        pattern=r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$|^[0-9a-fA-F:]+/\d{1,3}$", max_length=49
-    ),
+    StringConstraints(pattern=CIDR, max_length=49),
 ]
 
 

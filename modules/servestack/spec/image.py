@@ -8,20 +8,22 @@ from pydantic import Field, StringConstraints
 
 from servestack.spec.base import SpecModel
 
+REPOSITORY = r"^[a-z0-9]+([.:_-][a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$"
+TAG = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
+DIGEST = r"^sha256:[0-9a-f]{64}$"
+
 
 class Image(SpecModel):
     """A container image. With a digest the tag is only for the reader."""
 
     repository: Annotated[
         str,
-        StringConstraints(
-            pattern=r"^[a-z0-9]+([.:_-][a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$", max_length=255
-        ),
+        StringConstraints(pattern=REPOSITORY, max_length=255),
     ] = Field(description="Registry and repository, without tag.", examples=["localhost/serving"])
-    tag: (
-        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")] | None
-    ) = Field(default=None, description="Tag. Not `latest`: it says nothing.")
-    digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = Field(
+    tag: Annotated[str, StringConstraints(pattern=TAG)] | None = Field(
+        default=None, description="Tag. Not `latest`: it says nothing."
+    )
+    digest: Annotated[str, StringConstraints(pattern=DIGEST)] | None = Field(
         default=None, description="Digest of the image, which pins it."
     )
     pull_policy: Literal["IfNotPresent", "Always", "Never"] = Field(

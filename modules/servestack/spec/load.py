@@ -220,7 +220,11 @@ def _placed(problem: Problem, path: DataPath, locate: Locate) -> Problem:
 
 
 def _of_fault(fault: Fault, locate: Locate) -> Problem:
-    return Problem(fault.id, fault.message, locate(fault.path), dotted(fault.path), fault.hint)
+    """The fault at the first of its fields that is written; the others have their defaults."""
+    paths = (fault.path, *fault.with_paths)
+    written = (path for path in paths if locate(path) != locate(path[:-1]))
+    location = locate(next(written, fault.path))
+    return Problem(fault.id, fault.message, location, dotted(fault.path), fault.hint)
 
 
 def _in_file_order(problems: Sequence[Problem]) -> list[Problem]:

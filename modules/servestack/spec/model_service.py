@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from servestack.spec.api import Api
 from servestack.spec.artifact_uri import Artifact
-from servestack.spec.base import LabelKey, LabelValue, SecretKey, SpecModel
+from servestack.spec.base import DNS_LABEL, LabelKey, LabelValue, SecretKey, SpecModel
 from servestack.spec.exposure import EgressRule, Ingress, Service
 from servestack.spec.graph import Bandit, Chain, Ensemble, Router, Split
 from servestack.spec.image import Image
@@ -16,14 +16,15 @@ from servestack.spec.observability import Logging, Monitoring
 from servestack.spec.rollout import Rollout, Shutdown, Startup
 from servestack.spec.scaling import Autoscaling, Resources, Scheduling
 
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+TYPE_NAME = r"^[\w.]+$"
+
 NAME_MAX_LENGTH = 40
 """The longest model name: `<name>-<replica set hash>-<pod hash>` stays a DNS label of 63."""
 
 ModelName = Annotated[
     str,
-    StringConstraints(
-        pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=NAME_MAX_LENGTH
-    ),
+    StringConstraints(pattern=DNS_LABEL, min_length=1, max_length=NAME_MAX_LENGTH),
 ]
 
 
@@ -37,8 +38,8 @@ class NamedArtifact(SpecModel):
 class EnvironmentVariable(SpecModel):
     """A variable for the model's own code: a plain value, or a key of a Secret."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)] = (
-        Field(description="Name of the variable.")
+    name: Annotated[str, StringConstraints(pattern=VARIABLE, max_length=200)] = Field(
+        description="Name of the variable."
     )
     value: Annotated[str, StringConstraints(max_length=4000)] | None = Field(
         default=None, description="Plain value. Never a secret."
@@ -53,7 +54,7 @@ class Trust(SpecModel):
         default=False,
         description="Load pickle, joblib and cloudpickle: code of the model's author.",
     )
-    skops_types: tuple[Annotated[str, StringConstraints(pattern=r"^[\w.]+$")], ...] = Field(
+    skops_types: tuple[Annotated[str, StringConstraints(pattern=TYPE_NAME)], ...] = Field(
         default=(), description="Types beyond the safe ones that a .skops file may hold."
     )
 

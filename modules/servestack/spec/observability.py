@@ -9,7 +9,9 @@ from pydantic import Field, StringConstraints
 from servestack.spec.base import Boolean, HttpUrl, Integer, Number, SpecModel
 from servestack.spec.quantities import Memory
 
-TopicPart = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,99}$")]
+TOPIC_PART = r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,99}$"
+
+TopicPart = Annotated[str, StringConstraints(pattern=TOPIC_PART)]
 """Part of a Kafka topic's name (letters, digits, `.`, `_`, `-`)."""
 
 
