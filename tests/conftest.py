@@ -14,6 +14,7 @@ from tests.support.projects import REPOSITORY
 
 if TYPE_CHECKING:
     from tests.support.apiserver import ApiServer
+    from tests.support.mlflow_server import MlflowServer
 
 
 @pytest.fixture
@@ -32,6 +33,17 @@ def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     from tests.support.apiserver import running_apiserver
 
     with running_apiserver(tmp_path_factory.mktemp("apiserver")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A real MLflow server with `iris` registered: versions 1 and 2, alias production on 1."""
+    from tests.support.mlflow_server import register_iris, running_mlflow
+
+    with running_mlflow(tmp_path_factory.mktemp("mlflow")) as server:
+        register_iris(server.uri, regularization=1000)
+        register_iris(server.uri, regularization=1)
         yield server
 
 

@@ -7,7 +7,6 @@ and no kubelet acts on them. What is tested here is what the API accepts.
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import yaml
 from tools.install import install
 
 from tests.support.kubernetes_client import KubernetesClient
+from tests.support.ports import free_ports
 from tests.support.projects import REPOSITORY
 
 CONTEXT = "servestack-test"
@@ -49,7 +49,7 @@ def running_apiserver(folder: Path) -> Iterator[ApiServer]:
     """Start both processes in a folder, install the CRDs, end both by their own handles."""
     processes: list[subprocess.Popen[bytes]] = []
     try:
-        etcd_port, peer_port, port = _free_ports(3)
+        etcd_port, peer_port, port = free_ports(3)
         processes.append(_start_etcd(folder, etcd_port, peer_port))
         processes.append(_start_apiserver(folder, etcd_port, port))
         server = ApiServer(
@@ -148,14 +148,6 @@ def _install_crds(client: KubernetesClient) -> None:
         for path in _CRDS[module["Path"]]:
             client.apply(yaml.safe_load((Path(module["Dir"]) / path).read_text()))
     client.wait_for_kinds({"HTTPRoute", "PodMonitor", "PrometheusRule"})
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(server.getsockname()[1]) for server in sockets]
-    for server in sockets:
-        server.close()
-    return ports
 
 
 def main() -> None:

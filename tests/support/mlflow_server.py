@@ -1,0 +1,95 @@
+"""A real MLflow tracking server as a process, which serves artifacts itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.ports import free_ports
+
+_READY_SECONDS = 90
+
+
+@dataclass(frozen=True)
+class MlflowServer:
+    """A running server, and its process to kill."""
+
+    uri: str
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def running_mlflow(folder: Path) -> Iterator[MlflowServer]:
+    """Start one with a database and artifacts in a folder; ended by its own handle."""
+    (port,) = free_ports(1)
+    uri = f"http://127.0.0.1:{port}"
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
+        f"--backend-store-uri=sqlite:///{folder}/mlflow.db",
+        f"--artifacts-destination={folder}/artifacts", "--serve-artifacts",
+    ]  # fmt: skip
+    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (folder / "mlflow.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environment, start_new_session=True
+        )
+    try:
+        _wait_until_ready(uri, process, folder / "mlflow.log")
+        yield MlflowServer(uri, process)
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End the server and the workers that it started: the group that is its own."""
+    if process.poll() is None:
+        os.killpg(process.pid, 15)
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.wait()
+
+
+def _wait_until_ready(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{uri}/health", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    raise RuntimeError(f"MLflow did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def register_iris(uri: str, name: str = "iris", *, regularization: float = 1.0) -> str:
+    """Train, log and register a small model; returns its version."""
+    import mlflow
+    from mlflow.models import infer_signature
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment("iris")
+    data, species = load_iris(return_X_y=True, as_frame=True)
+    data.columns = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+    model = LogisticRegression(C=1 / regularization, max_iter=500).fit(data, species)
+    with mlflow.start_run():
+        info: Any = mlflow.sklearn.log_model(
+            model,
+            name="model",
+            serialization_format="skops",
+            signature=infer_signature(data, model.predict(data)),
+            input_example=data.head(1),
+            registered_model_name=name,
+        )
+    return str(info.registered_model_version)
