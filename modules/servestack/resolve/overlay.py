@@ -73,7 +73,7 @@ def _merge_into(
             continue
         _hide(origins, here)
         target[key] = value
-        origins[here] = (*origins.get(here, ()), Origin(layer.name, value, layer.location(here)))
+        origins[here] = (*origins.get(here, ()), Origin(layer.name, value, here, layer.location))
 
 
 def _hide(origins: dict[Path, tuple[Origin, ...]], path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,21 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One layer's word on a field: `layer` names it, `hidden` says that another one won."""
+    """One layer's word on a field: `layer` names it, `hidden` says that another one won.
+
+    `locate` tells the place of any path in that layer's file.
+    """
 
     layer: str
     value: Any
-    location: Location
+    path: Path
+    locate: Callable[[Path], Location]
     hidden: bool = False
+
+    @property
+    def location(self) -> Location:
+        """The place where the layer says it."""
+        return self.locate(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +56,11 @@ class Provenance:
     def location(self, path: Path) -> Location:
         """The place of a field, or else of the nearest section around it that was written."""
         for length in range(len(path), 0, -1):
+            for origin in reversed(self.origins.get(path[:length], ())):
+                if not origin.hidden:
+                    return origin.locate(path)
+        for length in range(len(path) - 1, 0, -1):
             for written, origins in self.origins.items():
-                if written[:length] == path[:length]:
-                    for origin in reversed(origins):
-                        if not origin.hidden:
-                            return origin.location
+                if written[:length] == path[:length] and not origins[-1].hidden:
+                    return origins[-1].locate(path[:length])
         return self.file

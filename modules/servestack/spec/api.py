@@ -16,7 +16,7 @@ from servestack.spec.base import (
     SpecModel,
     Text,
 )
-from servestack.spec.quantities import Memory
+from servestack.spec.quantities import MessageSize
 
 HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
 
@@ -95,7 +95,7 @@ class Auth(SpecModel):
 class Limits(SpecModel):
     """What one request may ask for; more is answered 413, 429 or 503."""
 
-    max_body: Memory = Field(default="4Mi", description="Largest body.")
+    max_body: MessageSize = Field(default="4Mi", description="Largest body.")
     max_rows: Integer = Field(default=10_000, ge=1, description="Most rows in one request.")
     max_queue: Integer = Field(
         default=512, ge=1, description="Requests waiting in a pod; more are answered 503."

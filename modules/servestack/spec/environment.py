@@ -21,7 +21,7 @@ from servestack.spec.base import (
 from servestack.spec.exposure import Cidr, IngressTls
 from servestack.spec.image import Image
 from servestack.spec.observability import TopicPart
-from servestack.spec.quantities import Memory
+from servestack.spec.quantities import MessageSize
 
 BROKER = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:\d{1,5}$"
 
@@ -109,7 +109,7 @@ class Kafka(SpecModel):
         default="servestack",
         description="Topics are <prefix>.<model>.<predictions|feedback|access>.",
     )
-    max_message: Memory = Field(
+    max_message: MessageSize = Field(
         default="1Mi", description="Largest message, at most the brokers' message.max.bytes."
     )
 

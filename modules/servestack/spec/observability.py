@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from servestack.spec.base import Boolean, HttpUrl, Integer, Number, SpecModel
-from servestack.spec.quantities import Memory
+from servestack.spec.quantities import Memory, MessageSize
 
 TOPIC_PART = r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,99}$"
 
@@ -41,7 +41,7 @@ class Logging(SpecModel):
     topic_prefix: TopicPart | None = Field(
         default=None, description="First part of the topics. Left out: the environment's."
     )
-    max_event: Memory = Field(
+    max_event: MessageSize = Field(
         default="1Mi", description="Largest event; of a larger one inputs and outputs are cut."
     )
     disk_budget: Memory = Field(

@@ -7,6 +7,7 @@ CPU in millicores, memory and storage in bytes.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any
@@ -75,23 +76,34 @@ def _read_cpu(value: Any) -> str:
     return str(thousandths // 1000) if thousandths % 1000 == 0 else f"{thousandths}m"
 
 
-def _read_memory(value: Any) -> str:
-    text = _as_text(value)
-    try:
-        size_bytes = byte_count(text)
-    except ValueError:
-        raise PydanticCustomError(
-            "memory_quantity",
-            "{value} is not an amount of memory",
-            {"value": repr(value), "hint": "write bytes with a unit, such as 300Mi or 2Gi"},
-        ) from None
-    if size_bytes < 2**20:
-        raise PydanticCustomError(
-            "memory_quantity",
-            "{value} is less than one mebibyte",
-            {"value": repr(value), "hint": f"did you mean {text.rstrip('kmKi')}Mi?"},
-        )
-    return text
+def _read_bytes(least: int, words: str) -> Callable[[Any], str]:
+    """A reader of sizes that are at least `least` bytes, which `words` say."""
+
+    def read(value: Any) -> str:
+        text = _as_text(value)
+        try:
+            size_bytes = byte_count(text)
+        except ValueError:
+            raise PydanticCustomError(
+                "size",
+                "{value} is not an amount of memory",
+                {"value": repr(value), "hint": "write bytes with a unit, such as 300Mi or 2Gi"},
+            ) from None
+        if size_bytes < least:
+            raise PydanticCustomError(
+                "size",
+                "{value} is less than {words}",
+                {
+                    "value": repr(value),
+                    "words": words,
+                    "hint": f"did you mean {text}Mi?"
+                    if text.isdigit()
+                    else "write a larger amount",
+                },
+            )
+        return text
+
+    return read
 
 
 def _as_text(value: Any) -> str:
@@ -107,12 +119,11 @@ Cpu = Annotated[
     WithJsonSchema(_JSON_TYPES | {"pattern": r"^\d+(\.\d+)?m?$", "examples": ["500m", 2]}),
 ]
 """An amount of CPU, kept in its shortest form: `0.5` and `500m` are both `500m`."""
-Memory = Annotated[
-    str,
-    BeforeValidator(_read_memory),
-    WithJsonSchema(
-        _JSON_TYPES
-        | {"pattern": r"^\d+(\.\d+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$", "examples": ["300Mi", "2Gi"]}
-    ),
-]
+_SIZE_SCHEMA = WithJsonSchema(
+    _JSON_TYPES
+    | {"pattern": r"^\d+(\.\d+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$", "examples": ["300Mi", "2Gi"]}
+)
+Memory = Annotated[str, BeforeValidator(_read_bytes(2**20, "one mebibyte")), _SIZE_SCHEMA]
 """An amount of memory or storage, at least one mebibyte, kept as written."""
+MessageSize = Annotated[str, BeforeValidator(_read_bytes(2**10, "one kibibyte")), _SIZE_SCHEMA]
+"""The size of a message or request, at least one kibibyte, kept as written."""
