@@ -1,0 +1,225 @@
+"""promtool checks the rules that are rendered, and plays their alerts: firing, quiet, boundary."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tools.install import install
+
+from servestack.build.rules import MINIMUM_REQUESTS, rule_groups
+from servestack.resolve.resolved import ResolvedService
+from servestack.yaml_writer import dump
+from tests.support.projects import REPOSITORY
+from tests.support.services import resolved
+
+LABELS = 'environment="prod", model_service="iris"'
+SLO = {
+    "slo": {"availability": 99, "latency": {"percentile": 95, "milliseconds": 50}},
+    "drift": True,
+}
+Series = dict[str, str]
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> ResolvedService:
+    return resolved(tmp_path / "project", {"monitoring": SLO, "owner": "ml"})
+
+
+def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [install("promtool"), *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def play(
+    folder: Path, service: ResolvedService, series: Series, minutes: int
+) -> set[tuple[str, str]]:
+    """(alert, window) of what fires after `minutes` of the series, as promtool sees it."""
+    rules = folder / "rules.yaml"
+    rules.write_text(dump({"groups": rule_groups(service)}))
+    names = {
+        rule["alert"]
+        for group in rule_groups(service)
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+    test = {
+        "rule_files": [str(rules)],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {"series": f"{name}, {LABELS}}}", "values": f"{values}x{minutes}"}
+                    for name, values in series.items()
+                ],
+                # Nothing is expected, so that promtool tells all that fires.
+                "alert_rule_test": [
+                    {"eval_time": f"{minutes}m", "alertname": name, "exp_alerts": []}
+                    for name in sorted(names)
+                ],
+            }
+        ],
+    }
+    file = folder / "test.yaml"
+    file.write_text(yaml.safe_dump(test))
+    done = promtool("test", "rules", file)
+    output = done.stdout + done.stderr
+    assert "FAILED" in output or done.returncode == 0, output
+    got = re.sub(r"exp:\[.*?\]", "", output, flags=re.DOTALL)
+    fired = re.findall(r'Labels:\{alertname="(\w+)"(?:[^}]*?window="(\w+)")?', got)
+    return set(fired)
+
+
+def requests(good: float, bad: float) -> Series:
+    """Requests a minute by answer."""
+    name = 'servestack_requests_total{endpoint="/predict", http_response_code="%s"'
+    return {name % "200": f"0+{good:g}", name % "500": f"0+{bad:g}", **ALIVE}
+
+
+ALIVE: Series = {'servestack_model_info{model="iris", version="3", digest="ab"': "1+0"}
+
+
+def latencies(fast: float, slow: float) -> Series:
+    """Answers a minute within and above the objective's threshold."""
+    name = "servestack_request_duration_seconds_"
+    return {
+        f'{name}bucket{{endpoint="/predict", le="0.05"': f"0+{fast:g}",
+        f'{name}bucket{{endpoint="/predict", le="+Inf"': f"0+{fast + slow:g}",
+        f'{name}count{{endpoint="/predict"': f"0+{fast + slow:g}",
+        **requests(fast + slow, 0),
+    }
+
+
+def test_rules_are_valid(tmp_path: Path, service: ResolvedService) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text(dump({"groups": rule_groups(service)}))
+    done = promtool("check", "rules", file)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "file", sorted(REPOSITORY.glob("**/rendered/**/prometheusrule-*.yaml")), ids=str
+)
+def test_rendered_rules_are_valid(tmp_path: Path, file: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(yaml.safe_dump(yaml.safe_load(file.read_text())["spec"]))
+    done = promtool("check", "rules", rules)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "windows"),
+    [
+        pytest.param(100, 0, set(), id="quiet"),
+        # 1% may fail: 14.4 times that is 14.4%, 6 times 6%.
+        pytest.param(85, 15, {"1h", "6h", "1d", "3d"}, id="fast burn"),
+        pytest.param(86, 14, {"6h", "1d", "3d"}, id="just below the fast burn"),
+        pytest.param(92, 8, {"6h", "1d", "3d"}, id="slow burn"),
+        pytest.param(96, 4, {"1d", "3d"}, id="ticket"),
+        pytest.param(98, 2, {"3d"}, id="slow ticket"),
+        pytest.param(99, 1, set(), id="exactly the objective"),
+    ],
+)
+def test_availability(
+    tmp_path: Path, service: ResolvedService, good: float, bad: float, windows: set[str]
+) -> None:
+    fired = play(tmp_path, service, requests(good, bad), 360)
+    assert {window for alert, window in fired if alert == "ModelServiceErrors"} == windows
+
+
+@pytest.mark.parametrize(
+    ("fast", "slow", "windows"),
+    [
+        pytest.param(100, 0, set(), id="quiet"),
+        # 5% may be slow: 14.4 times that is 72%.
+        pytest.param(27, 73, {"1h", "6h", "1d", "3d"}, id="fast burn"),
+        pytest.param(29, 71, {"6h", "1d", "3d"}, id="just below the fast burn"),
+        pytest.param(95, 5, set(), id="exactly the objective"),
+    ],
+)
+def test_latency(
+    tmp_path: Path, service: ResolvedService, fast: float, slow: float, windows: set[str]
+) -> None:
+    fired = play(tmp_path, service, latencies(fast, slow), 360)
+    assert {window for alert, window in fired if alert == "ModelServiceSlow"} == windows
+
+
+def test_few_requests_say_nothing(tmp_path: Path, service: ResolvedService) -> None:
+    per_minute = MINIMUM_REQUESTS / 60 * 0.9
+    fired = play(tmp_path, service, requests(0, per_minute), 60)
+    assert ("ModelServiceErrors", "1h") not in fired
+    fired = play(tmp_path, service, requests(0, per_minute * 1.3), 60)
+    assert ("ModelServiceErrors", "1h") in fired
+
+
+@pytest.mark.parametrize(
+    ("series", "alert"),
+    [
+        ({}, "ModelServiceDown"),
+        ({'servestack_queue_depth{pod="a"': "500+0", **ALIVE}, "ModelServiceQueueFull"),
+        (
+            {'servestack_events_dropped_total{kind="predictions", reason="disk"': "0+5", **ALIVE},
+            "ModelServiceEventsDropped",
+        ),
+        (
+            {'servestack_events_unshipped_bytes{kind="predictions"': "200000000+0", **ALIVE},
+            "ModelServiceEventsUnshipped",
+        ),
+        (
+            {
+                'servestack_input_values_total{column="a"': "0+100",
+                'servestack_input_out_of_range_total{column="a"': "0+10",
+                **ALIVE,
+            },
+            "ModelServiceInputDrift",
+        ),
+    ],
+)
+def test_operations(tmp_path: Path, service: ResolvedService, series: Series, alert: str) -> None:
+    assert {
+        name for name, _ in play(tmp_path, service, series or {'up{job="other"': "1+0"}, 90)
+    } == {alert}
+    assert play(tmp_path, service, ALIVE, 90) == set()
+
+
+def test_rules_and_dashboard_name_only_what_the_image_exports(service: ResolvedService) -> None:
+    catalogue: dict[str, Any] = yaml.safe_load((REPOSITORY / "monitoring/metrics.yaml").read_text())
+    names, labels = set(), set(catalogue["labels"])
+    for metric in catalogue["metrics"]:
+        suffixes = ("_bucket", "_sum", "_count") if metric["type"] == "histogram" else ("",)
+        names |= {metric["name"] + suffix for suffix in suffixes}
+        labels |= set(metric["labels"])
+    recorded = {
+        rule["record"]
+        for group in rule_groups(service)
+        for rule in group["rules"]
+        if "record" in rule
+    }
+    dashboard = (REPOSITORY / "monitoring/dashboards/model-service.json").read_text()
+    rules = "".join(rule["expr"] for group in rule_groups(service) for rule in group["rules"])
+    used = set(re.findall(r"\bservestack[_:][a-z_:0-9]+", rules + dashboard))
+    assert used <= names | recorded
+    assert len(used) > 15
+    matched = set(
+        re.findall(r"[{,]\s*([a-z_]+)\s*(?:=~|=|!=)", rules + dashboard.replace('\\"', '"'))
+    )
+    grouped = {
+        label.strip()
+        for group in re.findall(r"(?:by|on) \(([^)]*)\)", rules + dashboard)
+        for label in group.split(",")
+    }
+    assert matched | grouped <= labels | {"le", "pod"}
+
+
+def test_buckets_of_the_catalogue_are_those_of_the_code() -> None:
+    from servestack.build.monitoring import BUCKETS_SECONDS
+
+    catalogue = yaml.safe_load((REPOSITORY / "monitoring/metrics.yaml").read_text())
+    by_name = {metric["name"]: metric for metric in catalogue["metrics"]}
+    assert by_name["servestack_request_duration_seconds"]["buckets"] == list(BUCKETS_SECONDS)
