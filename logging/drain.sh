@@ -4,16 +4,17 @@
 # Filebeat's own stop does not read on, and a native sidecar's preStop runs at the same moment as
 # the server's. So wait for the server's mark, then until the registry's offsets are the files' sizes.
 events=$1 data=$2 deadline=$(($(date +%s) + $3))
-log=$data/registry/filebeat/log.json
+registry=$data/registry/filebeat
 
 all_taken() {
     for file in "$events"/*.ndjson; do
         [ -s "$file" ] || continue
         size=$(wc -c <"$file")
-        # The newest word on a file is the last one in the log; checkpoints begin a new log.
-        taken=$(cat "$data"/registry/filebeat/[0-9]*.json "$log" 2>/dev/null |
-            tr '{' '\n' | grep -F "\"source\":\"$file\"" -B 3 | grep -o '"offset":[0-9]*' | tail -n 1)
-        [ "${taken#*:}" = "$((size))" ] || return 1
+        # The newest word on a file is its last line in the log, which continues the checkpoint.
+        taken=$(cat "$registry"/[0-9]*.json "$registry"/log.json 2>/dev/null |
+            sed 's/{"_key"/\n&/g' | grep -F "\"source\":\"$file\"" | tail -n 1 |
+            sed -n 's/.*"cursor":{"offset":\([0-9]*\)}.*/\1/p')
+        [ "${taken:-0}" -eq "$((size))" ] || return 1
     done
 }
 

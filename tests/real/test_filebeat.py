@@ -1,0 +1,154 @@
+"""Filebeat 7.17 accepts the configuration that is rendered, and the drain script waits for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tools.install import install
+
+from servestack.build import names
+from servestack.build.log_shipping import build_filebeat_config_map, filebeat_config
+from servestack.spec.environment import Kafka
+from tests.support.projects import REPOSITORY
+from tests.support.services import resolved
+
+CREDENTIALS = {"secret": "kafka"}
+CA = {"secret": "kafka-ca", "key": "ca.crt"}
+SECURITY = [
+    {"protocol": "PLAINTEXT", "credentials": None},
+    {"protocol": "SSL", "credentials": None},
+    {"protocol": "SSL", "credentials": None, "ca": CA},
+    *(
+        {"protocol": protocol, "mechanism": mechanism, "credentials": CREDENTIALS}
+        for protocol in ("SASL_PLAINTEXT", "SASL_SSL")
+        for mechanism in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+    ),
+]
+
+
+def rendered_config(folder: Path, security: dict[str, Any]) -> str:
+    service = resolved(
+        folder,
+        {"logging": {"access": True}},
+        {"kafka": {"brokers": ["a:9093", "b:9093"], "security": security}},
+    )
+    assert isinstance(service.environment.kafka, Kafka)
+    return filebeat_config(service, service.environment.kafka)
+
+
+@pytest.mark.parametrize("security", SECURITY, ids=lambda s: "-".join(map(str, s.values()))[:40])
+def test_configuration_is_accepted(tmp_path: Path, security: dict[str, Any]) -> None:
+    config = tmp_path / "filebeat.yml"
+    text = rendered_config(tmp_path / "project", security)
+    (tmp_path / "ca.crt").write_bytes(
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null",
+             "-subj", "/CN=test", "-days", "1"],
+            check=True, capture_output=True,
+        ).stdout
+    )  # fmt: skip
+    config.write_text(
+        text.replace(names.KAFKA_CA_FOLDER, str(tmp_path)).replace(
+            names.FILEBEAT_DATA_FOLDER, str(tmp_path)
+        )
+    )
+    done = subprocess.run(
+        [install("filebeat"), "test", "config", "--strict.perms=false", "-c", config],
+        capture_output=True, text=True, check=False,
+        env=os.environ | {"KAFKA_USERNAME": "u", "KAFKA_PASSWORD": "p"},
+    )  # fmt: skip
+    assert done.stdout.strip() == "Config OK", done.stderr
+
+
+def test_a_broken_configuration_is_refused(tmp_path: Path) -> None:
+    """The test above could not fail if Filebeat took anything."""
+    text = rendered_config(tmp_path / "project", SECURITY[0])
+    config = tmp_path / "filebeat.yml"
+    config.write_text(text.replace("required_acks: -1", "required_acks: many"))
+    done = subprocess.run(
+        [install("filebeat"), "test", "config", "--strict.perms=false", "-c", config],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+
+
+@contextmanager
+def shipping_to_a_file(folder: Path) -> Iterator[Path]:
+    """The rendered inputs, with a file in Kafka's place; yields that file."""
+    config = yaml.safe_load(rendered_config(folder / "project", SECURITY[0]))
+    del config["output.kafka"]
+    config["output.file"] = {
+        "path": str(folder / "out"),
+        "filename": "events",
+        "codec.format.string": "%{[message]}",
+    }
+    config["path.data"] = str(folder / "data")
+    config["http"] = {"enabled": False}
+    for given in config["filebeat.inputs"]:
+        given["paths"] = [given["paths"][0].replace(names.EVENTS_FOLDER, str(folder / "events"))]
+    (folder / "events").mkdir()
+    file = folder / "filebeat.yml"
+    file.write_text(yaml.safe_dump(config))
+    with (folder / "filebeat.log").open("wb") as log:
+        process = subprocess.Popen(
+            [install("filebeat"), "-e", "--strict.perms=false", "-c", file], stderr=log
+        )
+    try:
+        yield folder / "out/events"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def drain(folder: Path, seconds: int) -> subprocess.CompletedProcess[str]:
+    script = REPOSITORY / "logging/drain.sh"
+    return subprocess.run(
+        ["sh", script, folder / "events", folder / "data", str(seconds)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def write_events(folder: Path, kind: str, first: int, count: int) -> None:
+    with (folder / f"events/{kind}-1.ndjson").open("a") as stream:
+        for number in range(first, first + count):
+            stream.write(
+                json.dumps({"id": f"{kind}-{number:036d}", "source": "/models/iris"}) + "\n"
+            )
+
+
+def test_drain_returns_when_everything_is_out(tmp_path: Path) -> None:
+    with shipping_to_a_file(tmp_path) as out:
+        write_events(tmp_path, "predictions", 0, 20_000)
+        write_events(tmp_path, "feedback", 0, 500)
+        write_events(tmp_path, "predictions", 20_000, 5_000)
+        (tmp_path / "events/.server-exited").touch()
+        done = drain(tmp_path, 60)
+        assert done.stderr == ""
+        lines = out.read_text().splitlines()
+    ids = {json.loads(line)["id"] for line in lines}
+    assert len(ids) == 25_500
+
+
+def test_drain_waits_for_the_server_and_no_longer_than_told(tmp_path: Path) -> None:
+    with shipping_to_a_file(tmp_path):
+        write_events(tmp_path, "predictions", 0, 100)
+        started = time.monotonic()
+        done = drain(tmp_path, 3)
+        assert "time is up" in done.stderr
+        assert 2 <= time.monotonic() - started < 6
+
+
+def test_the_script_is_mounted_where_it_is_called(tmp_path: Path) -> None:
+    service = resolved(tmp_path)
+    config_map = build_filebeat_config_map(service)
+    assert config_map is not None
+    assert config_map["data"]["drain.sh"] == (REPOSITORY / "logging/drain.sh").read_text()
