@@ -46,10 +46,12 @@ ARTIFACT: dict[str, Any] = {
         ]
     },
 }
+NULL = "written-as-null"
+"""Stands for a null in a file, which plain data for manifests cannot hold."""
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Mappings merged, everything else replaced; None takes a key away."""
+    """Mappings merged, everything else replaced; None takes a key away, NULL writes a null."""
     result = dict(base)
     for key, value in over.items():
         if value is None:
@@ -73,7 +75,7 @@ def load_settings(folder: Path, **fields: Any) -> Loaded[Environment]:
 
 def write(file: Path, data: dict[str, Any]) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(dump(data))
+    file.write_text(dump(data).replace(NULL, "null"))
     return file
 
 

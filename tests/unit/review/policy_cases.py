@@ -1,0 +1,111 @@
+"""For each rule of the policy a model that keeps it and one that breaks it.
+
+A case is (spec, environment, artifact, manifest edit): what is laid over tests.support.services,
+and a change of the built manifests for what no spec can say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from servestack.build.manifest import Manifest
+from tests.support.services import NULL
+
+Edit = Callable[[dict[str, Manifest]], None]
+
+
+def nothing(manifests: dict[str, Manifest]) -> None:
+    """Leave the manifests as they are built."""
+
+
+@dataclass(frozen=True)
+class Case:
+    spec: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    artifact: dict[str, Any] = field(default_factory=dict)
+    edit: Edit = nothing
+
+
+def pod(manifests: dict[str, Manifest]) -> dict[str, Any]:
+    spec: dict[str, Any] = manifests["Deployment"].body["spec"]["template"]["spec"]
+    return spec
+
+
+def server(manifests: dict[str, Manifest]) -> dict[str, Any]:
+    container: dict[str, Any] = pod(manifests)["containers"][0]
+    return container
+
+
+def allow_escalation(manifests: dict[str, Manifest]) -> None:
+    server(manifests)["securityContext"]["allowPrivilegeEscalation"] = True
+
+
+def drop_limits(manifests: dict[str, Manifest]) -> None:
+    del server(manifests)["resources"]["limits"]["memory"]
+
+
+def set_replicas(manifests: dict[str, Manifest]) -> None:
+    manifests["Deployment"].body["spec"]["replicas"] = 3
+
+
+def select_version(manifests: dict[str, Manifest]) -> None:
+    manifests["Deployment"].body["spec"]["selector"]["matchLabels"]["servestack.dev/version"] = "3"
+
+
+def same_probes(manifests: dict[str, Manifest]) -> None:
+    server(manifests)["livenessProbe"] = server(manifests)["readinessProbe"]
+
+
+def short_grace(manifests: dict[str, Manifest]) -> None:
+    pod(manifests)["terminationGracePeriodSeconds"] = 5
+
+
+def literal_password(manifests: dict[str, Manifest]) -> None:
+    server(manifests)["env"].append({"name": "DB_PASSWORD", "value": "hunter2"})
+
+
+def other_namespace(manifests: dict[str, Manifest]) -> None:
+    manifests["Service"].body["metadata"]["namespace"] = "default"
+
+
+DIGEST = "sha256:" + "cd" * 32
+SERVER = {"repository": "registry.example.com/serving", "digest": DIGEST}
+FILEBEAT = {"repository": "registry.example.com/filebeat", "digest": DIGEST}
+PINNED = {"images": {"server": SERVER, "filebeat": FILEBEAT}}
+
+Pair = tuple[Case, Case]
+CASES: dict[str, Pair] = {
+    "SRV601": (Case(), Case(edit=allow_escalation)),
+    "SRV602": (Case(), Case(edit=drop_limits)),
+    "SRV603": (Case(), Case(edit=set_replicas)),
+    "SRV604": (Case(), Case(edit=select_version)),
+    "SRV605": (Case(), Case(edit=same_probes)),
+    "SRV606": (Case(), Case(edit=short_grace)),
+    "SRV607": (Case(), Case(edit=literal_password)),
+    "SRV608": (Case(), Case(edit=other_namespace)),
+    "SRV621": (Case(), Case(artifact={"sha256": ""})),
+    "SRV622": (Case(spec={"trust": {"pickle": True}}, artifact={"format": "pickle"}),
+               Case(artifact={"format": "pickle"})),
+    "SRV623": (Case(), Case(artifact={"source": "file:///home/me/model"})),
+    "SRV624": (Case(), Case(artifact={"signature": None})),
+    "SRV641": (Case(environment={"guardRails": {"minReplicas": 2}}),
+               Case(environment={"guardRails": {"minReplicas": 3}})),
+    "SRV642": (Case(environment=PINNED | {"guardRails": {"requireImageDigest": True}}),
+               Case(spec={"image": {"repository": "a/b", "tag": "latest"}})),
+    "SRV643": (Case(spec={"owner": "ml"}, environment={"guardRails": {"requireOwner": True}}),
+               Case(environment={"guardRails": {"requireOwner": True}})),
+    "SRV644": (Case(spec={"ingress": {"tls": {"secret": "a"}}},
+                    environment={"guardRails": {"requireTls": True}}),
+               Case(environment={"guardRails": {"requireTls": True}})),
+    "SRV661": (Case(spec={"autoscaling": {"inFlightPerPod": 4}},
+                    environment={"metrics": {"customMetrics": "prometheus-adapter"}}),
+               Case(spec={"autoscaling": {"inFlightPerPod": 4}})),
+    "SRV662": (Case(), Case(spec={"rollout": {"strategy": "canary", "steps": [10, 100]}})),
+    "SRV663": (Case(), Case(environment={"kafka": {"maxMessage": "512Ki"}})),
+    "SRV664": (Case(), Case(environment={"kafka": None, "network": {"kafka": None}})),
+    "SRV665": (Case(), Case(environment={"network": {"policy": False}})),
+    "SRV666": (Case(), Case(spec={"replicas": 1})),
+    "SRV667": (Case(), Case(spec={"monitoring": {"slo": NULL}})),
+}  # fmt: skip
