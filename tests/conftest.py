@@ -74,3 +74,9 @@ def pulumi_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
             for name, value in values.items():
                 patch.setenv(name, value)
             yield values
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write the golden files anew; then review them"
+    )

@@ -149,7 +149,8 @@ def _texts(manifests: Iterable[Manifest]) -> dict[str, str]:
     builders: dict[str, str] = {}
     for manifest in manifests:
         path = manifest.path
-        if not all(_SAFE_PART.fullmatch(part) for part in path.split("/")):
+        parts = path.split("/")
+        if len(parts) != 2 or not all(_SAFE_PART.fullmatch(part) for part in parts):
             raise RenderError(Problem("SRV301", f"{path!r} is not a safe file name"))
         if path in texts:
             raise RenderError(

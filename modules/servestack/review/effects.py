@@ -77,6 +77,12 @@ def _version(change: Change) -> str:
     return f"serves version {change.old}→{change.new}; {RESTART}"
 
 
+def _argument(change: Change) -> str:
+    if "#sha256=" in f"{change.old}{change.new}":
+        return f"another artifact; {RESTART}"
+    return f"how the container is started; {RESTART}"
+
+
 def _rule(change: Change) -> str:
     what = "alert" if "Alert" in change.field or "severity" in change.field else "rule"
     verb = {"add": "is added", "remove": "is taken away"}.get(change.operation, "changes")
@@ -103,7 +109,7 @@ _EFFECTS: tuple[Effect, ...] = (
     _effect("*", r"^spec\.selector", _says("not possible in place: the object must be replaced")),
     _effect("*", r"^metadata\.(name|namespace)$", _says("the object must be replaced")),
     _effect("Deployment", r"^spec\.template\..*\[servestack\.dev/version\]$", _version),
-    _effect("Deployment", r"args\[\d+\]$", _says(f"how the container is started; {RESTART}")),
+    _effect("Deployment", r"args\[\d+\]$", _argument),
     _effect("Deployment", r"config-sha256\]$", _says(f"{RESTART}, to read their configuration")),
     _effect("Deployment", r"^spec\.template\..*\.image$", _image),
     _effect("Deployment", r"^spec\.template\..*resources\.(requests|limits)", _resources),

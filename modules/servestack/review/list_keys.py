@@ -18,12 +18,12 @@ _KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
     "volumeMounts": (("mountPath",),),
     "imagePullSecrets": (("name",),),
     "topologySpreadConstraints": (("topologyKey", "whenUnsatisfiable"),),
-    "ports": (("containerPort", "protocol"), ("port", "protocol")),
+    "ports": (("name",), ("containerPort", "protocol"), ("port", "protocol")),
     "podMetricsEndpoints": (("port", "path"),),
     "metrics": (("type",),),
     "policies": (("type",),),
     "groups": (("name",),),
-    "rules": (("alert", "labels.severity", "labels.window"), ("alert",), ("record",), ("host",)),
+    "rules": (("alert|record", "labels.severity", "labels.window"), ("host",)),
     "paths": (("path",),),
     "tls": (("secretName",),),
     "parentRefs": (("name", "namespace", "sectionName"),),
@@ -58,8 +58,11 @@ def label(item: dict[str, Any], fields: tuple[str, ...]) -> str:
 
 
 def field_of(item: dict[str, Any], field: str) -> Any:
-    """A field of an item; a dot leads into a mapping."""
-    here: Any = item
-    for part in field.split("."):
-        here = here.get(part) if isinstance(here, dict) else None
-    return here
+    """A field of an item: a dot leads into a mapping, a bar separates alternatives."""
+    for alternative in field.split("|"):
+        here: Any = item
+        for part in alternative.split("."):
+            here = here.get(part) if isinstance(here, dict) else None
+        if here is not None:
+            return here
+    return None
