@@ -56,20 +56,26 @@ def _object_lines(item: ObjectReview, color: bool) -> Iterator[str]:
 
 
 def _values(change: Change) -> str:
+    old, new = _shown(change)
+    return " → ".join(value for value in (old, new) if value)
+
+
+def _shown(change: Change) -> tuple[str, str]:
+    """Old and new value on one line each, empty where there is none; long ones where they differ."""
     old, new = masked_values(change)
-    if change.operation == "add":
-        return _short(new)
-    if change.operation == "remove":
-        return _short(old)
-    before, after = _short(old), _short(new)
-    if len(before) + len(after) > 2 * _VALUE_LENGTH - 20:
-        before, after = _apart(str(old), str(new))
-    return f"{before} → {after}"
+    before = "" if change.operation == "add" else _one_line(old)
+    after = "" if change.operation == "remove" else _one_line(new)
+    if before and after and len(before) + len(after) > 2 * _VALUE_LENGTH - 20:
+        return _apart(before, after)
+    return _short(before), _short(after)
 
 
-def _short(value: Any) -> str:
+def _one_line(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = text.replace("\n", "⏎")
+    return text.replace("\n", "⏎") or '""'
+
+
+def _short(text: str) -> str:
     return text if len(text) <= _VALUE_LENGTH else f"{text[: _VALUE_LENGTH - 1]}…"
 
 
@@ -155,12 +161,7 @@ def _details(group: GroupReview) -> str:
         sign = {"add": "+", "remove": "-"}.get(item.operation, "#")
         lines.append(f"{sign} {item.key}")
         for field in item.fields if item.operation == "change" else ():
-            old, new = masked_values(field.change)
             lines.append(f"@@ {field.change.field} @@ {field.effect}")
-            lines += [f"- {_fenced(old)}"] if old is not None else []
-            lines += [f"+ {_fenced(new)}"] if new is not None else []
+            values = zip("-+", _shown(field.change), strict=True)
+            lines += [f"{mark} {value.replace('```', 'ʼʼʼ')}" for mark, value in values if value]
     return "\n".join([*lines, "```", "", "</details>", ""])
-
-
-def _fenced(value: Any) -> str:
-    return _short(value).replace("```", "ʼʼʼ")

@@ -181,7 +181,7 @@ def label(body: dict[str, Any]) -> None:
         ("Deployment", new_version, "serves version 3→4"),
         ("Deployment", new_version, "pods restart"),
         ("PrometheusRule", threshold, "alert threshold"),
-        ("Service", port, "callers use port 8000"),
+        ("Service", port, "callers use port 80→8000"),
         ("Deployment", selector, "must be replaced"),
         ("Service", label, "no effect on traffic"),
     ],

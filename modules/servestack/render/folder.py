@@ -1,0 +1,104 @@
+"""A rendered folder on disk: what is in it, and how a file in it is replaced or taken away.
+
+Nothing here follows a link below the folder's root, and a file is either the old one or the new
+one at any moment, also when the disk is full or the process is killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_TEMPORARY = re.compile(r"\..+\.yaml\.[0-9a-z_]{8}\.tmp")
+_HEAD_BYTES = 4096
+
+
+@dataclass(slots=True)
+class Contents:
+    """Paths below a root, relative to it, with forward slashes.
+
+    `others` are links and whatever else is neither file nor folder, `leftovers` the temporary
+    files of runs that were killed.
+    """
+
+    files: set[str] = field(default_factory=set)
+    folders: list[str] = field(default_factory=list)
+    others: set[str] = field(default_factory=set)
+    leftovers: list[str] = field(default_factory=list)
+
+
+def scan(root: Path) -> Contents:
+    """What is below a folder; nothing where there is none. Raises OSError."""
+    contents = Contents()
+    if root.is_dir():
+        _scan(root, "", contents)
+    return contents
+
+
+def _scan(folder: Path, prefix: str, contents: Contents) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                _scan(folder / entry.name, f"{path}/", contents)
+                contents.folders.append(path)
+            elif not entry.is_file(follow_symlinks=False):
+                contents.others.add(path)
+            elif _TEMPORARY.fullmatch(entry.name):
+                contents.leftovers.append(path)
+            else:
+                contents.files.add(path)
+
+
+def read_head(file: Path) -> bytes:
+    """The beginning of a file, enough for its first line. Raises OSError."""
+    with file.open("rb") as stream:
+        return stream.read(_HEAD_BYTES)
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Make the folder and hold it, so that a second run waits for the first. Raises OSError.
+
+    The lock is on the folder itself and leaves no file. Some network file systems refuse it:
+    the runs then do not wait for each other, and files are whole all the same.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def replace(file: Path, content: bytes) -> None:
+    """Put a file's new content in place of the old in one step. Its folder must exist.
+
+    Raises OSError, and then leaves the old file as it was and nothing of the attempt.
+    """
+    temporary = f"{file.parent}/.{file.name}.{os.urandom(4).hex()}.tmp"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    try:
+        with os.fdopen(handle, "wb", buffering=0) as stream:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[stream.write(rest) :]
+        os.replace(temporary, file)  # noqa: PTH105 - a Path for each of 12,000 files takes 0.1 s
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
+
+
+def remove_empty(root: Path, folders: list[str]) -> None:
+    """Take away those of the folders that hold nothing. Deeper ones must come first."""
+    for folder in folders:
+        with suppress(OSError):
+            (root / folder).rmdir()
