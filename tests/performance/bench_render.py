@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -79,7 +80,7 @@ def bench_peer(
         return "not run"
     try:
         command, where = peer.prepare(folder / f"{peer.name}-{count}", objects, count)
-    except peers.NotInstallable as error:
+    except peers.NotInstallableError as error:
         return str(error)
     figure = measure(command, where)
     say(f"{peer.name}, {count} models: {figure.seconds:.2f} s, {figure.megabytes:.0f} MB")
@@ -147,7 +148,7 @@ def measure(
     while len(seconds) < 5 and sum(seconds) < most_seconds:
         before()
         started = time.monotonic()
-        with open(os.devnull, "wb") as nowhere:
+        with Path(os.devnull).open("wb") as nowhere:
             process = subprocess.Popen(command, cwd=folder, stdout=nowhere, stderr=subprocess.PIPE)
             error = process.stderr.read() if process.stderr else b""
             _, status, usage = os.wait4(process.pid, 0)
@@ -181,7 +182,7 @@ def report(counts: list[int], table: dict[str, dict[int, Figure | str]]) -> None
         )
     largest = ours[counts[-1]]
     if isinstance(largest, Figure) and len(counts) > 1:
-        for low, high in zip(counts, counts[1:], strict=False):
+        for low, high in pairwise(counts):
             a, b = ours[low], ours[high]
             if isinstance(a, Figure) and isinstance(b, Figure):
                 print(f"growth {low} → {high} models: {b.seconds / a.seconds:.1f}x the time")

@@ -22,7 +22,7 @@ Objects = list[dict[str, Any]]
 Command = tuple[list[str], Path]
 
 
-class NotInstallable(Exception):
+class NotInstallableError(Exception):
     """A peer cannot be had on this machine, and why."""
 
 
@@ -46,7 +46,7 @@ def kustomize(folder: Path, objects: Objects, count: int) -> Command:
     """A base and an overlay a model, built by one `kubectl kustomize`."""
     kubectl = Path(sys.executable).with_name("kubectl")
     if not kubectl.exists():
-        raise NotInstallable("kubectl is not installed")
+        raise NotInstallableError("kubectl is not installed")
     resources = []
     for number in range(count):
         name = f"model-{number:04d}"
@@ -76,7 +76,7 @@ def helm(folder: Path, objects: Objects, count: int) -> Command:
     try:
         program = install("helm")
     except SystemExit as error:
-        raise NotInstallable(str(error)) from None
+        raise NotInstallableError(str(error)) from None
     templates = folder / "templates"
     templates.mkdir(parents=True)
     (folder / "Chart.yaml").write_text("apiVersion: v2\nname: models\nversion: 0.1.0\n")
@@ -122,7 +122,7 @@ for number in range(int(sys.argv[3])):
     name = f"model-{number:04d}"
     chart = Chart(app, name)
     deployment = kplus.Deployment(
-        chart, "deployment", metadata={"name": name}, replicas=2,
+        chart, "deployment", metadata={"name": name},
         containers=[{"image": "registry.example.com/serving:1", "portNumber": 8080,
                      "envVariables": {"A": kplus.EnvValue.from_value("b")}}],
     )
@@ -147,7 +147,7 @@ app.synth()
 def cdk8s(folder: Path, objects: Objects, count: int) -> Command:
     """The workload through cdk8s-plus' constructs, the rest as API objects."""
     if shutil.which("node") is None:
-        raise NotInstallable("node is not installed")
+        raise NotInstallableError("node is not installed")
     environment = CACHE.parent / "bench/cdk8s"
     python = environment / "bin/python"
     if not (environment / ".installed").exists():
@@ -160,7 +160,7 @@ def cdk8s(folder: Path, objects: Objects, count: int) -> Command:
                 check=True, capture_output=True, timeout=600, env=os.environ,
             )  # fmt: skip
         except (subprocess.SubprocessError, OSError):
-            raise NotInstallable("cdk8s-plus-32 cannot be installed") from None
+            raise NotInstallableError("cdk8s-plus-32 cannot be installed") from None
         (environment / ".installed").touch()
     folder.mkdir(parents=True)
     (folder / "program.py").write_text(CDK8S_PROGRAM)
