@@ -19,3 +19,38 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml
 
 .PHONY: setup
 setup: $(VENV)/.installed ## the virtual environment, with everything pinned
+
+.PHONY: demo
+demo: setup ## the main job on real input: train, lock, render, check, diff
+	@$(BIN)/python tools/demo.py
+
+.PHONY: test
+test: setup ## everything that CI checks: lint, types, contracts, generated files, all tests
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python tools/install.py
+	@$(BIN)/python -m pytest $(PYTEST)
+
+.PHONY: lint
+lint: setup ## lint, types, import contracts, generated files
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python tools/docs.py --check
+	@$(BIN)/python tools/dashboards.py --check
+	@$(BIN)/python tools/schemas/bundle.py --check
+
+.PHONY: unit
+unit: setup ## the tests that need nothing but Python
+	@$(BIN)/python -m pytest tests/unit tests/parity $(PYTEST)
+
+.PHONY: generate
+generate: setup ## write what is generated and committed: docs, dashboard, schemas, rendered
+	@$(BIN)/python tools/docs.py
+	@$(BIN)/python tools/dashboards.py
+	@$(BIN)/python tools/schemas/bundle.py
+	@for project in . examples/*/; do if test -d $$project/stacks; then $(BIN)/servestack render -C $$project; fi; done
+
+.PHONY: bench-render
+bench-render: setup ## servestack render beside kustomize, Helm and cdk8s, as ratios from one run
+	@$(BIN)/python -m tests.performance.bench_render $(MODELS)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pulumi
+
 from servestack.apply.program import declare
 
 declare(pulumi.get_stack(), root=Path(__file__).resolve().parent.parent)

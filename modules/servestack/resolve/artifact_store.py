@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import urllib.error
 import urllib.request
 from importlib.util import find_spec
@@ -10,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from servestack.errors import Problem, RegistryError
+from servestack.resolve import mlflow_registry
 from servestack.resolve.registry import Found
 from servestack.spec.artifact_uri import ArtifactKind, ArtifactUri
 
@@ -57,9 +57,12 @@ def _fetch_https(url: str, target: Path) -> None:
             urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer,
             target.open("wb") as stream,
         ):
-            if int(answer.headers.get("Content-Length") or 0) > MAX_DOWNLOAD_BYTES:
-                raise RegistryError(Problem("SRV226", f"{url}: is larger than 20 GiB"))
-            shutil.copyfileobj(answer, stream, 1 << 20)
+            size_bytes = 0
+            while chunk := answer.read(1 << 20):
+                size_bytes += len(chunk)
+                if size_bytes > MAX_DOWNLOAD_BYTES:
+                    raise RegistryError(Problem("SRV226", f"{url}: is larger than 20 GiB"))
+                stream.write(chunk)
     except (urllib.error.URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise RegistryError(
@@ -72,10 +75,8 @@ def _fetch_from_bucket(source: str, scheme: str, folder: Path) -> Path:
     if find_spec(module.partition(".")[0]) is None:
         hint = f"pip install 'servestack[{extra}]'"
         raise RegistryError(Problem("SRV227", f"{source}: needs the package {module}", hint=hint))
-    from mlflow.artifacts import download_artifacts
-
     try:
-        return Path(download_artifacts(artifact_uri=source, dst_path=str(folder)))
+        return mlflow_registry.download(source, folder)
     except Exception as error:  # boto3 and google-cloud raise types of their own
         words = str(error).strip().splitlines()
         reason = words[0][:200] if words else type(error).__name__

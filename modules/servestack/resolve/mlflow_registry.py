@@ -55,16 +55,7 @@ class MlflowRegistry:
         """Fetch a source through MLflow, which knows its own artifact addresses."""
         uri = ArtifactUri(found.source, ArtifactKind.REMOTE)
 
-        def fetch(client: Any) -> str:
-            from mlflow.artifacts import download_artifacts
-
-            return str(
-                download_artifacts(
-                    artifact_uri=found.source, dst_path=str(folder), tracking_uri=self.tracking_uri
-                )
-            )
-
-        return Path(self._ask(uri, fetch))
+        return self._ask(uri, lambda client: download(found.source, folder, self.tracking_uri))
 
     def _find_run(self, uri: ArtifactUri) -> Found:
         run = self._ask(uri, lambda client: client.get_run(uri.run_id))
@@ -141,6 +132,15 @@ class MlflowRegistry:
         versions = sorted((str(version.version) for version in found), key=int)
         known = [*aliases, *(f"/{version}" for version in versions[-10:])]
         return f"{uri.name} has {', '.join(known)}" if known else f"{uri.name} has no versions"
+
+
+def download(source: str, folder: Path, tracking_uri: str | None = None) -> Path:
+    """Fetch an artifact by one of the addresses that MLflow knows. Raises whatever MLflow raises."""
+    from mlflow.artifacts import download_artifacts
+
+    return Path(
+        download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=tracking_uri)
+    )
 
 
 @contextmanager
