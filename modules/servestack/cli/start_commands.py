@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from servestack.cli.output import say
-from servestack.data import template_path
 from servestack.errors import Location, Problem, SpecError
 from servestack.files import write_atomically
 from servestack.project import MODELS_FOLDER
@@ -15,14 +14,18 @@ from servestack.spec.document import parse_document
 from servestack.spec.load import check_model_service
 from servestack.yaml_writer import dump
 
-_SCHEMA_LINE = "# yaml-language-server: $schema={schema}\n"
+_SKELETON = Path(__file__).parent.parent / "skeleton"
+_NAMES = {"gitignore": ".gitignore"}
+"""Files that have another name here, where it would take effect on this repository."""
 
 
 def init(folder: Path) -> None:
     """Copy the skeleton of a project; a file that is there already is never touched."""
-    skeleton = template_path("skeleton")
-    files = sorted(file for file in skeleton.rglob("*") if file.is_file())
-    targets = {file: folder / file.relative_to(skeleton) for file in files}
+    targets = {
+        file: folder / _NAMES.get(file.name, str(file.relative_to(_SKELETON)))
+        for file in sorted(_SKELETON.rglob("*"))
+        if file.is_file() and file.name != "README.md" and file.suffix != ".pyc"
+    }
     there = [target for target in targets.values() if target.exists()]
     if there:
         raise SpecError(
