@@ -8,6 +8,7 @@ A program of its own, because Pulumi keeps its mocks in global state:
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,12 @@ def main() -> None:
 
     @pulumi.runtime.test
     def run() -> None:
-        declare(environment, root)
+        program = root / "stacks/__main__.py"
+        if program.exists():
+            # What `pulumi up` runs; it takes the environment from the stack's name.
+            runpy.run_path(str(program), run_name="__main__")
+        else:
+            declare(environment, root)
 
     run()
     json.dump(REGISTERED, sys.stdout)

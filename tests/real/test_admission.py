@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,11 @@ from typing import Any
 import pytest
 
 from servestack.project import environment_names
+from servestack.render.tree import read_tree
 from servestack.review.gate import build_checked
-from tests.support.apiserver import ApiServer
+from tests.support.apiserver import CONTEXT, ApiServer
 from tests.support.kubernetes_client import ApiError
-from tests.support.projects import PROJECTS
+from tests.support.projects import PROJECTS, REPOSITORY
 
 CASES = [
     pytest.param(root, environment, id=f"{root.name}-{environment}")
@@ -51,6 +54,33 @@ def test_everything_is_taken(root: Path, environment: str, apiserver: ApiServer)
     finally:
         for body in reversed(bodies):
             apiserver.client.delete(body)
+
+
+def test_kubectl_applies_the_rendered_folder(apiserver: ApiServer) -> None:
+    """`kubectl apply -R -f` needs nothing else: the namespace is in it, and comes first."""
+    kubectl = [
+        str(Path(sys.executable).with_name("kubectl")),
+        f"--kubeconfig={apiserver.kubeconfig}", f"--context={CONTEXT}",
+    ]  # fmt: skip
+    folder = REPOSITORY / "rendered/prod"
+    manifests = read_tree(folder)
+    try:
+        done = subprocess.run(
+            [*kubectl, "apply", "--server-side", "-R", "-f", folder],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count(" serverside-applied") == len(manifests)
+        again = subprocess.run(
+            [*kubectl, "diff", "--server-side", "-R", "-f", folder],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert again.returncode == 0, again.stdout + again.stderr
+    finally:
+        for manifest in reversed(manifests):
+            apiserver.client.delete(manifest.body)
 
 
 def test_the_level_is_enforced(apiserver: ApiServer) -> None:

@@ -10,10 +10,12 @@ import mlflow
 import pytest
 
 from servestack.cli.lock_command import lock
+from servestack.cli.start_commands import new
 from servestack.errors import RegistryError
 from servestack.resolve.lock import read_lock
 from servestack.resolve.mlflow_registry import MlflowRegistry
 from servestack.spec.artifact_uri import parse_artifact_uri
+from servestack.spec.load import load_model_service
 from tests.support.mlflow_server import MlflowServer, end, register_iris, running_mlflow
 from tests.support.ports import free_ports
 
@@ -144,6 +146,16 @@ def test_an_archived_version_is_refused(registered: Path, client: mlflow.MlflowC
     with pytest.raises(RegistryError, match=r"SRV224 .*version 1 is archived"):
         lock_prod(registered)
     assert not (registered / "stacks/prod.lock.yaml").exists()
+
+
+def test_new_fills_in_what_the_registry_knows(
+    registered: Path, client: mlflow.MlflowClient
+) -> None:
+    new(registered, "flowers", "models:/iris@production", client.tracking_uri)
+    spec = load_model_service(registered / "models/flowers.yaml").value
+    names = [column.name for column in spec.api.input.columns or ()]
+    assert names == ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+    assert spec.api.input.example == [[5.1, 3.5, 1.4, 0.2]]
 
 
 def test_mlflow_down(registered: Path, mlflow_server: MlflowServer) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from servestack.build import names
 from servestack.build.manifest import Body
-from servestack.build.server_config import mlflow_uri
+from servestack.build.server_config import is_in_image, mlflow_uri
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Peer
 
@@ -61,8 +61,9 @@ def _egress(service: ResolvedService) -> list[Body]:
             "to": [_namespace(network.dns_namespace)],
             "ports": [{"protocol": protocol, "port": _DNS_PORT} for protocol in ("UDP", "TCP")],
         },
-        _egress_rule(_artifact_store(service)),
     ]
+    if not all(is_in_image(model) for model in service.models):
+        rules.append(_egress_rule(_artifact_store(service)))
     kafka = service.environment.kafka
     if kafka is not None and service.topics.shipped():
         ports = tuple(sorted({int(broker.rpartition(":")[2]) for broker in kafka.brokers}))

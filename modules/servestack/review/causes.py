@@ -3,47 +3,78 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from servestack.build.manifest import ENVIRONMENT_GROUP
 from servestack.project import Inputs
-from servestack.review.changes import compare_data, path_text
+from servestack.review.changes import Path, compare_data, path_text
 from servestack.review.mask import masked
 
 
 def causes_of(old: Inputs, new: Inputs) -> dict[str, tuple[str, ...]]:
-    """By model (or environment) the changed fields in words: `models/iris.yaml: min 3 → 4`."""
+    """The changed fields by model, in words: `models/iris.yaml: autoscaling.min 3 → 4`.
+
+    What concerns every model stands under ENVIRONMENT_GROUP.
+    """
+    before, after = _files(old), _files(new)
     causes: dict[str, list[str]] = {}
-    for group in sorted({*_inputs(old), *_inputs(new)}):
-        before, after = _inputs(old).get(group, {}), _inputs(new).get(group, {})
-        for file in sorted({*before, *after}):
-            for _, path, was, now in compare_data(before.get(file), after.get(file)):
-                if file.endswith(".lock.yaml") and path and path[-1] not in ("version", "sha256"):
-                    continue
-                words = f"{_words(was)} → {_words(now)}"
-                field = f" {path_text(path)}" if path else ""
-                causes.setdefault(group, []).append(f"{file}:{field} {words}")
+    for file in sorted({*before, *after}):
+        owner = after.get(file, before.get(file, _File("", None))).group
+        for _, path, was, now in compare_data(_data(before, file), _data(after, file)):
+            if file.endswith(_LOCK) and path and path[-1] not in _TELLING:
+                continue
+            group = _group_of(owner, file, path)
+            name = path_text(path[1:] if file.endswith(_LOCK) else path)
+            field = f" {name}" if name else ""
+            causes.setdefault(group, []).append(f"{file}:{field} {_words(was)} → {_words(now)}")
     return {group: tuple(lines) for group, lines in causes.items()}
 
 
-def _inputs(inputs: Inputs) -> dict[str, dict[str, Any]]:
-    """Group → file → data."""
+_LOCK = ".lock.yaml"
+_TELLING = ("version", "sha256")
+"""Of an artifact in the lock, what tells the reader that it is another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    group: str
+    data: Any
+
+
+def _files(inputs: Inputs) -> dict[str, _File]:
+    """Every file of a project by its path."""
     environment = inputs.environment.document
-    found: dict[str, dict[str, Any]] = {
-        ENVIRONMENT_GROUP: {environment.file.as_posix(): environment.data}
-    }
+    files = {environment.file.as_posix(): _File(ENVIRONMENT_GROUP, environment.data)}
     for spec in inputs.specs:
-        found[spec.value.name] = {spec.document.file.as_posix(): spec.document.data}
-    lock_file = environment.file.with_suffix(".lock.yaml").as_posix()
-    for service, artifacts in inputs.lock.models.items():
-        data = {name: _locked(artifact) for name, artifact in artifacts.items()}
-        found.setdefault(service, {})[lock_file] = data
-    return found
+        files[spec.document.file.as_posix()] = _File(spec.value.name, spec.document.data)
+    locked = {
+        service: {
+            name: {key: value for key, value in asdict(artifact).items() if value}
+            for name, artifact in artifacts.items()
+        }
+        for service, artifacts in inputs.lock.models.items()
+    }
+    files[environment.file.with_suffix(_LOCK).as_posix()] = _File(ENVIRONMENT_GROUP, locked)
+    return files
 
 
-def _locked(artifact: Any) -> dict[str, Any]:
-    return {key: value for key, value in asdict(artifact).items() if value}
+def _data(files: dict[str, _File], file: str) -> Any:
+    return files[file].data if file in files else {}
+
+
+def _group_of(owner: str, file: str, path: Path) -> str:
+    """The model that a change concerns: the lock's and the overrides' paths name it."""
+    if file.endswith(_LOCK) and path:
+        return str(path[0])
+    if (
+        owner == ENVIRONMENT_GROUP
+        and path[:1] == ("overrides",)
+        and len(path) > 1
+        and path[1] != "*"
+    ):
+        return str(path[1])
+    return owner
 
 
 def _words(value: Any) -> str:

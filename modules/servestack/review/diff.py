@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from servestack.build.manifest import Manifest
+from servestack.build.manifest import ENVIRONMENT_GROUP, Manifest
 from servestack.review.changes import Change, ObjectKey, compare
 from servestack.review.effects import effect_of
 
@@ -92,7 +92,9 @@ def review(
                 for key, of_object in groupby(of_group, key=lambda change: change.object)
             )
         ]
-        groups.append(GroupReview(group, tuple(objects), (causes or {}).get(group, ())))
+        known = causes or {}
+        own = known.get(group, ()) if group != ENVIRONMENT_GROUP else ()
+        groups.append(GroupReview(group, tuple(objects), (*own, *known.get(ENVIRONMENT_GROUP, ()))))
     return Review(environment, against, tuple(groups))
 
 

@@ -73,6 +73,13 @@ def test_diff_against_a_revision_names_the_cause(run: Run, project: Path) -> Non
     changed = run("diff", "prod", "--against", "HEAD")
     assert changed.returncode == 2
     assert "models/iris.yaml: autoscaling.max 10 → 12" in changed.stdout
+    edit(project / "stacks/prod.yaml", "inFlightPerPod: 8", "inFlightPerPod: 9")
+    both = run("diff", "prod", "--against", "HEAD", "-o", "json")
+    (model,) = json.loads(both.stdout)["models"]
+    assert model["causes"] == [
+        "models/iris.yaml: autoscaling.max 10 → 12",
+        "stacks/prod.yaml: defaults.autoscaling.inFlightPerPod 8 → 9",
+    ]
     unknown = run("diff", "prod", "--against", "nowhere")
     assert unknown.returncode == 1
     assert "SRV232 git knows no revision 'nowhere'" in unknown.stderr
