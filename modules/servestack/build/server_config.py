@@ -5,12 +5,12 @@ The file holds the spec's settings and no version: a new version changes the pod
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from servestack.build import names
 from servestack.build.manifest import Body
 from servestack.build.monitoring import latency_buckets
+from servestack.build.readable_json import readable_json
 from servestack.resolve.resolved import ResolvedModel, ResolvedService
 from servestack.spec.artifact_uri import ArtifactKind, parse_artifact_uri
 from servestack.spec.quantities import byte_count
@@ -21,7 +21,7 @@ API_KEYS_FOLDER = "/etc/servestack-api-keys"
 
 def build_server_config_map(service: ResolvedService) -> Body:
     """The ConfigMap with the server's settings."""
-    text = json.dumps(server_config(service), indent=2, ensure_ascii=False) + "\n"
+    text = readable_json(server_config(service)) + "\n"
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
