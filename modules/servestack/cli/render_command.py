@@ -21,7 +21,8 @@ def render(root: Path, names: list[str] | None, *, check: bool, stdout: bool) ->
             continue
         manifests = build_checked(root, name).manifests
         if stdout:
-            write(to_stream(manifests))
+            for document in to_stream(manifests):
+                write(document)
             continue
         folder = RENDERED_FOLDER / name
         result = write_tree(root / folder, manifests)

@@ -7,7 +7,7 @@ with that line are ours to overwrite or to prune; anything else in the folder is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,10 +61,11 @@ def to_text(manifest: Manifest) -> str:
     return HEADER.format(source=manifest.source, builder=manifest.builder) + body
 
 
-def to_stream(manifests: Iterable[Manifest]) -> str:
-    """All manifests as one stream of documents: Namespaces, then the order they come in."""
+def to_stream(manifests: Iterable[Manifest]) -> Iterator[str]:
+    """All manifests as one stream of documents, piece by piece: Namespaces come first."""
     ordered = sorted(manifests, key=lambda manifest: manifest.kind != "Namespace")
-    return "---\n".join(to_text(manifest) for manifest in ordered)
+    for number, manifest in enumerate(ordered):
+        yield f"---\n{to_text(manifest)}" if number else to_text(manifest)
 
 
 def write_tree(root: Path, manifests: Iterable[Manifest]) -> TreeResult:

@@ -70,9 +70,16 @@ def _fetch_https(url: str, target: Path) -> None:
         ) from None
 
 
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 def _fetch_from_bucket(source: str, scheme: str, folder: Path) -> Path:
     module, extra = _CLIENTS[scheme]
-    if find_spec(module.partition(".")[0]) is None:
+    if not _is_installed(module):
         hint = f"pip install 'servestack[{extra}]'"
         raise RegistryError(Problem("SRV227", f"{source}: needs the package {module}", hint=hint))
     try:

@@ -73,6 +73,12 @@ def _values(text: str) -> Callable[[Change], str]:
     return words
 
 
+def _replicas(change: Change) -> str:
+    if change.operation == "remove":
+        return f"capacity is no longer fixed at {change.old}"
+    return _values("capacity")(change)
+
+
 def _version(change: Change) -> str:
     return f"serves version {change.old}→{change.new}; {RESTART}"
 
@@ -106,7 +112,7 @@ def _effect(kind: str, field: str, words: Callable[[Change], str]) -> Effect:
 
 
 _EFFECTS: tuple[Effect, ...] = (
-    _effect("*", r"^spec\.selector", _says("not possible in place: the object must be replaced")),
+    _effect("Deployment", r"^spec\.selector", _says("not possible in place: it must be replaced")),
     _effect("*", r"^metadata\.(name|namespace)$", _says("the object must be replaced")),
     _effect("Deployment", r"^spec\.template\..*\[servestack\.dev/version\]$", _version),
     _effect("Deployment", r"args\[\d+\]$", _argument),
@@ -114,7 +120,7 @@ _EFFECTS: tuple[Effect, ...] = (
     _effect("Deployment", r"^spec\.template\..*\.image$", _image),
     _effect("Deployment", r"^spec\.template\..*resources\.(requests|limits)", _resources),
     _effect("Deployment", r"^spec\.template\.", _says(RESTART)),
-    _effect("Deployment", r"^spec\.replicas$", _values("capacity")),
+    _effect("Deployment", r"^spec\.replicas$", _replicas),
     _effect("Deployment", r"^spec\.", _says("the next rollout goes differently")),
     _effect("HorizontalPodAutoscaler", r"^spec\.minReplicas$", _values("least capacity")),
     _effect("HorizontalPodAutoscaler", r"^spec\.maxReplicas$", _values("most capacity")),
@@ -122,6 +128,7 @@ _EFFECTS: tuple[Effect, ...] = (
     _effect("HorizontalPodAutoscaler", r"averageValue$", _values("scales at requests per pod")),
     _effect("HorizontalPodAutoscaler", r"^spec\.", _says("the number of pods follows otherwise")),
     _effect("PodDisruptionBudget", r"^spec\.", _says("node drains go differently")),
+    _effect("Service", r"^spec\.selector", _says("requests go to other pods")),
     _effect("Service", r"^spec\.ports.*\bport$", _values("callers use port")),
     _effect("Service", r"^spec\.ports", _says("callers use another port")),
     _effect("Ingress", r"^spec\.tls", _says("another certificate")),

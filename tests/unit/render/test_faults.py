@@ -91,7 +91,7 @@ def test_check_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_the_stream_begins_with_namespaces(tmp_path: Path) -> None:
-    stream = to_stream([config_map("b"), config_map("a"), namespace()])
+    stream = "".join(to_stream([config_map("b"), config_map("a"), namespace()]))
     documents = list(yaml.safe_load_all(stream))
     assert [(each["kind"], each["metadata"]["name"]) for each in documents] == [
         ("Namespace", "models"),

@@ -158,6 +158,6 @@ def test_two_runs_at_once_leave_whole_files(tmp_path: Path) -> None:
 
 
 def test_a_stream_is_one_document_an_object() -> None:
-    stream = to_stream([manifest("a"), manifest("b")])
+    stream = "".join(to_stream([manifest("a"), manifest("b")]))
     assert stream.count("---\n") == 1
     assert stream.count("kind: ConfigMap") == 2
