@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_TEMPORARY = re.compile(r"\..+\.yaml\.[0-9a-z_]{8}\.tmp")
+from servestack.files import TEMPORARY
+
 _HEAD_BYTES = 4096
 
 
@@ -49,7 +49,7 @@ def _scan(folder: Path, prefix: str, contents: Contents) -> None:
                 contents.folders.append(path)
             elif not entry.is_file(follow_symlinks=False):
                 contents.others.add(path)
-            elif _TEMPORARY.fullmatch(entry.name):
+            elif TEMPORARY.fullmatch(entry.name):
                 contents.leftovers.append(path)
             else:
                 contents.files.add(path)
@@ -76,25 +76,6 @@ def locked(root: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def replace(file: Path, content: bytes) -> None:
-    """Put a file's new content in place of the old in one step. Its folder must exist.
-
-    Raises OSError, and then leaves the old file as it was and nothing of the attempt.
-    """
-    temporary = f"{file.parent}/.{file.name}.{os.urandom(4).hex()}.tmp"
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-    try:
-        with os.fdopen(handle, "wb", buffering=0) as stream:
-            rest = memoryview(content)
-            while rest:
-                rest = rest[stream.write(rest) :]
-        os.replace(temporary, file)  # noqa: PTH105 - a Path for each of 12,000 files takes 0.1 s
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise
 
 
 def remove_empty(root: Path, folders: list[str]) -> None:

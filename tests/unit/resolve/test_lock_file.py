@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,20 @@ def test_what_is_not_a_lock_is_told_at_its_line(
     assert (problem.id, problem.location.line) == ("SRV212", line)
     assert words in problem.message
     assert "servestack lock prod" in problem.hint
+
+
+def test_a_full_disk_leaves_the_lock_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "prod.lock.yaml"
+    write_lock(file, LOCK)
+    before = file.read_text()
+
+    def full(*arguments: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(SpecError, match=r"SRV213 .*No space left"):
+        write_lock(file, Lock("prod", {"other": {"other": ARTIFACT}}))
+    assert file.read_text() == before
+    assert list(tmp_path.iterdir()) == [file]
