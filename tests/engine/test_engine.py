@@ -117,6 +117,8 @@ def test_an_unreachable_cluster_is_told(on_cluster: Path, apiserver: ApiServer) 
 
 
 def test_verbs_of_the_command_line(on_cluster: Path, apiserver: ApiServer) -> None:
+    early = servestack("status", "prod", folder=on_cluster)
+    assert "SRV518 prod was never brought up" in early.stderr
     assert '"create"' in servestack("preview", "prod", folder=on_cluster).stdout
     up = servestack("up", "prod", "--yes", folder=on_cluster)
     assert up.returncode == 0, up.stderr

@@ -38,17 +38,21 @@ _REASONS = (
 
 
 class Engine:
-    """One environment's stack. `say` takes the engine's live output, line by line."""
+    """One environment's stack. `say` takes the engine's live output, line by line.
 
-    def __init__(self, root: Path, environment: str, say: Say) -> None:
+    With `create` the stack is made where it does not exist yet. Raises ApplyError.
+    """
+
+    def __init__(self, root: Path, environment: str, say: Say, *, create: bool = True) -> None:
         load_inputs(root, environment)  # a broken file is told before Pulumi starts
         if shutil.which("pulumi") is None:
             hint = "see https://www.pulumi.com/docs/install; `servestack render` works without it"
             raise ApplyError(Problem("SRV511", "the Pulumi CLI is not installed", hint=hint))
         self._say = say
         self._environment = environment
+        choose = automation.create_or_select_stack if create else automation.select_stack
         self._stack = self._ask(
-            lambda: automation.create_or_select_stack(
+            lambda: choose(
                 stack_name=environment,
                 project_name="servestack",
                 program=lambda: declare(environment, root),
@@ -85,6 +89,11 @@ class Engine:
         """Ask Pulumi, and put its failures in words."""
         try:
             return question()
+        except errors.StackNotFoundError:
+            hint = f"run `servestack up {self._environment}` first"
+            raise ApplyError(
+                Problem("SRV518", f"{self._environment} was never brought up", hint=hint)
+            ) from None
         except errors.ConcurrentUpdateError:
             raise ApplyError(
                 Problem(

@@ -27,7 +27,7 @@ def up(root: Path, environment: str, *, yes: bool) -> None:
 
 def destroy(root: Path, environment: str, *, yes: bool) -> None:
     """Ask, then take everything away."""
-    engine = Engine(root, environment, say)
+    engine = Engine(root, environment, say, create=False)
     if not yes:
         typer.confirm(f"Take away everything in {environment}?", abort=True, err=True)
     engine.destroy()
@@ -35,4 +35,4 @@ def destroy(root: Path, environment: str, *, yes: bool) -> None:
 
 def status(root: Path, environment: str) -> None:
     """Print the outputs of the last update."""
-    write(json.dumps(Engine(root, environment, say).outputs(), indent=2) + "\n")
+    write(json.dumps(Engine(root, environment, say, create=False).outputs(), indent=2) + "\n")

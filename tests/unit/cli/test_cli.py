@@ -199,6 +199,16 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert "BrokenPipe" not in done.stderr
 
 
+def test_without_pulumi_its_verbs_say_where_to_get_it(project: Path) -> None:
+    done = subprocess.run(
+        [PROGRAM, "preview", "prod"], cwd=project, capture_output=True, text=True, check=False,
+        env=os.environ | {"PATH": str(PROGRAM.parent)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "SRV511 the Pulumi CLI is not installed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_init_and_new_make_a_project_that_works(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "fresh"
     assert run("init", str(folder)).returncode == 0
