@@ -24,8 +24,8 @@ _NOT_PLAIN = re.compile(r": |:\Z| #|[ \t]\Z")
 _RESOLVED = re.compile(
     r"""^(?:
       ~|null|true|false|yes|no|on|off|y|n            # null and booleans of both versions
-    | [-+]?[0-9_,.]*[0-9][0-9_,.]*(?:e[-+]?[0-9]*)?  # decimal, with what 1.1 and Go allow between
-    | [-+]?0[xob][0-9a-f_]+                          # other bases
+    | [-+]?[0-9_,.]*[0-9][0-9_,.]*(?:e[-+_]*[0-9_]*)?  # decimal; Go drops every _ first
+    | [-+]?_*0_*[xob][0-9a-f_]+                      # other bases
     | [-+]?\.(?:inf|nan)
     | [-+]?[0-9][0-9_]*(?::[0-9_.]+)+                # sexagesimal
     | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*               # dates
@@ -41,6 +41,8 @@ _LITERAL_FORBIDS = re.compile(
 def dump(data: dict[str, Any]) -> str:
     """One document, ending with a newline. TypeError for anything that is not plain data."""
     lines: list[str] = []
+    if not data:
+        return "{}\n"
     _mapping(data, "", lines)
     lines.append("")
     return "\n".join(lines)
@@ -101,10 +103,11 @@ def _sequence(data: list[Any], indent: str, lines: list[str], first: str | None 
 
 
 def _key(key: str) -> str:
-    # JSON-quoted keys longer than 1,024 characters would need `? `; no manifest has them.
-    if len(key) > 1000:
+    # A key longer than 1,024 characters as written would need `? `; no manifest has one.
+    text = scalar(key)
+    if len(text) > 1000:
         raise TypeError("a key is longer than 1,000 characters")
-    return scalar(key)
+    return text
 
 
 @lru_cache(maxsize=32768)

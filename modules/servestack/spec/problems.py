@@ -60,10 +60,10 @@ def path_in_data(loc: tuple[int | str, ...], data: Any) -> DataPath:
     path: list[str | int] = []
     here = data
     for index, part in enumerate(loc):
-        if part == "[key]":
-            break
         if _holds(here, part):
             here = here[part]
+        elif part == "[key]":
+            break  # pydantic's mark for a mapping's key that is not valid
         elif index < len(loc) - 1 or not isinstance(here, Mapping):
             continue
         path.append(part)
@@ -82,7 +82,7 @@ def describe(error: ErrorDetails, path: DataPath, data: Any, root: type[BaseMode
     field = dotted(path)
     if kind == "extra_forbidden":
         known = known_fields(root, path[:-1], data)
-        near = get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
+        near = get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.6)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
         return Problem("SRV111", "unknown field", field=field, hint=hint)
     if kind == "missing":

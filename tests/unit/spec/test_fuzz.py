@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from servestack.errors import SpecError
@@ -67,6 +67,7 @@ def test_yaml_shaped_text(text: str) -> None:
 
 
 @settings(max_examples=1500, deadline=None)
+@example({"[key]": None})
 @given(st.dictionaries(NAMES, DATA, max_size=8))
 def test_any_fields(fields: dict[str, Any]) -> None:
     load(yaml.safe_dump(HEAD | fields, allow_unicode=True))
