@@ -116,18 +116,19 @@ def _faults_beside(
     locate: Locate,
 ) -> list[Problem]:
     """Faults between the fields that are sound, so that one run shows them too."""
-    pruned = _STAND_INS.get(model.__name__, {}) | deepcopy(dict(data))
-    value, removing = None, list(broken)
+    stand_ins = _STAND_INS.get(model.__name__, {})
+    pruned, removing = deepcopy(dict(data)), list(broken)
+    value = None
     while value is None and removing:
         for path in removing:
             _remove(pruned, path)
-        pruned = _STAND_INS.get(model.__name__, {}) | pruned
+        pruned = stand_ins | pruned
         try:
             value = model.model_validate(pruned)
         except ValidationError as error:
             # A required part is gone: take out what it is part of, until the rest stands.
             left = {path_in_data(detail["loc"], pruned)[:-1] for detail in error.errors()}
-            removing = sorted(left - {()}, key=dotted)
+            removing = sorted(left - {(), *broken}, key=dotted)
             broken = [*broken, *removing]
     if value is None:
         return []
@@ -150,8 +151,10 @@ _STAND_INS: dict[str, dict[str, Any]] = {
 
 def _remove(data: Any, path: DataPath) -> None:
     """Take out a key; for an item its whole list, so that the places of others stay true."""
-    while isinstance(path[-1], int):
+    while path and isinstance(path[-1], int):
         path = path[:-1]
+    if not path:
+        return
     for part in path[:-1]:
         try:
             data = data[part]
