@@ -16,7 +16,7 @@ from servestack.resolve.registry import Found
 from servestack.spec.artifact_uri import ArtifactKind, ArtifactUri
 
 T = TypeVar("T")
-_TIMEOUT_SECONDS = "5"
+_TIMEOUT_SECONDS = "10"
 _RETRIES = "1"
 
 
@@ -54,7 +54,6 @@ class MlflowRegistry:
     def download(self, found: Found, folder: Path) -> Path:
         """Fetch a source through MLflow, which knows its own artifact addresses."""
         uri = ArtifactUri(found.source, ArtifactKind.REMOTE)
-
         return self._ask(uri, lambda client: download(found.source, folder, self.tracking_uri))
 
     def _find_run(self, uri: ArtifactUri) -> Found:
@@ -106,6 +105,7 @@ class MlflowRegistry:
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", _TIMEOUT_SECONDS)
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", _RETRIES)
             os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
             from mlflow import MlflowClient
 
             self._client = MlflowClient(self.tracking_uri, self.tracking_uri)
