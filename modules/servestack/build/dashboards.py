@@ -6,7 +6,7 @@ import hashlib
 import json
 from functools import lru_cache
 
-from servestack.build.rules import objectives
+from servestack.build.rules import fill, objectives, pieces_of, plain_number, threshold_seconds
 from servestack.data import read_template
 from servestack.resolve.resolved import ResolvedService
 
@@ -17,29 +17,27 @@ _TEMPLATE = "monitoring/dashboards/model-service.json"
 def dashboard_text(service: ResolvedService) -> str:
     """The dashboard as JSON text, the same for the same spec."""
     slo = service.spec.monitoring.slo
-    targets = " ".join(f"{objective.target}." for objective in objectives(service))
-    latency_seconds = slo.latency.milliseconds / 1000 if slo and slo.latency else 0
+    own = objectives(service)
+    targets = " ".join(f"{objective.target}." for objective in own)
+    latency_seconds = threshold_seconds(slo.latency) if slo and slo.latency else 0.0
     values = {
-        "@uid@": _uid(service),
-        "@service@": service.name,
-        "@environment@": service.environment.name,
-        "@description@": " ".join(filter(None, (service.spec.description, targets))),
-        "@availability_budget@": f"{objectives(service)[0].budget:g}" if slo else "1",
-        "@latency_seconds@": f"{latency_seconds:g}",
+        "uid": _uid(service),
+        "service": service.name,
+        "environment": service.environment.name,
+        "description": " ".join(filter(None, (service.spec.description, targets))),
+        "availability_budget": plain_number(own[0].budget) if own else "1",
+        "latency_seconds": plain_number(latency_seconds),
     }
-    text = _template()
-    for mark, value in values.items():
-        text = text.replace(mark, json.dumps(value, ensure_ascii=False)[1:-1])
-    return text
+    return fill(_template(), values)
 
 
 @lru_cache(maxsize=1)
-def _template() -> str:
+def _template() -> tuple[str, ...]:
     """The template on one line for each panel: readable in a diff, small in the cluster."""
     dashboard = json.loads(read_template(_TEMPLATE))
     panels = ",\n  ".join(_compact(panel) for panel in dashboard.pop("panels"))
     rest = ",\n ".join(f"{json.dumps(key)}: {_compact(value)}" for key, value in dashboard.items())
-    return f'{{\n {rest},\n "panels": [\n  {panels}\n ]\n}}\n'
+    return pieces_of(f'{{\n {rest},\n "panels": [\n  {panels}\n ]\n}}\n')
 
 
 def _compact(value: object) -> str:

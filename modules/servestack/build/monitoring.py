@@ -5,7 +5,7 @@ from __future__ import annotations
 from servestack.build import names
 from servestack.build.dashboards import DASHBOARD_FILE, dashboard_text
 from servestack.build.manifest import Body
-from servestack.build.rules import rule_groups
+from servestack.build.rules import rule_groups, threshold_seconds
 from servestack.resolve.resolved import ResolvedService
 from servestack.yaml_writer import dump
 
@@ -32,7 +32,7 @@ BUCKETS_SECONDS = (
 def latency_buckets(service: ResolvedService) -> tuple[float, ...]:
     """Bucket ends in seconds, with the latency objective among them."""
     slo = service.spec.monitoring.slo
-    extra = (slo.latency.milliseconds / 1000,) if slo is not None and slo.latency else ()
+    extra = (threshold_seconds(slo.latency),) if slo is not None and slo.latency else ()
     return tuple(sorted({*BUCKETS_SECONDS, *extra}))
 
 
@@ -75,8 +75,10 @@ def build_pod_monitor(service: ResolvedService) -> Body | None:
 def build_prometheus_rule(service: ResolvedService) -> Body | None:
     """The PrometheusRule with objectives and alerts, for the operator."""
     prometheus = service.environment.prometheus
-    groups = rule_groups(service) if prometheus is not None else []
-    if prometheus is None or prometheus.style != "operator" or not groups:
+    if prometheus is None or prometheus.style != "operator":
+        return None
+    groups = rule_groups(service)
+    if not groups:
         return None
     return {
         "apiVersion": "monitoring.coreos.com/v1",
@@ -89,8 +91,10 @@ def build_prometheus_rule(service: ResolvedService) -> Body | None:
 def build_rules_config_map(service: ResolvedService) -> Body | None:
     """The same rules as a file, for a Prometheus that reads rule files from ConfigMaps."""
     prometheus = service.environment.prometheus
-    groups = rule_groups(service) if prometheus is not None else []
-    if prometheus is None or prometheus.style != "annotations" or not groups:
+    if prometheus is None or prometheus.style != "annotations":
+        return None
+    groups = rule_groups(service)
+    if not groups:
         return None
     return {
         "apiVersion": "v1",
