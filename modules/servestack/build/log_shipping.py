@@ -56,13 +56,16 @@ def filebeat_config(service: ResolvedService, kafka: Kafka) -> str:
         ca_file=f"{names.KAFKA_CA_FOLDER}/{security.ca.key}" if tls and security.ca else "",
         shutdown_seconds=max(service.spec.shutdown.log_drain_seconds, 1),
     )
-    _check(text.replace(service.name, "model"))
+    checked = text
+    for kind, topic in service.topics.shipped():
+        checked = checked.replace(f'"{topic}"', f'"{kind}"')
+    _check(checked)
     return text
 
 
 @lru_cache(maxsize=512)
 def _check(text: str) -> None:
-    """Parse what was rendered; models that differ in their names alone are parsed once."""
+    """Parse what was rendered; models that differ in their topics alone are parsed once."""
     try:
         parsed = yaml.load(text, _LOADER)
     except yaml.YAMLError as error:

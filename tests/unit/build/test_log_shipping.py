@@ -1,0 +1,115 @@
+"""Filebeat's container, configuration and volumes, and what the templates of logging/ agree on."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+
+from servestack.build import log_shipping
+from servestack.build.log_shipping import (
+    build_filebeat_config_map,
+    build_filebeat_container,
+    filebeat_volumes,
+)
+from servestack.errors import BuildError
+from servestack.resolve.resolved import Topics
+from tests.support.projects import REPOSITORY
+from tests.support.services import NULL, resolved
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "data", "filebeat", "http", "kafka", "output", "queue", "true"]
+)
+def test_a_model_may_be_called_like_a_setting(tmp_path: Path, name: str) -> None:
+    body = build_filebeat_config_map(resolved(tmp_path, {"name": name}))
+    assert body is not None
+    config = yaml.safe_load(body["data"]["filebeat.yml"])
+    topics = [given["fields"]["topic"] for given in config["filebeat.inputs"]]
+    assert topics == [f"servestack.{name}.predictions", f"servestack.{name}.feedback"]
+
+
+def test_each_shipped_kind_has_its_input(tmp_path: Path) -> None:
+    spec = {"logging": {"predictions": NULL, "access": True, "topicPrefix": "growth"}}
+    body = build_filebeat_config_map(resolved(tmp_path, spec))
+    assert body is not None
+    inputs = yaml.safe_load(body["data"]["filebeat.yml"])["filebeat.inputs"]
+    assert [(given["id"], given["paths"], given["fields"]["topic"]) for given in inputs] == [
+        (kind, [f"/var/log/servestack/{kind}-*.ndjson"], f"growth.iris.{kind}")
+        for kind in ("feedback", "access")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "environment"),
+    [
+        ({}, {"kafka": None, "network": {"kafka": None}}),
+        ({"logging": {"predictions": NULL, "feedback": False}}, {}),
+    ],
+    ids=["no Kafka", "nothing to ship"],
+)
+def test_nothing_shipped_is_no_sidecar(
+    tmp_path: Path, spec: dict[str, object], environment: dict[str, object]
+) -> None:
+    service = resolved(tmp_path, spec, environment)
+    assert build_filebeat_config_map(service) is None
+    assert build_filebeat_container(service) is None
+    assert filebeat_volumes(service) == []
+
+
+def test_credentials_and_authority_come_from_secrets(tmp_path: Path) -> None:
+    security = {
+        "credentials": {"secret": "users", "usernameKey": "who", "passwordKey": "word"},
+        "ca": {"secret": "authority", "key": "ca.pem"},
+    }
+    service = resolved(tmp_path, None, {"kafka": {"security": security}})
+    container = build_filebeat_container(service)
+    assert container is not None
+    assert container["env"] == [
+        {"name": f"KAFKA_{name}", "valueFrom": {"secretKeyRef": {"name": "users", "key": key}}}
+        for name, key in (("USERNAME", "who"), ("PASSWORD", "word"))
+    ]
+    volumes = {volume["name"]: volume for volume in filebeat_volumes(service)}
+    assert volumes["kafka-ca"]["secret"]["secretName"] == "authority"
+    # `events` belongs to the server, which has it in any case.
+    assert {mount["name"] for mount in container["volumeMounts"]} == {*volumes, "events"}
+    body = build_filebeat_config_map(service)
+    assert body is not None
+    output = yaml.safe_load(body["data"]["filebeat.yml"])["output.kafka"]
+    assert (output["username"], output["password"]) == ("${KAFKA_USERNAME}", "${KAFKA_PASSWORD}")
+    assert output["ssl"]["certificate_authorities"] == ["/etc/kafka-ca/ca.pem"]
+
+
+def test_the_drain_ends_within_the_grace_period(tmp_path: Path) -> None:
+    from servestack.build.workload import grace_period_seconds
+
+    shutdown = {"drainSeconds": 7, "requestSeconds": 40, "logDrainSeconds": 13}
+    service = resolved(tmp_path, {"shutdown": shutdown})
+    container = build_filebeat_container(service)
+    assert container is not None
+    seconds = int(container["lifecycle"]["preStop"]["exec"]["command"][-1])
+    assert 7 + 40 + 13 == seconds < grace_period_seconds(service)
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [("queue.mem: {", "broken YAML"), ("- a", "lacks"), ("queue.mem: {}", "lacks filebeat.inputs")],
+)
+def test_a_template_that_went_wrong_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: str, message: str
+) -> None:
+    monkeypatch.setattr(log_shipping, "read_template", lambda path: template)
+    log_shipping._template.cache_clear()
+    try:
+        with pytest.raises(BuildError, match=message):
+            build_filebeat_config_map(resolved(tmp_path))
+    finally:
+        log_shipping._template.cache_clear()
+
+
+def test_the_topics_to_make_are_the_topics_that_are_written() -> None:
+    topics = yaml.safe_load((REPOSITORY / "logging/topics.yaml").read_text())
+    assert set(topics["kinds"]) == {field.name for field in fields(Topics)}
+    assert topics["config"]["message.timestamp.type"] == "LogAppendTime"
