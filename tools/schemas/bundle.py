@@ -47,7 +47,12 @@ CRDS = (
 KEPT_EXTENSIONS = ("x-kubernetes-list-map-keys", "x-kubernetes-list-type")
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 INT_OR_STRING = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
-NUMBER_OR_STRING = {"anyOf": [{"type": "string"}, {"type": "number"}]}
+# Kubernetes' own pattern of a quantity, as its CRD generator writes it for resource.Quantity.
+QUANTITY_PATTERN = (
+    r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
+    r"(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
+)
+QUANTITY = {"anyOf": [{"type": "string", "pattern": QUANTITY_PATTERN}, {"type": "number"}]}
 
 Schema = dict[str, Any]
 
@@ -64,15 +69,18 @@ def main() -> int:
         for n, text in files.items()
         if not (TARGET / n).is_file() or (TARGET / n).read_text() != text
     ]
+    left_over = sorted(file.name for file in TARGET.glob("*.json") if file.name not in files)
     if "--check" in sys.argv[1:]:
-        for name in stale:
+        for name in (*stale, *left_over):
             print(
                 f"stale: {TARGET.name}/{name}; run python tools/schemas/bundle.py", file=sys.stderr
             )
-        return 1 if stale else 0
+        return 1 if stale or left_over else 0
     TARGET.mkdir(parents=True, exist_ok=True)
     for name in stale:
         (TARGET / name).write_text(files[name])
+    for name in left_over:
+        (TARGET / name).unlink()
     print(f"{len(files)} files, {len(stale)} written", file=sys.stderr)
     return 0
 
@@ -99,7 +107,7 @@ def all_schemas(folders: dict[str, Path]) -> list[Schema]:
         file = folders[KUBERNETES] / f"api/openapi-spec/v3/{group}_openapi.json"
         definitions |= json.loads(file.read_text())["components"]["schemas"]
     definitions = {name: cleaned(schema) for name, schema in definitions.items()}
-    definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = NUMBER_OR_STRING
+    definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = QUANTITY
     definitions["io.k8s.apimachinery.pkg.util.intstr.IntOrString"] = INT_OR_STRING
     core = [
         core_schema(definitions, group, kind)
