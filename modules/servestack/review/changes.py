@@ -7,21 +7,18 @@ filebeat.yml) is compared by its fields.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
-import yaml
-
 from servestack.build.manifest import Body, Manifest
 from servestack.review.list_keys import key_of, label
+from servestack.review.nested_text import parsed_text
 
 Operation = Literal["add", "remove", "change", "move"]
 PathPart = str | int
 Path = tuple[PathPart, ...]
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Key(str):
@@ -64,7 +61,7 @@ def path_text(path: Path) -> str:
     """A path in the notation of the reports."""
     text = ""
     for part in path:
-        if isinstance(part, (int, Key)) or "." in part or "/" in part:
+        if not isinstance(part, str) or isinstance(part, Key) or "." in part or "/" in part:
             text += f"[{part}]"
         else:
             text += f".{part}" if text else part
@@ -87,13 +84,13 @@ def compare(old: Iterable[Manifest], new: Iterable[Manifest]) -> tuple[Change, .
             changes.append(Change("add", key, (), None, after[key]))
         elif key not in after:
             changes.append(Change("remove", key, (), before[key], None))
-        elif before[key] != after[key]:
+        else:
             changes += compare_bodies(key, before[key], after[key])
     return tuple(changes)
 
 
-def _reading_order(key: ObjectKey) -> tuple[str, str, str, str]:
-    return (key.group, key.kind, key.name, key.namespace)
+def _reading_order(key: ObjectKey) -> tuple[str, ...]:
+    return (key.group, key.kind, key.name, key.namespace, key.api_group)
 
 
 def compare_bodies(key: ObjectKey, old: Body, new: Body) -> Iterator[Change]:
@@ -125,10 +122,16 @@ def _differences(old: Any, new: Any, path: Path) -> Iterator[Difference]:
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Equal, and of the same type: 1, 1.0 and true differ in a manifest."""
-    if isinstance(old, (dict, list)):
-        return bool(old == new) and json.dumps(old) == json.dumps(new)
-    return type(old) is type(new) and bool(old == new)
+    """Equal in every type too: 1, 1.0 and true differ in a manifest. A NaN equals itself here."""
+    if type(old) is not type(new):
+        return False
+    if isinstance(old, dict):
+        return len(old) == len(new) and all(
+            key in new and _same(value, new[key]) for key, value in old.items()
+        )
+    if isinstance(old, list):
+        return len(old) == len(new) and all(map(_same, old, new))
+    return bool(old == new) or repr(old) == repr(new)
 
 
 def _mapping_differences(
@@ -146,8 +149,8 @@ def _mapping_differences(
 
 def _list_differences(old: list[Any], new: list[Any], path: Path) -> Iterator[Difference]:
     name = str(path[-1]) if path else ""
-    fields = key_of(name, old) if old else key_of(name, new)
-    if fields and (not new or key_of(name, new) == fields):
+    fields = key_of(name, old, new)
+    if fields:
         yield from _keyed_differences(old, new, path, fields)
         return
     matcher = SequenceMatcher(a=[_hashable(i) for i in old], b=[_hashable(i) for i in new])
@@ -187,7 +190,13 @@ _ORDERED = {"initContainers", "rules", "env", "panels", "paths", "columns"}
 
 
 def _hashable(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
+    """A text that is the same for the same data; a mapping's order does not count."""
+    if isinstance(value, dict):
+        items = sorted((repr(key), _hashable(inner)) for key, inner in value.items())
+        return f"{{{', '.join(f'{key}: {inner}' for key, inner in items)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(_hashable(item) for item in value)}]"
+    return repr(value)
 
 
 def _holds_text(path: Path) -> bool:
@@ -196,23 +205,16 @@ def _holds_text(path: Path) -> bool:
 
 def _text_differences(old: str, new: str, path: Path) -> Iterator[Difference]:
     """The value of a ConfigMap: by its fields where it is JSON or YAML, else by its lines."""
-    before, after = _parsed(str(path[-1]), old), _parsed(str(path[-1]), new)
-    if before is not None and after is not None:
-        inside = list(_differences(before, after, path))
-        if inside:
-            yield from inside
-            return
-    yield from _list_differences(old.splitlines(), new.splitlines(), path)
-    if old.splitlines() == new.splitlines():
+    before, after = parsed_text(str(path[-1]), old), parsed_text(str(path[-1]), new)
+    inside = [] if before is None or after is None else list(_differences(before, after, path))
+    if inside:
+        yield from inside
+        return
+    was, now = old.splitlines(), new.splitlines()
+    # A private key is hidden as a whole: line by line, nothing would show that it is one.
+    if was == now or (len(was) <= 1 and len(now) <= 1) or "PRIVATE KEY--" in old + new:
         yield ("change", path, old, new)
-
-
-def _parsed(name: str, text: str) -> Any:
-    try:
-        if name.endswith(".json"):
-            return json.loads(text)
-        if name.endswith((".yaml", ".yml")):
-            return yaml.load(text, _LOADER)
-    except (ValueError, yaml.YAMLError):
-        return None
-    return None
+        return
+    for operation, at, before_line, after_line in _list_differences(was, now, ()):
+        number = Key(f"line {int(at[0]) + 1}")
+        yield (operation, (*path, number), before_line, after_line)

@@ -20,7 +20,9 @@ _KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
     "topologySpreadConstraints": (("topologyKey", "whenUnsatisfiable"),),
     "ports": (("name",), ("containerPort", "protocol"), ("port", "protocol")),
     "podMetricsEndpoints": (("port", "path"),),
-    "metrics": (("type",),),
+    "metrics": (
+        ("type", "resource.name|containerResource.name|pods.metric.name|external.metric.name"),
+    ),
     "policies": (("type",),),
     "groups": (("name",),),
     "rules": (("alert|record", "labels.severity", "labels.window"), ("host",)),
@@ -33,22 +35,25 @@ _KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
     "models": (("name",),),
     "columns": (("name",),),
 }
-"""For each list's name the fields that make its key: the first set that all items have."""
+"""For each list's name the fields that make its key: the first set that tells all items apart."""
 
 _DEFAULTS = {"protocol": "TCP"}
 """What the API fills in where a part of a key is left out."""
 
 
-def key_of(name: str, items: list[Any]) -> tuple[str, ...]:
-    """The fields by which the items of a list are told apart; empty for a list by position."""
-    if not items or not all(isinstance(item, dict) for item in items):
+def key_of(name: str, old: list[Any], new: list[Any]) -> tuple[str, ...]:
+    """The fields that tell the items apart in both lists; empty for a list by position."""
+    if not all(isinstance(item, dict) for item in (*old, *new)):
         return ()
     for fields in _KEYS.get(name, ()):
-        values = [label(item, fields) for item in items]
-        complete = all(field_of(item, fields[0]) is not None for item in items)
-        if complete and len(set(values)) == len(values):
+        if _tells_apart(old, fields) and _tells_apart(new, fields):
             return fields
     return ()
+
+
+def _tells_apart(items: list[Any], fields: tuple[str, ...]) -> bool:
+    complete = all(field_of(item, fields[0]) is not None for item in items)
+    return complete and len({label(item, fields) for item in items}) == len(items)
 
 
 def label(item: dict[str, Any], fields: tuple[str, ...]) -> str:
