@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from servestack.build.manifest import Body
 from servestack.review.changes import Change
 
 RESTART = "pods restart, one at a time"
@@ -33,10 +34,31 @@ def effect_of(change: Change) -> str:
 
 
 def _whole_object(change: Change) -> str:
-    words = _OBJECTS.get(change.object.kind, ("comes into being", "goes away"))
-    return words[0] if change.operation == "add" else words[1]
+    body = change.new if change.operation == "add" else change.old
+    appears, goes = _words_for(change.object.kind, body)
+    return appears if change.operation == "add" else goes
 
 
+def _words_for(kind: str, body: Body) -> tuple[str, str]:
+    """What it means that an object appears, and that it goes away."""
+    if kind == "NetworkPolicy" and _denies_everything(body.get("spec") or {}):
+        return (
+            "only traffic that a policy names is allowed",
+            "pods without a policy of their own may reach and be reached by all",
+        )
+    if kind == "ConfigMap":
+        for file in body.get("data") or {}:
+            for pattern, words in _FILES:
+                if pattern.search(str(file)):
+                    return words
+    return _OBJECTS.get(kind, ("comes into being", "goes away"))
+
+
+def _denies_everything(spec: Body) -> bool:
+    return not (spec.get("podSelector") or spec.get("ingress") or spec.get("egress"))
+
+
+_ALERTS = ("alerts are evaluated", "no alert fires any more")
 _OBJECTS = {
     "Namespace": ("a namespace for the models", "everything in the namespace is deleted"),
     "Deployment": ("the model starts to serve", "the model stops serving"),
@@ -48,12 +70,19 @@ _OBJECTS = {
         "the number of pods is fixed",
     ),
     "PodDisruptionBudget": ("node drains take one pod at a time", "node drains may take every pod"),
-    "NetworkPolicy": ("only named traffic is allowed", "all traffic is allowed"),
+    "NetworkPolicy": ("only named traffic is allowed", "its limits on traffic no longer hold"),
     "PodMonitor": ("metrics are scraped", "metrics are no longer scraped"),
-    "PrometheusRule": ("alerts are evaluated", "no alert fires any more"),
+    "PrometheusRule": _ALERTS,
     "ServiceAccount": ("the pods get an identity of their own", "the pods lose their identity"),
     "ConfigMap": ("configuration is added", "configuration is taken away"),
 }
+_FILES = (
+    (re.compile(r"^service\.json$"), ("the server gets settings", "the server's settings go away")),
+    (re.compile(r"^filebeat\.yml$"), ("logs are shipped", "logs are no longer shipped")),
+    (re.compile(r"\.ya?ml$"), _ALERTS),
+    (re.compile(r"\.json$"), ("a dashboard is added", "the dashboard goes away")),
+)
+"""Files in ConfigMaps: what it means that one appears, and that it goes away."""
 
 
 def _says(text: str) -> Callable[[Change], str]:
@@ -90,9 +119,16 @@ def _argument(change: Change) -> str:
 
 
 def _rule(change: Change) -> str:
-    what = "alert" if "Alert" in change.field or "severity" in change.field else "rule"
     verb = {"add": "is added", "remove": "is taken away"}.get(change.operation, "changes")
+    value = change.old if change.new is None else change.new
+    if isinstance(value, dict) and isinstance(value.get("alert"), str):
+        return f"alert {value['alert']} {verb}"
+    what = "alert" if _OF_ALERTS.intersection(change.path) else "rule"
     return f"{what} {verb}"
+
+
+_OF_ALERTS = {"alert", "annotations", "severity", "keep_firing_for"}
+"""Fields that only alerts have."""
 
 
 def _image(change: Change) -> str:
@@ -104,6 +140,8 @@ def _resources(change: Change) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_short(inner)}" for name, inner in value.items())
     return "nothing" if value is None else str(value)
 
 
@@ -118,7 +156,7 @@ _EFFECTS: tuple[Effect, ...] = (
     _effect("Deployment", r"args\[\d+\]$", _argument),
     _effect("Deployment", r"config-sha256\]$", _says(f"{RESTART}, to read their configuration")),
     _effect("Deployment", r"^spec\.template\..*\.image$", _image),
-    _effect("Deployment", r"^spec\.template\..*resources\.(requests|limits)", _resources),
+    _effect("Deployment", r"^spec\.template\..*resources(\.(requests|limits)|$)", _resources),
     _effect("Deployment", r"^spec\.template\.", _says(RESTART)),
     _effect("Deployment", r"^spec\.replicas$", _replicas),
     _effect("Deployment", r"^spec\.", _says("the next rollout goes differently")),
@@ -151,6 +189,13 @@ _EFFECTS: tuple[Effect, ...] = (
     _effect("ConfigMap", r"\.expr$", _says("alert threshold or what it measures")),
     _effect("ConfigMap", r"^data\[[^]]*\]\.groups", _rule),
     _effect("ConfigMap", r"^data\[[^]]*\.json\]", _says("dashboard only")),
+    _effect("ConfigMap", r"^(data|binaryData)", _says("takes effect when its pods restart")),
+    _effect("Ingress", r"^metadata\.annotations", _says("how the controller treats requests")),
+    _effect("Service", r"^metadata\.annotations", _says("what controllers do with it may change")),
+    _effect("PrometheusRule", r"^metadata\.labels", _says("which Prometheus evaluates it")),
+    _effect("PodMonitor", r"^metadata\.labels", _says("which Prometheus scrapes it")),
+    _effect("PodMonitor", r"^spec", _says("what is scraped changes")),
+    _effect("ConfigMap", r"^metadata\.labels", _says("who picks it up may change")),
     _effect("Namespace", r"pod-security", _says("which pods are admitted changes")),
     _effect("*", r"^metadata\.(labels|annotations)", _says("no effect on traffic")),
 )
