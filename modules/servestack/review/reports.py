@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from servestack.build.manifest import ENVIRONMENT_GROUP
@@ -28,15 +30,17 @@ def to_text(review: Review, *, color: bool = False) -> str:
     for group in review.groups:
         lines.append(_painted(_title(group), "\x1b[1m", color))
         lines += [f"  {cause}" for cause in group.causes]
-        lines.append(f"  → {'; '.join(group.effects)}")
+        lines.append(f"  → {_printable('; '.join(group.effects))}")
         for item in group.objects:
             lines += _object_lines(item, color)
         lines.append("")
-    noun = "object" if review.object_count == 1 else "objects"
-    lines.append(
-        f"{review.environment}: {review.object_count} {noun} change against {review.against}"
-    )
+    lines.append(f"{review.environment}: {_count(review)} against {review.against}")
     return "\n".join(lines) + "\n"
+
+
+def _count(review: Review) -> str:
+    count = review.object_count
+    return "1 object changes" if count == 1 else f"{count} objects change"
 
 
 def _title(group: GroupReview) -> str:
@@ -51,8 +55,9 @@ def _object_lines(item: ObjectReview, color: bool) -> Iterator[str]:
     yield _painted(head, _COLORS["change"], color)
     for field in item.fields:
         sign = _SIGNS[field.change.operation]
-        text = f"      {sign} {field.change.field}: {_values(field.change)}"
-        yield f"{_painted(text, _COLORS[field.change.operation], color)}  ({field.effect})"
+        text = f"      {sign} {_printable(field.change.field)}: {_values(field.change)}"
+        effect = _printable(field.effect)
+        yield f"{_painted(text, _COLORS[field.change.operation], color)}  ({effect})"
 
 
 def _values(change: Change) -> str:
@@ -72,7 +77,16 @@ def _shown(change: Change) -> tuple[str, str]:
 
 def _one_line(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text.replace("\n", "⏎") or '""'
+    return _printable(text.replace("\n", "⏎")) or '""'
+
+
+def _printable(text: str) -> str:
+    """Control characters spelled out: a terminal would obey them."""
+    return text if text.isprintable() else "".join(map(_spelled, text))
+
+
+def _spelled(character: str) -> str:
+    return character if character.isprintable() else repr(character)[1:-1]
 
 
 def _short(text: str) -> str:
@@ -138,30 +152,60 @@ def to_github(review: Review) -> str:
     """Markdown for a comment on a pull request, cut to what GitHub accepts."""
     if review.is_empty:
         return f"**{review.environment}**: no changes against {review.against}\n"
-    lines = [f"### {review.environment}: {review.object_count} objects change", ""]
-    lines += ["| model | objects | effect |", "| --- | --- | --- |"]
-    for group in review.groups:
-        effects = "; ".join(group.effects).replace("|", "\\|")
-        lines.append(f"| {_title(group)} | {len(group.objects)} | {effects} |")
-    text = "\n".join(lines) + "\n"
-    for index, group in enumerate(review.groups):
-        details = _details(group)
-        if len(text) + len(details) > GITHUB_LIMIT - 200:
-            left = len(review.groups) - index
-            return f"{text}\n…and the details of {left} more; `servestack diff` shows them all.\n"
-        text += details
+    head = [f"### {review.environment}: {_count(review)}", ""]
+    head += ["| model | objects | effect |", "| --- | --- | --- |"]
+    text, rows_left = _filled("\n".join(head) + "\n", map(_row, review.groups), GITHUB_LIMIT // 2)
+    if rows_left:
+        text += f"\n…and {rows_left} more models; `servestack diff` shows them all.\n"
+    text, left = _filled(text, map(_details, review.groups), GITHUB_LIMIT - _NOTE_LENGTH)
+    if left:
+        text += f"\n…and the details of {left} more; `servestack diff` shows them all.\n"
     return text
 
 
+_NOTE_LENGTH = 200
+"""Room for the sentence that says what was cut."""
+
+
+def _filled(text: str, parts: Iterable[str], limit: int) -> tuple[str, int]:
+    """The text with every part that fits below the limit, and the number of those that do not."""
+    left = 0
+    for part in parts:
+        if len(text) + len(part) > limit:
+            left += 1
+        else:
+            text += part
+    return text, left
+
+
+def _row(group: GroupReview) -> str:
+    effects = _in_markdown("; ".join(group.effects))
+    return f"| {_title(group)} | {len(group.objects)} | {effects} |\n"
+
+
+def _in_markdown(text: str) -> str:
+    """Text that stays text: no markup, no columns, and nobody is mentioned."""
+    escaped = html.escape(_printable(text), quote=False)
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", escaped).replace("@", "@<!-- -->")
+
+
 def _details(group: GroupReview) -> str:
-    lines = ["", "<details>", f"<summary>{_title(group)}</summary>", ""]
-    lines += [f"- `{cause.replace('`', 'ʼ')}`" for cause in group.causes]
+    lines = ["", "<details>", f"<summary>{_title(group)}</summary>"]
+    lines += ["", *(f"- `{_fenced(cause)}`" for cause in group.causes)] if group.causes else []
     lines += ["", "```diff"]
     for item in group.objects:
-        sign = {"add": "+", "remove": "-"}.get(item.operation, "#")
-        lines.append(f"{sign} {item.key}")
-        for field in item.fields if item.operation == "change" else ():
-            lines.append(f"@@ {field.change.field} @@ {field.effect}")
+        if item.operation != "change":
+            sign = {"add": "+", "remove": "-"}[item.operation]
+            lines.append(f"{sign} {item.key}  ({item.fields[0].effect})")
+            continue
+        lines.append(f"# {item.key}")
+        for field in item.fields:
+            lines.append(f"@@ {_fenced(field.change.field)} @@ {_fenced(field.effect)}")
             values = zip("-+", _shown(field.change), strict=True)
-            lines += [f"{mark} {value.replace('```', 'ʼʼʼ')}" for mark, value in values if value]
+            lines += [f"{mark} {_fenced(value)}" for mark, value in values if value]
     return "\n".join([*lines, "```", "", "</details>", ""])
+
+
+def _fenced(text: str) -> str:
+    """Text that does not end the code that it stands in."""
+    return _printable(text).replace("`", "ʼ")
