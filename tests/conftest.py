@@ -50,13 +50,12 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowSe
 @pytest.fixture(scope="session")
 def pulumi_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Pulumi's CLI on PATH, and a kubernetes provider: the official one where it is installed."""
-    from tools.install import install
-
     from tests.support.kubernetes_provider import serving_provider
+    from tests.support.tools import installed
 
     home = tmp_path_factory.mktemp("pulumi")
     values = {
-        "PATH": f"{install('pulumi').parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{installed('pulumi').parent}{os.pathsep}{os.environ['PATH']}",
         "PULUMI_CONFIG_PASSPHRASE": "only for tests",
         "PULUMI_HOME": str(home),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -71,6 +70,8 @@ def pulumi_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
             return
         with serving_provider() as address:
             values["PULUMI_DEBUG_PROVIDERS"] = address
+            # Else every run looks on the network for the plugin that the state names: two seconds.
+            values["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
             for name, value in values.items():
                 patch.setenv(name, value)
             yield values

@@ -16,17 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from tools.install import install
 
 from tests.support.kubernetes_client import KubernetesClient
 from tests.support.ports import free_ports
 from tests.support.projects import REPOSITORY
+from tests.support.tools import installed
 
 CONTEXT = "servestack-test"
 _TOKEN = "test-admin"
 _READY_SECONDS = 90
 _CRDS = {
     "sigs.k8s.io/gateway-api": [
+        "config/crd/standard/gateway.networking.k8s.io_gateways.yaml",
         "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
     ],
     "github.com/prometheus-operator/prometheus-operator": [
@@ -71,7 +72,7 @@ def running_apiserver(folder: Path) -> Iterator[ApiServer]:
 def _start_etcd(folder: Path, port: int, peer_port: int) -> subprocess.Popen[bytes]:
     client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer_port}"
     return _start(folder, "etcd", [
-        str(install("etcd")), f"--data-dir={folder / 'etcd'}",
+        str(installed("etcd")), f"--data-dir={folder / 'etcd'}",
         f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
         f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster=default={peer}", "--logger=zap", "--unsafe-no-fsync",
@@ -84,7 +85,7 @@ def _start_apiserver(folder: Path, etcd_port: int, port: int) -> subprocess.Pope
     tokens = folder / "tokens.csv"
     tokens.write_text(f"{_TOKEN},admin,admin,system:masters\n")
     return _start(folder, "kube-apiserver", [
-        str(install("kube-apiserver")), f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        str(installed("kube-apiserver")), f"--etcd-servers=http://127.0.0.1:{etcd_port}",
         f"--secure-port={port}", "--bind-address=127.0.0.1", f"--cert-dir={folder / 'certificates'}",
         "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
         f"--token-auth-file={tokens}", "--authorization-mode=RBAC",
@@ -97,6 +98,8 @@ def _start_apiserver(folder: Path, etcd_port: int, port: int) -> subprocess.Pope
 
 
 def _start(folder: Path, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+    # The kernel ends it too where this process is killed and no `finally` runs.
+    command = ["setpriv", "--pdeathsig", "KILL", *command]
     with (folder / f"{name}.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
@@ -110,7 +113,7 @@ def _wait_until_ready(
     while time.monotonic() < deadline:
         for process in processes:
             if process.poll() is not None:
-                raise RuntimeError(f"{process.args} ended:\n{_tail(folder)}")
+                raise RuntimeError(f"{process.args!r} ended:\n{_tail(folder)}")
         if certificate.exists() and client.is_ready():
             return client
         time.sleep(0.2)
@@ -147,7 +150,7 @@ def _install_crds(client: KubernetesClient) -> None:
         output = output[end:]
         for path in _CRDS[module["Path"]]:
             client.apply(yaml.safe_load((Path(module["Dir"]) / path).read_text()))
-    client.wait_for_kinds({"HTTPRoute", "PodMonitor", "PrometheusRule"})
+    client.wait_for_kinds({"Gateway", "HTTPRoute", "PodMonitor", "PrometheusRule"})
 
 
 def main() -> None:

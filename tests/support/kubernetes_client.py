@@ -36,8 +36,11 @@ class KubernetesClient:
         config = yaml.safe_load(file.read_text())
 
         def named(section: str, name: str, key: str) -> Body:
-            found: Body = next(item[key] for item in config[section] if item["name"] == name)
-            return found
+            for item in config[section]:
+                if item["name"] == name:
+                    found: Body = item[key]
+                    return found
+            raise ApiError(f"{file} has no {name!r} among its {section}")
 
         chosen = named("contexts", context, "context")
         cluster = named("clusters", chosen["cluster"], "cluster")
@@ -67,7 +70,7 @@ class KubernetesClient:
 
     def get(self, body: Body) -> Body | None:
         """The live object with the identity of `body`; None where there is none."""
-        answer = self._session.get(self.server + self._path(body), timeout=30)
+        answer = self._send("GET", self._path(body))
         return None if answer.status_code == 404 else self._checked(answer)
 
     def patch(self, body: Body, change: Body) -> Body:
@@ -82,7 +85,7 @@ class KubernetesClient:
 
     def delete(self, body: Body) -> None:
         """Delete, and for a namespace do what its controller would: let it go."""
-        answer = self._session.delete(self.server + self._path(body), timeout=30)
+        answer = self._send("DELETE", self._path(body))
         if answer.status_code == 404:
             return
         self._checked(answer)
@@ -106,10 +109,7 @@ class KubernetesClient:
         """Wait until the API serves kinds of CRDs that were just installed."""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            answers = [
-                self._session.get(f"{self.server}/apis/{group}", timeout=10)
-                for group in _CRD_GROUPS
-            ]
+            answers = [self._send("GET", f"/apis/{group}") for group in _CRD_GROUPS]
             served = {
                 resource["kind"]
                 for answer in answers
@@ -136,12 +136,14 @@ class KubernetesClient:
         raise ApiError(f"{root} serves no {kind}")
 
     def _call(self, method: str, path: str, **arguments: Any) -> Body:
+        return self._checked(self._send(method, path, **arguments))
+
+    def _send(self, method: str, path: str, **arguments: Any) -> requests.Response:
         try:
-            answer = self._session.request(method, self.server + path, timeout=30, **arguments)
+            return self._session.request(method, self.server + path, timeout=30, **arguments)
         except requests.ConnectionError as error:
             refused = "connection refused" if "refused" in str(error) else str(error)
             raise ApiError(f"{self.server}: {refused}") from None
-        return self._checked(answer)
 
     @staticmethod
     def _checked(answer: requests.Response) -> Body:

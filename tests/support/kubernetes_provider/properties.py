@@ -1,4 +1,4 @@
-"""Pulumi's property values as plain data: whole numbers as int, secrets unwrapped."""
+"""Pulumi's property values as plain data: whole numbers as int, secrets marked or unwrapped."""
 
 from __future__ import annotations
 
@@ -29,12 +29,33 @@ def write(data: Data) -> Struct:
 def unwrapped(value: Any) -> Any:
     """Data without the marks of secrets: what the cluster is to get."""
     if isinstance(value, dict):
-        if value.get(_SIGNATURE) == _SECRET:
+        if _is_secret(value):
             return unwrapped(value["value"])
         return {key: unwrapped(inner) for key, inner in value.items() if not key.startswith("__")}
     if isinstance(value, list):
         return [unwrapped(inner) for inner in value]
     return value
+
+
+def as_declared(declared: Any, live: Any) -> Any:
+    """The live object in the shape of what was declared: defaults that others filled in are not
+    drift, fields that were changed or taken away are. What was secret stays marked as such."""
+    if _is_secret(declared):
+        return _secret(as_declared(declared["value"], live))
+    if isinstance(declared, dict) and isinstance(live, dict):
+        return {key: as_declared(declared[key], live[key]) for key in declared if key in live}
+    if isinstance(declared, list) and isinstance(live, list) and len(declared) == len(live):
+        return [as_declared(mine, theirs) for mine, theirs in zip(declared, live, strict=True)]
+    # Of another shape, nobody can say which part of it is the secret one.
+    return live if unwrapped(declared) == declared else _secret(live)
+
+
+def _is_secret(value: Any) -> bool:
+    return isinstance(value, dict) and value.get(_SIGNATURE) == _SECRET
+
+
+def _secret(value: Any) -> Data:
+    return {_SIGNATURE: _SECRET, "value": value}
 
 
 def has_unknowns(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from tests.support.kubernetes_client import ApiError, KubernetesClient
 from tests.support.kubernetes_provider.properties import (
     Data,
+    as_declared,
     changed_paths,
     has_unknowns,
     read,
@@ -22,7 +24,8 @@ from tests.support.kubernetes_provider.properties import (
     write,
 )
 
-_REPLACING = ("apiVersion", "kind", "metadata.name", "metadata.namespace", "spec.selector")
+_IDENTITY = ("apiVersion", "kind", "metadata.name", "metadata.namespace")
+_IMMUTABLE = {"Deployment": ("spec.selector",)}
 _KINDS = {
     "add": provider_pb2.PropertyDiff.ADD,
     "delete": provider_pb2.PropertyDiff.DELETE,
@@ -55,17 +58,21 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         settings = unwrapped(read(request.args))
         if settings.get("enableServerSideApply") not in ("true", True):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "enableServerSideApply is not set")
-        self._client = KubernetesClient.from_kubeconfig(
-            Path(settings["kubeconfig"]), settings["context"]
-        )
+        if not settings.get("kubeconfig"):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "there is no kubeconfig")
+        with _told(context, "provider"):
+            self._client = KubernetesClient.from_kubeconfig(
+                Path(settings["kubeconfig"]), settings["context"]
+            )
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Check(self, request: Any, context: Any) -> Any:
         return provider_pb2.CheckResponse(inputs=request.news)
 
     def Diff(self, request: Any, context: Any) -> Any:
-        changes = changed_paths(unwrapped(read(request.old_inputs)), unwrapped(read(request.news)))
-        replaces = [path for path in changes if path.startswith(_REPLACING)]
+        news = unwrapped(read(request.news))
+        changes = changed_paths(unwrapped(read(request.old_inputs)), news)
+        replaces = [path for path in changes if _replaces(news["kind"], path)]
         response = provider_pb2.DiffResponse
         return response(
             changes=response.DIFF_SOME if changes else response.DIFF_NONE,
@@ -91,18 +98,17 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Read(self, request: Any, context: Any) -> Any:
         inputs = read(request.inputs)
-        live = self._connected(context).get(unwrapped(inputs))
+        with _told(context, request.id):
+            live = self._connected(context).get(unwrapped(inputs))
         if live is None:
             return provider_pb2.ReadResponse()
-        seen = write(_as_declared(inputs, live))
+        seen = write(as_declared(inputs, _with_written_strings(live)))
         return provider_pb2.ReadResponse(id=request.id, properties=seen, inputs=seen)
 
     def Delete(self, request: Any, context: Any) -> Any:
         body = unwrapped(read(request.old_inputs) or read(request.properties))
-        try:
+        with _told(context, request.id):
             self._connected(context).delete(body)
-        except ApiError as error:
-            context.abort(grpc.StatusCode.UNKNOWN, str(error))
         return Empty()
 
     def Cancel(self, request: Any, context: Any) -> Any:
@@ -115,10 +121,8 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         body = unwrapped(inputs)
         if has_unknowns(body):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "inputs are unknown in an update")
-        try:
+        with _told(context, _identity(body)):
             self._connected(context).apply(body)
-        except ApiError as error:
-            context.abort(grpc.StatusCode.UNKNOWN, f"{_identity(body)}: {error}")
 
     def _connected(self, context: Any) -> KubernetesClient:
         if self._client is None:
@@ -132,17 +136,28 @@ def _identity(body: Data) -> str:
     return "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
 
 
-def _as_declared(declared: Any, live: Any) -> Any:
-    """The live object in the shape of what was declared: defaults that others filled in are not
-    drift, fields that were changed or taken away are."""
-    plain = unwrapped(declared)
-    if isinstance(plain, dict) and isinstance(live, dict):
-        if plain != declared:
-            return declared if plain == live else live
-        return {key: _as_declared(declared[key], live[key]) for key in declared if key in live}
-    if isinstance(plain, list) and isinstance(live, list) and len(plain) == len(live):
-        return [_as_declared(mine, theirs) for mine, theirs in zip(declared, live, strict=True)]
-    return declared if plain == live else live
+def _replaces(kind: str, path: str) -> bool:
+    fixed = (*_IDENTITY, *_IMMUTABLE.get(kind, ()))
+    return any(path == field or path.startswith((f"{field}.", f"{field}[")) for field in fixed)
+
+
+def _with_written_strings(live: Data) -> Data:
+    """The API answers a Secret's `stringData` as base64 in `data`: put it back beside it."""
+    if live["kind"] != "Secret":
+        return live
+    data = live.get("data", {})
+    return live | {
+        "stringData": {key: b64decode(data[key]).decode(errors="replace") for key in data}
+    }
+
+
+@contextmanager
+def _told(context: Any, about: str) -> Iterator[None]:
+    """Pass on the API's own words as the call's error."""
+    try:
+        yield
+    except ApiError as error:
+        context.abort(grpc.StatusCode.UNKNOWN, f"{about}: {error}")
 
 
 @contextmanager
