@@ -6,7 +6,8 @@
 
 Go programs are built from the go.mod next to this file, Debian programs are unpacked from their
 packages without being installed, so nothing needs root and nothing is started. The cache is
-$SERVESTACK_CACHE, or ~/.cache/servestack; a second run at once waits for the first.
+$SERVESTACK_CACHE, or servestack below $XDG_CACHE_HOME, which is ~/.cache where it is not set; a
+second run at once waits for the first.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
-CACHE = Path(os.environ.get("SERVESTACK_CACHE") or Path.home() / ".cache/servestack") / "tools"
+_USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+CACHE = Path(os.environ.get("SERVESTACK_CACHE") or _USER_CACHE / "servestack") / "tools"
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ def install(name: str) -> Path:
 def _build(tool: GoTool | DebianTool, folder: Path) -> None:
     print(f"{tool.name}: building, this happens once …", file=sys.stderr, flush=True)
     started = time.monotonic()
+    for abandoned in CACHE.glob(f".{tool.name}-*"):
+        shutil.rmtree(abandoned)  # of a run that was killed: the lock is ours
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=f".{tool.name}-") as temporary:
         target = Path(temporary) / "out"
         target.mkdir()
