@@ -5,16 +5,18 @@
 # the server's. So wait for the server's mark, then until the registry's offsets are the files' sizes.
 events=$1 data=$2 deadline=$(($(date +%s) + $3))
 registry=$data/registry/filebeat
+export LC_ALL=C
 
 all_taken() {
     for file in "$events"/*.ndjson; do
         [ -s "$file" ] || continue
         size=$(wc -c <"$file")
         # The newest word on a file is its last line in the log, which continues the checkpoint.
+        # What Filebeat read back after a restart it writes as a float: 1.700085e+06.
         taken=$(cat "$registry"/[0-9]*.json "$registry"/log.json 2>/dev/null |
             sed 's/{"_key"/\n&/g' | grep -F "\"source\":\"$file\"" | tail -n 1 |
-            sed -n 's/.*"cursor":{"offset":\([0-9]*\)}.*/\1/p')
-        [ "${taken:-0}" -eq "$((size))" ] || return 1
+            sed -n 's/.*"cursor":{"offset":\([0-9.e+]*\)}.*/\1/p')
+        [ "$(printf %.0f "${taken:-0}")" -eq "$((size))" ] || return 1
     done
 }
 
