@@ -106,7 +106,8 @@ def panels() -> list[Any]:
                 )
                 for percentile in (50, 95, 99)
             ),
-            ("@latency_seconds@ > 0", "objective"),
+            # Without an objective it is 0, and the line is left out.
+            ("vector(@latency_seconds@) > 0", "objective"),
         ),
         graph(
             "Work in the pods",
