@@ -16,6 +16,11 @@ from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Kafka
 from servestack.spec.quantities import byte_count
 
+MESSAGE_OVERHEAD_BYTES = 256
+"""What a message is larger than its event: 36 bytes that Filebeat's Kafka client counts for a
+record, a key of up to 128 bytes, 61 bytes of a record batch; and some room.
+"""
+
 _CONFIG = "filebeat.yml"
 _DRAIN = "drain.sh"
 _TEMPLATE = "logging/filebeat.yml.j2"
@@ -49,7 +54,7 @@ def filebeat_config(service: ResolvedService, kafka: Kafka) -> str:
         data_folder=names.FILEBEAT_DATA_FOLDER,
         stats_port=names.FILEBEAT_STATS_PORT,
         brokers=list(kafka.brokers),
-        max_event_bytes=byte_count(service.spec.logging.max_event),
+        max_event_bytes=largest_event_bytes(service),
         max_message_bytes=byte_count(kafka.max_message),
         sasl_mechanism=security.mechanism if security.protocol.startswith("SASL") else "",
         tls=tls,
@@ -61,6 +66,18 @@ def filebeat_config(service: ResolvedService, kafka: Kafka) -> str:
         checked = checked.replace(f'"{topic}"', f'"{kind}"')
     _check(checked)
     return text
+
+
+def largest_event_bytes(service: ResolvedService) -> int:
+    """The largest line that the server may write: what Kafka takes, at most logging.maxEvent.
+
+    Of a larger message Filebeat says in its log that it is dropped, and counts it as shipped.
+    """
+    largest = byte_count(service.spec.logging.max_event)
+    kafka = service.environment.kafka
+    if kafka is None:
+        return largest
+    return min(largest, byte_count(kafka.max_message) - MESSAGE_OVERHEAD_BYTES)
 
 
 @lru_cache(maxsize=512)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from servestack.build import names
+from servestack.build.log_shipping import largest_event_bytes
 from servestack.build.manifest import Body
 from servestack.build.monitoring import latency_buckets
 from servestack.build.readable_json import readable_json
@@ -74,7 +75,7 @@ def _events(service: ResolvedService) -> dict[str, Any]:
         "folder": names.EVENTS_FOLDER,
         "source": f"/{service.namespace}/{service.name}",
         "kinds": [kind for kind, _ in service.topics.shipped()],
-        "maxEventBytes": byte_count(logging.max_event),
+        "maxEventBytes": largest_event_bytes(service),
         "diskBudgetBytes": byte_count(logging.disk_budget),
         "whenFull": logging.when_full,
     }

@@ -13,6 +13,7 @@ from servestack.build.log_shipping import (
     build_filebeat_config_map,
     build_filebeat_container,
     filebeat_volumes,
+    largest_event_bytes,
 )
 from servestack.errors import BuildError
 from servestack.resolve.resolved import Topics
@@ -107,6 +108,31 @@ def test_a_template_that_went_wrong_is_told(
             build_filebeat_config_map(resolved(tmp_path))
     finally:
         log_shipping._template.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("largest_event", "largest_message", "expected"),
+    [("1Mi", "1Mi", 2**20 - 256), ("1Mi", "2Mi", 2**20), ("1Ki", "1Ki", 768)],
+)
+def test_the_largest_event_fits_a_message_with_its_key(
+    tmp_path: Path, largest_event: str, largest_message: str, expected: int
+) -> None:
+    from servestack.build.server_config import build_server_config_map
+
+    service = resolved(
+        tmp_path,
+        {"logging": {"maxEvent": largest_event}},
+        {"kafka": {"maxMessage": largest_message}},
+    )
+    assert largest_event_bytes(service) == expected
+    (server,) = build_server_config_map(service)["data"].values()
+    assert f"{expected}" in server
+    body = build_filebeat_config_map(service)
+    assert body is not None
+    config = yaml.safe_load(body["data"]["filebeat.yml"])
+    assert {given["message_max_bytes"] for given in config["filebeat.inputs"]} == {expected}
+    # 36 bytes of the client, the longest id that logging/event.schema.json allows.
+    assert config["output.kafka"]["max_message_bytes"] >= expected + 36 + 128
 
 
 def test_the_topics_to_make_are_the_topics_that_are_written() -> None:
