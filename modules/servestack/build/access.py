@@ -28,6 +28,7 @@ def build_network_policy(service: ResolvedService) -> Body | None:
     """In: the way in, Prometheus, named callers. Out: DNS, artifact store, Kafka, the spec's own."""
     if not service.environment.network.policy:
         return None
+    ingress = _ingress(service)
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -35,7 +36,8 @@ def build_network_policy(service: ResolvedService) -> Body | None:
         "spec": {
             "podSelector": {"matchLabels": names.selector(service)},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": _ingress(service),
+            # Left out where nobody may call: the API drops an empty list, and it means the same.
+            **({"ingress": ingress} if ingress else {}),
             "egress": _egress(service),
         },
     }

@@ -101,9 +101,20 @@ def _read_bytes(least: int, words: str) -> Callable[[Any], str]:
                     else "write a larger amount",
                 },
             )
-        return text
+        return _canonical(size_bytes, text)
 
     return read
+
+
+def _canonical(size_bytes: int, text: str) -> str:
+    """A size as the API stores it: the largest unit of its kind that divides it, `1024Mi` as `1Gi`."""
+    binary = text.endswith("i")
+    units = [
+        (suffix, factor) for suffix, factor in _FACTOR.items() if suffix.endswith("i") == binary
+    ]
+    dividing = [unit for unit in units if size_bytes % unit[1] == 0]
+    suffix, factor = max(dividing, key=lambda unit: unit[1], default=("", 1))
+    return f"{size_bytes // factor}{suffix}"
 
 
 def _as_text(value: Any) -> str:
@@ -124,6 +135,6 @@ _SIZE_SCHEMA = WithJsonSchema(
     | {"pattern": r"^\d+(\.\d+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$", "examples": ["300Mi", "2Gi"]}
 )
 Memory = Annotated[str, BeforeValidator(_read_bytes(2**20, "one mebibyte")), _SIZE_SCHEMA]
-"""An amount of memory or storage, at least one mebibyte, kept as written."""
+"""An amount of memory or storage, at least one mebibyte, written as the API stores it."""
 MessageSize = Annotated[str, BeforeValidator(_read_bytes(2**10, "one kibibyte")), _SIZE_SCHEMA]
-"""The size of a message or request, at least one kibibyte, kept as written."""
+"""The size of a message or request, at least one kibibyte, written as the API stores it."""
