@@ -12,6 +12,9 @@ from servestack.apply.resource_types import declare_manifest
 from servestack.build.manifest import Manifest
 from servestack.resolve.resolved import ResolvedService
 
+Declared = list[tuple[Manifest, pulumi.Resource]]
+"""Manifests and the resources that declare them, in their order."""
+
 _PACKAGE = "servestack:index"
 
 
@@ -22,18 +25,26 @@ class EnvironmentBase(pulumi.ComponentResource):
         self, name: str, manifests: Sequence[Manifest], opts: pulumi.ResourceOptions
     ) -> None:
         super().__init__(f"{_PACKAGE}:EnvironmentBase", name, {}, opts)
-        _declare_in_order(manifests, self)
+        _declare_in_order(manifests, self, [])
         self.register_outputs({})
 
 
 class Concern(pulumi.ComponentResource):
-    """The objects of one concern of a model: `Workload`, `Network`, `Monitoring`, …"""
+    """The objects of one concern of a model: `Workload`, `Network`, `Monitoring`, …
+
+    `declared` is what the model has so far; the objects are added to it.
+    """
 
     def __init__(
-        self, concern: str, model: str, manifests: Sequence[Manifest], opts: pulumi.ResourceOptions
+        self,
+        concern: str,
+        model: str,
+        manifests: Sequence[Manifest],
+        declared: Declared,
+        opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__(f"{_PACKAGE}:{_camel(concern)}", f"{model}/{concern}", {}, opts)
-        _declare_in_order(manifests, self)
+        _declare_in_order(manifests, self, declared)
         self.register_outputs({})
 
 
@@ -48,9 +59,10 @@ class ModelService(pulumi.ComponentResource):
     ) -> None:
         super().__init__(f"{_PACKAGE}:ModelService", service.name, {}, opts)
         by_concern = sorted(manifests, key=lambda manifest: _ORDER.index(manifest.concern))
+        declared: Declared = []
+        of_model = pulumi.ResourceOptions(parent=self)
         for concern, of_concern in groupby(by_concern, key=lambda manifest: manifest.concern):
-            # Pods come last: with their configuration and identity there, they start at once.
-            Concern(concern, service.name, list(of_concern), pulumi.ResourceOptions(parent=self))
+            Concern(concern, service.name, list(of_concern), declared, of_model)
         self.summary = summary_of(service, manifests)
         self.register_outputs(self.summary)
 
@@ -70,15 +82,27 @@ def summary_of(service: ResolvedService, manifests: Sequence[Manifest]) -> dict[
     }
 
 
-def _declare_in_order(manifests: Sequence[Manifest], parent: pulumi.Resource) -> None:
-    """Declare manifests below a parent; a namespace comes before what lives in it."""
-    namespaces: list[Any] = []
+def _declare_in_order(
+    manifests: Sequence[Manifest], parent: pulumi.Resource, declared: Declared
+) -> None:
     for manifest in manifests:
-        depends = namespaces if manifest.namespace else []
-        opts = pulumi.ResourceOptions(parent=parent, depends_on=depends)
+        # Objects wait for each other, never components: where an update goes on after an error,
+        # a component that is passed over ends the program.
+        before = [resource for other, resource in declared if _waits_for(manifest, other)]
+        opts = pulumi.ResourceOptions(parent=parent, depends_on=before)
         resource = declare_manifest(manifest, manifest.path.removesuffix(".yaml"), opts)
-        if manifest.kind == "Namespace":
-            namespaces.append(resource)
+        declared.append((manifest, resource))
+
+
+def _waits_for(manifest: Manifest, other: Manifest) -> bool:
+    """Whether an object has to be there first.
+
+    Pods read their configuration when they start: were a Deployment updated first, its new pods
+    could start from the old one.
+    """
+    if other.kind == "Namespace":
+        return manifest.namespace == other.name
+    return manifest.kind == "Deployment" and other.kind in ("ConfigMap", "ServiceAccount")
 
 
 def _camel(name: str) -> str:
