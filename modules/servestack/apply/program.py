@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pulumi
@@ -10,7 +11,7 @@ import pulumi_kubernetes
 from servestack.apply.components import EnvironmentBase, ModelService
 from servestack.build.manifest import ENVIRONMENT_GROUP
 from servestack.errors import ServestackError
-from servestack.project import Built
+from servestack.project import STACKS_FOLDER, Built
 from servestack.review.gate import build_checked
 
 
@@ -48,14 +49,25 @@ def declare_built(built: Built) -> None:
 def _provider(built: Built) -> pulumi_kubernetes.Provider:
     """The cluster of the environment, never the kubeconfig's current context."""
     cluster = built.environment.cluster
-    kubeconfig = cluster.kubeconfig
-    if kubeconfig is not None:
-        kubeconfig = str(built.inputs.root / Path(kubeconfig).expanduser())
     return pulumi_kubernetes.Provider(
         "cluster",
-        kubeconfig=kubeconfig,
+        kubeconfig=_kubeconfig(cluster.kubeconfig),
         context=cluster.context,
         enable_server_side_apply=True,
         # A changed ConfigMap is updated in place; pods restart by the digest in their template.
         enable_config_map_mutable=True,
     )
+
+
+def _kubeconfig(path: str | None) -> str:
+    """A kubeconfig as the plugin takes it, the same on every machine that shares the state.
+
+    The plugin expands `~` itself and runs in stacks/, the folder of the program. Empty means
+    KUBECONFIG, which may be a list of files, or ~/.kube/config; with None the SDK would put the
+    value of KUBECONFIG itself into the state, where it is wrong for everybody else.
+    """
+    if path is None:
+        return ""
+    if path.startswith(("~", "/")):
+        return path
+    return os.path.relpath(path, STACKS_FOLDER)
