@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,7 @@ _CLASSES = {
     ("v1", "Namespace"): "core.v1",
     ("v1", "ServiceAccount"): "core.v1",
     ("v1", "ConfigMap"): "core.v1",
+    ("v1", "Secret"): "core.v1",
     ("v1", "Service"): "core.v1",
     ("apps/v1", "Deployment"): "apps.v1",
     ("autoscaling/v2", "HorizontalPodAutoscaler"): "autoscaling.v2",
@@ -20,10 +22,10 @@ _CLASSES = {
     ("networking.k8s.io/v1", "Ingress"): "networking.v1",
     ("networking.k8s.io/v1", "NetworkPolicy"): "networking.v1",
 }
-"""(apiVersion, kind) → submodule of pulumi_kubernetes; anything else is a CustomResource."""
+"""(apiVersion, kind) → submodule of pulumi_kubernetes; anything else is a CustomResource.
 
-_ARGUMENTS = {"automountServiceAccountToken": "automount_service_account_token"}
-"""Top-level fields whose Python argument has another name. Nested fields keep the API's names."""
+The class of Secret marks its values, so that the state holds them as ciphertext only.
+"""
 
 
 def declare_manifest(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> Any:
@@ -35,10 +37,15 @@ def declare_manifest(manifest: Manifest, name: str, opts: pulumi.ResourceOptions
         else getattr(import_module(f"pulumi_kubernetes.{module}"), manifest.kind)
     )
     arguments = {
-        _ARGUMENTS.get(key, key): value
-        for key, value in manifest.body.items()
-        if key not in ("apiVersion", "kind")
+        _argument(field): value
+        for field, value in manifest.body.items()
+        if field not in ("apiVersion", "kind")
     }
     return resource_type(
         name, api_version=manifest.api_version, kind=manifest.kind, **arguments, opts=opts
     )
+
+
+def _argument(field: str) -> str:
+    """A top-level field's Python argument; nested fields keep the API's names."""
+    return re.sub(r"(?=[A-Z])", "_", field).lower()

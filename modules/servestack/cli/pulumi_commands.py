@@ -19,8 +19,7 @@ def preview(root: Path, environment: str) -> None:
 def up(root: Path, environment: str, *, yes: bool) -> None:
     """Preview, ask, apply, print the outputs."""
     engine = Engine(root, environment, say)
-    if not yes:
-        engine.preview()
+    if not yes and set(engine.preview()) - {"same"}:
         typer.confirm(f"Bring {environment} to this?", abort=True, err=True)
     write(json.dumps(engine.up(), indent=2) + "\n")
 
