@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from servestack.project import environment_names
 from servestack.render.tree import read_tree, write_tree
 from servestack.review.gate import build_checked
 from tests.support.projects import PROJECTS, REPOSITORY
+from tests.support.pulumi_mocks import Run, under_mocks
 
 CASES = [
     pytest.param(root, environment, id=f"{root.name}-{environment}")
@@ -22,51 +22,77 @@ CASES = [
 ]
 
 
-def declared(root: Path, environment: str) -> list[dict[str, Any]]:
-    """What the Pulumi program registers, in a process of its own."""
-    run = subprocess.run(
-        [sys.executable, REPOSITORY / "tests/parity/capture.py", environment, root],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    registered: list[dict[str, Any]] = json.loads(run.stdout)
-    return registered
+def program(environment: str, root: Path) -> None:
+    """What `pulumi up` runs: it takes the environment from the stack's name."""
+    from servestack.apply.program import declare
+
+    own = root / "stacks/__main__.py"
+    if own.exists():
+        runpy.run_path(str(own), run_name="__main__")
+    else:
+        declare(environment, root)
 
 
-def objects(registered: list[dict[str, Any]]) -> dict[str, Any]:
-    """Name → inputs of the Kubernetes objects among the resources."""
-    return {
-        resource["name"]: resource["inputs"]
-        for resource in registered
-        if resource["type"].startswith("kubernetes:")
-    }
+def declared(root: Path, environment: str) -> dict[str, Any]:
+    """Name → inputs of the objects that the Pulumi program registers."""
+    run = under_mocks(program, environment, root, stack=environment)
+    assert (run.raised, run.errors) == ("", [])
+    return {name: resource.inputs for name, resource in run.objects().items()}
 
 
-def rendered(root: Path, environment: str, folder: Path) -> dict[str, Any]:
+def rendered(folder: Path) -> dict[str, Any]:
     """The same from files, through YAML and back."""
-    write_tree(folder, build_checked(root, environment).manifests)
     return {manifest.path.removesuffix(".yaml"): manifest.body for manifest in read_tree(folder)}
 
 
 @pytest.mark.parametrize(("root", "environment"), CASES)
 def test_pulumi_declares_what_is_rendered(root: Path, environment: str, tmp_path: Path) -> None:
-    wanted = rendered(root, environment, tmp_path)
-    registered = declared(root, environment)
-    assert objects(registered) == wanted
+    write_tree(tmp_path, build_checked(root, environment).manifests)
+    wanted = rendered(tmp_path)
+    assert declared(root, environment) == wanted
     assert len(wanted) > 5
 
 
-@pytest.mark.parametrize(("root", "environment"), CASES[:1])
-def test_one_changed_field_breaks_parity(root: Path, environment: str, tmp_path: Path) -> None:
-    wanted = rendered(root, environment, tmp_path)
-    name = next(name for name in wanted if "/deployment-" in name)
-    wanted[name]["spec"]["minReadySeconds"] += 1
-    assert objects(declared(root, environment)) != wanted
+@pytest.fixture(scope="module")
+def prod() -> dict[str, Any]:
+    return declared(REPOSITORY, "prod")
 
 
-def test_every_model_is_a_component_with_a_child_for_each_concern() -> None:
-    registered = declared(REPOSITORY, "prod")
-    types = {resource["type"] for resource in registered}
-    concerns = {"Workload", "Network", "Autoscaling", "LogShipping", "Monitoring", "Access"}
-    assert {f"servestack:index:{concern}" for concern in concerns} <= types
-    models = [r["name"] for r in registered if r["type"] == "servestack:index:ModelService"]
-    assert "iris" in models
+def edit(file: str, old: str, new: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        text = (folder / file).read_text()
+        assert old in text
+        (folder / file).write_text(text.replace(old, new, 1))
+
+    return change
+
+
+CHANGES = {
+    "an object too few": lambda folder: (folder / "iris/service-iris.yaml").unlink(),
+    "an object too many": lambda folder: (folder / "iris/service-more.yaml").write_text(
+        (folder / "iris/service-iris.yaml").read_text().replace("  name: iris\n", "  name: more\n")
+    ),
+    "a number": edit("iris/deployment-iris.yaml", "minReadySeconds: ", "minReadySeconds: 1"),
+    "a text for a number": edit("iris/service-iris.yaml", "port: 80", "port: '80'"),
+    "a field too few": edit(
+        "iris/serviceaccount-iris.yaml", "automountServiceAccountToken: false\n", ""
+    ),
+    "a field of a custom resource": edit("iris/podmonitor-iris.yaml", "interval: ", "interval: 1"),
+    "a line of a file in a ConfigMap": edit("iris/configmap-iris-filebeat.yaml", "acks", "asks"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_one_change_breaks_parity(
+    change: Callable[[Path], None], prod: dict[str, Any], tmp_path: Path
+) -> None:
+    write_tree(tmp_path, build_checked(REPOSITORY, "prod").manifests)
+    assert prod == rendered(tmp_path)
+    change(tmp_path)
+    assert prod != rendered(tmp_path)
+
+
+def test_a_program_that_fails_is_no_parity() -> None:
+    run: Run = under_mocks(program, "prod", REPOSITORY / "examples", stack="prod")
+    assert run.raised.startswith("RunError")
+    assert run.objects() == {}
