@@ -27,6 +27,7 @@ DEFAULT_URI = "http://127.0.0.1:5000"
 def client(mlflow_server: MlflowServer) -> mlflow.MlflowClient:
     client = mlflow.MlflowClient(mlflow_server.uri)
     client.set_registered_model_alias("iris", "production", "1")
+    client.set_registered_model_alias("iris", "candidate", "2")
     return client
 
 
@@ -71,12 +72,16 @@ def test_lock_holds_what_the_registry_knows(registered: Path, client: mlflow.Mlf
     assert names == ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 
 
-def test_the_digest_is_what_a_shell_computes(registered: Path, tmp_path: Path) -> None:
+def test_the_digest_is_what_a_shell_computes(
+    registered: Path, tmp_path: Path, client: mlflow.MlflowClient
+) -> None:
     lock_prod(registered)
     artifact = read_lock(registered / "stacks/prod.lock.yaml", "prod").models["iris"]["iris"]
-    folder = mlflow.artifacts.download_artifacts(artifact.source, dst_path=str(tmp_path / "a"))
+    folder = mlflow.artifacts.download_artifacts(
+        artifact.source, dst_path=str(tmp_path / "a"), tracking_uri=client.tracking_uri
+    )
     command = (
-        "find . -type f ! -name registered_model_meta -printf '%P\\0' |"
+        "find . -type f ! -path ./registered_model_meta -printf '%P\\0' |"
         " LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
     )
     shell = subprocess.run(
@@ -114,15 +119,15 @@ def test_versions_stages_and_runs(registered: Path, client: mlflow.MlflowClient)
         assert registry.find(parse_artifact_uri(uri)).version == version
     found = registry.find(parse_artifact_uri(f"runs:/{run_id}/model"))
     assert found.run_id == run_id
-    assert found.source.endswith("/model")
+    assert found.source == client.get_model_version_download_uri("iris", "1")
 
 
 @pytest.mark.parametrize(
     ("uri", "id", "words"),
     [
         ("models:/irs@production", "SRV223", "did you mean iris?"),
-        ("models:/iris@prodution", "SRV223", "iris has @production, /1, /2"),
-        ("models:/iris/99", "SRV223", "iris has @production, /1, /2"),
+        ("models:/iris@prodution", "SRV223", "iris has @production, @candidate, /2, /1"),
+        ("models:/iris/99", "SRV223", "iris has /2, /1, @"),
         ("models:/iris/Production", "SRV223", "no version in stage Production"),
         ("runs:/0123456789abcdef0123456789abcdef/model", "SRV223", "not found"),
     ],
@@ -170,7 +175,9 @@ def test_mlflow_down(registered: Path, mlflow_server: MlflowServer) -> None:
     assert (registered / "stacks/prod.lock.yaml").read_text() == before
 
 
-def test_mlflow_killed_between_two_locks(project: Path, tmp_path: Path) -> None:
+def test_mlflow_killed_while_it_sends_and_between_two_locks(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "mlflow"
     folder.mkdir()
     with running_mlflow(folder) as server:
@@ -178,7 +185,15 @@ def test_mlflow_killed_between_two_locks(project: Path, tmp_path: Path) -> None:
         mlflow.MlflowClient(server.uri).set_registered_model_alias("iris", "production", version)
         point_at(project, server.uri)
         before = lock_prod(project)
-        end(server.process)
+
+        def kill(text: str) -> None:
+            if "fetching" in text:
+                end(server.process)
+
+        monkeypatch.setattr("servestack.cli.lock_command.say", kill)
+        with pytest.raises(RegistryError, match=r"SRV226 .*connection refused"):
+            lock(project, ["prod"], refresh=True)
+        assert (project / "stacks/prod.lock.yaml").read_text() == before
         with pytest.raises(RegistryError, match="SRV222"):
             lock_prod(project)
     assert (project / "stacks/prod.lock.yaml").read_text() == before

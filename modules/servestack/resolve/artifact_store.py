@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import urllib.error
 import urllib.request
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from servestack.errors import Problem, RegistryError
@@ -15,7 +16,6 @@ from servestack.spec.artifact_uri import ArtifactKind, ArtifactUri
 
 MAX_DOWNLOAD_BYTES = 20 * 2**30
 _TIMEOUT_SECONDS = 30
-_CLIENTS = {"s3": ("boto3", "s3"), "gs": ("google.cloud.storage", "gs")}
 
 
 class ArtifactStore:
@@ -45,50 +45,39 @@ class ArtifactStore:
         if parts.scheme == "https":
             _fetch_https(found.source, target)
             return target
-        return _fetch_from_bucket(found.source, parts.scheme, folder)
+        return mlflow_registry.download(found.source, folder)
 
     def _local(self, path: str) -> Path:
         return self.root / unquote(path)
 
 
+class _HttpsOnly(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but not to where anybody on the way could change the bytes."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if urlsplit(newurl).scheme != "https":
+            raise urllib.error.URLError(f"it leads to {newurl}, which is not https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _fetch_https(url: str, target: Path) -> None:
+    opener = urllib.request.build_opener(_HttpsOnly)
     try:
-        with (
-            urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer,
-            target.open("wb") as stream,
-        ):
+        with opener.open(url, timeout=_TIMEOUT_SECONDS) as answer, target.open("wb") as stream:
             size_bytes = 0
             while chunk := answer.read(1 << 20):
                 size_bytes += len(chunk)
                 if size_bytes > MAX_DOWNLOAD_BYTES:
-                    raise RegistryError(Problem("SRV226", f"{url}: is larger than 20 GiB"))
+                    raise ValueError(f"it is larger than {MAX_DOWNLOAD_BYTES:,} bytes")
                 stream.write(chunk)
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
+            # Python's client takes an early end of the stream for the end of the file.
+            promised = answer.headers.get("Content-Length")
+            if promised is not None and size_bytes != int(promised):
+                raise ValueError(f"it ended after {size_bytes:,} of {int(promised):,} bytes")
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        reason = str(getattr(error, "reason", error)).strip() or type(error).__name__
         raise RegistryError(
             Problem("SRV226", f"{url}: cannot be fetched: {reason}", hint="is the address right?")
-        ) from None
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
-
-
-def _fetch_from_bucket(source: str, scheme: str, folder: Path) -> Path:
-    module, extra = _CLIENTS[scheme]
-    if not _is_installed(module):
-        hint = f"pip install 'servestack[{extra}]'"
-        raise RegistryError(Problem("SRV227", f"{source}: needs the package {module}", hint=hint))
-    try:
-        return mlflow_registry.download(source, folder)
-    except Exception as error:  # boto3 and google-cloud raise types of their own
-        words = str(error).strip().splitlines()
-        reason = words[0][:200] if words else type(error).__name__
-        raise RegistryError(
-            Problem(
-                "SRV226", f"{source}: cannot be fetched: {reason}", hint="check the credentials"
-            )
         ) from None

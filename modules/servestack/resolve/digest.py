@@ -3,22 +3,28 @@
 A file's digest is its sha256. A folder's digest is the sha256 of the text that holds, for each
 file sorted by the bytes of its path, the line `<sha256 of the file>  <path>`. A shell says the same:
 
-    cd folder && find . -type f ! -name registered_model_meta -printf '%P\\0' |
+    cd folder && find . -type f ! -path ./registered_model_meta -printf '%P\\0' |
         LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
 
-MLflow writes `registered_model_meta` into what it downloads, so that file does not count. Links
-are refused: what they lead to may differ from machine to machine.
+MLflow writes `registered_model_meta` into the folder that it downloads, so that one does not count.
+Refused are links and devices, which mean something else on another machine, and names with a line
+break or backslash or that are not UTF-8: with them two folders could give the same text.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from servestack.errors import Location, Problem, RegistryError
 
 _NOT_COUNTED = "registered_model_meta"
+_UNCLEAR = re.compile(r"[\n\r\\\ud800-\udfff]")
+"""What `sha256sum` escapes, and the bytes of names that are not UTF-8."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -31,24 +37,43 @@ class Digest:
 
 
 def digest_of(path: Path) -> Digest:
-    """Digest of a file or folder. RegistryError for a link, or a folder without a file."""
-    if path.is_symlink():
-        raise _refused(path, "is a link")
-    if path.is_file():
-        return Digest(_file_sha256(path), path.stat().st_size)
-    lines, size_bytes = [], 0
-    for file in sorted(
-        path.rglob("*"), key=lambda file: file.relative_to(path).as_posix().encode()
-    ):
-        if file.is_symlink():
-            raise _refused(file, "is a link")
-        if not file.is_file() or file.name == _NOT_COUNTED:
-            continue
-        lines.append(f"{_file_sha256(file)}  {file.relative_to(path).as_posix()}\n")
-        size_bytes += file.stat().st_size
+    """Digest of a file or folder. RegistryError for what is refused, cannot be read, or is empty."""
+    try:
+        if path.is_symlink():
+            raise _refused(path, "is a link")
+        if path.is_file():
+            return Digest(_file_sha256(path), path.stat().st_size)
+        lines, size_bytes = [], 0
+        for name, file in sorted(_files(path)):
+            lines.append(_file_sha256(file).encode() + b"  " + name + b"\n")
+            size_bytes += file.stat().st_size
+    except OSError as error:
+        raise _refused(path, f"cannot be read: {error.strerror or error}") from None
     if not lines:
         raise _refused(path, "holds no files")
-    return Digest(hashlib.sha256("".join(lines).encode()).hexdigest(), size_bytes)
+    return Digest(hashlib.sha256(b"".join(lines)).hexdigest(), size_bytes)
+
+
+def _files(root: Path) -> Iterator[tuple[bytes, Path]]:
+    """(bytes of its path below root, file) of every file that counts, in no order."""
+    for folder, folders, names in os.walk(root, onerror=_raise):
+        for name in (*folders, *names):
+            path = Path(folder, name)
+            if _UNCLEAR.search(name):
+                raise _refused(root, f"holds {name!r}, a name that no checksum file can hold")
+            if path.is_symlink():
+                raise _refused(path, "is a link")
+            if name in folders:
+                continue
+            if not path.is_file():
+                raise _refused(path, "is neither a file nor a folder")
+            below = path.relative_to(root).as_posix()
+            if below != _NOT_COUNTED:
+                yield below.encode(), path
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _file_sha256(file: Path) -> str:

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from servestack.errors import Location, RegistryError, ServestackError
+from servestack.errors import Location, Problem, RegistryError, ServestackError
 from servestack.resolve.digest import digest_of
 from servestack.resolve.lock import Lock, LockedArtifact
 from servestack.resolve.model_facts import read_facts
-from servestack.resolve.registry import Registry
+from servestack.resolve.registry import Found, Registry
 from servestack.spec.artifact_uri import ArtifactKind, ArtifactUri, parse_artifact_uri
 
 _DOWNLOADS_AT_ONCE = 4
@@ -67,51 +67,77 @@ def lock_artifacts(
     Raises RegistryError with every address that could not be resolved, at its place in the spec.
     """
 
-    def pin(request: LockRequest) -> LockedArtifact | ServestackError:
+    def find(request: LockRequest) -> Found | ServestackError:
+        try:
+            return _find(request, registry_of, progress)
+        except ServestackError as error:
+            return error
+
+    def pin(
+        request: LockRequest, found: Found | ServestackError
+    ) -> LockedArtifact | ServestackError:
+        if isinstance(found, ServestackError):
+            return found
         known = None if refresh else lock.models.get(request.service, {}).get(request.model)
         try:
-            return _pin(request, known, registry_of, progress)
+            return _pin(request, found, known, registry_of, progress)
         except ServestackError as error:
             return error
 
     with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-        answers = list(pool.map(pin, requests))
-    problems = [
-        replace(problem, location=request.location, field=problem.field or "artifact")
-        for request, answer in zip(requests, answers, strict=True)
-        if isinstance(answer, ServestackError)
-        for problem in answer.problems
-    ]
-    if problems:
-        raise RegistryError(problems)
+        # All questions before all downloads: a registry may wait longer for the latter.
+        found = list(pool.map(find, requests))
+        answers = list(pool.map(pin, requests, found))
+    problems: dict[tuple[str, str], Problem] = {}
     models: dict[str, dict[str, LockedArtifact]] = {}
     for request, answer in zip(requests, answers, strict=True):
         if isinstance(answer, LockedArtifact):
             models.setdefault(request.service, {})[request.model] = answer
+            continue
+        for problem in answer.problems:
+            # A server that is down is one problem, however many models it is asked for.
+            problems.setdefault(
+                (problem.id, problem.message),
+                replace(problem, location=request.location, field=problem.field or "artifact"),
+            )
+    if problems:
+        raise RegistryError(problems.values())
     new = Lock(lock.environment, models)
     return LockReport(new, _entries(lock, new))
 
 
+def _find(request: LockRequest, registry_of: RegistryOf, progress: Progress) -> Found:
+    uri = parse_artifact_uri(request.uri)
+    if uri.kind is ArtifactKind.IN_IMAGE:
+        return Found(uri.path)
+    registry = registry_of(uri)
+    progress(request, "asking")
+    return registry.find(uri)
+
+
 def _pin(
     request: LockRequest,
+    found: Found,
     known: LockedArtifact | None,
     registry_of: RegistryOf,
     progress: Progress,
 ) -> LockedArtifact:
     uri = parse_artifact_uri(request.uri)
     if uri.kind is ArtifactKind.IN_IMAGE:
-        return LockedArtifact(uri=uri.text, source=uri.path)
-    registry = registry_of(uri)
-    progress(request, "asking")
-    found = registry.find(uri)
+        return LockedArtifact(uri=uri.text, source=found.source)
     if known is not None and found.version:
         pinned = (known.version, known.run_id, known.source)
         if pinned == (found.version, found.run_id, found.source) and known.sha256:
             return replace(known, uri=uri.text)
     progress(request, "fetching")
-    with tempfile.TemporaryDirectory(prefix="servestack-") as folder:
-        path = registry.download(found, Path(folder))
-        digest, facts = digest_of(path), read_facts(path)
+    try:
+        with tempfile.TemporaryDirectory(prefix="servestack-") as folder:
+            path = registry_of(uri).download(found, Path(folder))
+            digest, facts = digest_of(path), read_facts(path)
+    except OSError as error:
+        message = f"{uri.text}: cannot be kept to take its digest: {error.strerror or error}"
+        hint = f"there must be room for it in {tempfile.gettempdir()}"
+        raise RegistryError(Problem("SRV226", message, hint=hint)) from None
     return LockedArtifact(
         uri=uri.text,
         version=found.version,

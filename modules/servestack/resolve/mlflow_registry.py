@@ -4,48 +4,60 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from servestack.errors import Problem, RegistryError
+from servestack.errors import RegistryError
+from servestack.resolve.mlflow_failures import (
+    is_unreachable,
+    nearest,
+    no_answer,
+    not_fetched,
+    problem,
+    refused,
+)
 from servestack.resolve.registry import Found
 from servestack.spec.artifact_uri import ArtifactKind, ArtifactUri
 
 T = TypeVar("T")
-_TIMEOUT_SECONDS = "10"
-_RETRIES = "1"
+_ASKING = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+"""Seconds and further tries of a question: a server that hangs is told after ten seconds."""
+_FETCHING = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "600", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+"""The same for bytes: MLflow reads a whole file from its store before it answers."""
+_SET_BY_USER = frozenset(name for name in _ASKING if name in os.environ)
+_SQLITE = "sqlite:///"
+_KNOWN_SHOWN = 10
+_importing = threading.Lock()
 
 
 class MlflowRegistry:
-    """A registry over MLflow's client. Connects on the first question, not before."""
+    """A registry over MLflow's client. Connects on the first question, not before.
+
+    `find` and `download` may each be called from several threads, but not one beside the other:
+    MLflow takes its timeouts from the environment of the process.
+    """
 
     def __init__(self, tracking_uri: str) -> None:
         self.tracking_uri = tracking_uri
         self._client: Any = None
+        self._down: RegistryError | None = None
 
     def find(self, uri: ArtifactUri) -> Found:
         """The version of a registered model, or the artifact of a run."""
+        _be_patient(_ASKING)
         if uri.kind is ArtifactKind.RUN:
-            return self._find_run(uri)
+            return self._ask(uri, lambda client: _find_run(client, uri))
         version = self._ask(uri, lambda client: self._version(client, uri))
         if version.current_stage == "Archived":
-            raise _problem(
-                "SRV224",
-                uri,
-                f"version {version.version} is archived",
-                "name a version that is in use",
-            )
+            hint = "name a version that is in use"
+            raise problem("SRV224", uri, f"version {version.version} is archived", hint)
         if version.status != "READY":
-            raise _problem(
-                "SRV224",
-                uri,
-                f"version {version.version} is {version.status}",
-                "wait until it is READY, or register it again",
-            )
+            hint = "wait until it is READY, or register it again"
+            raise problem("SRV224", uri, f"version {version.version} is {version.status}", hint)
         source = self._ask(
             uri, lambda client: client.get_model_version_download_uri(uri.name, version.version)
         )
@@ -53,14 +65,7 @@ class MlflowRegistry:
 
     def download(self, found: Found, folder: Path) -> Path:
         """Fetch a source through MLflow, which knows its own artifact addresses."""
-        uri = ArtifactUri(found.source, ArtifactKind.REMOTE)
-        return self._ask(uri, lambda client: download(found.source, folder, self.tracking_uri))
-
-    def _find_run(self, uri: ArtifactUri) -> Found:
-        run = self._ask(uri, lambda client: client.get_run(uri.run_id))
-        if run.info.lifecycle_stage == "deleted":
-            raise _problem("SRV224", uri, "the run is deleted", "name a run that is kept")
-        return Found(f"{run.info.artifact_uri.rstrip('/')}/{uri.path}", run_id=uri.run_id)
+        return download(found.source, folder, self.tracking_uri)
 
     def _version(self, client: Any, uri: ArtifactUri) -> Any:
         if uri.alias:
@@ -69,107 +74,119 @@ class MlflowRegistry:
             return client.get_model_version(uri.name, uri.version)
         found = client.get_latest_versions(uri.name, [uri.stage])
         if not found:
-            raise _problem(
-                "SRV223", uri, f"{uri.name} has no version in stage {uri.stage}", self._known(uri)
-            )
+            message = f"{uri.name} has no version in stage {uri.stage}"
+            raise problem("SRV223", uri, message, _known(client, uri))
         return found[0]
 
     def _ask(self, uri: ArtifactUri, question: Callable[[Any], T]) -> T:
-        """Ask MLflow, and put its refusals in words."""
-        with _quiet():
-            try:
-                return question(self._connected())
-            except RegistryError:
-                raise
-            except Exception as error:  # mlflow lets errors of requests, SQLAlchemy and OS through
-                code = getattr(error, "error_code", "")
-                if code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"):
-                    raise _problem("SRV223", uri, _first_line(error), self._known(uri)) from None
-                if code in ("PERMISSION_DENIED", "UNAUTHENTICATED"):
-                    raise _problem(
-                        "SRV225",
-                        uri,
-                        f"MLflow refuses: {_first_line(error)}",
-                        "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
-                        "or MLFLOW_TRACKING_TOKEN",
-                    ) from None
-                raise _problem(
-                    "SRV222",
-                    uri,
-                    f"MLflow at {self.tracking_uri} did not answer: {_reason(error)}",
-                    "is it running, and is mlflow.trackingUri right?",
-                ) from None
+        """Ask MLflow, and put its refusals in words. A server that is down is asked once."""
+        if self._down is not None:
+            raise self._down
+        try:
+            return question(self._connected())
+        except RegistryError:
+            raise
+        except Exception as error:  # mlflow lets errors of requests, SQLAlchemy and OS through
+            failure = refused(uri, self.tracking_uri, error, lambda: _known(self._client, uri))
+            if is_unreachable(error):
+                self._down = failure
+            raise failure from None
 
     def _connected(self) -> Any:
         if self._client is None:
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", _TIMEOUT_SECONDS)
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", _RETRIES)
-            os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+            _import_mlflow()
             from mlflow import MlflowClient
 
+            database = self.tracking_uri.removeprefix(_SQLITE)
+            if self.tracking_uri.startswith(_SQLITE) and not Path(database).is_file():
+                # MLflow would make a new one, which is empty.
+                raise no_answer(self.tracking_uri, "there is no such database file")
             self._client = MlflowClient(self.tracking_uri, self.tracking_uri)
         return self._client
 
-    def _known(self, uri: ArtifactUri) -> str:
-        """What there is instead: models like it, or the model's aliases and versions."""
-        client = self._client
-        try:
-            model = client.get_registered_model(uri.name)
-        except Exception:
-            try:
-                names = [model.name for model in client.search_registered_models()]
-            except Exception:
-                return ""
-            near = get_close_matches(uri.name, names, n=1)
-            if near:
-                return f"did you mean {near[0]}?"
-            return (
-                f"registered are {', '.join(sorted(names)[:10])}" if names else "none is registered"
-            )
-        aliases = [f"@{alias}" for alias in sorted(model.aliases)]
-        found = client.search_model_versions(f"name='{uri.name}'")
-        versions = sorted((str(version.version) for version in found), key=int)
-        known = [*aliases, *(f"/{version}" for version in versions[-10:])]
-        return f"{uri.name} has {', '.join(known)}" if known else f"{uri.name} has no versions"
-
 
 def download(source: str, folder: Path, tracking_uri: str | None = None) -> Path:
-    """Fetch an artifact by one of the addresses that MLflow knows. Raises whatever MLflow raises."""
+    """Fetch an artifact by one of the addresses that MLflow knows. Raises RegistryError."""
+    _be_patient(_FETCHING)
+    _import_mlflow()
     from mlflow.artifacts import download_artifacts
 
-    return Path(
-        download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=tracking_uri)
-    )
+    try:
+        return Path(
+            download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=tracking_uri)
+        )
+    except Exception as error:  # boto3 and google-cloud raise types of their own
+        raise not_fetched(source, error) from None
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """MLflow's own talk would stand between the user and the answer."""
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+def _find_run(client: Any, uri: ArtifactUri) -> Found:
+    """A model that a run logged, or a file or folder among its artifacts.
+
+    MLflow 3 keeps a logged model beside the run's artifacts, and lets it go first under a name
+    that both have. Source: mlflow/store/artifact/runs_artifact_repo.py of MLflow 3.17.
+    """
+    run = client.get_run(uri.run_id)
+    if run.info.lifecycle_stage == "deleted":
+        raise problem("SRV224", uri, "the run is deleted", "name a run that is kept")
+    outputs = run.outputs.model_outputs if run.outputs else []
+    models = [client.get_logged_model(output.model_id) for output in outputs]
+    path = PurePosixPath(uri.path)
+    named = [model for model in models if model.name == path.parts[0]]
+    if named:
+        newest = max(named, key=lambda model: model.creation_timestamp)
+        parts = [newest.artifact_location.rstrip("/"), *path.parts[1:]]
+        return Found("/".join(parts), run_id=uri.run_id)
+    folder = None if len(path.parts) == 1 else str(path.parent)
+    if str(path) not in {file.path for file in client.list_artifacts(uri.run_id, folder)}:
+        there = {file.path for file in client.list_artifacts(uri.run_id)}
+        there |= {model.name for model in models}
+        names = ", ".join(nearest(uri.path, there)[:_KNOWN_SHOWN])
+        raise problem("SRV223", uri, f"the run has no artifact {path}", f"it has {names or 'none'}")
+    return Found(f"{run.info.artifact_uri.rstrip('/')}/{path}", run_id=uri.run_id)
+
+
+def _known(client: Any, uri: ArtifactUri) -> str:
+    """What there is instead: models like it, or the model's aliases and versions, nearest first."""
+    if uri.kind is ArtifactKind.RUN:
+        return "is the run's id right?"
+    try:
+        model = client.get_registered_model(uri.name)
+        found = client.search_model_versions(f"name='{uri.name}'")
+    except Exception:
+        return _known_models(client, uri.name)
+    aliases = [f"@{alias}" for alias in nearest(uri.alias, model.aliases)]
+    versions = [f"/{version.version}" for version in sorted(found, key=lambda v: -int(v.version))]
+    known = [*versions, *aliases] if uri.version else [*aliases, *versions]
+    if not known:
+        return f"{uri.name} has no versions"
+    return f"{uri.name} has {', '.join(known[:_KNOWN_SHOWN])}"
+
+
+def _known_models(client: Any, name: str) -> str:
+    try:
+        names = [model.name for model in client.search_registered_models(max_results=1000)]
+    except Exception:
+        return ""
+    if near := get_close_matches(name, names, n=1):
+        return f"did you mean {near[0]}?"
+    if not names:
+        return "none is registered"
+    return f"registered are {', '.join(nearest(name, names)[:_KNOWN_SHOWN])}"
+
+
+def _be_patient(settings: dict[str, str]) -> None:
+    os.environ.update({name: settings[name] for name in settings if name not in _SET_BY_USER})
+
+
+def _import_mlflow() -> None:
+    """Import it once, without its talk, which would stand between the user and the answer."""
+    with _importing, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        import mlflow.artifacts  # noqa: F401
 
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-
-
-def _reason(error: BaseException) -> str:
-    text = str(error)
-    for sign, words in (
-        ("Connection refused", "connection refused"),
-        ("timed out", "no answer in time"),
-        ("Name or service not known", "its host name is not known"),
-        ("Temporary failure in name resolution", "its host name is not known"),
-        ("unable to open database file", "the database file cannot be opened"),
-    ):
-        if sign in text:
-            return words
-    return _first_line(error)
-
-
-def _problem(id: str, uri: ArtifactUri, message: str, hint: str = "") -> RegistryError:
-    return RegistryError(Problem(id, f"{uri.text}: {message}", hint=hint))
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+    # Not catch_warnings() around each question: it is not made for threads.
+    warnings.filterwarnings("ignore", module=r"mlflow|servestack\.resolve\.mlflow_registry")

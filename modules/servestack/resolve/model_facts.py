@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ _FLAVORS = (
     "sklearn", "xgboost", "lightgbm", "catboost", "onnx", "keras", "tensorflow", "pytorch",
     "transformers", "spark",
 )  # fmt: skip
-_PICKLED = {".pkl", ".pickle", ".joblib", ".pt", ".pth"}
+_PICKLED = {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt"}
+_PICKLERS = {"pickle", "cloudpickle", "joblib", "dill"}
+"""Values of `serialization_format` in MLflow's flavors; the file may have any name."""
+_TORCH_WEIGHTS = re.compile(r"pytorch_model.*\.bin")
+_MAX_MLMODEL_BYTES = 4 << 20
 _FORMAT_BY_SUFFIX = {
     **dict.fromkeys(_PICKLED, "pickle"),
     ".skops": "skops",
@@ -38,25 +43,41 @@ def read_facts(path: Path) -> ModelFacts:
         suffix = path.suffix.lower()
         return ModelFacts(_BARE_FLAVORS.get(suffix, ""), _FORMAT_BY_SUFFIX.get(suffix, ""))
     description = _read_mlmodel(path / "MLmodel")
-    flavors = description.get("flavors") or {}
+    flavors = description.get("flavors")
+    flavors = flavors if isinstance(flavors, dict) else {}
     flavor = next((name for name in _FLAVORS if name in flavors), "")
     if not flavor and "python_function" in flavors:
         flavor = "pyfunc"
-    return ModelFacts(flavor, _format(path), _signature(description.get("signature")))
+    return ModelFacts(flavor, _format(path, flavors), _signature(description.get("signature")))
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses merge keys: MLflow writes none, and nested ones take minutes to read."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        pass
 
 
 def _read_mlmodel(file: Path) -> dict[str, Any]:
     try:
-        description = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        if file.stat().st_size > _MAX_MLMODEL_BYTES:
+            return {}
+        description = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     return description if isinstance(description, dict) else {}
 
 
-def _format(folder: Path) -> str:
+def _format(folder: Path, flavors: dict[str, Any]) -> str:
     """The most dangerous format among the files: one pickle makes the whole artifact one."""
-    suffixes = {file.suffix.lower() for file in folder.rglob("*") if file.is_file()}
-    if suffixes & _PICKLED:
+    names = {file.name.lower() for file in folder.rglob("*") if file.is_file()}
+    suffixes = {Path(name).suffix for name in names}
+    said = {
+        str(settings.get("serialization_format"))
+        for settings in flavors.values()
+        if isinstance(settings, dict)
+    }
+    if suffixes & _PICKLED or said & _PICKLERS or any(map(_TORCH_WEIGHTS.fullmatch, names)):
         return "pickle"
     for suffix in (".skops", ".onnx", ".ubj", ".xgb", ".cbm", ".safetensors", ".keras"):
         if suffix in suffixes:
@@ -73,11 +94,25 @@ def _signature(written: Any) -> dict[str, Any] | None:
     for side in ("inputs", "outputs"):
         try:
             columns = json.loads(written.get(side) or "null")
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             columns = None
-        if isinstance(columns, list):
+        if isinstance(columns, list) and all(map(_is_column, columns)):
             signature[side] = columns
     return signature or None
+
+
+def _is_column(column: Any) -> bool:
+    if not isinstance(column, dict) or not isinstance(column.get("type"), str):
+        return False
+    if column["type"] != "tensor":
+        return True
+    tensor = column.get("tensor-spec")
+    return (
+        isinstance(tensor, dict)
+        and isinstance(tensor.get("dtype"), str)
+        and isinstance(tensor.get("shape"), list)
+        and all(type(size) is int for size in tensor["shape"])
+    )
 
 
 def read_example(folder: Path) -> list[Any] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
+import re
 import ssl
 import subprocess
 import threading
@@ -11,13 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from servestack.errors import Location, RegistryError
+from servestack.resolve import artifact_store, digest
 from servestack.resolve.artifact_store import ArtifactStore
 from servestack.resolve.digest import digest_of
 from servestack.resolve.lock import Lock
 from servestack.resolve.locking import LockRequest, lock_artifacts
-from servestack.resolve.model_facts import read_example, read_facts
+from servestack.resolve.model_facts import ModelFacts, read_example, read_facts
 from servestack.spec.artifact_uri import parse_artifact_uri
 
 
@@ -39,6 +43,45 @@ def test_a_changed_file_changes_the_digest(tmp_path: Path) -> None:
     assert len({first.sha256, second.sha256, third.sha256}) == 3
     (tmp_path / "a/registered_model_meta").write_text("written by MLflow on download")
     assert digest_of(tmp_path / "a") == third
+
+
+def test_the_digest_is_what_a_shell_computes(tmp_path: Path) -> None:
+    files = (
+        "b",
+        "a.b",
+        "a/b",
+        "a/ä b",
+        "a-b",
+        "Z",
+        "sub/registered_model_meta",
+        "registered_model_meta",
+    )
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    documented = re.search(r"cd folder && (find.*?sha256sum)\n\n", str(digest.__doc__), re.DOTALL)
+    assert documented is not None
+    shell = subprocess.run(
+        ["bash", "-c", documented[1]], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert digest_of(tmp_path).sha256 == shell.stdout.split()[0]
+    counted = [name for name in files if name != "registered_model_meta"]
+    assert digest_of(tmp_path).size_bytes == sum(len(name.encode()) for name in counted)
+
+
+@pytest.mark.parametrize("name", [b"a\nb", b"a\rb", b"a\\b", b"a\xff"])
+def test_a_name_that_could_stand_for_two_folders_is_refused(tmp_path: Path, name: bytes) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / os.fsdecode(name)).write_bytes(b"")
+    with pytest.raises(RegistryError, match=r"SRV221 .*no checksum file can hold"):
+        digest_of(tmp_path)
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    os.mkfifo(tmp_path / "b")
+    with pytest.raises(RegistryError, match=r"SRV221 b is neither a file nor a folder"):
+        digest_of(tmp_path)
 
 
 def test_links_and_empty_folders_are_refused(tmp_path: Path) -> None:
@@ -75,6 +118,52 @@ def test_one_pickle_makes_the_artifact_one(tmp_path: Path) -> None:
     (tmp_path / "preprocessing.pkl").write_bytes(b"x")
     facts = read_facts(tmp_path)
     assert (facts.flavor, facts.format, facts.signature) == ("sklearn", "pickle", None)
+
+
+@pytest.mark.parametrize(
+    ("flavor", "files", "format"),
+    [
+        ("sklearn: {serialization_format: cloudpickle}", ["weights.dat"], "pickle"),
+        ("sklearn: {serialization_format: skops}", ["model.skops"], "skops"),
+        ("transformers: {}", ["model/pytorch_model-00001.bin"], "pickle"),
+        ("transformers: {}", ["model/model.safetensors", "tokenizer.bin"], "native"),
+        ("xgboost: {}", ["model.json", "input_example.json"], "native"),
+        ("python_function: {}", ["python_model.pkl"], "pickle"),
+    ],
+)
+def test_formats(tmp_path: Path, flavor: str, files: list[str], format: str) -> None:
+    (tmp_path / "MLmodel").write_text(f"flavors: {{{flavor}}}\n")
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_bytes(b"x")
+    assert read_facts(tmp_path).format == format
+
+
+def _nested_merges() -> str:
+    """Nine levels of nine merges: 9**9 keys to copy for a reader that follows them."""
+    levels = ["a0: &a0 {x: 1}"]
+    levels += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 10)]
+    return "\n".join(levels)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["flavors: 5", "flavors: [sklearn]", "flavors: sklearnish", "a: 2001-99-99", "a: " + "[" * 5000,
+     "[1]", "", "\x00", _nested_merges()],
+)  # fmt: skip
+def test_an_mlmodel_that_says_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "MLmodel").write_text(text)
+    assert read_facts(tmp_path) == ModelFacts()
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    ["[1]", "{}", '[{"name": "a"}]', '[{"type": "tensor"}]', "[" * 99999,
+     '[{"type": "tensor", "tensor-spec": {"dtype": "int64", "shape": ["x"]}}]'],
+)  # fmt: skip
+def test_a_signature_that_is_none(tmp_path: Path, inputs: str) -> None:
+    (tmp_path / "MLmodel").write_text(yaml.safe_dump({"signature": {"inputs": inputs}}))
+    assert read_facts(tmp_path).signature is None
 
 
 def test_nothing_is_loaded_from_a_hostile_mlmodel(tmp_path: Path) -> None:
@@ -143,6 +232,29 @@ def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pat
         def __init__(self, *arguments: object) -> None:
             super().__init__(*arguments, directory=str(folder))  # type: ignore[arg-type]
 
+        def do_GET(self) -> None:
+            if self.path == "/short.onnx":
+                self.send_response(200)
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+                self.wfile.write(b"0123")
+            elif self.path == "/chunks.onnx":
+                self.protocol_version = "HTTP/1.1"
+                self.close_connection = True
+                self.send_response(200)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                self.wfile.write(b"5\r\n01234\r\nff\r\n01")
+            elif self.path == "/garbage.onnx":
+                self.wfile.write(b"garbage\r\n\r\n")
+            elif self.path in ("/elsewhere.onnx", "/plain.onnx"):
+                self.send_response(302)
+                scheme = "https" if self.path == "/elsewhere.onnx" else "http"
+                self.send_header("Location", f"{scheme}://localhost:{server.server_port}/m.onnx")
+                self.end_headers()
+            else:
+                super().do_GET()
+
         def log_message(self, *arguments: object) -> None:
             pass
 
@@ -165,6 +277,32 @@ def test_https(tmp_path: Path, https: tuple[Path, str]) -> None:
     assert artifact.sha256 == digest_of(folder / "m.onnx").sha256
     with pytest.raises(RegistryError, match=r"SRV226 .*File not found"):
         lock_one(tmp_path, f"{address}/other.onnx")
+    moved = lock_one(tmp_path, f"{address}/elsewhere.onnx").models["iris"]["iris"]
+    assert moved.sha256 == artifact.sha256
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("short.onnx", "it ended after 4 of 1,000 bytes"),
+        ("chunks.onnx", "IncompleteRead"),
+        ("garbage.onnx", "garbage"),
+        ("plain.onnx", r"it leads to http://localhost:\d+/m.onnx, which is not https"),
+        ("large.onnx", "it is larger than 1,000 bytes"),
+    ],
+)
+def test_https_that_ends_early_or_leads_astray(
+    tmp_path: Path,
+    https: tuple[Path, str],
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    words: str,
+) -> None:
+    folder, address = https
+    (folder / "large.onnx").write_bytes(b"0" * 1001)
+    monkeypatch.setattr(artifact_store, "MAX_DOWNLOAD_BYTES", 1000)
+    with pytest.raises(RegistryError, match=f"SRV226 .*{words}"):
+        lock_one(tmp_path, f"{address}/{file}")
 
 
 def test_https_with_a_certificate_that_nobody_vouches_for(

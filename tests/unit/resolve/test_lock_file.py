@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from servestack.errors import SpecError
 from servestack.resolve.lock import Lock, LockedArtifact, dump_lock, read_lock, write_lock
@@ -32,6 +34,45 @@ def test_round_trip_and_meaning_as_yaml(tmp_path: Path) -> None:
     assert list(data["models"]) == ["b", "iris"]
 
 
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@example('\x7f\x85\x9b\u2028\u2029\ufeff\ufffe\uffff\ud800 \\ " \U0001f600')
+@given(st.text(st.characters()))
+def test_any_text_is_read_back_and_means_the_same_as_yaml(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "prod.lock.yaml"
+    artifact = LockedArtifact("models:/a/1", source=f"s3://{text}")
+    write_lock(file, Lock("prod", {"a": {"a": artifact}}))
+    assert read_lock(file, "prod").models["a"]["a"] == artifact
+    read = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert read["models"]["a"]["a"]["source"] == artifact.source
+
+
+@pytest.mark.parametrize("name", ["on", "no", "null", "true", "y"])
+def test_a_name_that_yaml_takes_for_something_else(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "prod.lock.yaml"
+    lock = Lock("prod", {name: {name: ARTIFACT}})
+    write_lock(file, lock)
+    assert read_lock(file, "prod") == lock
+    assert list(yaml.safe_load(file.read_text())["models"]) == [name]
+
+
+def test_a_lock_without_models(tmp_path: Path) -> None:
+    file = tmp_path / "prod.lock.yaml"
+    write_lock(file, Lock("prod"))
+    assert read_lock(file, "prod") == Lock("prod")
+    assert yaml.safe_load(file.read_text())["models"] == {}
+
+
+def test_what_is_no_text_is_written_anew(tmp_path: Path) -> None:
+    file = tmp_path / "prod.lock.yaml"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(SpecError, match="SRV211"):
+        read_lock(file, "prod")
+    assert write_lock(file, LOCK) is True
+    assert read_lock(file, "prod") == LOCK
+
+
 def test_a_missing_lock_is_empty(tmp_path: Path) -> None:
     assert read_lock(tmp_path / "none", "prod") == Lock("prod")
 
@@ -51,6 +92,18 @@ LINES = dump_lock(LOCK).splitlines()
         ([*LINES, '    c: {"version": "1"}'], 11, "lacks the key 'uri'"),
         ([*LINES, '    c: {"uri": "a", "sha256": "xyz"}'], 11, "64 hexadecimal"),
         ([*LINES, '    c: {"uri": "a", "wibble": 1}'], 11, "unknown key 'wibble'"),
+        ([*LINES, '    c: {"uri": "a", "uri": "b"}'], 11, "a key twice"),
+        ([*LINES, '    c: {"uri": "a", "version": 1}'], 11, "version must be text"),
+        ([*LINES, '    c: {"uri": "a", "sizeBytes": "7"}'], 11, "sizeBytes must be a whole number"),
+        ([*LINES, '    c: {"uri": "a", "sizeBytes": -7}'], 11, "must not be negative"),
+        ([*LINES, '    c: {"uri": "a", "signature": []}'], 11, "signature must be an object"),
+        ([*LINES, '    c: {"uri": "a", "signature": ' + "[" * 99999 + "}"], 11, "not valid JSON"),
+        ([*LINES, '    c: {"uri": "a", "sizeBytes": ' + "9" * 9999 + "}"], 11, "not valid JSON"),
+        ([], 1, "must be `# Written by"),
+        (LINES[:3], 4, "must be `environment: prod`"),
+        (LINES[:5], 5, "no artifact below it"),
+        (LINES[:6], 6, "no artifact below it"),
+        ([*LINES[:6], *LINES[8:]], 6, "no artifact below it"),
     ],
 )
 def test_what_is_not_a_lock_is_told_at_its_line(
