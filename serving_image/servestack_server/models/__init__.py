@@ -1,0 +1,1 @@
+"""Models: read from a verified artifact, loaded, and converted to ONNX where that pays."""

@@ -1,0 +1,1 @@
+"""One adapter a framework: `load(artifact, given, trust) -> Loaded`."""

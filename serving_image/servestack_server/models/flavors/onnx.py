@@ -1,0 +1,154 @@
+"""ONNX models, run by ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from servestack_server.config import Input, Trust
+from servestack_server.errors import StartError
+from servestack_server.models.columns import feature_positions
+from servestack_server.models.mlmodel import Artifact
+from servestack_server.models.model import Array, Loaded, Outputs, Predict, Rows
+from servestack_server.models.threads import thread_count
+
+_DTYPES: dict[str, Any] = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(int16)": np.int16,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+    "tensor(string)": np.object_,
+}
+
+
+def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
+    """A model that is ONNX itself. `predict_fn` predict_proba asks for a classifier's scores."""
+    del trust  # nothing in an ONNX file is run as Python
+    session = open_session(artifact.model_file)
+    outputs = _wanted_outputs(session, artifact.predict_fn)
+    feed = build_feed(session, given, artifact.root.name)
+    flat = given.columns is not None
+    kinds = {output.name: output for output in session.get_outputs()}
+    shapers = [_shaper(kinds[name], flat) for name in outputs]
+    return Loaded(_predictor(session, feed, outputs, shapers), session)
+
+
+def open_session(model: Path | bytes) -> Any:
+    """An InferenceSession with `thread_count` threads. StartError for what it cannot run."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)  # errors: it warns of GPUs and of topology files
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = thread_count()
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the library's exceptions have no base of their own
+        what = "the model" if isinstance(model, bytes) else str(model)
+        raise StartError(
+            f"{what}: ONNX Runtime {onnxruntime.__version__} cannot load it: {_first_line(error)}"
+        ) from None
+
+
+def build_feed(session: Any, given: Input, model: str) -> Callable[[Rows], dict[str, Array]]:
+    """The function from rows to the session's inputs: one array, or one for each column."""
+    inputs = session.get_inputs()
+    for item in inputs:
+        if item.type not in _DTYPES:
+            raise StartError(f"{model}: input {item.name!r} is {item.type}, which is not served")
+    if len(inputs) == 1:
+        name, dtype = inputs[0].name, _DTYPES[inputs[0].type]
+        return lambda rows: {name: np.asarray(rows, dtype=dtype)}
+    names = [item.name for item in inputs]
+    if given.columns is None:
+        raise StartError(
+            f"{model}: has {len(names)} inputs ({', '.join(names[:5])}), the spec has no columns",
+            "give spec.input.columns, one for each input",
+        )
+    positions = feature_positions(given.columns, names, model) or range(len(names))
+    plan = [
+        (item.name, position, _DTYPES[item.type], _column_shape(item))
+        for item, position in zip(inputs, positions, strict=True)
+    ]
+
+    def feed(rows: Rows) -> dict[str, Array]:
+        columns = list(zip(*rows, strict=True))
+        return {
+            name: np.array(columns[position], dtype=dtype).reshape(shape)
+            for name, position, dtype, shape in plan
+        }
+
+    return feed
+
+
+def run_outputs(
+    session: Any, feed: Callable[[Rows], dict[str, Array]], outputs: Sequence[str]
+) -> Callable[[Rows], list[Any]]:
+    """The session's call with the lookups done once."""
+    run, names = session.run, list(outputs)
+    return lambda rows: run(names, feed(rows))
+
+
+def _predictor(
+    session: Any,
+    feed: Callable[[Rows], dict[str, Array]],
+    outputs: list[str],
+    shapers: list[Callable[[Any], Array] | None],
+) -> Predict:
+    run = run_outputs(session, feed, outputs)
+    if len(outputs) == 1:
+        shape = shapers[0]
+        if shape is None:
+            return lambda rows: run(rows)[0]
+        return lambda rows: shape(run(rows)[0])
+
+    def predict(rows: Rows) -> Outputs:
+        values = run(rows)
+        return {
+            name: value if shape is None else shape(value)
+            for name, value, shape in zip(outputs, values, shapers, strict=True)
+        }
+
+    return predict
+
+
+def _wanted_outputs(session: Any, predict_fn: str) -> list[str]:
+    """A classifier's label, or its scores where `predict_fn` says so; every output of another."""
+    outputs = session.get_outputs()
+    names: list[str] = [output.name for output in outputs]
+    is_classifier = (
+        len(outputs) == 2
+        and outputs[0].type in ("tensor(int64)", "tensor(string)")
+        and (outputs[1].type.startswith("seq(map") or "prob" in names[1].lower())
+    )
+    if not is_classifier:
+        return names
+    return names[1:] if predict_fn in ("predict_proba", "predict_log_proba") else names[:1]
+
+
+def _shaper(output: Any, flat: bool) -> Callable[[Any], Array] | None:
+    """A list of mappings as (rows, classes); one value a row as (rows,), as MLflow gives it."""
+    if output.type.startswith("seq(map"):
+        return lambda value: np.array([list(row.values()) for row in value])
+    if flat and len(output.shape or ()) == 2 and output.shape[1] == 1:
+        return lambda value: value.reshape(-1)
+    return None
+
+
+def _column_shape(item: Any) -> tuple[int, ...]:
+    return (-1, 1) if len(item.shape or ()) == 2 else (-1,)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,125 @@
+"""scikit-learn estimators, saved by skops, or pickled where the spec trusts that."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+from servestack_server.config import Input, Trust
+from servestack_server.errors import StartError
+from servestack_server.models.columns import feature_positions
+from servestack_server.models.frames import build_frame_maker, needs_frame
+from servestack_server.models.lean_import import forget_lean, import_lean
+from servestack_server.models.mlmodel import Artifact
+from servestack_server.models.model import Array, Loaded, Outputs, Predict, Rows, rows_to_array
+from servestack_server.models.trusting import require_pickle, untrusted_types
+from servestack_server.models.versions import warn_other_version
+
+_PICKLES = {"pickle", "cloudpickle", "joblib", "dill"}
+
+
+def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
+    """The estimator, called with an array of float64, or a DataFrame where it needs names."""
+    estimator = read_estimator(artifact, trust)
+    return Loaded(build_predict(estimator, artifact, given), estimator)
+
+
+def read_estimator(artifact: Artifact, trust: Trust, also_safe: tuple[str, ...] = ()) -> Any:
+    """Deserialise what the spec trusts. `also_safe` are skops types that the caller knows.
+
+    StartError names the types that are not trusted, or the pickle.
+    """
+    file = artifact.model_file
+    pickled = not is_skops(artifact)
+    if pickled:
+        require_pickle(trust, f"{artifact.root.name}/{file.name}")
+    forget_lean("xgboost", "lightgbm")  # the pipeline may hold their estimators
+    sklearn = import_lean("sklearn", without=("pandas",))
+    warn_other_version(
+        "scikit-learn", _sklearn_version(artifact), sklearn.__version__, pickled=pickled
+    )
+    if not pickled:
+        return _read_skops(file, (*also_safe, *trust.skops_types))
+    return _read_pickle(file, str(artifact.settings.get("serialization_format") or ""))
+
+
+def is_skops(artifact: Artifact) -> bool:
+    """By what the flavor says, by the file's name where it says nothing."""
+    said = artifact.settings.get("serialization_format")
+    return said == "skops" or (said not in _PICKLES and artifact.model_file.suffix == ".skops")
+
+
+def build_predict(estimator: Any, artifact: Artifact, given: Input) -> Predict:
+    """Rows to what `predict_fn` of the estimator answers."""
+    function = getattr(estimator, artifact.predict_fn, None)
+    if not callable(function) or artifact.predict_fn.startswith("_"):
+        raise StartError(
+            f"{artifact.root.name}: {type(estimator).__name__} has no {artifact.predict_fn}",
+            "log the model with another pyfunc_predict_fn",
+        )
+    features = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
+    if needs_frame(estimator, given.columns):
+        make_frame = build_frame_maker(given.columns, features, artifact.root.name)
+        return lambda rows: function(make_frame(rows))
+    # Arrays in the right order are as good as named columns, and several times faster.
+    warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
+    positions = feature_positions(given.columns, features, artifact.root.name)
+    if positions is None:
+        return lambda rows: function(rows_to_array(rows))
+
+    def predict(rows: Rows) -> Outputs:
+        ordered: Array = rows_to_array(rows)[:, positions]
+        return function(ordered)
+
+    return predict
+
+
+def _sklearn_version(artifact: Artifact) -> str:
+    return str(artifact.settings.get("sklearn_version") or "")
+
+
+def _read_skops(file: Path, trusted: tuple[str, ...]) -> Any:
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    try:
+        refused = sorted(set(skops.io.get_untrusted_types(file=file)) - set(trusted))
+        if refused:
+            raise untrusted_types(file, refused)
+        return skops.io.load(file, trusted=list(trusted))
+    except UntrustedTypesFoundException as error:
+        raise StartError(f"{file.name}: {error}") from None
+    except (BadZipFile, OSError) as error:
+        raise StartError(f"{file}: is not a skops file: {error}") from None
+    except (StartError, MemoryError):
+        raise
+    except Exception as error:  # a file of another version, or a broken one, fails anywhere
+        raise _unreadable(file, error) from None
+
+
+def _read_pickle(file: Path, serialization_format: str) -> Any:
+    import pickle
+
+    try:
+        if serialization_format == "joblib" or file.suffix == ".joblib":
+            import joblib
+
+            return joblib.load(file)
+        import cloudpickle  # noqa: F401  # what it wrote refers to it
+
+        with file.open("rb") as stream:
+            return pickle.load(stream)
+    except MemoryError:
+        raise
+    except Exception as error:  # a pickle runs anything, so anything can fail
+        raise _unreadable(file, error) from None
+
+
+def _unreadable(file: Path, error: Exception) -> StartError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
+    return StartError(
+        f"{file.name}: cannot be read: {type(error).__name__}: {reason}",
+        "its packages may be missing or of another version than those of this image",
+    )

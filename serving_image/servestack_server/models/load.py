@@ -1,0 +1,53 @@
+"""From a verified artifact to a model that answers."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Literal
+
+from servestack_server.config import Column, Input, Tensor, Trust
+from servestack_server.errors import StartError
+from servestack_server.models.mlmodel import FLAVORS, Artifact, read_artifact
+from servestack_server.models.model import Loaded, Model
+
+_ADAPTERS = {name: name for name in (*FLAVORS, "pyfunc")} | {"tensorflow": "keras"}
+
+
+def load_model(
+    folder: Path,
+    *,
+    name: str,
+    version: str,
+    digest: str,
+    columns: tuple[Column, ...] | None,
+    tensor: Tensor | None,
+    runtime: Literal["auto", "onnx", "native"],
+    trust: Trust,
+) -> Model:
+    """Load the model at `folder`, an MLflow folder or a bare model file.
+
+    `runtime` native never uses ONNX for a model that is not; onnx refuses anything else; auto takes
+    what is there. StartError for everything that stops it.
+    """
+    artifact = read_artifact(folder)
+    given = Input(columns=columns, tensor=tensor)
+    if artifact.flavor == "onnx":
+        kind: Literal["onnx", "native"] = "onnx"
+    elif runtime == "onnx":
+        raise StartError(
+            f"{name}: runtime is onnx, and the {artifact.flavor} model has no converted one beside it",
+            "bake it, or set runtime: auto",
+        )
+    else:
+        kind = "native"
+    loaded = _load_native(artifact, given, trust)
+    return Model(name, version, digest, artifact.flavor, kind, loaded.predict, loaded.native)
+
+
+def _load_native(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
+    # Only the adapter in use is imported: each brings its framework.
+    adapter = importlib.import_module(
+        f"servestack_server.models.flavors.{_ADAPTERS[artifact.flavor]}"
+    )
+    return adapter.load(artifact, given, trust)  # type: ignore[no-any-return]

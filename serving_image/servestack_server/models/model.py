@@ -1,0 +1,47 @@
+"""A loaded model: what predicts, and what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Rows = Sequence[Sequence[Any]] | Array
+"""Tuples of Python values in the order of the columns, or one array where the input is a tensor."""
+Outputs = Array | dict[str, Array] | list[Any]
+"""One entry a row along the first axis; a mapping where the model has several named outputs."""
+Predict = Callable[[Rows], Outputs]
+
+
+class Loaded(NamedTuple):
+    """What an adapter gives back. `native` is the framework's own object."""
+
+    predict: Predict
+    native: Any
+
+
+@dataclass(slots=True)
+class Model:
+    """One model in memory. `predict` may be called from one thread at a time.
+
+    `native` is the framework's own object (estimator, Booster, InferenceSession); `service` the
+    instance of the owner's class, if the artifact brings one.
+    """
+
+    name: str
+    version: str
+    digest: str
+    flavor: str
+    runtime: Literal["onnx", "native"]
+    predict: Predict
+    native: Any
+    service: object | None = None
+
+
+def rows_to_array(rows: Rows, dtype: np.dtype[Any] | type[np.generic] = np.float64) -> Array:
+    """Shape (rows, columns); None becomes NaN where the type is a float."""
+    return np.asarray(rows, dtype=dtype)
