@@ -1,0 +1,1 @@
+"""Events: lines of JSON in files that Filebeat ships to Kafka."""

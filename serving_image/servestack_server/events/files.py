@@ -1,0 +1,219 @@
+"""The event files of one worker: named, rotated, counted against the budget, deleted."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from servestack_server.errors import StartError
+
+FILE_MARK_BYTES = 64
+"""Length of what Filebeat tells files apart by, and of the white space that begins a file."""
+
+_CHUNK_BYTES = 256 * 2**10
+
+
+@dataclass(slots=True)
+class EventFile:
+    """A file; `descriptor` is -1 when it is closed for good. Sizes in bytes, of whole lines."""
+
+    path: Path
+    kind: str
+    size: int = 0
+    descriptor: int = -1
+    torn: bool = False
+    written_at: float = 0.0
+
+    def append(self, data: bytes) -> tuple[int, OSError | None]:
+        """Write lines; returns how many bytes of whole lines are on disk, and why not all are.
+
+        A line that did not fit is cut off again, so that the file always ends with a whole one.
+        """
+        mark = b"" if self.size else file_mark()
+        data = mark + data
+        written = 0
+        error = None
+        try:
+            if self.torn:
+                os.ftruncate(self.descriptor, self.size)
+                self.torn = False
+            while written < len(data):
+                written += os.write(self.descriptor, data[written:] if written else data)
+        except OSError as failure:
+            error = failure
+        whole = written if error is None else data.rfind(b"\n", 0, written) + 1
+        self.size += whole
+        if whole < written:
+            self.torn = True
+            try:
+                os.ftruncate(self.descriptor, self.size)
+                self.torn = False
+            except OSError as failure:
+                error = failure
+        if whole:
+            self.written_at = time.monotonic()
+        return max(whole - len(mark), 0), error
+
+    def close(self) -> None:
+        """No line will follow."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+def file_mark() -> bytes:
+    """64 spaces and tabs, drawn at random: JSON lets them stand before the first line's `{`.
+
+    Filebeat takes files with the same first 64 bytes for one file, those that are long deleted
+    included, and an id given by a caller may come twice.
+    """
+    return f"{int.from_bytes(os.urandom(8)):064b}".replace("0", " ").replace("1", "\t").encode()
+
+
+class EventFiles:
+    """All files of this worker in the folder, oldest first, by name.
+
+    With several workers each has its own files and its share of the budget. With one, files that
+    earlier processes left are its own, whatever they are called.
+    """
+
+    def __init__(self, folder: Path, worker: str, workers: int) -> None:
+        self._folder = folder
+        self._worker = _plain(worker)
+        self._workers = workers
+        self._start = time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f"{os.getpid():x}"
+        self._sequence = 0
+        self.by_name: dict[str, EventFile] = {}
+        self.current: dict[str, EventFile] = {}
+        self.size = 0
+
+    def open_folder(self) -> None:
+        """Take over what earlier processes left. StartError where the folder cannot be used.
+
+        The torn last line of a killed process is cut off: nobody was told of it, and Filebeat
+        takes whole lines only, so its offset is never behind the cut. A Filebeat that read half a
+        line while it was written may take the file from its start again; events are told apart by
+        their ids. A newline instead would send the half line to Kafka.
+        """
+        try:
+            with os.scandir(self._folder) as entries:
+                found = sorted(
+                    (entry.stat().st_mtime_ns, entry.name)
+                    for entry in entries
+                    if entry.name.endswith(".ndjson") and entry.is_file(follow_symlinks=False)
+                )
+            for _, name in found:
+                if self._is_own(name):
+                    self._take_over(name)
+            probe = self._folder / f".writable-{self._worker}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise StartError(
+                f"{self._folder}: event files cannot be written: {error.strerror}",
+                "make the folder, writable for the server's user",
+            ) from None
+
+    def _is_own(self, name: str) -> bool:
+        parts = name.rsplit("-", 3)
+        return self._workers == 1 or (len(parts) == 4 and parts[1] == self._worker)
+
+    def _take_over(self, name: str) -> None:
+        path = self._folder / name
+        size = cut_torn_line(path)
+        if size == 0:
+            path.unlink()
+            return
+        self.by_name[name] = EventFile(path, name.split("-", 1)[0], size)
+        self.size += size
+
+    def to_write(self, kind: str) -> EventFile:
+        """The file that lines of this kind go to, made when there is none. OSError."""
+        file = self.current.get(kind)
+        if file is None:
+            self._sequence += 1
+            host = _plain(os.uname().nodename)
+            name = f"{kind}-{host}-{self._worker}-{self._start}-{self._sequence:06d}.ndjson"
+            path = self._folder / name
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+            file = EventFile(path, kind, descriptor=os.open(path, flags, 0o640))
+            self.by_name[name] = self.current[kind] = file
+        return file
+
+    def write(self, kind: str, data: bytes) -> tuple[int, OSError | None]:
+        """Append whole lines of a kind; returns how many bytes are on disk, and why not all are."""
+        try:
+            file = self.to_write(kind)
+        except OSError as error:
+            return 0, error
+        before = file.size
+        written, failure = file.append(data)
+        self.size += file.size - before
+        return written, failure
+
+    def rotate(self, kind: str) -> None:
+        """Close the kind's file: the next line makes another."""
+        self.current.pop(kind).close()
+
+    def old(self) -> list[tuple[str, EventFile]]:
+        """Files that are closed for good, oldest first."""
+        return [(name, file) for name, file in self.by_name.items() if file.descriptor < 0]
+
+    def delete(self, name: str) -> None:
+        """Delete a closed file and free its blocks, which a reader would hold on to. OSError."""
+        file = self.by_name[name]
+        descriptor = os.open(file.path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            file.path.unlink()
+            # Only now: a file that is seen to shrink would be read from its start again.
+            os.ftruncate(descriptor, 0)
+        finally:
+            os.close(descriptor)
+        self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """The file is gone."""
+        self.size -= self.by_name.pop(name).size
+
+    def close(self) -> None:
+        """Close what is open; a file without a line is removed. OSError."""
+        for kind, file in list(self.current.items()):
+            if file.torn:
+                os.ftruncate(file.descriptor, file.size)
+            self.rotate(kind)
+            if file.size == 0:
+                file.path.unlink()
+
+
+def _plain(text: str) -> str:
+    """Without what would break a name into other parts than were meant."""
+    return re.sub(r"[^A-Za-z0-9.]", "_", text) or "_"
+
+
+def cut_torn_line(path: Path) -> int:
+    """Cut what follows the last newline; returns the size that is left. OSError."""
+    with path.open("r+b", buffering=0) as stream:
+        end = size = stream.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(end - _CHUNK_BYTES, 0)
+            stream.seek(start)
+            found = stream.read(end - start).rfind(b"\n")
+            if found >= 0:
+                end = start + found + 1
+                break
+            end = start
+        if end < size:
+            stream.truncate(end)
+        return end
+
+
+def count_lines(path: Path) -> int:
+    """Lines of a file, read in parts. OSError."""
+    lines = 0
+    with path.open("rb", buffering=0) as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            lines += chunk.count(b"\n")
+    return lines
