@@ -1,0 +1,194 @@
+"""The paths of the Open Inference Protocol V2, with Triton's extension for binary tensors.
+
+Sources: https://github.com/kserve/open-inference-protocol (inference_rest.md) and
+https://github.com/triton-inference-server/server (protocol/extension_binary_data.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from servestack_server.config import Column, Tensor
+from servestack_server.docs_page.answers import answer, error_references, plain_answer
+from servestack_server.docs_page.input_schema import Schema
+
+_DATATYPES = [
+    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
+    "FP16", "FP32", "FP64", "BYTES",
+]  # fmt: skip
+
+_OF_COLUMN = {
+    "boolean": "BOOL",
+    "integer": "INT32",
+    "long": "INT64",
+    "float": "FP32",
+    "double": "FP64",
+}
+
+_OF_DTYPE = {"bool": "BOOL", "float16": "FP16", "float32": "FP32", "float64": "FP64"}
+
+_TAG = "inference protocol"
+
+
+def inference_paths(
+    models: Sequence[tuple[str, str]],
+    columns: tuple[Column, ...] | None,
+    tensor: Tensor | None,
+    rows: list[Any],
+) -> dict[str, Schema]:
+    """Health, metadata and inference of each model, with and without its version."""
+    request = infer_example(columns, tensor, rows)
+    name = _path_parameter("name", [name for name, _ in models])
+    version = _path_parameter("version", [version for _, version in models])
+    return {
+        "/v2": {"get": _get("serverMetadata", "The server's name and extensions")},
+        "/v2/health/live": {"get": _get("serverLive", "Whether the process is alive")},
+        "/v2/health/ready": {"get": _get("serverReady", "Whether requests are taken", "503")},
+        **_model_paths("/v2/models/{name}", [name], "", request),
+        **_model_paths("/v2/models/{name}/versions/{version}", [name, version], "Version", request),
+    }
+
+
+def infer_example(
+    columns: tuple[Column, ...] | None, tensor: Tensor | None, rows: list[Any]
+) -> dict[str, Any] | None:
+    """The example's rows as tensors: one for each column, or the one that the model takes."""
+    if not rows:
+        return None
+    if columns:
+        return {
+            "inputs": [
+                {
+                    "name": column.name,
+                    "shape": [len(rows)],
+                    "datatype": _OF_COLUMN.get(column.type, "BYTES"),
+                    "data": [row[index] for row in rows],
+                }
+                for index, column in enumerate(columns)
+            ]
+        }
+    if tensor is None:
+        return None
+    datatype = _OF_DTYPE.get(tensor.dtype, tensor.dtype.upper())
+    given = {
+        "name": "input",
+        "shape": _shape(rows),
+        "datatype": datatype if datatype in _DATATYPES else "BYTES",
+        "data": rows,
+    }
+    return {"inputs": [given]}
+
+
+def inference_schemas() -> dict[str, Schema]:
+    """Request, answer and metadata, for `components/schemas`."""
+    described = {
+        "name": {"type": "string"},
+        "datatype": {"type": "string", "enum": _DATATYPES},
+        "shape": {"type": "array", "items": {"type": "integer"}},
+    }
+    tensor = {
+        "type": "object",
+        "properties": described | {"data": {"type": "array"}, "parameters": {"type": "object"}},
+        "required": ["name", "datatype", "shape"],
+    }
+    metadata = {"type": "object", "properties": described, "required": [*described]}
+    tensors = {"type": "array", "items": {"$ref": "#/components/schemas/InferTensor"}}
+    described_tensors = {"type": "array", "items": metadata}
+    wanted = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "parameters": {"type": "object"}},
+        "required": ["name"],
+    }
+    text = {"type": "string"}
+    return {
+        "InferTensor": tensor,
+        "InferRequest": {
+            "type": "object",
+            "properties": {
+                "id": text,
+                "parameters": {"type": "object"},
+                "inputs": tensors | {"minItems": 1},
+                "outputs": {"type": "array", "items": wanted},
+            },
+            "required": ["inputs"],
+        },
+        "InferAnswer": {
+            "type": "object",
+            "properties": {
+                "id": text,
+                "model_name": text,
+                "model_version": text,
+                "outputs": tensors,
+            },
+            "required": ["model_name", "outputs"],
+        },
+        "ModelMetadata": {
+            "type": "object",
+            "properties": {
+                "name": text,
+                "versions": {"type": "array", "items": text},
+                "platform": text,
+                "inputs": described_tensors,
+                "outputs": described_tensors,
+            },
+            "required": ["name", "platform", "inputs", "outputs"],
+        },
+    }
+
+
+def _model_paths(
+    path: str, parameters: list[Schema], suffix: str, request: dict[str, Any] | None
+) -> dict[str, Schema]:
+    metadata = answer("Metadata.", {"$ref": "#/components/schemas/ModelMetadata"})
+    return {
+        path: {
+            "get": _get(f"metadata{suffix}", "Inputs and outputs of a model")
+            | {"parameters": parameters, "responses": {"200": metadata, **error_references("404")}},
+        },
+        f"{path}/ready": {
+            "get": _get(f"ready{suffix}", "Whether the model answers", "404", "503")
+            | {"parameters": parameters}
+        },
+        f"{path}/infer": {"post": _infer(parameters, suffix, request)},
+    }
+
+
+def _infer(parameters: list[Schema], suffix: str, request: dict[str, Any] | None) -> Schema:
+    body: Schema = {"schema": {"$ref": "#/components/schemas/InferRequest"}}
+    if request is not None:
+        body["examples"] = {"example": {"value": request}}
+    binary = {
+        "schema": {"description": "JSON of `Inference-Header-Content-Length` bytes, tensors."}
+    }
+    content = {"application/json": body, "application/octet-stream": binary}
+    answered = answer("The outputs.", {"$ref": "#/components/schemas/InferAnswer"})
+    statuses = ("400", "404", "413", "415", "422", "503")
+    return {
+        "tags": [_TAG],
+        "operationId": f"infer{suffix}",
+        "summary": "Predict with tensors",
+        "parameters": parameters,
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": answered, **error_references(*statuses)},
+    }
+
+
+def _get(name: str, summary: str, *statuses: str) -> Schema:
+    responses = {"200": plain_answer("Yes."), **error_references(*statuses)}
+    return {"tags": [_TAG], "operationId": name, "summary": summary, "responses": responses}
+
+
+def _path_parameter(name: str, values: list[str]) -> Schema:
+    schema: Schema = {"type": "string"}
+    if values:
+        schema["enum"] = list(dict.fromkeys(values))
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _shape(data: Any) -> list[int]:
+    shape = []
+    while isinstance(data, list):
+        shape.append(len(data))
+        data = data[0] if data else None
+    return shape

@@ -1,0 +1,163 @@
+"""JSON schemas of what the models take, from the columns or the tensor of the input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from servestack_server.config import Column, Tensor
+
+Schema = dict[str, Any]
+
+_TYPES: dict[str, Schema] = {
+    "boolean": {"type": "boolean"},
+    "integer": {"type": "integer", "format": "int32", "minimum": -(2**31), "maximum": 2**31 - 1},
+    "long": {"type": "integer", "format": "int64"},
+    "float": {"type": "number", "format": "float"},
+    "double": {"type": "number", "format": "double"},
+    "string": {"type": "string"},
+    "binary": {"type": "string", "contentEncoding": "base64"},
+    "datetime": {"type": "string", "format": "date-time"},
+}
+
+
+def column_schema(column: Column) -> Schema:
+    """One value of a column: its type, range and enumeration; null where it may be missing."""
+    schema = dict(_TYPES[column.type])
+    # A spec may write the range of whole numbers as 5.0: readers are to see 5.
+    for bound in ("minimum", "maximum"):
+        value = getattr(column, bound)
+        if value is not None:
+            schema[bound] = int(value) if value == int(value) else value
+    if column.enum is not None:
+        schema["enum"] = [*column.enum]
+    if column.required and not column.nullable:
+        return schema
+    if "enum" in schema:
+        schema["enum"].append(None)
+    return schema | {"type": [schema["type"], "null"]}
+
+
+def row_schema(columns: tuple[Column, ...]) -> Schema:
+    """A row by position: a value for each column."""
+    return {
+        "type": "array",
+        "prefixItems": [column_schema(column) | {"title": column.name} for column in columns],
+        "minItems": len(columns),
+        "maxItems": len(columns),
+    }
+
+
+def record_schema(columns: tuple[Column, ...]) -> Schema:
+    """A row by column names."""
+    return {
+        "type": "object",
+        "properties": {column.name: column_schema(column) for column in columns},
+        "required": [column.name for column in columns if column.required],
+        "additionalProperties": False,
+    }
+
+
+def columnar_schema(columns: tuple[Column, ...]) -> Schema:
+    """The table by columns: a list of values for each name."""
+    return {
+        "type": "object",
+        "properties": {
+            column.name: {"type": "array", "items": column_schema(column)} for column in columns
+        },
+        "required": [column.name for column in columns if column.required],
+        "additionalProperties": False,
+    }
+
+
+def tensor_schema(dtype: str, shape: tuple[int, ...]) -> Schema:
+    """Nested lists of a shape, -1 being any length."""
+    schema = scalar_schema(dtype)
+    for length in reversed(shape):
+        schema = {"type": "array", "items": schema}
+        if length >= 0:
+            schema |= {"minItems": length, "maxItems": length}
+    return schema
+
+
+def scalar_schema(dtype: str) -> Schema:
+    """One value of a numpy dtype or an MLflow column type."""
+    if dtype in _TYPES:
+        return dict(_TYPES[dtype])
+    if dtype.startswith(("int", "uint")):
+        return {"type": "integer"}
+    if dtype.startswith("float"):
+        return {"type": "number"}
+    if dtype.startswith("bool"):
+        return {"type": "boolean"}
+    if dtype.startswith(("str", "<U", "|S")):
+        return {"type": "string"}
+    return {}
+
+
+def body_schemas(columns: tuple[Column, ...] | None, tensor: Tensor | None) -> dict[str, Schema]:
+    """The parts that a body is made of, for `components/schemas`; `Body` is the whole."""
+    if columns:
+        return _table_schemas(columns)
+    rows: Schema = {
+        "description": "One list of values for each row, or one row alone.",
+        "type": "array",
+        "minItems": 1,
+    }
+    if tensor is not None and tensor.shape:
+        row = tensor.shape[1:]
+        batch = tensor_schema(tensor.dtype, (-1, *row)) | {"minItems": 1}
+        text = f"An array of {tensor.dtype} of shape {[-1, *row]}, -1 being any length"
+        rows = batch | {"description": f"{text}."}
+        if len(row) == 1:
+            one = tensor_schema(tensor.dtype, row)
+            rows = {"description": f"{text}, or one row alone.", "anyOf": [batch, one]}
+    reference = {"$ref": "#/components/schemas/Rows"}
+    return {"Rows": rows, "Body": {"anyOf": [reference, *_wrapped(reference, reference)]}}
+
+
+def _table_schemas(columns: tuple[Column, ...]) -> dict[str, Schema]:
+    row = {"$ref": "#/components/schemas/Row"}
+    record = {"$ref": "#/components/schemas/Record"}
+    records = {"type": "array", "minItems": 1, "items": record}
+    rows: Schema = {"$ref": "#/components/schemas/Rows"}
+    names = [column.name for column in columns]
+    split = {
+        "type": "object",
+        "properties": {
+            "columns": {
+                "type": "array",
+                "items": {"enum": names},
+                "uniqueItems": True,
+                "description": "The order of the columns in `data`.",
+            },
+            "data": {"type": "array", "minItems": 1, "items": {"type": "array"}},
+            "index": {"type": "array", "description": "Left alone."},
+        },
+        "required": ["columns", "data"],
+    }
+    table = {"anyOf": [rows, {"$ref": "#/components/schemas/ColumnLists"}]}
+    return {
+        "Row": row_schema(columns) | {"description": f"In this order: {', '.join(names)}."},
+        "Record": record_schema(columns),
+        "Rows": {
+            "description": "Rows by position or records by column names; one row stands for itself.",
+            "anyOf": [{"type": "array", "minItems": 1, "items": row}, records, row, record],
+        },
+        "ColumnLists": columnar_schema(columns),
+        "Body": {
+            "anyOf": [
+                rows,
+                *_wrapped(rows, table),
+                _object("dataframe_split", split),
+                _object("dataframe_records", records),
+            ]
+        },
+    }
+
+
+def _wrapped(rows: Schema, inputs: Schema) -> list[Schema]:
+    return [_object("data", rows), _object("instances", rows), _object("inputs", inputs)]
+
+
+def _object(name: str, schema: Schema) -> Schema:
+    return {"type": "object", "properties": {name: schema}, "required": [name]}

@@ -1,0 +1,234 @@
+"""The document is valid OpenAPI 3.1, and its schemas say what the server's own reading says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from servestack_server.config import ApiKeys, Column, Input, ServiceConfig, Tensor
+from servestack_server.docs_page import openapi_document
+from servestack_server.errors import RequestError
+from servestack_server.input.bodies import read_rows
+from servestack_server.input.schema import compile_schema
+
+COLUMNS = (
+    Column("age", "integer", minimum=18, maximum=99),
+    Column("income", "double", nullable=True, minimum=0),
+    Column("country", "string", enum=("de", "fr")),
+    Column("member", "boolean"),
+    Column("segment", "string", required=False, nullable=True, enum=("a", "b")),
+)
+ROW = [40, 1000.5, "de", True, None]
+RECORD = {"age": 40, "income": None, "country": "fr", "member": False}
+LISTS = {"age": [40], "income": [1.0], "country": ["de"], "member": [True]}
+OUTPUTS = [{"type": "tensor", "tensor-spec": {"dtype": "int64", "shape": [-1]}}]
+
+
+def document(
+    columns: tuple[Column, ...] | None = COLUMNS,
+    tensor: Tensor | None = None,
+    example: Any = None,
+    outputs: list[dict[str, Any]] | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    config = ServiceConfig(name="loan", models=(), description="Who pays back.", **settings)
+    found = openapi_document(
+        config,
+        columns=columns,
+        tensor=tensor,
+        example=example,
+        outputs=outputs,
+        models=[("loan", "4"), ("rival", "7")],
+    )
+    OpenAPIV31SpecValidator(found).validate()
+    return found
+
+
+def validator(found: dict[str, Any], name: str) -> Draft202012Validator:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": found["components"]}
+    return Draft202012Validator(schema)
+
+
+def takes(columns: tuple[Column, ...] | None, tensor: Tensor | None, body: Any) -> bool:
+    """Whether the server's own reading of the body goes through."""
+    schema = compile_schema(Input(columns=columns, tensor=tensor))
+    try:
+        read_rows(msgspec.json.encode(body), schema)
+    except RequestError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("body", "good"),
+    [
+        ([ROW], True),
+        (ROW, True),
+        (RECORD, True),
+        ([RECORD], True),
+        ({"data": [ROW, ROW]}, True),
+        ({"instances": [RECORD]}, True),
+        ({"inputs": [ROW]}, True),
+        ({"inputs": LISTS}, True),
+        ({"dataframe_records": [RECORD]}, True),
+        ({"dataframe_split": {"columns": list(RECORD), "data": [list(RECORD.values())]}}, True),
+        ([], False),
+        ({}, False),
+        ({"data": []}, False),
+        ([ROW[:4]], False),
+        ([[*ROW, 1]], False),
+        ([[17, *ROW[1:]]], False),
+        ([[40.5, *ROW[1:]]], False),
+        ([["40", *ROW[1:]]], False),
+        ([[None, *ROW[1:]]], False),
+        ([[40, -1, *ROW[2:]]], False),
+        ([[40, 1, "it", True, None]], False),
+        ([[40, 1, "de", 1, None]], False),
+        ([RECORD | {"segment": "c"}], False),
+        ([RECORD | {"colour": "red"}], False),
+        ([{key: RECORD[key] for key in ("age", "income", "country")}], False),
+        ("text", False),
+        (None, False),
+    ],
+)
+def test_schema_of_a_table_agrees_with_the_server(body: Any, good: bool) -> None:
+    assert validator(document(), "Body").is_valid(body) is good
+    assert takes(COLUMNS, None, body) is good
+
+
+@pytest.mark.parametrize(
+    ("shape", "body", "good"),
+    [
+        ((-1, 3), [[1, 2, 3.5]], True),
+        ((-1, 3), [1, 2, 3.5], True),
+        ((-1, 3), {"instances": [[1, 2, 3], [4, 5, 6]]}, True),
+        ((-1, 3), [[1, 2]], False),
+        ((-1, 3), [[1, 2, "3"]], False),
+        ((-1, 3), [], False),
+        ((-1,), [1, 2], True),
+        ((-1,), [[1]], False),
+        ((-1, -1, 2), [[[1, 2], [3, 4], [5, 6]]], True),
+        ((-1, -1, 2), [[[1, 2], [3]]], False),
+    ],
+)
+def test_schema_of_a_tensor_agrees_with_the_server(
+    shape: tuple[int, ...], body: Any, good: bool
+) -> None:
+    tensor = Tensor("float32", shape)
+    assert validator(document(None, tensor), "Body").is_valid(body) is good
+    assert takes(None, tensor, body) is good
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        None,
+        [ROW],
+        [RECORD],
+        {"data": [ROW]},
+        {"inputs": LISTS},
+        {"dataframe_split": {"columns": list(RECORD), "data": [list(RECORD.values())]}},
+    ],
+)
+def test_every_example_can_be_sent(example: Any) -> None:
+    found = document(example=example)
+    body = found["paths"]["/v1/loan/predict"]["post"]["requestBody"]
+    examples = [one["value"] for one in body["content"]["application/json"]["examples"].values()]
+    assert len(examples) >= 2
+    if example is not None:
+        assert examples[0] == example
+    for one in examples:
+        validator(found, "Body").validate(one)
+        assert takes(COLUMNS, None, one), one
+
+
+def test_example_of_a_tensor_is_made_up_where_there_is_none() -> None:
+    found = document(None, Tensor("float32", (-1, 2, 2)))
+    body = found["paths"]["/v1/loan/predict"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["examples"]["example"]["value"] == [[[0, 0], [0, 0]]]
+    infer = found["paths"]["/v2/models/{name}/infer"]["post"]["requestBody"]["content"]
+    tensor = infer["application/json"]["examples"]["example"]["value"]["inputs"][0]
+    assert (tensor["datatype"], tensor["shape"]) == ("FP32", [1, 2, 2])
+
+
+def test_example_of_the_inference_protocol_is_its_request() -> None:
+    found = document(example=[ROW])
+    for path in ("/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer"):
+        content = found["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        request = content["examples"]["example"]["value"]
+        validator(found, "InferRequest").validate(request)
+        assert [(t["name"], t["datatype"], t["data"]) for t in request["inputs"][:3]] == [
+            ("age", "INT32", [40]),
+            ("income", "FP64", [1000.5]),
+            ("country", "BYTES", ["de"]),
+        ]
+
+
+def test_answers_are_described() -> None:
+    found = document(outputs=OUTPUTS)
+    answer = {"predictions": [1], "model": "loan", "version": "4", "id": "x"}
+    validator(found, "Predictions").validate(answer)
+    assert not validator(found, "Predictions").is_valid(answer | {"predictions": ["yes"]})
+    batch = answer | {
+        "predictions": [1, None],
+        "errors": [{"row": 1, "code": "null_value", "message": "…", "field": "age"}],
+    }
+    validator(found, "BatchPredictions").validate(batch)
+    validator(found, "Error").validate({"error": {"code": "x", "message": "y"}, "id": "z"})
+
+
+def test_outputs_of_several_columns() -> None:
+    found = document(outputs=[{"type": "double", "name": "p"}, {"type": "long", "name": "label"}])
+    assert validator(found, "Prediction").is_valid({"p": 0.5, "label": 1})
+    assert validator(found, "Prediction").is_valid([0.5, 1])
+    assert not validator(found, "Prediction").is_valid({"p": "high", "label": 1})
+
+
+def test_paths_and_statuses() -> None:
+    found = document(base_path="/credit/v2")
+    assert {"/credit/v2/predict", "/credit/v2/batch", "/credit/v2/feedback"} <= set(found["paths"])
+    assert {
+        "/v2/health/live", "/v2/health/ready", "/v2/models/{name}",
+        "/v2/models/{name}/versions/{version}/infer", "/invocations", "/ping", "/version",
+        "/health", "/livez", "/readyz", "/metrics",
+    } <= set(found["paths"])  # fmt: skip
+    responses = found["paths"]["/credit/v2/predict"]["post"]["responses"]
+    assert set(responses) == {"200", "400", "413", "415", "422", "503"}
+    assert "Retry-After" in found["components"]["responses"]["Error503"]["headers"]
+    assert "X-Request-Id" in responses["200"]["headers"]
+    assert "- rival, version 7" in found["info"]["description"]
+
+
+def test_an_api_key_is_asked_for_where_a_body_is_taken() -> None:
+    found = document(api_keys=ApiKeys("/keys", "X-Loan-Key"))
+    (name, scheme), *_ = found["components"]["securitySchemes"].items()
+    assert scheme == {"type": "apiKey", "in": "header", "name": "X-Loan-Key"}
+    for path, operations in found["paths"].items():
+        for method, operation in operations.items():
+            assert operation.get("security", []) == ([{name: []}] if method == "post" else []), path
+            assert ("401" in operation["responses"]) is (method == "post"), path
+
+
+def test_errors_with_status_200_are_described_as_such() -> None:
+    found = document(error_style="ok200")
+    schema = found["paths"]["/v1/loan/predict"]["post"]["responses"]["200"]["content"]
+    whole = {**schema["application/json"]["schema"], "components": found["components"]}
+    assert Draft202012Validator(whole).is_valid({"error": {"code": "x", "message": "y"}})
+
+
+@pytest.mark.parametrize("columns", [None, ()])
+def test_nothing_known_of_the_input(columns: tuple[Column, ...] | None) -> None:
+    found = document(columns)
+    validator(found, "Body").validate([[1, "a"]])
+    assert "examples" not in found["paths"]["/v1/loan/predict"]["post"]["requestBody"]["content"][
+        "application/json"
+    ]  # fmt: skip
+
+
+def test_the_document_is_the_same_each_time_and_plain_json() -> None:
+    assert json.dumps(document()) == json.dumps(document())
