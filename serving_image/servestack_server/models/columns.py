@@ -39,3 +39,13 @@ def feature_positions(
         "%s: the columns have other names than the model's features, so positions decide", model
     )
     return None
+
+
+def require_numbers(columns: tuple[Column, ...] | None, model: str, framework: str) -> None:
+    """StartError where a column is text and the framework takes numbers alone."""
+    text = [column.name for column in columns or () if column.type in TEXTUAL]
+    if text:
+        raise StartError(
+            f"{model}: {framework} takes numbers, and these columns are not: {', '.join(text[:5])}",
+            "log a pipeline that encodes them, or declare them as numbers",
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,7 @@ from servestack_server.config import Column, Input, Tensor, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.mlmodel import FLAVORS, Artifact, read_artifact
 from servestack_server.models.model import Loaded, Model
+from servestack_server.models.owner import load_service
 
 _ADAPTERS = {name: name for name in (*FLAVORS, "pyfunc")} | {"tensorflow": "keras"}
 
@@ -42,7 +44,18 @@ def load_model(
     else:
         kind = "native"
     loaded = _load_native(artifact, given, trust)
-    return Model(name, version, digest, artifact.flavor, kind, loaded.predict, loaded.native)
+    model = Model(name, version, digest, artifact.flavor, kind, loaded.predict, loaded.native)
+    return _with_service(model, load_service(artifact, trust))
+
+
+def _with_service(model: Model, service: object | None) -> Model:
+    """The owner's `predict` stands before the model's own, which it is given."""
+    if service is None:
+        return model
+    predict = getattr(service, "predict", None)
+    if predict is None:
+        return replace(model, service=service)
+    return replace(model, service=service, predict=lambda rows: predict(rows, model))
 
 
 def _load_native(artifact: Artifact, given: Input, trust: Trust) -> Loaded:

@@ -22,6 +22,7 @@ _PICKLES = {"pickle", "cloudpickle", "joblib", "dill"}
 
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     """The estimator, called with an array of float64, or a DataFrame where it needs names."""
+    forget_lean("xgboost", "lightgbm")  # the pipeline may hold their estimators
     estimator = read_estimator(artifact, trust)
     return Loaded(build_predict(estimator, artifact, given), estimator)
 
@@ -35,7 +36,6 @@ def read_estimator(artifact: Artifact, trust: Trust, also_safe: tuple[str, ...] 
     pickled = not is_skops(artifact)
     if pickled:
         require_pickle(trust, f"{artifact.root.name}/{file.name}")
-    forget_lean("xgboost", "lightgbm")  # the pipeline may hold their estimators
     sklearn = import_lean("sklearn", without=("pandas",))
     warn_other_version(
         "scikit-learn", _sklearn_version(artifact), sklearn.__version__, pickled=pickled
@@ -70,8 +70,8 @@ def build_predict(estimator: Any, artifact: Artifact, given: Input) -> Predict:
         return lambda rows: function(rows_to_array(rows))
 
     def predict(rows: Rows) -> Outputs:
-        ordered: Array = rows_to_array(rows)[:, positions]
-        return function(ordered)
+        answer: Array = function(rows_to_array(rows)[:, positions])
+        return answer
 
     return predict
 

@@ -1,0 +1,117 @@
+"""LightGBM models: native text files without scikit-learn, its estimators through skops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from servestack_server.config import Input, Trust
+from servestack_server.errors import StartError
+from servestack_server.models.columns import feature_positions, require_numbers
+from servestack_server.models.flavors.sklearn import read_estimator
+from servestack_server.models.lean_import import forget_lean, import_lean
+from servestack_server.models.mlmodel import Artifact
+from servestack_server.models.model import Array, Loaded, Outputs, Predict, Rows, rows_to_array
+from servestack_server.models.threads import thread_count
+from servestack_server.models.versions import warn_other_version
+
+_SAFE_TYPES = (
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMModel",
+    "lightgbm.sklearn.LGBMRanker",
+    "lightgbm.sklearn.LGBMRegressor",
+)
+"""In a skops file these hold the text of the native format and plain settings."""
+
+
+def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
+    """The Booster, whose scores become labels where it was saved from an LGBMClassifier."""
+    booster, estimator = read_booster(artifact, trust)
+    name = artifact.root.name
+    require_numbers(given.columns, name, "LightGBM")
+    if booster.pandas_categorical:
+        raise StartError(
+            f"{name}: was trained on columns of pandas' type category, which rows do not have",
+            "train on the codes with categorical_feature, or log a pipeline that encodes them",
+        )
+    positions = feature_positions(_spaced_out(given), feature_names(booster), name)
+    scores = _scores(booster, positions)
+    return Loaded(_answer(scores, estimator, artifact.predict_fn), estimator or booster)
+
+
+def read_booster(artifact: Artifact, trust: Trust) -> tuple[Any, Any | None]:
+    """The Booster, and the estimator around it if there is one."""
+    file = artifact.model_file
+    saved_class = str(artifact.settings.get("model_class") or "lightgbm.basic.Booster")
+    if saved_class != "lightgbm.basic.Booster":
+        forget_lean("lightgbm")
+        import_lean("sklearn", without=("pandas",))
+        import_lean("lightgbm", without=("pandas",))
+        estimator = read_estimator(artifact, trust, _SAFE_TYPES)
+        _warn(artifact)
+        return estimator.booster_, estimator
+    lightgbm = import_lean("lightgbm", without=("pandas", "sklearn"))
+    _warn(artifact)
+    try:
+        return lightgbm.Booster(model_file=file), None
+    except (lightgbm.basic.LightGBMError, ValueError, TypeError) as error:
+        raise StartError(
+            f"{file.name}: LightGBM {lightgbm.__version__} cannot load it: {error}"
+        ) from None
+
+
+def feature_names(booster: Any) -> list[str] | None:
+    """Names from training; None where LightGBM made them up."""
+    names = [str(name) for name in booster.feature_name()]
+    return None if names == [f"Column_{index}" for index in range(len(names))] else names
+
+
+def _scores(booster: Any, positions: list[int] | None) -> Predict:
+    threads = thread_count()
+    predict = booster.predict
+    if positions is None:
+        return lambda rows: predict(rows_to_array(rows), num_threads=threads)
+
+    def scores(rows: Rows) -> Outputs:
+        result: Array = predict(rows_to_array(rows)[:, positions], num_threads=threads)
+        return result
+
+    return scores
+
+
+def _answer(scores: Predict, estimator: Any | None, predict_fn: str) -> Predict:
+    """Source: `LGBMClassifier.predict` and `predict_proba`."""
+    import numpy as np
+
+    if estimator is None or not hasattr(estimator, "classes_"):
+        return scores
+    if callable(estimator.objective_):
+        return scores
+    classes = np.asarray(estimator.classes_)
+
+    def probabilities(rows: Rows) -> Array:
+        values = np.asarray(scores(rows))
+        return values if values.ndim > 1 else np.vstack((1.0 - values, values)).T
+
+    if predict_fn == "predict_proba":
+        return probabilities
+    return lambda rows: classes[probabilities(rows).argmax(axis=1)]
+
+
+def _spaced_out(given: Input) -> Any:
+    """The columns under the names that LightGBM gives them: it has no spaces."""
+    import msgspec
+
+    if given.columns is None:
+        return None
+    return tuple(
+        msgspec.structs.replace(column, name="_".join(column.name.split(" ")))
+        for column in given.columns
+    )
+
+
+def _warn(artifact: Artifact) -> None:
+    import lightgbm
+
+    warn_other_version("lightgbm", artifact.framework_version, lightgbm.__version__, pickled=False)

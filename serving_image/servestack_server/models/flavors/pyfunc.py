@@ -1,0 +1,82 @@
+"""MLflow's python_function with code of its own, loaded by MLflow itself."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from servestack_server.config import Input, Trust
+from servestack_server.errors import StartError
+from servestack_server.models.frames import build_frame_maker
+from servestack_server.models.lean_import import forget_lean
+from servestack_server.models.mlmodel import Artifact
+from servestack_server.models.model import Loaded, Outputs, Rows
+from servestack_server.models.owner_code import add_code, describe_failure
+from servestack_server.models.trusting import require_code, require_pickle
+from servestack_server.models.versions import warn_other_version
+
+
+def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
+    """A pickled PythonModel, a script of models-from-code, or a loader module of the owner."""
+    name = artifact.root.name
+    if artifact.pyfunc.get("python_model"):
+        require_pickle(trust, f"{name}: the Python model")
+        pickled = True
+    else:
+        require_code(trust, f"{name}: {artifact.pyfunc.get('loader_module')}")
+        pickled = False
+    saved_with = str(artifact.pyfunc.get("python_version") or "")
+    warn_other_version("Python", saved_with, platform.python_version(), pickled=pickled)
+    model = _load_pyfunc(artifact)
+    make_input = _input_maker(given, artifact)
+    return Loaded(lambda rows: _plain(model.predict(make_input(rows))), model)
+
+
+def _load_pyfunc(artifact: Artifact) -> Any:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it asks a host for its settings
+    forget_lean("sklearn", "xgboost", "lightgbm")  # what the owner's code imports is complete
+    add_code(artifact.code)
+    import mlflow.pyfunc
+
+    try:
+        return mlflow.pyfunc.load_model(str(artifact.root))
+    except (Exception, SystemExit) as error:  # the owner's code: anything
+        reason = describe_failure(error, artifact.root)
+        raise StartError(f"{artifact.root.name}: cannot be loaded: {reason}") from None
+
+
+def _input_maker(given: Input, artifact: Artifact) -> Callable[[Rows], Any]:
+    """A DataFrame for columns, an array for a tensor, a list where the model's hints say so."""
+    if given.tensor is not None:
+        dtype = np.dtype(given.tensor.dtype)
+        return lambda rows: np.asarray(rows, dtype=dtype)
+    if given.columns is None:
+        return _untyped_frame
+    if [column.name for column in given.columns] == [""]:
+        return lambda rows: [
+            row[0] for row in rows
+        ]  # what `predict(self, model_input: list[T])` takes
+    return build_frame_maker(given.columns, [], artifact.root.name)
+
+
+def _untyped_frame(rows: Rows) -> Any:
+    import pandas
+
+    return pandas.DataFrame(rows)
+
+
+def _plain(answer: Any) -> Outputs:
+    """A DataFrame as a mapping of its columns, a Series as its array; sequences as they are."""
+    if hasattr(answer, "to_numpy"):
+        if getattr(answer, "ndim", 1) == 2:
+            return {str(name): answer[name].to_numpy() for name in answer.columns}
+        return answer.to_numpy()  # type: ignore[no-any-return]
+    if isinstance(answer, dict):
+        return {str(name): np.asarray(values) for name, values in answer.items()}
+    if isinstance(answer, np.ndarray | list):
+        return answer
+    return list(answer) if isinstance(answer, tuple) else np.asarray(answer)

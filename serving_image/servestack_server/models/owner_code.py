@@ -1,0 +1,57 @@
+"""Modules that the model's owner ships in the artifact's `code/` folder."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from pathlib import Path
+
+_folders: list[Path] = []
+"""Code folders on the path, the one added last first."""
+
+
+def add_code(folder: Path | None) -> None:
+    """Put the folder first on the path.
+
+    Two models may bring modules of one name: those of earlier models are forgotten, so that the
+    next import reads this model's own. What was imported before keeps working.
+    """
+    if folder is None or not folder.is_dir():
+        return
+    folder = folder.resolve()
+    own = {file.stem for file in folder.iterdir()}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name.split(".")[0] in own and file and _is_owners(Path(file)):
+            del sys.modules[name]
+    if folder in _folders:
+        _folders.remove(folder)
+        sys.path.remove(str(folder))
+    _folders.insert(0, folder)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+
+
+def describe_failure(error: BaseException, folder: Path) -> str:
+    """`file.py:12: TypeError: what it said`, with the innermost line that is the owner's."""
+    folder = folder.resolve()
+    where = ""
+    if isinstance(error, SyntaxError) and error.filename:
+        where = _place(folder, error.filename, error.lineno)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if where:
+            break
+        where = _place(folder, frame.filename, frame.lineno)
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    first = message.strip().splitlines()[0] if message.strip() else ""
+    return f"{where}{type(error).__name__}: {first}".removesuffix(": ")
+
+
+def _place(folder: Path, filename: str, line: int | None) -> str:
+    path = Path(filename).resolve()
+    return f"{path.relative_to(folder)}:{line}: " if path.is_relative_to(folder) else ""
+
+
+def _is_owners(file: Path) -> bool:
+    return any(file.resolve().is_relative_to(folder) for folder in _folders)
