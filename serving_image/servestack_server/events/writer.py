@@ -10,6 +10,12 @@ from typing import Literal
 from servestack_server.config import Events
 from servestack_server.errors import StartError
 from servestack_server.events.files import FILE_MARK_BYTES, EventFiles
+from servestack_server.events.limits import (
+    budget_bytes,
+    file_bytes,
+    largest_line_bytes,
+    queue_bytes,
+)
 from servestack_server.events.retention import Retention
 from servestack_server.events.server_mark import ServerMark
 
@@ -22,9 +28,6 @@ REASONS: tuple[Reason, ...] = (
 
 BATCH_BYTES = 256 * 2**10
 """Lines in memory that are written without waiting for the flush interval."""
-QUEUE_BYTES = 8 * 2**20
-"""Lines held in memory at most, while the disk is slow or broken."""
-FILE_BYTES = 16 * 2**20
 RETRY_SECONDS = 0.25
 """Between two tries of a disk that refused a write."""
 MAINTENANCE_SECONDS = 1.0
@@ -60,10 +63,10 @@ class EventWriter:
         flush_interval_seconds: float = 0.02,
     ) -> None:
         self._folder = Path(events.folder)
-        self._budget_bytes = events.disk_budget_bytes // workers
-        self._queue_bytes = min(QUEUE_BYTES, self._budget_bytes // 4)
-        self._file_bytes = min(FILE_BYTES, self._budget_bytes // (4 * max(len(events.kinds), 1)))
-        self.largest_line_bytes = min(events.max_event_bytes, self._queue_bytes) - FILE_MARK_BYTES
+        self._budget_bytes = budget_bytes(events, workers)
+        self._queue_bytes = queue_bytes(events, workers)
+        self._file_bytes = file_bytes(events, workers)
+        self.largest_line_bytes = largest_line_bytes(events, workers)
         self._unready_when_full = events.when_full == "unready"
         self._flush_interval_seconds = flush_interval_seconds
         self._files = EventFiles(self._folder, worker, workers)

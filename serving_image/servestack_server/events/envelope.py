@@ -1,0 +1,53 @@
+"""What every event has around its data, put together from bytes that are prepared."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from servestack_server.events.values import to_json
+
+_MILLISECONDS = [b".%03dZ" % number for number in range(1000)]
+_TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Envelope:
+    """Attributes of CloudEvents 1.0 in their JSON format, `id` first.
+
+    Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+    """
+
+    def __init__(self, source: str, event_type: str) -> None:
+        self._head = b',"source":%b,"type":%b,"specversion":"1.0","time":"' % (
+            to_json(source),
+            to_json(event_type),
+        )
+        self._second = -1
+        self._head_and_second = b""
+
+    def head(self, request_id: str, seconds: float, traceparent: str | None) -> bytes:
+        """All up to `data`'s value. `seconds` since 1970, in the event in UTC with milliseconds.
+
+        A traceparent that is not one of version 00 is left out.
+        """
+        second = int(seconds)
+        if second != self._second:
+            self._second = second
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._head_and_second = self._head + text.encode()
+        milliseconds = _MILLISECONDS[int((seconds - second) * 1000)]
+        if traceparent is None or _TRACEPARENT.fullmatch(traceparent) is None:
+            return b"".join(
+                (b'{"id":', to_json(request_id), self._head_and_second, milliseconds, b'","data":')
+            )
+        return b"".join(
+            (
+                b'{"id":',
+                to_json(request_id),
+                self._head_and_second,
+                milliseconds,
+                b'","traceparent":"',
+                traceparent.encode(),
+                b'","data":',
+            )
+        )

@@ -1,0 +1,124 @@
+"""The lines of prediction events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from zlib import crc32
+
+from servestack_server.config import Pin, PredictionLog, ServiceConfig
+from servestack_server.events.envelope import Envelope
+from servestack_server.events.limits import largest_line_bytes
+from servestack_server.events.redaction import Redaction
+from servestack_server.events.values import to_json
+
+_PREPARED = 1024
+_END = b',"truncated":false}}'
+_END_CUT = b',"truncated":true}}'
+
+
+class PredictionEvents:
+    """Builds one line for each answered prediction, as `logging/event.schema.json` has it.
+
+    `pins` hold each model's version and digest. `variant` and `spec_digest` are in the events
+    where they are known. `workers` is that of the EventWriter, whose longest line depends on it.
+    """
+
+    def __init__(
+        self,
+        config: ServiceConfig,
+        *,
+        pins: Sequence[Pin] = (),
+        variant: str = "",
+        spec_digest: str = "",
+        workers: int = 1,
+    ) -> None:
+        events = config.events
+        log = events.predictions if events is not None else None
+        self.is_on = log is not None and events is not None and "predictions" in events.kinds
+        log = log or PredictionLog()
+        self._sample = log.sample
+        self._crc_limit = round(log.sample * 2**32)
+        self._inputs = log.inputs
+        self._outputs = log.outputs
+        self._redaction = Redaction(config)
+        self._largest_bytes = largest_line_bytes(events, workers) if events is not None else 0
+        self._digests = {(pin.name, pin.value): pin.sha256 for pin in pins if pin.sha256}
+        self._variant = variant
+        self._spec_digest = spec_digest
+        self._envelope = Envelope(events.source if events is not None else "", "prediction.v1")
+        self._data: dict[tuple[str, str, str, int], bytes] = {}
+
+    def is_sampled(self, request_id: str) -> bool:
+        """Whether this request is in the log: every worker and every pod answer alike."""
+        return self._sample >= 1 or crc32(request_id.encode("utf-8", "replace")) < self._crc_limit
+
+    def line(
+        self,
+        request_id: str,
+        time: float,
+        traceparent: str | None,
+        model: str,
+        version: str,
+        endpoint: str,
+        status: int,
+        latency_ms: float,
+        inputs: Sequence[Sequence[Any]] | None,
+        outputs: Any,
+    ) -> bytes | None:
+        """The event without a newline; None when the request is not sampled.
+
+        `time` in seconds since 1970. `endpoint` is a route, of which there are few, not a path.
+        `inputs` are rows in the order of the input's columns; None and `outputs` None where there
+        are none. What makes the line too long is left out, `inputs` first.
+        """
+        if self._sample < 1 and not self.is_sampled(request_id):
+            return None
+        head = self._envelope.head(request_id, time, traceparent)
+        data = self._data.get((model, version, endpoint, status))
+        if data is None:
+            data = self._prepare(model, version, endpoint, status)
+        data = b"%b%.3f" % (data, latency_ms if 0 < latency_ms < 1e12 else 0.0)
+        room = self._largest_bytes - len(head) - len(data) - len(_END) - 1
+        outputs_json = b""
+        if outputs is not None and self._outputs:
+            outputs_json = b',"outputs":' + to_json(outputs)
+        inputs_json = b""
+        if inputs is not None and self._inputs:
+            inputs_json = self._inputs_json(inputs, room)
+        end = _END
+        if len(inputs_json) + len(outputs_json) > room:
+            end = _END_CUT
+            inputs_json = b""
+            if len(outputs_json) > room:
+                outputs_json = b""
+        return b"".join((head, data, inputs_json, outputs_json, end))
+
+    def _inputs_json(self, inputs: Sequence[Sequence[Any]], room: int) -> bytes:
+        """The rows; what is too long whatever its values are is not looked at."""
+        if len(inputs) and hasattr(inputs[0], "__len__") and _shortest(inputs) > room:
+            return bytes(room + 1)
+        rows = self._redaction.apply(inputs) if self._redaction.names else inputs
+        return b',"inputs":' + to_json(rows)
+
+    def _prepare(self, model: str, version: str, endpoint: str, status: int) -> bytes:
+        """The data up to its last member before inputs, whose value is the latency."""
+        if len(self._data) >= _PREPARED:
+            self._data.clear()
+        members: dict[str, Any] = {"model": model, "version": version}
+        if digest := self._digests.get((model, version)):
+            members["artifactDigest"] = digest
+        if self._spec_digest:
+            members["specDigest"] = self._spec_digest
+        if self._variant:
+            members["variant"] = self._variant
+        members |= {"endpoint": endpoint, "status": status, "sample": self._sample}
+        members["redacted"] = self._redaction.names
+        data = to_json(members)[:-1] + b',"latencyMs":'
+        self._data[model, version, endpoint, status] = data
+        return data
+
+
+def _shortest(rows: Sequence[Sequence[Any]]) -> int:
+    """Bytes that these rows take at least: a digit and a comma for a value."""
+    return len(rows) * (2 * len(rows[0]) + 2)

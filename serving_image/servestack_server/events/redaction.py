@@ -1,0 +1,58 @@
+"""Columns that must not reach the disk as they are."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from servestack_server.config import ServiceConfig
+from servestack_server.errors import StartError
+from servestack_server.events.values import to_json
+
+HASH_KEY_VARIABLE = "SERVESTACK_HASH_KEY"
+"""Environment variable with the key of hashed values. Without it the event's source is the key,
+which everybody knows: values that can be guessed (a postcode) can then be found by trying."""
+
+
+class Redaction:
+    """Applies `redact` to rows: `drop` leaves null, `hash` the hex HMAC-SHA256 of the JSON value.
+
+    Equal values have equal hashes within a service, and wherever the same key is set; null stays
+    null. StartError for a column that the input does not have: it would be logged as it is.
+    """
+
+    def __init__(self, config: ServiceConfig) -> None:
+        events = config.events
+        redact = events.predictions.redact if events and events.predictions else {}
+        columns = [column.name for column in config.input.columns or ()]
+        missing = sorted(set(redact) - set(columns))
+        if missing:
+            raise StartError(
+                f"logging.predictions.redact: no input column is called {', '.join(missing)}",
+                f"the columns are {', '.join(columns)}" if columns else "the input has no columns",
+            )
+        self.names = sorted(redact)
+        self._dropped = [columns.index(name) for name in self.names if redact[name] == "drop"]
+        self._hashed = [columns.index(name) for name in self.names if redact[name] == "hash"]
+        source = events.source if events else ""
+        self._key = (os.environ.get(HASH_KEY_VARIABLE) or source).encode()
+
+    def apply(self, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+        """Copies of the rows, in which the values of these columns are replaced."""
+        return [self._row(row) for row in rows]
+
+    def _row(self, row: Sequence[Any]) -> list[Any]:
+        changed = list(row)
+        for index in self._dropped:
+            changed[index] = None
+        for index in self._hashed:
+            changed[index] = self.hashed(row[index])
+        return changed
+
+    def hashed(self, value: Any) -> str | None:
+        """Hex of the hash; null for null."""
+        if value is None:
+            return None
+        return hmac.digest(self._key, to_json(value), "sha256").hex()
