@@ -5,8 +5,9 @@
     python tools/install.py --print-path etcd   install and print the program's path
 
 Go programs are built from the go.mod next to this file, Debian programs are unpacked from their
-packages without being installed, so nothing needs root and nothing is started. The cache is
-$SERVESTACK_CACHE, or servestack below $XDG_CACHE_HOME, which is ~/.cache where it is not set; a
+packages without being installed, so nothing needs root and nothing is started. The browser alone
+needs the packages that it depends on: it is the one on PATH, or root has it installed. The cache
+is $SERVESTACK_CACHE, or servestack below $XDG_CACHE_HOME, which is ~/.cache where it is not set; a
 second run at once waits for the first.
 """
 
@@ -96,7 +97,37 @@ class DebianTool:
         (target / self.name).symlink_to(Path("root") / self.path)
 
 
-TOOLS: dict[str, GoTool | DebianTool] = {
+@dataclass(frozen=True)
+class InstalledTool:
+    """A program with too many libraries to be unpacked alone: on PATH, else installed by root."""
+
+    name: str
+    package: str
+
+    def key(self) -> str:
+        return _digest(self.package.encode())
+
+    def build(self, target: Path) -> None:
+        if shutil.which(self.name) is None:
+            if os.geteuid() != 0 or shutil.which("apt-get") is None:
+                raise SystemExit(f"{self.name}: not on PATH; install the package {self.package}")
+            os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+            command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", self.package]
+            try:
+                _run(command, target)
+            except subprocess.CalledProcessError:
+                _run(["apt-get", "update", "-q"], target)
+                _run(command, target)
+        found = shutil.which(self.name)
+        if found is None:
+            raise SystemExit(f"{self.name}: the package {self.package} does not bring it")
+        # A link to a program that has gone since is no link, so a kept cache does no harm.
+        (target / self.name).symlink_to(found)
+
+
+Tool = GoTool | DebianTool | InstalledTool
+
+TOOLS: dict[str, Tool] = {
     tool.name: tool
     for tool in (
         GoTool(
@@ -116,6 +147,7 @@ TOOLS: dict[str, GoTool | DebianTool] = {
         GoTool("filebeat", "filebeat", "github.com/elastic/beats/v7/filebeat"),
         DebianTool("etcd", "etcd-server", "usr/bin/etcd"),
         DebianTool("promtool", "prometheus", "usr/bin/promtool"),
+        InstalledTool("chromium", "chromium"),
     )
 }
 
@@ -146,7 +178,7 @@ def install(name: str) -> Path:
     return folder / name
 
 
-def _build(tool: GoTool | DebianTool, folder: Path) -> None:
+def _build(tool: Tool, folder: Path) -> None:
     print(f"{tool.name}: building, this happens once …", file=sys.stderr, flush=True)
     started = time.monotonic()
     for abandoned in CACHE.glob(f".{tool.name}-*"):
