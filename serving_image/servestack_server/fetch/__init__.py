@@ -1,0 +1,1 @@
+"""The init container's work: pinned artifacts, fetched and verified."""

@@ -1,0 +1,151 @@
+"""Unpacks .zip, .tar and .tar.gz: plain files and folders only, within bounds, with plain modes.
+
+What the members say of modes, owners and times is not taken over. Refused are names that lead out
+of the folder, links, devices, pipes, names that come twice, and archives that grow too much.
+"""
+
+from __future__ import annotations
+
+import gzip
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from servestack_server.errors import StartError
+from servestack_server.fetch.paths import checked_path
+from servestack_server.fetch.sources.source import CHUNK_BYTES
+
+_ZIP, _TAR, _GZIPPED = ".zip", ".tar", (".tar.gz", ".tgz")
+_BROKEN = (
+    zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RecursionError,
+    # zipfile: a compression that it does not know, and headers that contradict each other.
+    NotImplementedError, ValueError, OverflowError, RuntimeError,
+)  # fmt: skip
+_PLAIN_ZIP_TYPES = (0, stat.S_IFREG, stat.S_IFDIR)
+_MAX_TAR_HEADER_BYTES = 256 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large an archive may become; its ratio counts once it is beyond `ratio_from_bytes`."""
+
+    max_bytes: int = 20 << 30
+    max_ratio: int = 200
+    ratio_from_bytes: int = 64 << 20
+    max_members: int = 100_000
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file of this name is unpacked."""
+    return name.lower().endswith((_ZIP, _TAR, *_GZIPPED))
+
+
+def unpack(archive: Path, into: Path, bounds: Bounds | None = None) -> Path:
+    """Unpack into a new folder; returns the folder of the model, which is the only one at the top
+    of the archive where it has just one. StartError for what is refused or broken."""
+    into.mkdir()
+    unpacking = _Unpacking(archive, into, bounds or Bounds())
+    try:
+        for name, is_folder, stream in _members(archive):
+            unpacking.add(name, is_folder, stream)
+    except _BROKEN as error:
+        raise StartError(f"{archive.name}: cannot be unpacked: {error}", "pack it again") from None
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        raise _refused(archive.name, "holds a name twice") from None
+    if not unpacking.has_files:
+        raise _refused(archive.name, "holds no files")
+    (*tops,) = into.iterdir()
+    return tops[0] if len(tops) == 1 and tops[0].is_dir() else into
+
+
+class _Unpacking:
+    """Writes members, and counts what they come to."""
+
+    def __init__(self, archive: Path, into: Path, bounds: Bounds) -> None:
+        self._name = archive.name
+        self._into = into
+        self._bounds = bounds
+        by_ratio = max(archive.stat().st_size * bounds.max_ratio, bounds.ratio_from_bytes)
+        self._left_bytes = min(by_ratio, bounds.max_bytes)
+        self._members = 0
+        self.has_files = False
+
+    def add(self, name: str, is_folder: bool, stream: IO[bytes] | None) -> None:
+        """One member; `name` as the archive has it."""
+        self._members += 1
+        if self._members > self._bounds.max_members:
+            raise _refused(self._name, f"holds more than {self._bounds.max_members:,} members")
+        # `tar -C folder .` begins every name with "./".
+        path = name.removeprefix("./")
+        if is_folder:
+            path = path.rstrip("/") if path.strip("/") else path
+            if path in ("", "."):
+                return
+            (self._into / checked_path(path, self._name)).mkdir(parents=True, exist_ok=True)
+            return
+        target = self._into / checked_path(path, self._name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as file:
+            while stream is not None and (chunk := stream.read(CHUNK_BYTES)):
+                self._left_bytes -= len(chunk)
+                if self._left_bytes < 0:
+                    raise _refused(self._name, "grows too much when it is unpacked")
+                file.write(chunk)
+        self.has_files = True
+
+
+def _members(archive: Path) -> Iterator[tuple[str, bool, IO[bytes] | None]]:
+    """(name, whether it is a folder, its bytes) of each member, each read before the next."""
+    lower = archive.name.lower()
+    if lower.endswith(_ZIP):
+        return _zip_members(archive)
+    return _tar_members(archive, gzipped=lower.endswith(_GZIPPED))
+
+
+def _zip_members(archive: Path) -> Iterator[tuple[str, bool, IO[bytes] | None]]:
+    with zipfile.ZipFile(archive) as members:
+        for info in members.infolist():
+            # `filename` is cut at a NUL; this is what the archive says.
+            name = info.orig_filename
+            if stat.S_IFMT(info.external_attr >> 16) not in _PLAIN_ZIP_TYPES:
+                raise _refused(archive.name, f"holds {name!r}, a link or device")
+            if info.flag_bits & 1:
+                raise _refused(archive.name, f"holds {name!r}, which is encrypted")
+            if info.is_dir():
+                yield name, True, None
+                continue
+            with members.open(info) as stream:
+                yield name, False, stream
+
+
+def _tar_members(archive: Path, *, gzipped: bool) -> Iterator[tuple[str, bool, IO[bytes] | None]]:
+    with (
+        gzip.open(archive) if gzipped else archive.open("rb") as raw,
+        tarfile.open(fileobj=raw, mode="r|", tarinfo=_Header) as members,
+    ):
+        for info in members:
+            if info.isdir():
+                yield info.name, True, None
+            elif info.isreg() and not info.issparse():
+                yield info.name, False, members.extractfile(info)
+            else:
+                raise _refused(archive.name, f"holds {info.name!r}, a link, device or sparse file")
+
+
+class _Header(tarfile.TarInfo):
+    """A header that may not be larger than any name needs: tarfile reads it into memory."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type not in tarfile.SUPPORTED_TYPES and self.size > _MAX_TAR_HEADER_BYTES:
+            raise tarfile.HeaderError("a header is too large")
+        member: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return member
+
+
+def _refused(name: str, why: str) -> StartError:
+    return StartError(f"{name} {why}", "an archive is of plain files and folders")

@@ -1,0 +1,61 @@
+"""Puts verified artifacts where the server finds them, and knows those that are there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from servestack_server.config import Pin
+from servestack_server.errors import StartError
+from servestack_server.fetch.digest import digest_of
+
+
+def is_there(pin: Pin, into: Path) -> bool:
+    """Whether the folder of the name holds what is pinned, read byte by byte.
+
+    The digest of an archive or a bare file is not the one of the folder that it became: a record
+    beside it says which folder that was.
+    """
+    folder = into / pin.name
+    if not pin.sha256 or folder.is_symlink() or not folder.is_dir():
+        return False
+    try:
+        tree = digest_of(folder)
+    except StartError:
+        return False
+    return tree == pin.sha256 or _read(_record(pin, into)) == f"{pin.sha256} {tree}\n"
+
+
+def place(pin: Pin, folder: Path, into: Path) -> None:
+    """Rename a verified folder to the name, in place of what was there."""
+    target, old, record = into / pin.name, into / f".replaced-{pin.name}", _record(pin, into)
+    if pin.sha256:
+        # First the record: without it the artifact would be fetched again, with it nothing is
+        # believed that does not have this digest.
+        new = record.with_name(f"{record.name}.new")
+        new.write_text(f"{pin.sha256} {digest_of(folder)}\n", encoding="utf-8")
+        new.replace(record)
+    _remove(old)
+    if os.path.lexists(target):
+        target.rename(old)
+    folder.rename(target)
+    _remove(old)
+
+
+def _record(pin: Pin, into: Path) -> Path:
+    return into / f".fetched-{pin.name}"
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

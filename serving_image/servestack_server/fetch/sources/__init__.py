@@ -1,0 +1,1 @@
+"""Where artifacts come from, by the scheme of their address."""

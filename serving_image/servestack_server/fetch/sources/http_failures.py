@@ -1,0 +1,48 @@
+"""Failures of HTTP connections, put in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from servestack_server.errors import StartError
+from servestack_server.fetch.sources.source import PassingError
+
+if TYPE_CHECKING:
+    from urllib3.exceptions import HTTPError
+
+_UNTRUSTED = "certificate verify failed"
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+_REASONS = (
+    ("Connection refused", "the connection is refused"),
+    ("Name or service not known", "its host name is not known"),
+    ("Temporary failure in name resolution", "its host name is not known"),
+    ("No address associated", "its host name is not known"),
+    ("timed out", "no answer in time"),
+    ("IncompleteRead", "it ended too soon"),
+    ("Connection reset", "the connection was reset"),
+    ("without response", "it closed the connection without an answer"),
+    ("Network is unreachable", "its network cannot be reached"),
+    ("No route to host", "its network cannot be reached"),
+)
+
+
+def failure_of(error: HTTPError, shown: str, hint: str) -> StartError | PassingError:
+    """What a broken connection means: for good, where TLS says that it is the wrong server."""
+    from urllib3.exceptions import LocationValueError, SSLError
+
+    if isinstance(error, LocationValueError):
+        return StartError(f"{shown}: is not an address", hint)
+    text = str(error)
+    if isinstance(error, SSLError):
+        if _UNTRUSTED in text:
+            why = text.partition(_UNTRUSTED)[2].strip(": ").partition(" (_ssl")[0]
+            trust = "add its authority to SSL_CERT_FILE, or for MLflow to MLFLOW_TRACKING_SERVER_CERT_PATH"
+            return StartError(f"{shown}: its certificate is not trusted: {why}", trust)
+        if any(sign in text for sign in _NOT_TLS):
+            return StartError(f"{shown}: the server does not speak https there", hint)
+        # A server that dies in the middle of a file does not say goodbye either.
+        return PassingError("the TLS connection broke")
+    for sign, reason in _REASONS:
+        if sign in text:
+            return PassingError(reason)
+    return PassingError(text.rpartition(": ")[2] or type(error).__name__)

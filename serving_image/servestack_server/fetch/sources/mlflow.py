@@ -1,0 +1,131 @@
+"""Artifacts that an MLflow server hands out itself, over plain HTTP.
+
+`GET /api/2.0/mlflow-artifacts/artifacts?path=…` lists one folder, and
+`GET /api/2.0/mlflow-artifacts/artifacts/<path>` sends one file. A path that lists nothing is a file.
+Source: mlflow/server/handlers.py and mlflow/store/artifact/mlflow_artifacts_repo.py of MLflow 3.17.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from servestack_server.errors import StartError
+from servestack_server.fetch.paths import checked_path
+from servestack_server.fetch.sources.http import HttpClient
+from servestack_server.fetch.sources.source import (
+    Listing,
+    PassingError,
+    Remote,
+    Stream,
+    without_secrets,
+)
+
+_SERVICE = "/api/2.0/mlflow-artifacts/artifacts"
+_READ_TIMEOUT_SECONDS = 600.0
+"""MLflow reads a whole file from its store before it answers."""
+_MAX_FILES = 100_000
+_MAX_LISTING_BYTES = 64 << 20
+_HINT = (
+    "is it running, is MLFLOW_TRACKING_URI right, and do MLFLOW_TRACKING_USERNAME and "
+    "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, give access?"
+)
+
+
+def mlflow_source(uri: str) -> MlflowSource:
+    """The source of `mlflow-artifacts:/path`, with what the environment says of the server."""
+    tracking_uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if urlsplit(tracking_uri).scheme not in ("http", "https"):
+        said = without_secrets(tracking_uri) or "not set"
+        message = f"{without_secrets(uri)}: MLFLOW_TRACKING_URI is {said}"
+        raise StartError(message, "the http or https address of the MLflow server that has it")
+    return MlflowSource(uri, tracking_uri)
+
+
+class MlflowSource:
+    """A file or folder below the server's root of artifacts."""
+
+    hint = _HINT
+
+    def __init__(self, uri: str, tracking_uri: str) -> None:
+        address, server = urlsplit(uri), urlsplit(tracking_uri)
+        host = address.netloc or server.netloc.rpartition("@")[2]
+        # Another server than the one of the environment is not told the credentials of that one.
+        known = host == server.netloc.rpartition("@")[2]
+        base = server.path.rstrip("/") if known else ""
+        self._service = f"{server.scheme}://{host}{base}{_SERVICE}"
+        self._root = checked_path(unquote(address.path).strip("/"), uri)
+        self.shown = f"{without_secrets(uri)} of {server.scheme}://{host}{base}"
+        self._client = HttpClient(
+            _HINT,
+            headers=_credentials(server.username, server.password) if known else None,
+            read_timeout_seconds=_READ_TIMEOUT_SECONDS,
+            ca_file=os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or None,
+        )
+        self._is_folder = True
+
+    def list_files(self) -> Listing:
+        """All files, folder by folder."""
+        entries = self._entries(self._root)
+        name = self._root.rpartition("/")[2]
+        # Some stores list a file as the one entry of itself, which MLflow takes for the file too.
+        is_itself = (
+            len(entries) == 1 and entries[0]["path"] == name and not entries[0].get("is_dir")
+        )
+        self._is_folder = bool(entries) and not is_itself
+        if not self._is_folder:
+            size = _size(entries[0]) if entries else None
+            return Listing((Remote(name, size),), is_folder=False)
+        files: list[Remote] = []
+        folders = [("", entries)]
+        while folders:
+            prefix, entries = folders.pop()
+            for entry in entries:
+                path = checked_path(prefix + checked_path(entry["path"], self.shown), self.shown)
+                if entry.get("is_dir"):
+                    folders.append((f"{path}/", self._entries(f"{self._root}/{path}")))
+                else:
+                    files.append(Remote(path, _size(entry)))
+                if len(files) + len(folders) > _MAX_FILES:
+                    raise StartError(f"{self.shown}: lists more than {_MAX_FILES:,} files")
+        return Listing(tuple(sorted(files, key=lambda remote: remote.path)), is_folder=True)
+
+    @contextmanager
+    def open(self, remote: Remote, start: int, validator: str) -> Iterator[Stream]:
+        """One file; MLflow sends ranges of what lies on its own disk."""
+        path = f"{self._root}/{remote.path}" if self._is_folder else self._root
+        with self._client.stream(f"{self._service}/{quote(path)}", start, validator) as stream:
+            yield stream
+
+    def _entries(self, path: str) -> list[dict[str, Any]]:
+        with self._client.get(f"{self._service}?{urlencode({'path': path})}") as response:
+            body = response.read(_MAX_LISTING_BYTES)
+        try:
+            files = json.loads(body).get("files", [])
+            if all(isinstance(file["path"], str) for file in files):
+                return list(files)
+        except (ValueError, AttributeError, KeyError, TypeError):
+            pass
+        raise PassingError("it answered, but not as an MLflow server does")
+
+
+def _size(entry: dict[str, Any]) -> int | None:
+    """Bytes; MLflow writes 64-bit numbers as text."""
+    text = str(entry.get("file_size", ""))
+    return int(text) if text.isdecimal() else None
+
+
+def _credentials(user: str | None, password: str | None) -> dict[str, str]:
+    """The same precedence as in MLflow: user and password go before a token."""
+    user = os.environ.get("MLFLOW_TRACKING_USERNAME") or unquote(user or "")
+    password = os.environ.get("MLFLOW_TRACKING_PASSWORD") or unquote(password or "")
+    token = os.environ.get("MLFLOW_TRACKING_TOKEN", "")
+    if user and password:
+        pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+    return {"Authorization": f"Bearer {token}"} if token else {}

@@ -1,0 +1,106 @@
+"""Objects of s3 and gs, through fsspec with the credentials that the pod has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from servestack_server.errors import StartError
+from servestack_server.fetch.paths import checked_path
+from servestack_server.fetch.sources.source import Listing, PassingError, Remote, Stream
+
+T = TypeVar("T")
+_PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
+_BLOCK_BYTES = 32 << 20
+"""Bytes asked for at once: few enough to hold in memory, enough to make the wait between worth it."""
+_NO_CREDENTIALS = ("credentials", "TokenRetrievalError", "RefreshError", "DefaultCredentialsError")
+
+
+class ObjectStoreSource:
+    """One object, or all objects below a prefix."""
+
+    def __init__(self, uri: str) -> None:
+        parts = urlsplit(uri)
+        self._scheme = parts.scheme
+        # A key may hold `?` and `#`.
+        self._root = uri.partition("://")[2].rstrip("/")
+        if "@" in parts.netloc or "/" not in self._root:
+            raise StartError(
+                f"{parts.scheme}: address needs a bucket and a path, and no credentials"
+            )
+        self.shown = f"{parts.scheme}://{self._root}"
+        self.hint = (
+            f"is the address right, and may the pod's service account read it with {parts.scheme}?"
+        )
+        self._store: Any = None
+        self._infos: dict[str, dict[str, Any]] = {}
+
+    def list_files(self) -> Listing:
+        """All objects below the prefix; without any, the object of that name."""
+        found = self._ask(lambda store: store.find(self._root, detail=True))
+        prefix = f"{self._root}/"
+        for key, info in found.items():
+            if key.startswith(prefix) and info["type"] == "file" and not key.endswith("/"):
+                self._infos[checked_path(key.removeprefix(prefix), self.shown)] = info
+        is_folder = bool(self._infos)
+        if not is_folder:
+            name = checked_path(self._root.rpartition("/")[2], self.shown)
+            info = self._ask(lambda store: store.info(self._root))
+            if info["type"] != "file":
+                raise StartError(f"{self.shown}: holds no files", self.hint)
+            self._infos[name] = info
+        files = (Remote(path, int(info["size"])) for path, info in sorted(self._infos.items()))
+        return Listing(tuple(files), is_folder)
+
+    @contextmanager
+    def open(self, remote: Remote, start: int, validator: str) -> Iterator[Stream]:
+        """One object, block by block. Its tag is the one of the listing."""
+        info = self._infos[remote.path]
+        tag = str(info.get("ETag") or info.get("etag") or "")
+        begin = start if tag and tag == validator else 0
+        yield Stream(begin, remote.size_bytes, tag, self._blocks(info, begin))
+
+    def _blocks(self, info: dict[str, Any], start: int) -> Iterator[bytes]:
+        key, size_bytes = info["name"], int(info["size"])
+        for begin in range(start, size_bytes, _BLOCK_BYTES):
+            end = min(begin + _BLOCK_BYTES, size_bytes)
+            block: bytes = self._ask(lambda store: store.cat_file(key, begin, end))  # noqa: B023
+            if len(block) != end - begin:
+                raise PassingError(f"it sent {len(block):,} of {end - begin:,} bytes")
+            yield block
+
+    def _ask(self, question: Callable[[Any], T]) -> T:
+        """Ask the store, and put what its clients raise in words."""
+        if self._store is None:
+            self._store = self._connect()
+        try:
+            return question(self._store)
+        except FileNotFoundError:
+            raise StartError(f"{self.shown}: is not there", self.hint) from None
+        except PermissionError as error:
+            raise StartError(f"{self.shown}: access is refused: {error}", self.hint) from None
+        except Exception as error:  # botocore, aiohttp and google-auth raise types of their own
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            if any(
+                sign.lower() in f"{type(error).__name__} {reason}".lower()
+                for sign in _NO_CREDENTIALS
+            ):
+                raise StartError(f"{self.shown}: no access: {reason}", self.hint) from None
+            raise PassingError(reason) from None
+
+    def _connect(self) -> Any:
+        package = _PACKAGES[self._scheme]
+        options: dict[str, Any] = {"use_listings_cache": False}
+        endpoint = os.environ.get("MLFLOW_S3_ENDPOINT_URL")
+        if self._scheme == "s3" and endpoint:
+            options["client_kwargs"] = {"endpoint_url": endpoint}
+        try:
+            import fsspec  # type: ignore[import-untyped]
+
+            return fsspec.filesystem(self._scheme, **options)
+        except ImportError:
+            extra = f"pip install 'servestack-server[{self._scheme}]', or use the stock image"
+            raise StartError(f"{self.shown}: needs the package {package}", extra) from None
