@@ -10,11 +10,11 @@ PYTHON ?= python3
 help: ## what there is to run
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
-$(VENV)/.installed: requirements/dev.txt pyproject.toml
+$(VENV)/.installed: requirements/dev.txt pyproject.toml serving_image/pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e . -e serving_image
 	@touch $@
 
 .PHONY: setup
@@ -54,3 +54,7 @@ generate: setup ## write what is generated and committed: docs, dashboard, schem
 .PHONY: bench-render
 bench-render: setup ## servestack render beside kustomize, Helm and cdk8s, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_render $(MODELS)
+
+.PHONY: bench-serving
+bench-serving: setup ## the model server beside its peers, as ratios from one run
+	@$(BIN)/python -m tests.performance.bench_serving $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(PEERS),--peers=$(PEERS)) $(if $(JSON),--json=$(JSON))

@@ -1,0 +1,7 @@
+"""`python -m servestack_server`."""
+
+import sys
+
+from servestack_server.cli import main
+
+sys.exit(main())

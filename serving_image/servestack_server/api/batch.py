@@ -1,0 +1,136 @@
+"""`POST <basePath>/batch`: many rows, where a bad row does not take the others with it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from servestack_server.api.content import body_of, require_json
+from servestack_server.api.predict import Endpoint
+from servestack_server.api.target import RequestJob, Target
+from servestack_server.batching import listed
+from servestack_server.errors import RequestError
+from servestack_server.http.request import Request
+from servestack_server.input.bodies import read_loose_rows
+
+if TYPE_CHECKING:
+    from servestack_server.service import Service
+
+_CHUNK_ROWS = 256
+"""Rows predicted before other requests get their turn."""
+
+
+class _Batch:
+    """A request under way: positions of the good rows, and what has come of them."""
+
+    def __init__(self, request: Request, size: int) -> None:
+        self.request = request
+        self.predictions: list[Any] = [None] * size
+        self.errors: list[dict[str, Any]] = []
+        self.waiting: list[tuple[list[int], list[Any]]] = []
+        self.inputs: list[Any] = []
+
+    def refuse(self, row: int, error: RequestError) -> None:
+        told: dict[str, Any] = {"row": row, "code": error.code, "message": error.message}
+        if error.field:
+            told["field"] = error.field
+        self.errors.append(told)
+
+
+class BatchEndpoint(Endpoint):
+    """`{"predictions": [0, null, …], "errors": [{"row": 1, …}], …}`; 422 when no row is good."""
+
+    def __init__(self, service: Service, target: Target, path: str) -> None:
+        super().__init__(service, target, path)
+
+    def __call__(self, request: Request) -> None:
+        """Check row by row, then predict chunk by chunk."""
+        if self.service.takes_no_more:
+            raise self.service.log_is_full()
+        require_json(request)
+        loose = read_loose_rows(body_of(request), self.schema)
+        self.check_count(loose)
+        batch = _Batch(request, len(loose))
+        good = self._good_rows(loose, batch)
+        for start in range(0, len(good), _CHUNK_ROWS):
+            chunk = good[start : start + _CHUNK_ROWS]
+            batch.waiting.append(([at for at, _ in chunk], [row for _, row in chunk]))
+        batch.waiting.reverse()
+        self._next(batch)
+
+    def _good_rows(self, loose: list[Any], batch: _Batch) -> list[tuple[int, Any]]:
+        try:
+            return list(enumerate(self.schema.convert(loose)))
+        except RequestError:
+            pass
+        good = []
+        for at, row in enumerate(loose):
+            try:
+                good.append((at, self.schema.convert([row])[0]))
+            except RequestError as error:
+                self.service.input_refused(error)
+                error.message = error.message.removeprefix("row 0: ")
+                batch.refuse(at, error)
+        return good
+
+    def _next(self, batch: _Batch) -> None:
+        if batch.request.answered:
+            return
+        if not batch.waiting:
+            self._answer(batch)
+            return
+        positions, rows = batch.waiting.pop()
+        if hasattr(rows[0], "dtype"):
+            import numpy as np
+
+            rows = np.stack(rows)  # type: ignore[assignment]
+        deadline = batch.request.started + self._timeout_seconds
+        job = RequestJob(
+            batch.request, rows, deadline, lambda done: self._chunk_done(batch, positions, done)
+        )
+        try:
+            self.target.submit(job)
+        except RequestError as error:
+            batch.request.fail(error)
+
+    def _chunk_done(self, batch: _Batch, positions: list[int], job: RequestJob) -> None:
+        error = job.error
+        if error is None:
+            for at, row, value in zip(positions, job.rows, listed(job.outputs), strict=True):
+                batch.predictions[at] = value
+                batch.inputs.append(row)
+        elif error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+            batch.request.fail(error)
+            return
+        elif len(positions) == 1:
+            batch.refuse(positions[0], error)
+        else:
+            halves = len(positions) // 2
+            for part in (slice(halves, None), slice(halves)):
+                batch.waiting.append((positions[part], list(job.rows[part])))
+        batch.last = job  # type: ignore[attr-defined]
+        self._next(batch)
+
+    def _answer(self, batch: _Batch) -> None:
+        request = batch.request
+        batch.errors.sort(key=lambda error: error["row"])
+        job: RequestJob | None = getattr(batch, "last", None)
+        answer = {
+            "predictions": batch.predictions,
+            "errors": batch.errors,
+            "model": job.model if job else self.target.name,
+            "version": job.version if job else self.target.version,
+            "id": request.id,
+        }
+        if not batch.inputs:
+            answer["error"] = {"code": "no_good_row", "message": "none of the rows is fit"}
+            request.answer_json(422, answer)
+            return
+        request.answer_json(200, answer)
+        job.rows = batch.inputs  # type: ignore[union-attr]
+        good = [value for at, value in enumerate(batch.predictions) if not self._bad(batch, at)]
+        self.service.answered(job, self.path, good)  # type: ignore[arg-type]
+
+    @staticmethod
+    def _bad(batch: _Batch, at: int) -> bool:
+        return any(error["row"] == at for error in batch.errors)

@@ -1,0 +1,66 @@
+"""The body of a request as it was before it was sent, and what its type allows."""
+
+from __future__ import annotations
+
+import zlib
+from http import HTTPStatus
+
+from servestack_server.errors import RequestError
+from servestack_server.http.request import Request
+from servestack_server.input.problems import malformed
+
+_WINDOWS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
+"""Window bits of zlib for each content coding (RFC 9110, 8.4.1)."""
+
+
+def body_of(request: Request) -> bytes:
+    """The body, decompressed within the limit for bodies. RequestError 413 or 415."""
+    encoding = request.headers.get(b"content-encoding")
+    if not encoding or encoding == b"identity":
+        return request.body
+    window = _WINDOWS.get(encoding.lower())
+    if window is None:
+        raise RequestError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding",
+            f"the encoding {encoding.decode('latin-1')!r} is not known; send gzip, deflate or none",
+        )  # fmt: skip
+    limit = request.connection.server.max_body_bytes
+    unpacker = zlib.decompressobj(window)
+    try:
+        body = unpacker.decompress(request.body, limit + 1)
+    except zlib.error:
+        raise malformed("malformed_encoding", "the body is not what its encoding says") from None
+    if len(body) > limit:
+        raise RequestError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large",
+            f"the body is larger than {limit:,} bytes when it is unpacked",
+        )  # fmt: skip
+    if not unpacker.eof:
+        raise malformed("malformed_encoding", "the compressed body ends too early")
+    return body
+
+
+def media_type(request: Request) -> bytes:
+    """The content type in lower case, without parameters; empty where there is none."""
+    given = request.headers.get(b"content-type", b"")
+    return given.partition(b";")[0].strip().lower()
+
+
+def require_json(request: Request) -> None:
+    """RequestError 415 for a type that is not JSON.
+
+    `curl -d` says that it sends a form; a body that begins as JSON does is taken for it.
+    """
+    kind = request.headers.get(b"content-type")
+    if kind is None or kind == b"application/json":
+        return
+    kind = media_type(request)
+    if kind in (b"application/json", b"") or kind.endswith(b"+json"):
+        return
+    if kind == b"application/x-www-form-urlencoded" and request.body.lstrip()[:1] in (b"[", b"{"):
+        return
+    raise RequestError(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_type",
+        f"{kind.decode('latin-1')!r} is not read here; send application/json",
+    )

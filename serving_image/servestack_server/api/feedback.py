@@ -1,0 +1,47 @@
+"""`POST <basePath>/feedback`: what became of a prediction, joined to it by the request's id."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from servestack_server.api.content import body_of, require_json
+from servestack_server.errors import RequestError
+from servestack_server.http.request import Request
+from servestack_server.input.bodies import decode_json
+from servestack_server.input.problems import invalid
+
+if TYPE_CHECKING:
+    from servestack_server.service import Service
+
+
+class _Feedback(msgspec.Struct, forbid_unknown_fields=True):
+    id: Annotated[str, msgspec.Meta(min_length=8, max_length=128)]
+    feedback: Any
+
+
+class FeedbackEndpoint:
+    """202 once the event is taken; 503 when it could not be."""
+
+    def __init__(self, service: Service, path: str) -> None:
+        self._service = service
+        self._path = path
+
+    def __call__(self, request: Request) -> None:
+        """Check and log. The event is keyed by the prediction's id, not by this request's."""
+        require_json(request)
+        try:
+            given = msgspec.convert(decode_json(body_of(request)), _Feedback)
+        except msgspec.ValidationError as error:
+            raise invalid(
+                "invalid_feedback", f'expected {{"id": "<request id>", "feedback": …}}: {error}'
+            ) from None
+        self._service.rewarded(given.id, given.feedback)
+        if not self._service.log_feedback(request, given.id, given.feedback, self._path):
+            raise RequestError(
+                HTTPStatus.SERVICE_UNAVAILABLE, "log_full", "the feedback cannot be kept now",
+                retry_after_seconds=5,
+            )  # fmt: skip
+        request.answer_json(202, {"id": given.id})

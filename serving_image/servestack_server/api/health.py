@@ -1,0 +1,35 @@
+"""Whether the process is there, whether it is ready, and what it counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from servestack_server.http.request import TEXT, Request
+
+if TYPE_CHECKING:
+    from servestack_server.service import Service
+
+_EXPOSITION = b"text/plain; version=1.0.0; charset=utf-8"
+
+
+class Health:
+    """Probes and metrics."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def live(self, request: Request) -> None:
+        """GET /livez: 200 as long as the event loop turns."""
+        request.answer(200, b"ok\n", TEXT)
+
+    def ready(self, request: Request) -> None:
+        """GET /readyz, /ping, /health: 503 before warm-up, while stopping, or with a full log."""
+        reason = self._service.unready_reason()
+        if reason:
+            request.answer(503, reason.encode() + b"\n", TEXT)
+        else:
+            request.answer(200, b"ok\n", TEXT)
+
+    def metrics(self, request: Request) -> None:
+        """GET /metrics, in Prometheus's text format."""
+        request.answer(200, self._service.metrics.exposition(), _EXPOSITION)

@@ -1,0 +1,257 @@
+"""The Open Inference Protocol (V2) over HTTP: metadata, readiness, infer.
+
+A table is taken as one tensor of shape [rows, columns] where its columns are numbers, or as one
+tensor of shape [rows] or [rows, 1] for each column, named as the column. Source: see tensors.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import numpy as np
+
+from servestack_server import __version__
+from servestack_server.api.content import body_of
+from servestack_server.api.predict import Endpoint
+from servestack_server.api.target import ModelTarget, RequestJob
+from servestack_server.api.tensors import DTYPES, datatype_of, from_bytes, from_json, to_bytes
+from servestack_server.http.request import JSON, Request, encode_json
+from servestack_server.input.bodies import Rows, decode_json
+from servestack_server.input.problems import invalid, malformed
+from servestack_server.input.schema import TableSchema, TensorSchema
+
+if TYPE_CHECKING:
+    from servestack_server.service import Service
+
+_HEADER_LENGTH = b"inference-header-content-length"
+_COLUMN_TYPES = {
+    "boolean": "BOOL", "integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64",
+}  # fmt: skip
+_Size = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+
+
+class _Tensor(msgspec.Struct):
+    name: str
+    shape: Annotated[list[_Size], msgspec.Meta(min_length=1, max_length=16)]
+    datatype: str
+    data: Any = None
+    parameters: dict[str, Any] = {}
+
+
+class _Wanted(msgspec.Struct):
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class _Inference(msgspec.Struct):
+    inputs: Annotated[list[_Tensor], msgspec.Meta(min_length=1)]
+    id: str = ""
+    outputs: list[_Wanted] | None = None
+    parameters: dict[str, Any] = {}
+
+
+class InferEndpoint(Endpoint):
+    """`POST /v2/models/<name>[/versions/<version>]/infer`."""
+
+    def read(self, request: Request) -> Rows:
+        """Tensors to rows. What the answer needs of the request stays with it, parsed again."""
+        asked, raw = _parse(request)
+        arrays = _arrays(asked, raw)
+        return _checked(self._rows(arrays), self.schema)
+
+    def _rows(self, arrays: dict[str, np.ndarray]) -> Any:
+        schema = self.schema
+        if len({len(array) for array in arrays.values()}) > 1:
+            raise invalid("wrong_shape", "the tensors differ in their first axis")
+        if not isinstance(schema, TableSchema):
+            if len(arrays) != 1:
+                raise invalid("wrong_shape", "expected one tensor")
+            return next(iter(arrays.values()))
+        if arrays.keys() <= schema.positions.keys():
+            columns = {name: _column(name, array) for name, array in arrays.items()}
+            return [
+                dict(zip(columns, row, strict=True))
+                for row in zip(*columns.values(), strict=True)
+            ]  # fmt: skip
+        if len(arrays) > 1:
+            unknown = sorted(arrays.keys() - schema.positions.keys())[0]
+            raise invalid("unknown_column", f"there is no column {unknown!r}", field=unknown)
+        (array,) = arrays.values()
+        if array.ndim == 1 and array.size == len(schema.names):
+            array = array.reshape(1, -1)
+        return array.tolist()
+
+    def finish(self, job: RequestJob) -> None:
+        """Answer with tensors; the data of a tensor raw where that was asked for."""
+        request = job.request
+        if request.answered or job.error is not None:
+            super().finish(job)
+            return
+        asked, _ = _parse(request)
+        raw_default = asked.parameters.get("binary_data_output") is True
+        wanted = {output.name: output.parameters for output in asked.outputs or ()}
+        arrays = _named(job.outputs)
+        told, raw = [], []
+        for name, array in arrays.items():
+            if wanted and name not in wanted:
+                continue
+            tensor: dict[str, Any] = {
+                "name": name, "datatype": datatype_of(array), "shape": list(array.shape),
+            }  # fmt: skip
+            if wanted.get(name, {}).get("binary_data", raw_default):
+                data = to_bytes(array)
+                tensor["parameters"] = {"binary_data_size": len(data)}
+                raw.append(data)
+            else:
+                tensor["data"] = array.ravel().tolist()
+            told.append(tensor)
+        if unknown := sorted(wanted.keys() - arrays.keys()):
+            request.fail(
+                invalid("unknown_output", f"there is no output {unknown[0]!r}", field=unknown[0])
+            )
+            return
+        head = encode_json(
+            {
+                "model_name": job.model, "model_version": job.version,
+                "id": asked.id or request.id, "outputs": told,
+            }
+        )  # fmt: skip
+        if raw:
+            headers = b"inference-header-content-length: %d\r\n" % len(head)
+            request.answer(200, head + b"".join(raw), b"application/octet-stream", headers)
+        else:
+            request.answer(200, head, JSON)
+        self.service.answered(job, self.path, None)
+
+
+def _parse(request: Request) -> tuple[_Inference, bytes]:
+    body = body_of(request)
+    given = request.headers.get(_HEADER_LENGTH)
+    length = len(body)
+    if given is not None:
+        if not given.isdigit() or int(given) > len(body):
+            raise malformed("malformed_header", "Inference-Header-Content-Length is wrong")
+        length = int(given)
+    try:
+        return msgspec.convert(decode_json(body[:length]), _Inference), body[length:]
+    except msgspec.ValidationError as error:
+        raise invalid("invalid_request", str(error)) from None
+
+
+def _arrays(asked: _Inference, raw: bytes) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+    at = 0
+    for tensor in asked.inputs:
+        if tensor.datatype not in DTYPES:
+            raise invalid("wrong_type", f"unknown datatype {tensor.datatype!r}", field=tensor.name)
+        if tensor.name in arrays:
+            raise invalid("ambiguous", "two tensors have the same name", field=tensor.name)
+        size = tensor.parameters.get("binary_data_size")
+        if size is None:
+            arrays[tensor.name] = from_json(tensor.data, tensor.datatype, tensor.shape, tensor.name)
+            continue
+        if type(size) is not int or size < 0 or at + size > len(raw):
+            raise invalid("wrong_length", "binary_data_size is wrong", field=tensor.name)
+        arrays[tensor.name] = from_bytes(
+            raw[at : at + size], tensor.datatype, tensor.shape, tensor.name
+        )
+        at += size
+    if at != len(raw):
+        raise invalid("wrong_length", f"{len(raw) - at} bytes belong to no tensor")
+    return arrays
+
+
+def _checked(rows: Any, schema: Any) -> Rows:
+    if not len(rows):
+        raise invalid("no_rows", "there are no rows")
+    if isinstance(schema, TensorSchema) and rows.dtype != object:
+        return schema.check_shape(rows.astype(schema.dtype))
+    if isinstance(rows, np.ndarray):
+        rows = rows.tolist()
+    return schema.convert(rows)  # type: ignore[no-any-return]
+
+
+def _column(name: str, array: np.ndarray) -> list[Any]:
+    if array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 1):
+        raise invalid("wrong_shape", "expected the shape [rows] or [rows, 1]", field=name)
+    return array.ravel().tolist()
+
+
+def _named(outputs: Any) -> dict[str, np.ndarray]:
+    if isinstance(outputs, dict):
+        return {name: _array(values) for name, values in outputs.items()}
+    return {"predictions": _array(outputs)}
+
+
+def _array(values: Any) -> np.ndarray:
+    if isinstance(values, np.ndarray):
+        return values
+    try:
+        array = np.array(values)
+    except ValueError:
+        array = np.empty(0)
+    if len(array) == len(values) and array.dtype.kind in "biuf":
+        return array
+    texts = np.empty(len(values), dtype=object)
+    texts[:] = [
+        value if isinstance(value, str) else encode_json(value).decode() for value in values
+    ]
+    return texts
+
+
+def input_tensors(schema: Any) -> list[dict[str, Any]]:
+    """The inputs as model metadata tells them."""
+    if isinstance(schema, TensorSchema):
+        datatype = datatype_of(np.empty(0, schema.dtype))
+        return [{"name": "input", "datatype": datatype, "shape": list(schema.tensor.shape)}]
+    if not isinstance(schema, TableSchema):
+        return []
+    kinds = {_COLUMN_TYPES.get(column.type, "BYTES") for column in schema.columns}
+    if len(kinds) == 1 and kinds != {"BYTES"}:
+        return [{"name": "input", "datatype": kinds.pop(), "shape": [-1, len(schema.columns)]}]
+    return [
+        {"name": column.name, "datatype": _COLUMN_TYPES.get(column.type, "BYTES"), "shape": [-1]}
+        for column in schema.columns
+    ]
+
+
+class ModelPages:
+    """Metadata and readiness of one model."""
+
+    def __init__(self, service: Service, target: ModelTarget) -> None:
+        self._service = service
+        self._target = target
+
+    def metadata(self, request: Request) -> None:
+        """GET /v2/models/<name>."""
+        model = self._target.batcher.model
+        outputs = self._service.output_tensors.get(model.name, [])
+        request.answer_json(
+            200,
+            {
+                "name": model.name, "versions": [model.version],
+                "platform": f"{model.flavor}_{model.runtime}",
+                "inputs": input_tensors(self._service.schema), "outputs": outputs,
+            },
+        )  # fmt: skip
+
+    def ready(self, request: Request) -> None:
+        """GET /v2/models/<name>/ready."""
+        ready = not self._service.unready_reason()
+        request.answer_json(200 if ready else 503, {"name": self._target.name, "ready": ready})
+
+
+def server_metadata(request: Request) -> None:
+    """GET /v2."""
+    request.answer_json(
+        200, {"name": "servestack", "version": __version__, "extensions": ["binary_tensor_data"]}
+    )
+
+
+def describe_outputs(outputs: Any) -> list[dict[str, Any]]:
+    """The outputs as model metadata tells them, from the answer to the example."""
+    return [
+        {"name": name, "datatype": datatype_of(array), "shape": [-1, *array.shape[1:]]}
+        for name, array in _named(outputs).items()
+    ]

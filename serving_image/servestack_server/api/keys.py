@@ -1,0 +1,67 @@
+"""The API keys of a mounted file, one a line; a changed file counts without a restart."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+from http import HTTPStatus
+from pathlib import Path
+
+from servestack_server.config import ApiKeys
+from servestack_server.errors import RequestError, StartError
+from servestack_server.http.request import Request
+
+log = logging.getLogger(__name__)
+
+
+class KeyCheck:
+    """Accepts requests that carry one of the keys. StartError when the file cannot be read."""
+
+    def __init__(self, settings: ApiKeys) -> None:
+        self._file = Path(settings.file)
+        self._header = settings.header.lower().encode()
+        self._name = settings.header
+        self._seen: tuple[int, int, int] = (0, 0, 0)
+        self._digests: tuple[bytes, ...] = ()
+        try:
+            self._read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise StartError(
+                f"{self._file}: the API keys cannot be read: {error}",
+                "mount the Secret that api.auth.apiKeys names",
+            ) from None
+
+    def __call__(self, request: Request) -> None:
+        """RequestError 401 without a key that is accepted. Compares in constant time."""
+        given = request.headers.get(self._header)
+        if given is not None:
+            digest = hashlib.sha256(given).digest()
+            accepted = False
+            for known in self._digests:  # All of them: the time says nothing of which.
+                accepted |= hmac.compare_digest(digest, known)
+            if accepted:
+                return
+        message = "the key is not accepted" if given else f"send a key in the header {self._name}"
+        raise RequestError(HTTPStatus.UNAUTHORIZED, "unauthorized", message)
+
+    def refresh(self) -> None:
+        """Read the file again when it has changed. An unreadable one leaves the keys as they are."""
+        try:
+            if self._stamp() != self._seen:
+                self._read()
+                log.info("API keys read again: %d", len(self._digests))
+        except (OSError, UnicodeDecodeError) as error:
+            log.warning("API keys cannot be read again, the old ones count: %s", error)
+
+    def _read(self) -> None:
+        seen = self._stamp()
+        keys = [line.strip() for line in self._file.read_text(encoding="utf-8").splitlines()]
+        self._digests = tuple(hashlib.sha256(key.encode()).digest() for key in keys if key)
+        self._seen = seen
+        if not self._digests:
+            log.warning("%s holds no key: every request is refused", self._file)
+
+    def _stamp(self) -> tuple[int, int, int]:
+        status = self._file.stat()  # Follows the link that the kubelet swaps.
+        return status.st_mtime_ns, status.st_ino, status.st_size

@@ -1,0 +1,70 @@
+"""The Swagger page and the document that it shows, from the image's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from servestack_server.docs_page.swagger import CONTENT_SECURITY_POLICY, PAGE, swagger_page
+from servestack_server.http.request import JSON, Request, encode_json
+
+if TYPE_CHECKING:
+    from servestack_server.service import Service
+
+_PAGE_HEADERS = (
+    b"content-security-policy: %b\r\nx-content-type-options: nosniff\r\ncache-control: no-cache\r\n"
+    % CONTENT_SECURITY_POLICY.encode()
+)
+_FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png", "start.js")
+
+
+class Documentation:
+    """`…/docs`, its files and `…/openapi.json`, made for the first reader and kept."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._document = b""
+        self._files: dict[str, tuple[str, bytes]] = {}
+
+    def add_to(self, page: Callable[[str, Any], None], prefix: str) -> None:
+        """Put the page and the document below a prefix."""
+        page(f"{prefix}/openapi.json", self.document)
+        page(f"{prefix}/docs", self.file(PAGE))
+        for name in _FILES:
+            page(f"{prefix}/docs/{name}", self.file(name))
+
+    def document(self, request: Request) -> None:
+        """GET /openapi.json."""
+        if not self._document:
+            self._document = encode_json(self._described())
+        request.answer(200, self._document, JSON, b"access-control-allow-origin: *\r\n")
+
+    def file(self, name: str) -> Callable[[Request], None]:
+        """A handler for one file, compressed where the browser takes it."""
+
+        def answer(request: Request) -> None:
+            if not self._files:
+                self._files = swagger_page("openapi.json")
+            headers = _PAGE_HEADERS
+            content_type, body = self._files[name]
+            packed = self._files.get(f"{name}.gz")
+            if packed and b"gzip" in request.headers.get(b"accept-encoding", b""):
+                body = packed[1]
+                headers += b"content-encoding: gzip\r\nvary: accept-encoding\r\n"
+            request.answer(200, body, content_type.encode(), headers)
+
+        return answer
+
+    def _described(self) -> dict[str, Any]:
+        from servestack_server.docs_page.openapi import openapi_document
+
+        service = self._service
+        given = service.config.input
+        return openapi_document(
+            service.config,
+            columns=given.columns,
+            tensor=given.tensor,
+            example=given.example,
+            outputs=None,
+            models=[(target.name, target.version) for target in service.targets.values()],
+        )

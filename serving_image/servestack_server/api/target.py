@@ -1,0 +1,49 @@
+"""What predicts: one model, or a graph of models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from servestack_server.batching import Batcher, Job
+from servestack_server.http.request import Request
+
+
+class RequestJob(Job):
+    """A job that a request waits for. `model` and `version` say who has answered."""
+
+    __slots__ = ("model", "request", "version")
+
+    def __init__(
+        self, request: Request, rows: Any, deadline: float, finish: Callable[[Any], None]
+    ) -> None:
+        super().__init__(rows, deadline, finish)
+        self.request = request
+        self.model = ""
+        self.version = ""
+
+
+class Target(Protocol):
+    """Takes a job, sets who answers it, and calls its `finish`."""
+
+    name: str
+    version: str
+
+    def submit(self, job: RequestJob) -> None:
+        """RequestError when it cannot take the job."""
+
+
+class ModelTarget:
+    """One model and its queue."""
+
+    def __init__(self, batcher: Batcher) -> None:
+        self.batcher = batcher
+        self.name = batcher.model.name
+        self.version = batcher.model.version
+        self.digest = batcher.model.digest
+
+    def submit(self, job: RequestJob) -> None:
+        """Queue the job. RequestError 503 when the queue is full."""
+        job.model = self.name
+        job.version = self.version
+        self.batcher.submit(job)

@@ -1,0 +1,290 @@
+"""Rows of several requests predicted in one call.
+
+What has arrived by the time the loop gets to it goes together. Nothing is waited for but requests
+that have begun to arrive and are not complete: one request alone is answered at once, and while a
+call runs, the next batch gathers by itself. A call that takes longer than INLINE_SECONDS runs in
+a thread, so that probes and other models are answered meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from servestack_server.errors import RequestError
+
+if TYPE_CHECKING:
+    from servestack_server.metrics import ModelMetrics
+    from servestack_server.models.model import Model
+
+log = logging.getLogger(__name__)
+
+INLINE_SECONDS = 0.005
+"""Longest call that the event loop makes itself: handing it to a thread costs 0.05 to 0.1 ms."""
+_REFUSALS = (ValueError, TypeError, KeyError, IndexError, OverflowError)
+
+
+class Job:
+    """Rows of one request for one model, and what comes of them.
+
+    `finish(job)` is called once, in the event loop, with `outputs` or `error` set. `outputs` is
+    what the model gives for the job's rows: an array, a mapping of arrays, or a list. `inputs` is
+    what the owner's `preprocess` made of `rows`.
+    """
+
+    __slots__ = ("deadline", "error", "finish", "inputs", "outputs", "rows", "size")
+
+    def __init__(self, rows: Any, deadline: float, finish: Callable[[Job], None]) -> None:
+        self.rows = rows
+        self.inputs = rows
+        self.size = len(rows)
+        self.deadline = deadline
+        self.finish = finish
+        self.outputs: Any = None
+        self.error: RequestError | None = None
+
+
+class Batcher:
+    """The queue of one model. All methods belong to the event loop's thread."""
+
+    def __init__(
+        self,
+        model: Model,
+        metrics: ModelMetrics,
+        *,
+        max_rows: int,
+        max_wait_seconds: float,
+        max_queue: int,
+        receiving: Callable[[], int],
+    ) -> None:
+        self.model = model
+        self.metrics = metrics
+        self.max_rows = max_rows
+        self.max_queue = max_queue
+        self.inline = True
+        self._max_wait_seconds = max_wait_seconds
+        self._receiving = receiving
+        self._queue: deque[Job] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._scheduled = False
+        self._first_queued = 0.0
+        self._running = False
+        self._thread: ThreadPoolExecutor | None = None
+        owner = model.service
+        self._preprocess = getattr(owner, "preprocess", None)
+        self._postprocess = getattr(owner, "postprocess", None)
+        self._predict = model.predict
+        if hasattr(owner, "predict"):
+            self._predict = lambda inputs: owner.predict(inputs, model)  # type: ignore[union-attr]
+
+    @property
+    def depth(self) -> int:
+        """Requests that wait."""
+        return len(self._queue)
+
+    def submit(self, job: Job) -> None:
+        """Queue a job. RequestError 503 when the queue is full."""
+        queue = self._queue
+        if len(queue) >= self.max_queue:
+            raise RequestError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "queue_full",
+                f"{self.max_queue} requests are waiting already",
+                retry_after_seconds=1,
+            )
+        queue.append(job)
+        if not self._scheduled and not self._running:
+            self._scheduled = True
+            self._first_queued = perf_counter()
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._flush)
+
+    def predict_now(self, job: Job) -> None:
+        """Predict without the queue, for warm-up. Raises what a caller would be told."""
+        self._run([job])
+        if job.error is not None:
+            raise job.error
+
+    def _flush(self) -> None:
+        """Predict what has gathered, or wait a little for what is on its way."""
+        self._scheduled = False
+        now = perf_counter()
+        if self._receiving() and self._worth_waiting(now):
+            self._scheduled = True
+            self._loop.call_later(0.0005, self._flush)  # type: ignore[union-attr]
+            return
+        jobs = self._take(now)
+        if not jobs:
+            return
+        if self.inline:
+            self._run(jobs)
+            self._deliver(jobs)
+        else:
+            self._running = True
+            if self._thread is None:
+                self._thread = ThreadPoolExecutor(1, f"model-{self.model.name}")
+            done = self._loop.run_in_executor(self._thread, self._run, jobs)  # type: ignore[union-attr]
+            done.add_done_callback(lambda _: self._back(jobs))
+
+    def _worth_waiting(self, now: float) -> bool:
+        if now - self._first_queued >= self._max_wait_seconds:
+            return False
+        return sum(job.size for job in self._queue) < self.max_rows
+
+    def _take(self, now: float) -> list[Job]:
+        """The next jobs, up to `max_rows` rows together; a larger job goes alone."""
+        queue, jobs, rows = self._queue, [], 0
+        while queue and (not jobs or rows + queue[0].size <= self.max_rows):
+            job = queue.popleft()
+            if job.deadline < now:
+                continue  # Its connection answers it, or has gone.
+            jobs.append(job)
+            rows += job.size
+        return jobs
+
+    def _back(self, jobs: list[Job]) -> None:
+        self._running = False
+        self._deliver(jobs)
+
+    def _deliver(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            try:
+                job.finish(job)
+            except Exception:
+                log.exception("an answer could not be sent")
+        if self._queue and not self._scheduled and not self._running:
+            self._scheduled = True
+            self._first_queued = perf_counter()
+            self._loop.call_soon(self._flush)  # type: ignore[union-attr]
+
+    # From here on perhaps in the model's thread.
+
+    def _run(self, jobs: list[Job]) -> None:
+        """Set each job's outputs or error."""
+        if self._preprocess is not None:
+            jobs = [job for job in jobs if self._prepared(job)]
+        if len(jobs) == 1:
+            self._run_alone(jobs[0])
+        elif jobs:
+            try:
+                self._run_together(jobs)
+            except Exception:
+                # One of them is to blame: each for itself, so that the others get their answers.
+                for job in jobs:
+                    self._run_alone(job)
+        if self._postprocess is not None:
+            for job in jobs:
+                self._finished(job)
+
+    def _run_together(self, jobs: list[Job]) -> None:
+        outputs = self.call(_together(jobs))
+        start = 0
+        for job in jobs:
+            end = start + len(job.inputs)
+            job.outputs = _part(outputs, start, end)
+            start = end
+
+    def _run_alone(self, job: Job) -> None:
+        try:
+            job.outputs = self.call(job.inputs)
+        except Exception as error:
+            job.error = self._failure(error)
+
+    def _prepared(self, job: Job) -> bool:
+        """The owner's preprocessing of one request; what it refuses concerns no other."""
+        try:
+            job.inputs = self._preprocess(job.rows)  # type: ignore[misc]
+        except Exception as error:
+            job.error = self._owner_failure("preprocess", error)
+            return False
+        return True
+
+    def _finished(self, job: Job) -> None:
+        if job.error is None:
+            try:
+                job.outputs = self._postprocess(job.outputs)  # type: ignore[misc]
+            except Exception as error:
+                job.error = self._owner_failure("postprocess", error)
+
+    def call(self, rows: Any) -> Any:
+        """One call of the model, measured. Raises whatever the model raises."""
+        before = perf_counter()
+        outputs = self._predict(rows)
+        self.metrics.seconds.observe(perf_counter() - before)
+        self.metrics.batch_rows.observe(len(rows))
+        _check_length(outputs, len(rows))
+        return outputs
+
+    def _owner_failure(self, step: str, error: Exception) -> RequestError:
+        """The owner's ValueError is meant for the caller; anything else is a fault of the code."""
+        if isinstance(error, RequestError):
+            return error
+        if isinstance(error, ValueError):
+            return RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, "refused", _first_line(error))
+        log.error("%s of model %s failed", step, self.model.name, exc_info=error)
+        return RequestError(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            f"{step}_failed",
+            "the model's code failed; see the server's log",
+        )
+
+    def _failure(self, error: Exception) -> RequestError:
+        if isinstance(error, RequestError):
+            return error
+        if isinstance(error, _REFUSALS) or type(error).__module__.startswith("onnxruntime"):
+            return RequestError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "model_refused",
+                f"the model refuses the input: {_first_line(error)}",
+            )
+        log.error("model %s failed", self.model.name, exc_info=error)
+        return RequestError(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "model_failed",
+            "the model failed; see the server's log",
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:300] or type(error).__name__
+
+
+def _together(jobs: list[Job]) -> Any:
+    if isinstance(jobs[0].inputs, np.ndarray):
+        return np.concatenate([job.inputs for job in jobs])
+    rows: list[Any] = []
+    for job in jobs:
+        rows += job.inputs
+    return rows
+
+
+def _part(outputs: Any, start: int, end: int) -> Any:
+    if isinstance(outputs, dict):
+        return {name: values[start:end] for name, values in outputs.items()}
+    return outputs[start:end]
+
+
+def _check_length(outputs: Any, rows: int) -> None:
+    first = next(iter(outputs.values())) if isinstance(outputs, dict) else outputs
+    if len(first) != rows:
+        raise RuntimeError(f"the model gave {len(first)} outputs for {rows} rows")
+
+
+def listed(outputs: Any) -> list[Any]:
+    """Outputs as one plain value per row: a mapping of arrays becomes a list of mappings."""
+    if isinstance(outputs, np.ndarray):
+        return outputs.tolist()
+    if isinstance(outputs, dict):
+        names = list(outputs)
+        columns = [listed(values) for values in outputs.values()]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return list(outputs)

@@ -1,0 +1,45 @@
+"""What can go wrong: before the server answers, and in a request."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+
+class StartError(Exception):
+    """The server, or the fetch before it, cannot do its work: one message, no traceback.
+
+    `hint` says what would be right.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class RequestError(Exception):
+    """One request cannot be answered. `code` is stable, `field` is where in the body.
+
+    `row` is the index of the row at fault, where a single one is.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        message: str,
+        *,
+        field: str = "",
+        row: int | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.field = field
+        self.row = row
+        self.retry_after_seconds = retry_after_seconds

@@ -1,0 +1,251 @@
+"""One connection of a caller: bytes in, whole requests on, answers out, in order.
+
+A request is handed on when it is complete, and the next one of the same connection only after its
+answer, so that pipelined requests are answered in order. What does not keep to the limits is
+answered and the connection closed, after what still comes in has been read for a moment: a reset
+would take the answer away from its caller (RFC 9112, 9.6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from http import HTTPStatus
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import httptools
+
+from servestack_server.errors import RequestError
+from servestack_server.http.request import Request
+
+if TYPE_CHECKING:
+    from servestack_server.http.server import HttpServer
+
+MAX_HEAD_BYTES = 32 << 10
+MAX_PIPELINED = 16
+_LINGER_SECONDS = 2.0
+
+
+class Connection(asyncio.Protocol):
+    """The protocol of one socket."""
+
+    __slots__ = (
+        "_body", "_body_bytes", "_head_bytes", "_incoming", "_parser", "_waiting", "active",
+        "last_used", "lingering_since", "paused", "server", "transport",
+    )  # fmt: skip
+
+    def __init__(self, server: HttpServer) -> None:
+        self.server = server
+        self.transport: asyncio.Transport = None  # type: ignore[assignment]
+        self.active: Request | None = None
+        self.paused = False
+        self.lingering_since = 0.0
+        self.last_used = perf_counter()
+        self._parser = httptools.HttpRequestParser(self)
+        self._incoming: Request | None = None
+        self._waiting: deque[Request] = deque()
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._head_bytes = 0
+
+    # From the socket.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A caller has connected."""
+        self.transport = transport  # type: ignore[assignment]
+        self.server.connections.add(self)
+        if len(self.server.connections) > self.server.max_connections:
+            self._refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE, "too_many_connections", "too many connections"
+            )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The caller has gone, or we have closed."""
+        self.server.connections.discard(self)
+        self._stop_receiving()
+        if self.active is not None:
+            self.active.answered = True  # Nobody is there to be answered.
+            self.server.finished(self.active)
+            self.active = None
+        self._waiting.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of one request, of a part of one, or of several."""
+        if self.lingering_since:
+            return
+        try:
+            self._parser.feed_data(data)
+        except RequestError as error:
+            self._refuse_with(error)
+        except httptools.HttpParserUpgrade:
+            self._refuse(HTTPStatus.BAD_REQUEST, "no_upgrade", "only HTTP/1.1 is spoken here")
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            if isinstance(cause, RequestError):
+                self._refuse_with(cause)
+            else:
+                raise
+        except httptools.HttpParserError as error:
+            self._refuse(HTTPStatus.BAD_REQUEST, "malformed_request", str(error))
+
+    def eof_received(self) -> bool:
+        """The caller sends no more; it may still read."""
+        return self.active is not None or bool(self._waiting)
+
+    def pause_writing(self) -> None:
+        """The caller does not read its answers: read no more from it."""
+        self.paused = True
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The caller reads again."""
+        self.paused = False
+        if len(self._waiting) < MAX_PIPELINED:
+            self.transport.resume_reading()
+
+    # From the parser.
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self._incoming = Request(self, perf_counter())
+        self.server.receiving += 1
+        self._head_bytes = self._body_bytes = 0
+        self._body = []
+
+    def on_url(self, url: bytes) -> None:
+        """The request's target, perhaps in pieces."""
+        request = self._incoming
+        self._head_bytes += len(url)
+        request.query += url  # type: ignore[union-attr]
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise RequestError(HTTPStatus.REQUEST_URI_TOO_LONG, "too_long", "the path is too long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A whole header."""
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise RequestError(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too_long", "the headers are too long"
+            )
+        self._incoming.headers[name.lower()] = value  # type: ignore[union-attr]
+
+    def on_headers_complete(self) -> None:
+        """The body begins."""
+        request: Request = self._incoming  # type: ignore[assignment]
+        request.method = self._parser.get_method()
+        target, _, request.query = request.query.partition(b"?")
+        request.path = target.decode("latin-1")
+        request.keep_alive = self._parser.should_keep_alive() and not self.server.stopping
+        length = request.headers.get(b"content-length", b"")
+        if length and int(length) > self.server.max_body_bytes:
+            raise self._too_large()
+        if request.headers.get(b"expect", b"").lower() == b"100-continue" and self.active is None:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._body_bytes += len(body)
+        if self._body_bytes > self.server.max_body_bytes:
+            raise self._too_large()
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """A whole request."""
+        request: Request = self._incoming  # type: ignore[assignment]
+        parts = self._body
+        request.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._body = []
+        self._stop_receiving()
+        if self.active is None:
+            self._start(request)
+            return
+        self._waiting.append(request)
+        if len(self._waiting) >= MAX_PIPELINED:
+            self.transport.pause_reading()
+
+    # To the caller.
+
+    def send(self, request: Request, head: bytes, body: bytes) -> None:
+        """Write an answer, then go on with the next request that waits."""
+        if request is not self.active:
+            return
+        self.transport.write(head if request.method == b"HEAD" else head + body)
+        self.last_used = perf_counter()
+        self.active = None
+        self.server.finished(request)
+        if not request.keep_alive:
+            self._linger()
+        elif self._waiting:
+            self._start(self._waiting.popleft())
+            if not self.paused and len(self._waiting) < MAX_PIPELINED:
+                self.transport.resume_reading()
+
+    def sweep(self, now: float) -> None:
+        """Called now and then: end what takes too long."""
+        server = self.server
+        if self.lingering_since:
+            if now - self.lingering_since > _LINGER_SECONDS:
+                self.transport.abort()
+        elif self.active is not None:
+            if now - self.active.started > server.timeout_seconds:
+                server.timed_out(self.active)
+        elif self._incoming is not None:
+            if now - self._incoming.started > server.timeout_seconds:
+                self._refuse(
+                    HTTPStatus.REQUEST_TIMEOUT, "slow_request", "the request did not arrive in time"
+                )
+        elif now - self.last_used > server.keep_alive_seconds:
+            self.transport.close()
+
+    def close_when_idle(self, now: float, idle_seconds: float) -> None:
+        """Close a connection that nothing was asked on for so long."""
+        busy = self.active or self._incoming or self.lingering_since
+        if not busy and now - self.last_used >= idle_seconds:
+            self.transport.close()
+
+    def _start(self, request: Request) -> None:
+        self.active = request
+        self.server.handle(request)
+
+    def _stop_receiving(self) -> None:
+        if self._incoming is not None:
+            self._incoming = None
+            self.server.receiving -= 1
+
+    def _too_large(self) -> RequestError:
+        return RequestError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "too_large",
+            f"the body is larger than {self.server.max_body_bytes:,} bytes",
+        )
+
+    def _refuse(self, status: HTTPStatus, code: str, message: str) -> None:
+        self._refuse_with(RequestError(status, code, message))
+
+    def _refuse_with(self, error: RequestError) -> None:
+        """Answer what cannot be handed on, and close. An answer that is due goes first."""
+        request = self._incoming or Request(self, perf_counter())
+        request.keep_alive = False
+        self._stop_receiving()
+        if self.active is not None:
+            # Its answer comes later and in order; what came after it is lost to the caller.
+            self.active.keep_alive = False
+            return
+        self.active = request
+        self.server.refused(request, error)
+
+    def _linger(self) -> None:
+        """Close for writing, and read what comes for a moment."""
+        self._waiting.clear()
+        self.lingering_since = perf_counter()
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+        if self.paused:
+            self.transport.resume_reading()
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: Any) -> bool:
+        return self is other

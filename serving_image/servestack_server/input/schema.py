@@ -1,0 +1,262 @@
+"""What a model takes, compiled into a type that msgspec parses and checks in one pass."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+
+from servestack_server.config import Column, Input, Tensor
+from servestack_server.errors import StartError
+from servestack_server.input.problems import invalid, wrong_value
+
+Row = Sequence[Any]
+"""The values of one row, in the order of the columns."""
+
+_INTEGER_BOUNDS = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
+_TENSOR_ELEMENTS: dict[str, type] = {"bool": bool, "str": str, "float16": float, "float32": float, "float64": float}  # fmt: skip
+
+
+class TableSchema:
+    """Columns in a fixed order. Rows become tuples of Python values; a missing value is None."""
+
+    def __init__(self, columns: tuple[Column, ...]) -> None:
+        self.columns = columns
+        self.names = tuple(column.name for column in columns)
+        self.positions = {name: index for index, name in enumerate(self.names)}
+        if len(self.positions) != len(self.names):
+            raise StartError("two columns of the input have the same name")
+        self.row_type: Any = tuple[tuple(_value_type(column) for column in columns)]  # type: ignore[misc]
+        self._rows_type = list[self.row_type]  # type: ignore[name-defined]
+        self._checks = [
+            (index, check)
+            for index, column in enumerate(columns)
+            if (check := _further_check(column)) is not None
+        ]
+        self._decoder = msgspec.json.Decoder(list[self.row_type | dict[str, Any]])  # type: ignore[name-defined]
+        self._optional = {column.name for column in columns if not column.required}
+
+    def decode_fast(self, body: bytes) -> list[Row] | None:
+        """Rows of a bare list of lists, the commonest body; None for every other body."""
+        try:
+            rows = self._decoder.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        for row in rows:
+            if row.__class__ is dict:
+                return None
+        return self._checked(rows) if self._checks else rows
+
+    def convert(self, rows: list[Any]) -> list[Row]:
+        """Check rows that are lists by position or mappings by column name."""
+        ordered = [
+            self.from_record(row, index) if isinstance(row, dict) else row
+            for index, row in enumerate(rows)
+        ]
+        try:
+            typed = msgspec.convert(ordered, self._rows_type)
+        except (msgspec.ValidationError, OverflowError) as error:
+            raise wrong_value(str(error), self.columns) from None
+        return self._checked(typed)
+
+    def from_record(self, record: dict[str, Any], row: int) -> list[Any]:
+        """The values of a mapping, in the order of the columns."""
+        values = [record.get(name, _MISSING) for name in self.names]
+        if _MISSING in values:
+            values = [self._absent(name, value, row) for name, value in zip(self.names, values, strict=True)]  # fmt: skip
+        if len(record) > len(values) or not record.keys() <= self.positions.keys():
+            unknown = sorted(map(str, record.keys() - self.positions.keys()))[0]
+            raise invalid(
+                "unknown_column",
+                f"there is no column {unknown!r}; the columns are {_listed(self.names)}",
+                field=unknown,
+                row=row,
+            )
+        return values
+
+    def reorder(self, names: Sequence[str], rows: list[Any]) -> list[Any]:
+        """Rows given with their own list of column names, as mappings."""
+        for index, row in enumerate(rows):
+            if not isinstance(row, list | tuple) or len(row) != len(names):
+                raise invalid(
+                    "wrong_length", f"expected {len(names)} values, one for each of `columns`", row=index
+                )  # fmt: skip
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def _absent(self, name: str, value: Any, row: int) -> Any:
+        if value is not _MISSING:
+            return value
+        if name in self._optional:
+            return None
+        raise invalid("missing_column", f"column {name!r} is missing", field=name, row=row)
+
+    def _checked(self, rows: list[Row]) -> list[Row]:
+        if not self._checks:
+            return rows
+        checked = []
+        for index, row in enumerate(rows):
+            values = list(row)
+            for position, check in self._checks:
+                if values[position] is not None:
+                    try:
+                        values[position] = check(values[position])
+                    except ValueError as error:
+                        raise invalid(
+                            "not_allowed", f"column {self.names[position]!r}: {error}",
+                            field=self.names[position], row=index,
+                        ) from None  # fmt: skip
+            checked.append(tuple(values))
+        return checked
+
+
+class TensorSchema:
+    """One array. The first axis is the row."""
+
+    columns = None
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+        self.dtype = np.dtype(object if tensor.dtype == "str" else tensor.dtype)
+        element: Any = _TENSOR_ELEMENTS.get(tensor.dtype, int)
+        for _ in tensor.shape:
+            element = list[element]
+        self._type = element
+
+    def decode_fast(self, body: bytes) -> np.ndarray | None:
+        """None: tensors always take the way of `convert`."""
+        return None
+
+    def convert(self, rows: Any) -> np.ndarray:
+        """Nested lists of the right depth and element type to an array of the declared shape."""
+        try:
+            array = np.array(msgspec.convert(rows, self._type), dtype=self.dtype)
+        except (msgspec.ValidationError, OverflowError) as error:
+            raise wrong_value(str(error), None) from None
+        except ValueError:
+            raise invalid("wrong_shape", "the lists of an axis differ in length") from None
+        return self.check_shape(array)
+
+    def check_shape(self, array: np.ndarray) -> np.ndarray:
+        """The array itself. RequestError where an axis has another length than declared."""
+        shape = self.tensor.shape
+        fits = array.ndim == len(shape) and all(
+            size in (-1, given) for size, given in zip(shape[1:], array.shape[1:], strict=True)
+        )
+        if not fits:
+            raise invalid(
+                "wrong_shape",
+                f"expected an array of shape {list(shape)}, got {list(array.shape)}",
+            )
+        return array
+
+
+class AnySchema:
+    """Nothing is known of the input: rows are lists of plain values of the same length."""
+
+    columns = None
+
+    def decode_fast(self, body: bytes) -> None:
+        """None: there is no type to decode to."""
+        return
+
+    def convert(self, rows: list[Any]) -> list[Row]:
+        """Rows by position; mappings must all have the keys of the first."""
+        if rows and isinstance(rows[0], dict):
+            names = list(rows[0])
+            for index, row in enumerate(rows):
+                if not isinstance(row, dict) or row.keys() != rows[0].keys():
+                    raise invalid("wrong_type", f"expected the columns {_listed(names)}", row=index)
+            rows = [[row[name] for name in names] for row in rows]
+        for index, row in enumerate(rows):
+            if not isinstance(row, list | tuple):
+                raise invalid("wrong_type", "expected a list of values", row=index)
+            if len(row) != len(rows[0]):
+                raise invalid("wrong_length", f"expected {len(rows[0])} values", row=index)
+        return rows
+
+
+Schema = TableSchema | TensorSchema | AnySchema
+
+
+def compile_schema(given: Input) -> Schema:
+    """The schema of the settings' input."""
+    if given.columns:
+        return TableSchema(given.columns)
+    if given.tensor:
+        return TensorSchema(given.tensor)
+    return AnySchema()
+
+
+_MISSING: Any = object()
+
+
+def _value_type(column: Column) -> Any:
+    kind: Any
+    bounds: dict[str, Any] = {}
+    if column.minimum is not None:
+        bounds["ge"] = column.minimum
+    if column.maximum is not None:
+        bounds["le"] = column.maximum
+    match column.type:
+        case "boolean":
+            kind = bool
+        case "integer" | "long":
+            low, high = _INTEGER_BOUNDS[column.type]
+            low = max(low, _ceiling(column.minimum)) if column.minimum is not None else low
+            high = min(high, int(column.maximum // 1)) if column.maximum is not None else high
+            kind = Annotated[int, msgspec.Meta(ge=low, le=high)]
+        case "float" | "double":
+            kind = Annotated[float, msgspec.Meta(**bounds)] if bounds else float
+        case _:
+            kind = str
+    if column.enum is not None and all(type(value) in (str, int) for value in column.enum) and kind is not float:  # fmt: skip
+        kind = Literal[column.enum]
+    return kind | None if column.nullable or not column.required else kind
+
+
+def _ceiling(number: float) -> int:
+    return int(-(-number // 1))
+
+
+def _further_check(column: Column) -> Callable[[Any], Any] | None:
+    """What msgspec cannot say: enumerations of numbers and booleans, base64, dates."""
+    if column.type == "binary":
+        return _bytes
+    if column.type == "datetime":
+        return _datetime
+    if column.enum is None:
+        return None
+    allowed = column.enum
+    if all(type(value) in (str, int) for value in allowed) and column.type not in ("float", "double"):  # fmt: skip
+        return None
+
+    def check(value: Any) -> Any:
+        if value not in allowed:
+            raise ValueError(f"expected one of {_listed(allowed)}")
+        return value
+
+    return check
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("expected base64") from None
+
+
+def _datetime(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("expected a date and time like 2026-01-31T12:00:00Z") from None
+
+
+def _listed(values: Sequence[Any]) -> str:
+    shown = ", ".join(map(str, values[:12]))
+    return f"{shown}, … ({len(values)} in all)" if len(values) > 12 else shown

@@ -1,0 +1,195 @@
+"""What the server counts, in plain numbers, and how Prometheus reads it.
+
+The request's path adds to integers and lists; the exposition format is prometheus_client's, made
+when somebody asks. Names, help and buckets are those of monitoring/metrics.yaml, and a test holds
+them together.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from servestack_server.config import ServiceConfig
+    from servestack_server.events.writer import EventWriter
+
+BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+PREDICTION_SECONDS_BUCKETS = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
+)  # fmt: skip
+Families = Iterable[Any]
+
+
+class Histogram:
+    """Counts of values at or below each bound, and their sum."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count a value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """(upper bound, values up to it), as the exposition format has them."""
+        buckets, running = [], 0
+        for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):
+            running += count
+            buckets.append(("+Inf" if bound == float("inf") else f"{float(bound)!r}", running))
+        return buckets  # type: ignore[return-value]
+
+
+class EndpointMetrics:
+    """The requests of one endpoint."""
+
+    __slots__ = ("by_status", "path", "seconds")
+
+    def __init__(self, path: str, buckets: Sequence[float]) -> None:
+        self.path = path
+        self.by_status: dict[int, int] = {}
+        self.seconds = Histogram(buckets)
+
+    def count(self, status: int, seconds: float) -> None:
+        """Count an answered request. `status` is the real one, also where 200 is shown."""
+        self.by_status[status] = self.by_status.get(status, 0) + 1
+        self.seconds.observe(seconds)
+
+
+class ModelMetrics:
+    """The calls of one model."""
+
+    __slots__ = ("batch_rows", "digest", "load_seconds", "name", "seconds", "version")
+
+    def __init__(self, name: str, version: str, digest: str) -> None:
+        self.name, self.version, self.digest = name, version, digest
+        self.load_seconds = 0.0
+        self.batch_rows = Histogram(BATCH_SIZE_BUCKETS)
+        self.seconds = Histogram(PREDICTION_SECONDS_BUCKETS)
+
+
+class ServerMetrics:
+    """Everything that is counted. `queue_depth` and `in_flight` are asked when they are read."""
+
+    def __init__(self, config: ServiceConfig) -> None:
+        self._labels = {"environment": config.environment, "model_service": config.name}
+        self._buckets = config.metrics.latency_buckets_seconds
+        self.endpoints: dict[str, EndpointMetrics] = {}
+        self.models: dict[str, ModelMetrics] = {}
+        self.drift_columns: tuple[str, ...] = ()
+        self.rows_seen = 0
+        self.missing_values: dict[str, int] = {}
+        self.input_out_of_range: dict[str, int] = {}
+        self.queue_depth: Callable[[], int] = int
+        self.in_flight: Callable[[], int] = int
+        self.events: EventWriter | None = None
+
+    def endpoint(self, path: str) -> EndpointMetrics:
+        """The counters of a path, made on first use."""
+        found = self.endpoints.get(path)
+        if found is None:
+            found = self.endpoints[path] = EndpointMetrics(path, self._buckets)
+        return found
+
+    def model(self, name: str, version: str, digest: str) -> ModelMetrics:
+        """The counters of a model."""
+        return self.models.setdefault(name, ModelMetrics(name, version, digest))
+
+    def exposition(self) -> bytes:
+        """The page that Prometheus reads, in its text format."""
+        from prometheus_client.exposition import generate_latest
+
+        return generate_latest(self)  # type: ignore[arg-type]
+
+    def collect(self) -> Families:
+        """The families of metrics, as prometheus_client's collectors give them."""
+        yield from self._requests()
+        yield from self._predictions()
+        yield from self._event_families()
+        yield from self._inputs()
+
+    def _requests(self) -> Families:
+        requests = self._family("counter", "servestack_requests", "Requests answered.", "endpoint", "http_response_code")  # fmt: skip
+        seconds = self._family(
+            "histogram", "servestack_request_duration_seconds",
+            "Time from the first byte of a request to the last byte of its answer.", "endpoint",
+        )  # fmt: skip
+        for path, endpoint in self.endpoints.items():
+            for status, count in sorted(endpoint.by_status.items()):
+                self._add(requests, count, path, str(status))
+            self._add_histogram(seconds, endpoint.seconds, path)
+        in_flight = self._family("gauge", "servestack_requests_in_flight", "Requests being worked on.")  # fmt: skip
+        self._add(in_flight, self.in_flight())
+        depth = self._family("gauge", "servestack_queue_depth", "Requests waiting for a batch.")
+        self._add(depth, self.queue_depth())
+        return requests, seconds, in_flight, depth
+
+    def _predictions(self) -> Families:
+        rows = self._family("histogram", "servestack_batch_size", "Rows predicted in one call.", "model")  # fmt: skip
+        seconds = self._family(
+            "histogram", "servestack_prediction_duration_seconds", "Time of one call of the model.", "model",
+        )  # fmt: skip
+        load = self._family("gauge", "servestack_model_load_seconds", "Time to load and warm up the model.", "model")  # fmt: skip
+        info = self._family(
+            "gauge", "servestack_model_info", "Always 1: the versions that are served.",
+            "model", "version", "digest",
+        )  # fmt: skip
+        for model in self.models.values():
+            self._add_histogram(rows, model.batch_rows, model.name)
+            self._add_histogram(seconds, model.seconds, model.name)
+            self._add(load, model.load_seconds, model.name)
+            self._add(info, 1, model.name, model.version, model.digest)
+        return rows, seconds, load, info
+
+    def _event_families(self) -> Families:
+        written = self._family("counter", "servestack_events_written", "Events written to disk.", "kind")  # fmt: skip
+        dropped = self._family(
+            "counter", "servestack_events_dropped", "Events lost before they reached the disk.", "kind", "reason",
+        )  # fmt: skip
+        unshipped = self._family(
+            "gauge", "servestack_events_unshipped_bytes", "Bytes on disk that Kafka has not taken.", "kind",
+        )  # fmt: skip
+        if self.events is not None:
+            for kind, count in self.events.written.items():
+                self._add(written, count, kind)
+            for (kind, reason), count in self.events.dropped.items():
+                self._add(dropped, count, kind, reason)
+            for kind, size_bytes in self.events.unshipped_bytes.items():
+                self._add(unshipped, size_bytes, kind)
+        return written, dropped, unshipped
+
+    def _inputs(self) -> Families:
+        values = self._family("counter", "servestack_input_values", "Input values seen, with monitoring.drift.", "column")  # fmt: skip
+        outside = self._family(
+            "counter", "servestack_input_out_of_range",
+            "Input values outside the range of training, with monitoring.drift.", "column",
+        )  # fmt: skip
+        for column in self.drift_columns:
+            self._add(values, self.rows_seen - self.missing_values.get(column, 0), column)
+        for column, count in self.input_out_of_range.items():
+            self._add(outside, count, column)
+        return values, outside
+
+    def _family(self, kind: str, name: str, text: str, *labels: str) -> Any:
+        from prometheus_client import core
+
+        families: dict[str, Any] = {
+            "counter": core.CounterMetricFamily,
+            "gauge": core.GaugeMetricFamily,
+            "histogram": core.HistogramMetricFamily,
+        }
+        return families[kind](name, text, labels=[*self._labels, *labels])
+
+    def _add(self, family: Any, value: float, *labels: str) -> None:
+        family.add_metric([*self._labels.values(), *labels], value)
+
+    def _add_histogram(self, family: Any, histogram: Histogram, *labels: str) -> None:
+        family.add_metric(
+            [*self._labels.values(), *labels], histogram.buckets(), sum_value=histogram.total
+        )

@@ -1,0 +1,162 @@
+"""The life of the server: load, warm up, ready, serve, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import uvloop
+
+from servestack_server.api.keys import KeyCheck
+from servestack_server.api.routes import build_router, count_refused
+from servestack_server.config import Pin, ServiceConfig
+from servestack_server.errors import StartError
+from servestack_server.events.writer import EventWriter
+from servestack_server.http.server import HttpServer
+from servestack_server.metrics import ServerMetrics
+from servestack_server.models.load import load_model
+from servestack_server.models.model import Model
+from servestack_server.service import Service
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.02
+"""How long an event may stay in memory: what SIGKILL may take."""
+_LOG_SECONDS = 5.0
+"""For the last events to reach the disk at the end."""
+_KEYS_SECONDS = 2.0
+
+
+def serve(
+    config: ServiceConfig,
+    pins: Sequence[Pin],
+    *,
+    host: str = "0.0.0.0",
+    port: int | None = None,
+    on_ready: Callable[[int], None] | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT. The exit code: 0, or 1 when requests or events were lost.
+
+    StartError for everything that keeps it from becoming ready.
+    """
+    sock = _bind(host, config.port if port is None else port)
+    metrics = ServerMetrics(config)
+    events = _event_writer(config)
+    models = [_load(config, place.name, Path(place.path), pins, metrics) for place in config.models]
+    service = Service(config, models, metrics, events)
+    return uvloop.run(_run(service, sock, on_ready))
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Before anything is loaded: a port in use is told at once."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        raise StartError(
+            f"port {port} cannot be used: {error.strerror}", "choose another with --port"
+        ) from None
+    return sock
+
+
+def _event_writer(config: ServiceConfig) -> EventWriter | None:
+    if config.events is None or not config.events.kinds:
+        return None
+    registry = Path(config.events.registry) if config.events.registry else None
+    return EventWriter(config.events, registry=registry, flush_interval_seconds=FLUSH_SECONDS)
+
+
+def _load(
+    config: ServiceConfig, name: str, path: Path, pins: Sequence[Pin], metrics: ServerMetrics
+) -> Model:
+    pin = next((pin for pin in pins if pin.name == name), Pin(name, "-"))
+    before = perf_counter()
+    model = load_model(
+        path,
+        name=name,
+        version=pin.value,
+        digest=pin.sha256,
+        columns=config.input.columns,
+        tensor=config.input.tensor,
+        runtime=config.runtime,
+        trust=config.trust,
+    )
+    seconds = perf_counter() - before
+    metrics.model(name, model.version, model.digest).load_seconds = seconds
+    log.info("%s %s: %s on %s, loaded in %.2f s", name, pin.value, model.flavor, model.runtime, seconds)  # fmt: skip
+    return model
+
+
+async def _run(
+    service: Service, sock: socket.socket, on_ready: Callable[[int], None] | None
+) -> int:
+    config = service.config
+    keys = KeyCheck(config.api_keys) if config.api_keys else None
+    server = HttpServer(
+        build_router(service),
+        max_body_bytes=config.limits.max_body_bytes,
+        timeout_seconds=config.limits.timeout_seconds,
+        check_key=keys,
+        refused_metrics=lambda request: count_refused(service, request),
+    )
+    service.receiving = lambda: server.receiving
+    service.metrics.in_flight = lambda: server.in_flight
+    if service.events is not None:
+        service.events.start()
+        if service.events.wants("access"):
+            server.on_answered = service.log_access
+    stop = _stop_signal()
+    await server.listen(sock)
+    before = perf_counter()
+    for line in service.warm_up():
+        log.info(line)
+    for metrics in service.metrics.models.values():
+        metrics.load_seconds += perf_counter() - before
+    # What is loaded stays: the collector need not look at it again while requests wait.
+    gc.collect()
+    gc.freeze()
+    port = sock.getsockname()[1]
+    log.info("ready on port %d", port)
+    if on_ready is not None:
+        on_ready(port)
+    refreshing = asyncio.create_task(_refresh(keys)) if keys else None
+    await stop.wait()
+    if refreshing is not None:
+        refreshing.cancel()
+    return await _stop(service, server)
+
+
+def _stop_signal() -> asyncio.Event:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _refresh(keys: KeyCheck) -> None:
+    while True:
+        await asyncio.sleep(_KEYS_SECONDS)
+        keys.refresh()
+
+
+async def _stop(service: Service, server: HttpServer) -> int:
+    """Unready, then answer what is asked, then the log: in this order nothing is lost."""
+    log.info("stopping: %d requests in flight", server.in_flight)
+    service.stopping = True
+    answered = await server.stop(service.config.shutdown.request_seconds)
+    kept = True
+    if service.events is not None:
+        kept = service.events.close(_LOG_SECONDS)
+    if not answered:
+        log.error("stopped with requests unanswered after %g s", service.config.shutdown.request_seconds)  # fmt: skip
+    if not kept:
+        log.error("stopped with events lost: %s", service.events and service.events.last_error)
+    log.info("stopped")
+    return 0 if answered and kept else 1

@@ -1,0 +1,251 @@
+"""One service at work: its models, what they answer, and what is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from http import HTTPStatus
+from time import perf_counter, time
+from typing import Any
+
+from servestack_server.api.graph import GraphTarget
+from servestack_server.api.inference import describe_outputs
+from servestack_server.api.target import ModelTarget, RequestJob, Target
+from servestack_server.batching import INLINE_SECONDS, Batcher, listed
+from servestack_server.config import Batching, Events, Pin, ServiceConfig
+from servestack_server.errors import RequestError, StartError
+from servestack_server.events.others import OtherEvents
+from servestack_server.events.prediction import PredictionEvents
+from servestack_server.events.writer import EventWriter
+from servestack_server.http.request import Request, new_id
+from servestack_server.input.bodies import normalised
+from servestack_server.input.schema import TableSchema, compile_schema
+from servestack_server.metrics import ServerMetrics
+from servestack_server.models.model import Model
+
+_WARM_UP_CALLS = 5
+_OUT_OF_RANGE = ("out_of_range", "not_allowed")
+
+
+class Service:
+    """The models of a service behind its routes. Belongs to the event loop's thread."""
+
+    def __init__(
+        self, config: ServiceConfig, models: Sequence[Model], metrics: ServerMetrics,
+        events: EventWriter | None,
+    ) -> None:  # fmt: skip
+        self.config = config
+        self.metrics = metrics
+        self.events = metrics.events = events
+        self.schema = compile_schema(config.input)
+        self.warm = False
+        self.stopping = False
+        self.receiving = lambda: 0
+        self.output_tensors: dict[str, list[dict[str, Any]]] = {}
+        self.targets = {model.name: self._target(model) for model in models}
+        self.root = self._root()
+        self._predictions = PredictionEvents(
+            config, pins=[Pin(model.name, model.version, model.digest) for model in models]
+        )
+        self._others = OtherEvents(config.events or Events(folder="", source=""))
+        self._log_predictions = events is not None and self._predictions.is_on
+        self._loop_thread = threading.get_ident()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        metrics.queue_depth = lambda: sum(t.batcher.depth for t in self.targets.values())
+        if config.metrics.drift and isinstance(self.schema, TableSchema):
+            metrics.drift_columns = self.schema.names
+        self._nullable = [
+            (at, name) for at, name in enumerate(metrics.drift_columns)
+            if self.schema.columns and (self.schema.columns[at].nullable or not self.schema.columns[at].required)
+        ]  # fmt: skip
+        for model in models:
+            if model.service is not None:
+                model.service.emit = self.emit  # type: ignore[attr-defined]
+
+    def _target(self, model: Model) -> ModelTarget:
+        batching = self.config.batching
+        settings = batching or Batching(max_batch_size=1, max_latency_ms=0)
+        metrics = self.metrics.model(model.name, model.version, model.digest)
+        return ModelTarget(
+            Batcher(
+                model,
+                metrics,
+                max_rows=settings.max_batch_size,
+                max_wait_seconds=settings.max_latency_ms / 1000,
+                max_queue=self.config.limits.max_queue,
+                receiving=lambda: self.receiving(),
+            )
+        )
+
+    def _root(self) -> Target | None:
+        """What answers <basePath>/predict; None for several models without a graph."""
+        if self.config.graph is not None:
+            columns = getattr(self.schema, "positions", {})
+            return GraphTarget(self.config.name, self.config.graph, self.targets, columns)
+        if len(self.targets) == 1:
+            return next(iter(self.targets.values()))
+        return None
+
+    # Start.
+
+    def warm_up(self) -> list[str]:
+        """Predict the example with every model, and see how long a call takes.
+
+        Returns what is to be said. StartError when a model fails on the example.
+        """
+        self._loop = asyncio.get_running_loop()
+        said = []
+        for target in self.targets.values():
+            rows, is_given = self._example()
+            if rows is None:
+                said.append(f"{target.name}: no example to warm up on; give api.input.example")
+                continue
+            try:
+                said.append(self._warm_up_model(target, rows))
+            except Exception as error:
+                if is_given and self._is_entry(target.name):
+                    first = str(error).strip().partition("\n")[0] or type(error).__name__
+                    raise StartError(
+                        f"{target.name}: the model fails on the example: {first}",
+                        "is api.input as the model was trained?",
+                    ) from error
+                said.append(f"{target.name}: not warmed up: {error}")
+        self.warm = True
+        return said
+
+    def _warm_up_model(self, target: ModelTarget, rows: Any) -> str:
+        batcher = target.batcher
+        owned = target.batcher.model.service is not None
+        seconds = []
+        for call in range(_WARM_UP_CALLS):
+            job = RequestJob(_NO_REQUEST, rows, float("inf"), lambda job: None)
+            before = perf_counter()
+            batcher.predict_now(job)
+            seconds.append(perf_counter() - before)
+            if call == 0:
+                self.output_tensors[target.name] = describe_outputs(job.outputs)
+        fastest = min(seconds)
+        # The owner's code may wait for others: never in the loop.
+        batcher.inline = fastest < INLINE_SECONDS and not owned
+        place = "in the event loop" if batcher.inline else "in a thread"
+        return f"{target.name}: a call takes {fastest * 1000:.3g} ms, {place}"
+
+    def _example(self) -> tuple[Any, bool]:
+        example = self.config.input.example
+        try:
+            if example is not None:
+                return self.schema.convert(normalised(example, self.schema)), True
+        except RequestError as error:
+            raise StartError(f"the example does not fit the input: {error.message}") from None
+        columns = self.schema.columns or ()
+        if columns and all(c.type in ("float", "double", "integer", "long") for c in columns):
+            row = [c.enum[0] if c.enum else c.minimum or c.maximum or 0 for c in columns]
+            try:
+                return self.schema.convert([row]), False
+            except RequestError:
+                return None, False
+        return None, False
+
+    def _is_entry(self, name: str) -> bool:
+        """Whether the service's input goes to this model as it is."""
+        return self.config.graph is None
+
+    # State.
+
+    def unready_reason(self) -> str:
+        """Why no requests should come; empty when they may."""
+        if self.stopping:
+            return "stopping"
+        if not self.warm:
+            return "starting"
+        return "the event log is full" if self.takes_no_more else ""
+
+    @property
+    def takes_no_more(self) -> bool:
+        """Whether the log is full and the spec says that nothing is answered unlogged."""
+        return self.events is not None and self.events.is_full
+
+    def log_is_full(self) -> RequestError:
+        """What a request is told then."""
+        return RequestError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "log_full", "the event log is full",
+            retry_after_seconds=5,
+        )  # fmt: skip
+
+    # What is told of requests.
+
+    def answered(self, job: RequestJob, path: str, values: list[Any] | None) -> None:
+        """Log a prediction that was answered, and count its inputs."""
+        request = job.request
+        if self._log_predictions:
+            line = self._predictions.line(
+                request.id, time(), traceparent_of(request), job.model, job.version,
+                path, 200, request.seconds * 1000, job.rows,
+                listed(job.outputs) if values is None else values,
+            )  # fmt: skip
+            if line is not None:
+                self.events.append("predictions", line)  # type: ignore[union-attr]
+        metrics = self.metrics
+        if metrics.drift_columns:
+            metrics.rows_seen += job.size
+            for at, name in self._nullable:
+                missing = sum(row[at] is None for row in job.rows)
+                metrics.missing_values[name] = metrics.missing_values.get(name, 0) + missing
+
+    def input_refused(self, error: RequestError) -> None:
+        """Count a value that the input's ranges refuse."""
+        if error.code in _OUT_OF_RANGE and error.field in self.metrics.drift_columns:
+            outside = self.metrics.input_out_of_range
+            outside[error.field] = outside.get(error.field, 0) + 1
+
+    def log_feedback(self, request: Request, request_id: str, feedback: Any, path: str) -> bool:
+        """False when the event could not be kept."""
+        if self.events is None:
+            return False
+        model, version = self._entry()
+        line = self._others.feedback(
+            request_id, time(), traceparent_of(request), model, version, path, 202, feedback
+        )
+        return self.events.append("feedback", line)
+
+    def log_access(self, request: Request, status: int) -> None:
+        """An event for an HTTP request of a counted endpoint."""
+        if request.endpoint is None or self.events is None:
+            return
+        model, version = self._entry()
+        line = self._others.access(
+            request.id, time(), traceparent_of(request), model, version,
+            request.endpoint.path, status, request.seconds * 1000,
+        )  # fmt: skip
+        self.events.append("access", line)
+
+    def _entry(self) -> tuple[str, str]:
+        """The model that events name where no single one has answered."""
+        target = self.root or next(iter(self.targets.values()))
+        return target.name, target.version
+
+    def rewarded(self, request_id: str, feedback: Any) -> None:
+        """Tell a bandit what became of its choice."""
+        if isinstance(self.root, GraphTarget):
+            self.root.reward(request_id, feedback)
+
+    def emit(self, name: str, data: Any) -> None:
+        """An event of the owner's code, from whichever thread it runs in."""
+        if self.events is None or not self.events.wants("custom"):
+            return
+        model, version = self._entry()
+        line = self._others.custom(new_id(), time(), None, model, version, name, data)
+        if threading.get_ident() == self._loop_thread:
+            self.events.append("custom", line)
+        elif self._loop is not None:
+            self._loop.call_soon_threadsafe(self.events.append, "custom", line)
+
+
+def traceparent_of(request: Request) -> str | None:
+    """The caller's W3C trace context, unchecked."""
+    given = request.headers.get(b"traceparent")
+    return given.decode("latin-1") if given else None
+
+
+_NO_REQUEST: Any = None
