@@ -9,6 +9,8 @@ from typing import Literal
 
 from servestack_server.config import Column, Input, Tensor, Trust
 from servestack_server.errors import StartError
+from servestack_server.fetch.digest import digest_of
+from servestack_server.models.baked import NotBakedError, baked_folder, load_baked
 from servestack_server.models.mlmodel import FLAVORS, Artifact, read_artifact
 from servestack_server.models.model import Loaded, Model
 from servestack_server.models.owner import load_service
@@ -34,18 +36,31 @@ def load_model(
     """
     artifact = read_artifact(folder)
     given = Input(columns=columns, tensor=tensor)
-    if artifact.flavor == "onnx":
-        kind: Literal["onnx", "native"] = "onnx"
-    elif runtime == "onnx":
-        raise StartError(
-            f"{name}: runtime is onnx, and the {artifact.flavor} model has no converted one beside it",
-            "bake it, or set runtime: auto",
-        )
-    else:
-        kind = "native"
-    loaded = _load_native(artifact, given, trust)
+    loaded = (
+        None if artifact.flavor == "onnx" else _load_baked(folder, digest, given, runtime, name)
+    )
+    by_onnx = loaded is not None or artifact.flavor == "onnx"
+    kind: Literal["onnx", "native"] = "onnx" if by_onnx else "native"
+    if loaded is None:
+        loaded = load_native(artifact, given, trust)
     model = Model(name, version, digest, artifact.flavor, kind, loaded.predict, loaded.native)
     return _with_service(model, load_service(artifact, trust))
+
+
+def _load_baked(folder: Path, digest: str, given: Input, runtime: str, name: str) -> Loaded | None:
+    if runtime == "native":
+        return None
+    if not digest and baked_folder(folder).exists():
+        digest = digest_of(folder)
+    try:
+        return load_baked(folder, digest, given)
+    except NotBakedError as reason:
+        if runtime == "onnx":
+            raise StartError(
+                f"{name}: runtime is onnx, and there is no converted model: {reason}",
+                "bake it with its example, or set runtime: auto",
+            ) from None
+        return None
 
 
 def _with_service(model: Model, service: object | None) -> Model:
@@ -58,7 +73,8 @@ def _with_service(model: Model, service: object | None) -> Model:
     return replace(model, service=service, predict=lambda rows: predict(rows, model))
 
 
-def _load_native(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
+def load_native(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
+    """The model in its own framework, without the owner's class."""
     # Only the adapter in use is imported: each brings its framework.
     adapter = importlib.import_module(
         f"servestack_server.models.flavors.{_ADAPTERS[artifact.flavor]}"

@@ -29,6 +29,7 @@ def add_code(folder: Path | None) -> None:
         _folders.remove(folder)
         sys.path.remove(str(folder))
     _folders.insert(0, folder)
+    sys.dont_write_bytecode = True  # __pycache__ in the artifact would change its digest
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
 

@@ -35,7 +35,7 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
             f"{name}: was trained on columns of pandas' type category, which rows do not have",
             "train on the codes with categorical_feature, or log a pipeline that encodes them",
         )
-    positions = feature_positions(_spaced_out(given), feature_names(booster), name)
+    positions = positions_of(booster, given, name)
     scores = _scores(booster, positions)
     return Loaded(_answer(scores, estimator, artifact.predict_fn), estimator or booster)
 
@@ -61,10 +61,11 @@ def read_booster(artifact: Artifact, trust: Trust) -> tuple[Any, Any | None]:
         ) from None
 
 
-def feature_names(booster: Any) -> list[str] | None:
-    """Names from training; None where LightGBM made them up."""
+def positions_of(booster: Any, given: Input, model: str) -> list[int] | None:
+    """As `feature_positions`; names that LightGBM made up itself do not count."""
     names = [str(name) for name in booster.feature_name()]
-    return None if names == [f"Column_{index}" for index in range(len(names))] else names
+    made_up = names == [f"Column_{index}" for index in range(len(names))]
+    return None if made_up else feature_positions(_spaced_out(given), names, model)
 
 
 def _scores(booster: Any, positions: list[int] | None) -> Predict:

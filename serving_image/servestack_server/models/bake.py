@@ -1,0 +1,215 @@
+"""Converts a model to ONNX beside its artifact, if that answers alike and faster."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from servestack_server.config import Column, Input, Tensor, Trust
+from servestack_server.errors import StartError
+from servestack_server.fetch.digest import digest_of
+from servestack_server.models.baked import (
+    NotBakedError,
+    baked_folder,
+    build_predict,
+    column_names,
+    fit_shape,
+    read_record,
+)
+from servestack_server.models.check_rows import Row, check_rows
+from servestack_server.models.convert import NotConvertedError, Precision, Source, describe_source
+from servestack_server.models.flavors.onnx import open_session
+from servestack_server.models.load import load_native
+from servestack_server.models.mlmodel import Artifact, read_artifact
+from servestack_server.models.model import Loaded, Predict
+from servestack_server.models.parity import DifferentError, compare, microseconds
+from servestack_server.models.prune import keep_output
+
+_VERSIONS_OF = {
+    "sklearn": ("scikit-learn", "skl2onnx"),
+    "xgboost": ("xgboost-cpu", "xgboost", "onnxmltools"),
+    "lightgbm": ("lightgbm", "onnxmltools"),
+}
+_SIZES = (1, 16)
+"""Rows of a lone request and of a batch: speed is measured on both."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Converted:
+    """A graph that answers as the original does."""
+
+    graph: bytes
+    record: dict[str, Any]
+
+
+def bake(
+    folder: Path,
+    *,
+    columns: tuple[Column, ...] | None,
+    tensor: Tensor | None,
+    example: Any,
+    trust: Trust,
+    required: bool,
+    say: Callable[[str], None],
+) -> bool:
+    """Write `<folder>.onnx/` with the converted model, or with the reason why there is none.
+
+    True where ONNX will be used. Without `required` a conversion that is not possible, differs, or
+    is slower is no error. StartError for an artifact that the spec does not trust or cannot be
+    read, and with `required` for any reason but slowness.
+    """
+    artifact = read_artifact(folder)
+    if artifact.flavor == "onnx":
+        return True
+    given = Input(columns=columns, tensor=tensor)
+    digest = digest_of(folder)
+    record = _known(folder, digest, given, artifact.flavor)
+    if record is None or (required and not record["kept"]):
+        record = _bake(artifact, given, digest, example, trust, required)
+    if record["kept"]:
+        speed = record["microseconds"]
+        say(
+            f"{folder.name}: ONNX, one row in {speed['onnx'][0]} us, native {speed['native'][0]} us"
+        )
+        return True
+    if required:
+        raise StartError(
+            f"{folder.name}: cannot be converted to ONNX: {record['reason']}", "set runtime: auto"
+        )
+    say(f"{folder.name}: served natively, not by ONNX: {record['reason']}")
+    return False
+
+
+def _bake(
+    artifact: Artifact, given: Input, digest: str, example: Any, trust: Trust, required: bool
+) -> dict[str, Any]:
+    native = load_native(artifact, given, trust)
+    record: dict[str, Any] = {
+        "digest": digest,
+        "columns": column_names(given),
+        "versions": _versions(artifact.flavor),
+    }
+    graph = b""
+    try:
+        converted = _convert(artifact, native, given, example)
+        record |= converted.record
+        speed = record["microseconds"]
+        if not required and any(
+            onnx >= own for onnx, own in zip(speed["onnx"], speed["native"], strict=True)
+        ):
+            raise NotConvertedError("it would not be faster")
+        graph = converted.graph
+        record["kept"] = True
+    except (NotConvertedError, DifferentError) as reason:
+        record |= {"kept": False, "reason": str(reason)}
+    _write(baked_folder(artifact.root), graph, record)
+    return record
+
+
+def _convert(artifact: Artifact, native: Loaded, given: Input, example: Any) -> _Converted:
+    """In float32, then in double where that differs. DifferentError or NotConvertedError where neither does."""
+    source = describe_source(artifact, native.native, given)
+    rows = check_rows(artifact.root, example, given.columns)
+    if not rows:
+        raise NotConvertedError("there is no example to compare its answers on")
+    try:
+        expected = native.predict(rows)
+    except Exception as error:  # the framework's, on rows of the example
+        raise NotConvertedError(f"the model fails on its example: {_line(error)}") from None
+    try:
+        return _try(source, "float", native.predict, given, rows, expected)
+    except DifferentError as first:
+        try:
+            return _try(source, "double", native.predict, given, rows, expected)
+        except (DifferentError, NotConvertedError):
+            raise first from None
+
+
+def _try(
+    source: Source,
+    precision: Precision,
+    native: Predict,
+    given: Input,
+    rows: list[Row],
+    expected: Any,
+) -> _Converted:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of deprecations between the two libraries
+            model = source.convert(precision)
+        name = keep_output(model, 1 if source.scores else 0)
+        graph = model.SerializeToString()
+        session = open_session(graph)
+        plain = build_predict(session, given, source.positions, name, "plain")
+        shape = fit_shape(np.asarray(expected), np.asarray(plain(rows)))
+        predict = build_predict(session, given, source.positions, name, shape)
+        found = predict(rows)
+    except NotConvertedError:
+        raise
+    except StartError as error:
+        raise NotConvertedError(error.message) from None
+    except Exception as error:  # converters raise whatever they meet
+        raise NotConvertedError(_line(error)) from None
+    record = {
+        "precision": precision,
+        "opset": {item.domain or "ai.onnx": item.version for item in model.opset_import},
+        "output": {"name": name, "shape": shape},
+        "positions": source.positions,
+        "rows": len(rows),
+        "largest_difference": compare(expected, found),
+        "microseconds": {
+            "rows": list(_SIZES),
+            "native": [microseconds(native, rows[:size]) for size in _SIZES],
+            "onnx": [microseconds(predict, rows[:size]) for size in _SIZES],
+        },
+    }
+    return _Converted(graph, record)
+
+
+def _known(folder: Path, digest: str, given: Input, flavor: str) -> dict[str, Any] | None:
+    """What an earlier bake of the same artifact with the same packages found."""
+    try:
+        record = read_record(folder, digest, given)
+    except NotBakedError:
+        return None
+    return record if record.get("versions") == _versions(flavor) else None
+
+
+def _versions(flavor: str) -> dict[str, str]:
+    found = {}
+    for package in (*_VERSIONS_OF.get(flavor, ()), "onnx", "onnxruntime"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _write(folder: Path, graph: bytes, record: dict[str, Any]) -> None:
+    """The folder appears whole or not at all."""
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        temporary.chmod(0o755)
+        if graph:
+            (temporary / "model.onnx").write_bytes(graph)
+        text = json.dumps(record, indent=2, sort_keys=True)
+        (temporary / "bake.json").write_text(text + "\n", encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}"

@@ -1,0 +1,78 @@
+"""Whether two models answer alike, and how fast each does."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from servestack_server.models.model import Predict
+
+RELATIVE_TOLERANCE = 1e-4
+"""About a thousand units in the last place of float32: what a sum over some hundred trees, each
+rounded to float32, may lose."""
+ABSOLUTE_TOLERANCE = 1e-5
+"""Five decimals, as skl2onnx's own tests compare its converters with scikit-learn."""
+_ROUND_SECONDS = 0.02
+_ROUNDS = 5
+
+
+class DifferentError(Exception):
+    """Answers are not alike: the message says how."""
+
+
+def compare(expected: Any, found: Any) -> float:
+    """Largest absolute difference of numbers. DifferentError unless labels are equal on every row and
+    numbers within the tolerances.
+    """
+    if isinstance(expected, dict | list) or isinstance(found, dict | list):
+        raise DifferentError("answers are not one array")
+    expected, found = np.asarray(expected), np.asarray(found)
+    if expected.shape != found.shape:
+        raise DifferentError(f"shape {list(found.shape)} instead of {list(expected.shape)}")
+    if expected.dtype.kind == "f":
+        if found.dtype.kind != "f":
+            raise DifferentError(f"{found.dtype} instead of {expected.dtype}")
+        return _compare_numbers(expected.astype(np.float64), found.astype(np.float64))
+    if _kind(expected) != _kind(found):
+        raise DifferentError(f"{found.dtype} instead of {expected.dtype}")
+    unequal = int(np.count_nonzero(expected != found))
+    if unequal:
+        raise DifferentError(f"{unequal} of {expected.size} labels differ")
+    return 0.0
+
+
+def _kind(labels: np.ndarray[Any, Any]) -> str:
+    """Texts are one kind, and whole numbers of any size."""
+    kind: str = labels.dtype.kind
+    return {"U": "O", "T": "O", "u": "i"}.get(kind, kind)
+
+
+def _compare_numbers(expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any]) -> float:
+    if not np.array_equal(np.isnan(expected), np.isnan(found)):
+        raise DifferentError("NaN in other places")
+    difference = np.abs(np.where(expected == found, 0.0, expected - found))
+    allowed = ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * np.abs(expected)
+    outside = int(np.count_nonzero(difference > allowed))
+    largest = float(np.nanmax(difference, initial=0.0))
+    if outside:
+        raise DifferentError(f"{outside} of {expected.size} numbers differ, by up to {largest:.3g}")
+    return largest
+
+
+def microseconds(predict: Predict, rows: Sequence[Sequence[Any]]) -> float:
+    """Best mean time of a call over a few rounds, after one that is not counted."""
+    predict(rows)
+    return round(min(_mean_seconds(lambda: predict(rows)) for _ in range(_ROUNDS)) * 1e6, 1)
+
+
+def _mean_seconds(call: Callable[[], object]) -> float:
+    started, calls, elapsed = time.perf_counter(), 0, math.inf
+    while calls == 0 or elapsed < _ROUND_SECONDS:
+        call()
+        calls += 1
+        elapsed = time.perf_counter() - started
+    return elapsed / calls
