@@ -67,15 +67,20 @@ class GoTool:
 
 @dataclass(frozen=True)
 class DebianTool:
-    """A program of a Debian package, found at `path` below the unpacked root."""
+    """A program of a Debian package, found at `path` below the unpacked root.
+
+    `libraries` are the packages of shared libraries that a bare Debian does not have.
+    """
 
     name: str
     package: str
     path: str
+    libraries: tuple[str, ...] = ()
 
     def key(self) -> str:
         release = Path("/etc/debian_version")
-        return _digest(self.package.encode(), release.read_bytes() if release.exists() else b"")
+        packages = " ".join((self.package, *self.libraries))
+        return _digest(packages.encode(), release.read_bytes() if release.exists() else b"")
 
     def build(self, target: Path) -> None:
         found = shutil.which(self.name)
@@ -87,14 +92,26 @@ class DebianTool:
                 f"{self.name}: neither on PATH nor to be had: there is no apt-get here"
             )
         with tempfile.TemporaryDirectory() as folder:
+            download = ["apt-get", "download", "-q", self.package, *self.libraries]
             try:
-                _run(["apt-get", "download", "-q", self.package], Path(folder))
+                _run(download, Path(folder))
             except subprocess.CalledProcessError:
                 _run(["apt-get", "update", "-q"], Path(folder))
-                _run(["apt-get", "download", "-q", self.package], Path(folder))
-            package = next(Path(folder).glob("*.deb"))
-            _run(["dpkg-deb", "-x", str(package), str(target / "root")], Path(folder))
-        (target / self.name).symlink_to(Path("root") / self.path)
+                _run(download, Path(folder))
+            for package in sorted(Path(folder).glob("*.deb")):
+                _run(["dpkg-deb", "-x", str(package), str(target / "root")], Path(folder))
+        if self.libraries:
+            (target / self.name).write_text(_WRAPPER.format(path=self.path))
+            (target / self.name).chmod(0o755)
+        else:
+            (target / self.name).symlink_to(Path("root") / self.path)
+
+
+_WRAPPER = """#!/bin/sh
+root=$(dirname "$(readlink -f "$0")")/root
+export LD_LIBRARY_PATH="$(echo "$root"/usr/lib/*-linux-gnu*)"
+exec "$root/{path}" "$@"
+"""
 
 
 @dataclass(frozen=True)
@@ -148,6 +165,7 @@ TOOLS: dict[str, Tool] = {
         DebianTool("etcd", "etcd-server", "usr/bin/etcd"),
         DebianTool("promtool", "prometheus", "usr/bin/promtool"),
         InstalledTool("chromium", "chromium"),
+        DebianTool("wrk", "wrk", "usr/bin/wrk", libraries=("libluajit-5.1-2",)),
     )
 }
 

@@ -1,0 +1,113 @@
+"""Our server as its image holds it: scikit-learn or ONNX, with the prediction log or without."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.performance.serving.contender import Contender, Order, Rows
+from tests.performance.serving.process import Launch
+from tests.performance.serving.train import TrainedModel
+from tests.performance.serving.venvs import PeerFailedError, image_venv
+
+BAKE_SECONDS = 300
+NATIVE, ONNX = "servestack, scikit-learn", "servestack, ONNX"
+WITHOUT_LOG = ", no log"
+
+
+def our_contenders(models: dict[str, TrainedModel], folder: Path) -> dict[str, Contender]:
+    """By name: each runtime with the log and without. PeerFailedError where nothing starts."""
+    venv = image_venv()
+    for model in models.values():
+        _bake(venv, model, folder)
+    return {
+        f"{name}{suffix}": _contender(f"{name}{suffix}", venv, runtime, log=not suffix)
+        for name, runtime in ((NATIVE, "native"), (ONNX, "onnx"))
+        for suffix in ("", WITHOUT_LOG)
+    }
+
+
+def events_written(folder: Path) -> int:
+    """Prediction events in the files of a server that has ended."""
+    return sum(
+        file.read_bytes().count(b"\n") for file in events_folder(folder).rglob("*predictions*")
+    )
+
+
+def events_folder(folder: Path) -> Path:
+    return folder / "events"
+
+
+def _contender(name: str, venv: Path, runtime: str, *, log: bool) -> Contender:
+    def launch(order: Order) -> Launch:
+        config = order.folder / "service.json"
+        config.write_text(json.dumps(_service(order.model, order.folder, runtime, log=log)))
+        events_folder(order.folder).mkdir(exist_ok=True)
+        command = [_program(venv), "serve", f"--config={config}", "--host=127.0.0.1"]
+        command += [f"--port={order.port}", f"--model={order.model.name}=1"]
+        return Launch(command, order.folder, {}, order.port, "/readyz")
+
+    return Contender(name, "ours", launch, "/v1/{model}/predict", _rows, _predictions)
+
+
+def _service(model: TrainedModel, folder: Path, runtime: str, *, log: bool) -> dict[str, Any]:
+    """The settings file, as it is rendered for a service; disk for any number of events."""
+    names = [f"x{number}" for number in range(model.features)]
+    service: dict[str, Any] = {
+        "name": model.name,
+        "basePath": f"/v1/{model.name}",
+        "models": [{"name": model.name, "path": str(model.mlflow)}],
+        "runtime": runtime,
+        "trust": {"pickle": False, "skopsTypes": model.trusted},
+        "input": {
+            "columns": [{"name": name, "type": "double"} for name in names],
+            "example": model.rows[:1],
+        },
+        "batching": {"maxBatchSize": 64, "maxLatencyMs": 5.0},
+    }
+    if log:
+        service["events"] = {
+            "folder": str(events_folder(folder)),
+            "source": f"/models/{model.name}",
+            "kinds": ["predictions", "feedback"],
+            "diskBudgetBytes": 64 << 30,
+            "predictions": {"sample": 1.0, "inputs": True, "outputs": True},
+        }
+    return service
+
+
+def _bake(venv: Path, model: TrainedModel, folder: Path) -> None:
+    config = folder / f"bake-{model.name}.json"
+    config.write_text(json.dumps(_service(model, folder, "onnx", log=False)))
+    try:
+        subprocess.run(
+            [_program(venv), "bake", f"--config={config}"],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=BAKE_SECONDS,
+        )
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.strip().splitlines() or ["no message"]
+        raise PeerFailedError(f"servestack-server bake: {lines[-1]}") from None
+    except (subprocess.TimeoutExpired, OSError) as error:
+        raise PeerFailedError(f"servestack-server bake: {error}") from None
+
+
+def onnx_file(model: TrainedModel) -> Path:
+    """Where `servestack-server bake` puts the converted model."""
+    return Path(f"{model.mlflow}.onnx") / "model.onnx"
+
+
+def _program(venv: Path) -> str:
+    return str(venv / "bin/servestack-server")
+
+
+def _rows(rows: Rows) -> object:
+    return rows
+
+
+def _predictions(answer: Any) -> list[int]:
+    return [int(value) for value in answer["predictions"]]
