@@ -6,8 +6,10 @@ of the folder, links, devices, pipes, names that come twice, and archives that g
 
 from __future__ import annotations
 
+import errno
 import gzip
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -24,7 +26,7 @@ _ZIP, _TAR, _GZIPPED = ".zip", ".tar", (".tar.gz", ".tgz")
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RecursionError,
     # zipfile: a compression that it does not know, and headers that contradict each other.
-    NotImplementedError, ValueError, OverflowError, RuntimeError,
+    NotImplementedError, ValueError, OverflowError, RuntimeError, LookupError, struct.error,
 )  # fmt: skip
 _PLAIN_ZIP_TYPES = (0, stat.S_IFREG, stat.S_IFDIR)
 _MAX_TAR_HEADER_BYTES = 256 << 10
@@ -57,9 +59,15 @@ def unpack(archive: Path, into: Path, bounds: Bounds | None = None) -> Path:
         raise StartError(f"{archive.name}: cannot be unpacked: {error}", "pack it again") from None
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         raise _refused(archive.name, "holds a name twice") from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise _refused(archive.name, "holds a name that is too long") from None
+        if error.errno == errno.EINVAL:  # an offset before the first byte
+            raise _refused(archive.name, "is broken") from None
+        raise
     if not unpacking.has_files:
         raise _refused(archive.name, "holds no files")
-    (*tops,) = into.iterdir()
+    tops = list(into.iterdir())
     return tops[0] if len(tops) == 1 and tops[0].is_dir() else into
 
 
@@ -116,7 +124,7 @@ def _zip_members(archive: Path) -> Iterator[tuple[str, bool, IO[bytes] | None]]:
                 raise _refused(archive.name, f"holds {name!r}, a link or device")
             if info.flag_bits & 1:
                 raise _refused(archive.name, f"holds {name!r}, which is encrypted")
-            if info.is_dir():
+            if name.endswith("/"):
                 yield name, True, None
                 continue
             with members.open(info) as stream:
