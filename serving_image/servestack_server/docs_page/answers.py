@@ -10,11 +10,13 @@ _ERRORS = {
     "400": ("malformed_json", "The body is not what its content type says."),
     "401": ("unauthorized", "The API key is missing or not accepted."),
     "404": ("not_found", "There is no such model or version."),
-    "413": ("body_too_large", "The body, or its number of rows, is above the limit."),
-    "415": ("unsupported_media_type", "The content type or the encoding is not supported."),
+    "413": ("too_large", "The body, or its number of rows, is above the limit."),
+    "415": ("unsupported_type", "The content type or the encoding is not supported."),
     "422": ("out_of_range", "The body is well formed, and the model cannot take it."),
     "503": ("overloaded", "Not ready, or too many requests are waiting: try again later."),
 }
+
+EXAMPLE_ID = "2f6f1c8a-52e6-4b94-9d5c-000000000001"
 
 _HEADERS = {
     "X-Request-Id": {"$ref": "#/components/headers/RequestId"},
@@ -60,7 +62,7 @@ def error_answers() -> dict[str, Schema]:
         found = answer(description, {"$ref": "#/components/schemas/Error"})
         found["content"]["application/json"]["example"] = {
             "error": {"code": code, "message": description},
-            "id": "5f1c8a52e6b94d5c",
+            "id": EXAMPLE_ID,
         }
         if status == "503":
             found["headers"]["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
@@ -151,6 +153,7 @@ def _error_schema() -> Schema:
             "message": {"type": "string", "description": "In words, for people."},
             "field": {"type": "string", "description": "The column or field at fault."},
             "row": {"type": "integer", "minimum": 0, "description": "The row at fault."},
+            "status": {"type": "integer", "description": "The status, where 200 was answered."},
         },
         "required": ["code", "message"],
     }

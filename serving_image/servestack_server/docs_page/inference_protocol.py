@@ -40,7 +40,7 @@ def inference_paths(
     """Health, metadata and inference of each model, with and without its version."""
     request = infer_example(columns, tensor, rows)
     name = _path_parameter("name", [name for name, _ in models])
-    version = _path_parameter("version", [version for _, version in models])
+    version = _path_parameter("version", [version for _, version in models if version])
     return {
         "/v2": {"get": _get("serverMetadata", "The server's name and extensions")},
         "/v2/health/live": {"get": _get("serverLive", "Whether the process is alive")},
@@ -53,21 +53,13 @@ def inference_paths(
 def infer_example(
     columns: tuple[Column, ...] | None, tensor: Tensor | None, rows: list[Any]
 ) -> dict[str, Any] | None:
-    """The example's rows as tensors: one for each column, or the one that the model takes."""
+    """The example's rows in the tensors that the model's metadata names: one in all where all
+    columns are numbers of one type, else one for each."""
     if not rows:
         return None
     if columns:
-        return {
-            "inputs": [
-                {
-                    "name": column.name,
-                    "shape": [len(rows)],
-                    "datatype": _OF_COLUMN.get(column.type, "BYTES"),
-                    "data": [row[index] for row in rows],
-                }
-                for index, column in enumerate(columns)
-            ]
-        }
+        tensors = _column_tensors(columns, rows)
+        return {"inputs": tensors} if tensors else None
     if tensor is None:
         return None
     datatype = _OF_DTYPE.get(tensor.dtype, tensor.dtype.upper())
@@ -78,6 +70,27 @@ def infer_example(
         "data": rows,
     }
     return {"inputs": [given]}
+
+
+def _column_tensors(columns: tuple[Column, ...], rows: list[Any]) -> list[Schema]:
+    """Tensors hold no null: a column without values is left out where it may be."""
+    datatypes = {_OF_COLUMN.get(column.type, "BYTES") for column in columns}
+    whole = all(value is not None for row in rows for value in row)
+    if whole and len(datatypes) == 1 and datatypes != {"BYTES"}:
+        shape = [len(rows), len(columns)]
+        return [{"name": "input", "shape": shape, "datatype": datatypes.pop(), "data": rows}]
+    tensors = []
+    for index, column in enumerate(columns):
+        values = [row[index] for row in rows]
+        if None in values:
+            if column.required:
+                return []
+            continue
+        datatype = _OF_COLUMN.get(column.type, "BYTES")
+        tensors.append(
+            {"name": column.name, "shape": [len(rows)], "datatype": datatype, "data": values}
+        )
+    return tensors
 
 
 def inference_schemas() -> dict[str, Schema]:

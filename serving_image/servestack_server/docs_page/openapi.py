@@ -17,10 +17,14 @@ from servestack_server.docs_page.answers import (
 from servestack_server.docs_page.example import body_examples, example_rows
 from servestack_server.docs_page.inference_protocol import inference_paths, inference_schemas
 from servestack_server.docs_page.input_schema import Schema, body_schemas
+from servestack_server.docs_page.own_routes import (
+    ERRORS,
+    PARAMETERS,
+    has_entry,
+    own_paths,
+    request_body,
+)
 
-_BODY = {"$ref": "#/components/schemas/Body"}
-_ERRORS = ("400", "413", "415", "422", "503")
-_PARAMETERS = [{"$ref": f"#/components/parameters/{name}"} for name in ("RequestId", "Traceparent")]
 _SECURITY_SCHEME = "apiKey"
 
 
@@ -50,9 +54,14 @@ def openapi_document(
             {"name": "operation", "description": "Health and metrics."},
         ],
         "paths": {
-            **_own_paths(config, examples),
-            **inference_paths(models, columns, tensor, example_rows(example, columns, tensor)),
-            **_mlflow_paths(examples),
+            **own_paths(config, [name for name, _ in models], examples),
+            **inference_paths(
+                _inference_models(config, models),
+                columns,
+                tensor,
+                example_rows(example, columns, tensor),
+            ),
+            **(_mlflow_paths(examples) if has_entry(config) else {}),
             **_operation_paths(),
         },
         "components": {
@@ -83,69 +92,17 @@ def _info(config: ServiceConfig, models: Sequence[tuple[str, str]]) -> Schema:
     }
 
 
-def _own_paths(config: ServiceConfig, examples: dict[str, Any]) -> dict[str, Schema]:
-    predicted: Schema = {"$ref": "#/components/schemas/Predictions"}
-    if config.error_style == "ok200":
-        predicted = {"anyOf": [predicted, {"$ref": "#/components/schemas/Error"}]}
-    return {
-        f"{config.path}/predict": {
-            "post": {
-                "tags": ["predict"],
-                "operationId": "predict",
-                "summary": "Predict; a row that does not fit fails the request",
-                "parameters": _PARAMETERS,
-                "requestBody": _request_body(_BODY, examples),
-                "responses": {
-                    "200": answer("Predictions.", predicted),
-                    **error_references(*_ERRORS),
-                },
-            }
-        },
-        f"{config.path}/batch": {
-            "post": {
-                "tags": ["predict"],
-                "operationId": "batch",
-                "summary": "Predict many rows; a row that does not fit fails alone",
-                "parameters": _PARAMETERS,
-                "requestBody": _request_body(_BODY, examples),
-                "responses": {
-                    "200": answer(
-                        "Predictions, and the rows that have none.",
-                        {"$ref": "#/components/schemas/BatchPredictions"},
-                    ),
-                    **error_references(*_ERRORS),
-                },
-            }
-        },
-        f"{config.path}/feedback": {"post": _feedback()},
-    }
-
-
-def _feedback() -> Schema:
-    body = {
-        "type": "object",
-        "properties": {
-            "id": {"type": "string", "description": "The id of the request it is about."},
-            "feedback": {"description": "Any JSON: the true value, a rating, a click."},
-        },
-        "required": ["id", "feedback"],
-    }
-    examples = {"example": {"value": {"id": "5f1c8a52e6b94d5c", "feedback": {"correct": True}}}}
-    return {
-        "tags": ["predict"],
-        "operationId": "feedback",
-        "summary": "Say how a prediction turned out",
-        "parameters": _PARAMETERS,
-        "requestBody": _request_body(body, examples),
-        "responses": {
-            "202": answer("Taken.", {"type": "object"}),
-            **error_references(*_ERRORS),
-        },
-    }
+def _inference_models(
+    config: ServiceConfig, models: Sequence[tuple[str, str]]
+) -> Sequence[tuple[str, str]]:
+    """A graph answers under the service's name as well."""
+    if config.graph is None or config.name in dict(models):
+        return models
+    return [*models, (config.name, "")]
 
 
 def _mlflow_paths(examples: dict[str, Any]) -> dict[str, Schema]:
-    body = _request_body(_BODY, examples)
+    body = request_body(examples)
     body["content"]["text/csv"] = {
         "schema": {"type": "string", "description": "A line of column names, then rows."}
     }
@@ -162,25 +119,25 @@ def _mlflow_paths(examples: dict[str, Any]) -> dict[str, Schema]:
                 "tags": ["MLflow"],
                 "operationId": "invocations",
                 "summary": "Predict in MLflow's scoring protocol",
-                "parameters": _PARAMETERS,
+                "parameters": PARAMETERS,
                 "requestBody": body,
                 "responses": {
                     "200": answer("Predictions.", predicted),
-                    **error_references(*_ERRORS),
+                    **error_references(*ERRORS),
                 },
             }
         },
-        "/ping": _get("MLflow", "ping", "Whether the model answers", unready=True),
-        "/health": _get("MLflow", "health", "The same as /ping", unready=True),
-        "/version": _get("MLflow", "version", "The version of MLflow's protocol", "text/plain"),
     }
 
 
 def _operation_paths() -> dict[str, Schema]:
     return {
+        "/ping": _get("MLflow", "ping", "Whether requests are taken", unready=True),
+        "/health": _get("MLflow", "health", "Whether requests are taken", unready=True),
+        "/version": _get("MLflow", "version", "The version of MLflow's protocol"),
         "/livez": _get("operation", "livez", "Whether the process is alive"),
         "/readyz": _get("operation", "readyz", "Whether requests are taken", unready=True),
-        "/metrics": _get("operation", "metrics", "Metrics for Prometheus", "text/plain"),
+        "/metrics": _get("operation", "metrics", "Metrics for Prometheus"),
     }
 
 
@@ -198,18 +155,13 @@ def _get(
     return {"get": {"tags": [tag], "operationId": name, "summary": summary, "responses": responses}}
 
 
-def _request_body(schema: Schema, examples: dict[str, Any]) -> Schema:
-    content = {"schema": schema} | ({"examples": examples} if examples else {})
-    return {"required": True, "content": {"application/json": content}}
-
-
 def _parameters() -> dict[str, Schema]:
     return {
         "RequestId": {
             "name": "X-Request-Id",
             "in": "header",
             "description": "An id of the caller's for the request; one is made where it is absent.",
-            "schema": {"type": "string", "maxLength": 128},
+            "schema": {"type": "string", "minLength": 8, "maxLength": 128},
         },
         "Traceparent": {
             "name": "traceparent",
@@ -221,11 +173,12 @@ def _parameters() -> dict[str, Schema]:
 
 
 def _require_key(document: dict[str, Any], header: str) -> None:
-    """Whatever takes a body asks for the key; health, metadata and metrics do not."""
+    """Whatever takes a body or describes a model asks for the key; health and metrics do not."""
     document["components"]["securitySchemes"] = {
         _SECURITY_SCHEME: {"type": "apiKey", "in": "header", "name": header}
     }
-    for operations in document["paths"].values():
-        if "post" in operations:
-            operations["post"]["security"] = [{_SECURITY_SCHEME: []}]
-            operations["post"]["responses"] |= error_references("401")
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if method == "post" or (path.startswith("/v2/models") and not path.endswith("/ready")):
+                operation["security"] = [{_SECURITY_SCHEME: []}]
+                operation["responses"] |= error_references("401")

@@ -9,9 +9,16 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
-
-from servestack_server.config import ApiKeys, Column, Input, ServiceConfig, Tensor
-from servestack_server.docs_page import openapi_document
+from servestack_server.config import (
+    ApiKeys,
+    Column,
+    Events,
+    Input,
+    ModelPlace,
+    ServiceConfig,
+    Tensor,
+)
+from servestack_server.docs_page.openapi import openapi_document
 from servestack_server.errors import RequestError
 from servestack_server.input.bodies import read_rows
 from servestack_server.input.schema import compile_schema
@@ -36,14 +43,17 @@ def document(
     outputs: list[dict[str, Any]] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
-    config = ServiceConfig(name="loan", models=(), description="Who pays back.", **settings)
+    models = settings.pop("models", (ModelPlace("loan", "/models/loan"),))
+    events = Events("/events", "/models/loan", kinds=("feedback",))
+    settings = {"events": events} | settings
+    config = ServiceConfig(name="loan", models=models, description="Who pays back.", **settings)
     found = openapi_document(
         config,
         columns=columns,
         tensor=tensor,
         example=example,
         outputs=outputs,
-        models=[("loan", "4"), ("rival", "7")],
+        models=[(place.name, str(version)) for version, place in enumerate(models, start=4)],
     )
     OpenAPIV31SpecValidator(found).validate()
     return found
@@ -169,6 +179,13 @@ def test_example_of_the_inference_protocol_is_its_request() -> None:
         ]
 
 
+def test_columns_of_one_type_are_one_tensor() -> None:
+    found = document((Column("a", "double"), Column("b", "double")), example=[[1.5, 2]])
+    content = found["paths"]["/v2/models/{name}/infer"]["post"]["requestBody"]["content"]
+    (tensor,) = content["application/json"]["examples"]["example"]["value"]["inputs"]
+    assert tensor == {"name": "input", "shape": [1, 2], "datatype": "FP64", "data": [[1.5, 2]]}
+
+
 def test_answers_are_described() -> None:
     found = document(outputs=OUTPUTS)
     answer = {"predictions": [1], "model": "loan", "version": "4", "id": "x"}
@@ -201,17 +218,43 @@ def test_paths_and_statuses() -> None:
     assert set(responses) == {"200", "400", "413", "415", "422", "503"}
     assert "Retry-After" in found["components"]["responses"]["Error503"]["headers"]
     assert "X-Request-Id" in responses["200"]["headers"]
-    assert "- rival, version 7" in found["info"]["description"]
+    assert "- loan, version 4" in found["info"]["description"]
 
 
 def test_an_api_key_is_asked_for_where_a_body_is_taken() -> None:
     found = document(api_keys=ApiKeys("/keys", "X-Loan-Key"))
     (name, scheme), *_ = found["components"]["securitySchemes"].items()
     assert scheme == {"type": "apiKey", "in": "header", "name": "X-Loan-Key"}
+    locked = set()
     for path, operations in found["paths"].items():
-        for method, operation in operations.items():
-            assert operation.get("security", []) == ([{name: []}] if method == "post" else []), path
-            assert ("401" in operation["responses"]) is (method == "post"), path
+        for operation in operations.values():
+            assert operation.get("security", [{name: []}]) == [{name: []}]
+            assert ("401" in operation["responses"]) is ("security" in operation), path
+            if "security" in operation:
+                locked.add(path)
+    assert locked == {
+        "/v1/loan/predict", "/v1/loan/batch", "/v1/loan/feedback", "/invocations",
+        "/v2/models/{name}", "/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}",
+        "/v2/models/{name}/versions/{version}/infer",
+    }  # fmt: skip
+
+
+def test_several_models_have_routes_of_their_own() -> None:
+    pair = (ModelPlace("loan-a", "/a"), ModelPlace("loan-b", "/b"))
+    alone = document(models=pair)
+    assert "/v1/loan/predict" not in alone["paths"]
+    assert "/invocations" not in alone["paths"]
+    (parameter, *_) = alone["paths"]["/v1/loan/{model}/predict"]["post"]["parameters"]
+    assert parameter["schema"]["enum"] == ["loan-a", "loan-b"]
+    together = document(models=pair, graph={"type": "ensemble"})
+    assert {"/v1/loan/predict", "/v1/loan/{model}/batch", "/invocations"} <= set(together["paths"])
+    (parameter, *_) = together["paths"]["/v2/models/{name}/infer"]["post"]["parameters"]
+    assert parameter["schema"]["enum"] == ["loan-a", "loan-b", "loan"]
+
+
+def test_feedback_is_there_where_it_is_kept() -> None:
+    assert "/v1/loan/feedback" in document()["paths"]
+    assert "/v1/loan/feedback" not in document(events=None)["paths"]
 
 
 def test_errors_with_status_200_are_described_as_such() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 
-from servestack_server.docs_page import CONTENT_SECURITY_POLICY, swagger_page
+from servestack_server.docs_page.swagger import CONTENT_SECURITY_POLICY, swagger_page
 
 
 def test_page_names_only_files_that_are_there() -> None:

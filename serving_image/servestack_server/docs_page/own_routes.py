@@ -1,0 +1,106 @@
+"""The service's own routes: predict, batch, feedback; of each model where there are several."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from servestack_server.config import ServiceConfig
+from servestack_server.docs_page.answers import EXAMPLE_ID, answer, error_references
+from servestack_server.docs_page.input_schema import Schema
+
+ERRORS = ("400", "413", "415", "422", "503")
+PARAMETERS = [{"$ref": f"#/components/parameters/{name}"} for name in ("RequestId", "Traceparent")]
+
+_TAG = "predict"
+
+
+def has_entry(config: ServiceConfig) -> bool:
+    """Whether one model, or a graph of them, answers for the service."""
+    return config.graph is not None or len(config.models) == 1
+
+
+def own_paths(
+    config: ServiceConfig, names: list[str], examples: dict[str, Any]
+) -> dict[str, Schema]:
+    """The paths below the base path. `names` are the models'."""
+    ok200 = config.error_style == "ok200"
+    paths: dict[str, Schema] = {}
+    if has_entry(config):
+        paths |= _predicting(config.path, [], "", ok200, examples)
+    if len(names) > 1:
+        named = {
+            "name": "model",
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "enum": names},
+        }
+        paths |= _predicting(f"{config.path}/{{model}}", [named], "OfModel", ok200, examples)
+    if config.events is not None and "feedback" in config.events.kinds:
+        paths[f"{config.path}/feedback"] = {"post": _feedback(ok200)}
+    return paths
+
+
+def request_body(examples: dict[str, Any], schema: Schema | None = None) -> Schema:
+    """A JSON body; of rows where no schema is given."""
+    content: Schema = {"schema": schema or {"$ref": "#/components/schemas/Body"}}
+    if examples:
+        content["examples"] = examples
+    return {"required": True, "content": {"application/json": content}}
+
+
+def _predicting(
+    path: str, parameters: list[Schema], suffix: str, ok200: bool, examples: dict[str, Any]
+) -> dict[str, Schema]:
+    both = {
+        "predict": ("Predict; a row that does not fit fails the request", "Predictions"),
+        "batch": ("Predict many rows; a row that does not fit fails alone", "BatchPredictions"),
+    }
+    return {
+        f"{path}/{name}": {
+            "post": {
+                "tags": [_TAG],
+                "operationId": f"{name}{suffix}",
+                "summary": summary,
+                "parameters": [*parameters, *PARAMETERS],
+                "requestBody": request_body(examples),
+                "responses": {
+                    "200": answer("One prediction for each row.", _or_error(schema, ok200)),
+                    **error_references(*ERRORS),
+                },
+            }
+        }
+        for name, (summary, schema) in both.items()
+    }
+
+
+def _or_error(name: str, ok200: bool) -> Schema:
+    schema: Schema = {"$ref": f"#/components/schemas/{name}"}
+    return {"anyOf": [schema, {"$ref": "#/components/schemas/Error"}]} if ok200 else schema
+
+
+def _feedback(ok200: bool) -> Schema:
+    body = {
+        "type": "object",
+        "properties": {
+            "id": {
+                "type": "string",
+                "minLength": 8,
+                "maxLength": 128,
+                "description": "The id of the request it is about.",
+            },
+            "feedback": {"description": "Any JSON: the true value, a rating, a click."},
+        },
+        "required": ["id", "feedback"],
+        "additionalProperties": False,
+    }
+    examples = {"example": {"value": {"id": EXAMPLE_ID, "feedback": {"correct": True}}}}
+    taken = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
+    told = {"200": answer("An error.", {"$ref": "#/components/schemas/Error"})} if ok200 else {}
+    return {
+        "tags": [_TAG],
+        "operationId": "feedback",
+        "summary": "Say how a prediction turned out",
+        "parameters": PARAMETERS,
+        "requestBody": request_body(examples, body),
+        "responses": {"202": answer("Taken.", taken), **told, **error_references(*ERRORS)},
+    }
