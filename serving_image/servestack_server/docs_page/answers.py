@@ -18,18 +18,11 @@ _ERRORS = {
 
 EXAMPLE_ID = "2f6f1c8a-52e6-4b94-9d5c-000000000001"
 
-_HEADERS = {
-    "X-Request-Id": {"$ref": "#/components/headers/RequestId"},
-    "traceparent": {"$ref": "#/components/headers/Traceparent"},
-}
+_HEADERS = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
 
 HEADERS: dict[str, Any] = {
     "RequestId": {
         "description": "The request's id: as it was sent, or a new one. Feedback is joined by it.",
-        "schema": {"type": "string"},
-    },
-    "Traceparent": {
-        "description": "W3C trace context, as it was sent.",
         "schema": {"type": "string"},
     },
     "RetryAfter": {
@@ -50,23 +43,22 @@ def plain_answer(description: str, media_type: str = "application/json") -> Sche
     return {"description": description, "content": {media_type: {"schema": {}}}}
 
 
-def error_references(*statuses: str) -> dict[str, Schema]:
-    """References to the error answers of an operation."""
-    return {status: {"$ref": f"#/components/responses/Error{status}"} for status in statuses}
+def error_references(*statuses: str, of: str = "Error") -> dict[str, Schema]:
+    """References to the error answers of an operation: `Error`, or `InferenceError`."""
+    return {status: {"$ref": f"#/components/responses/{of}{status}"} for status in statuses}
 
 
 def error_answers() -> dict[str, Schema]:
-    """The error answers, for `components/responses`."""
+    """The error answers, for `components/responses`. The inference protocol's `error` is text."""
     answers = {}
     for status, (code, description) in _ERRORS.items():
-        found = answer(description, {"$ref": "#/components/schemas/Error"})
-        found["content"]["application/json"]["example"] = {
-            "error": {"code": code, "message": description},
-            "id": EXAMPLE_ID,
-        }
-        if status == "503":
-            found["headers"]["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
-        answers[f"Error{status}"] = found
+        told = {"error": {"code": code, "message": description}, "id": EXAMPLE_ID}
+        for name, example in (("Error", told), ("InferenceError", {"error": description})):
+            found = answer(description, {"$ref": f"#/components/schemas/{name}"})
+            found["content"]["application/json"]["example"] = example
+            if status == "503":
+                found["headers"]["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+            answers[f"{name}{status}"] = found
     return answers
 
 

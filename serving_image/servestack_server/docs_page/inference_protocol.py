@@ -136,6 +136,11 @@ def inference_schemas() -> dict[str, Schema]:
             },
             "required": ["model_name", "outputs"],
         },
+        "InferenceError": {
+            "type": "object",
+            "properties": {"error": {"type": "string"}},
+            "required": ["error"],
+        },
         "ModelMetadata": {
             "type": "object",
             "properties": {
@@ -157,7 +162,7 @@ def _model_paths(
     return {
         path: {
             "get": _get(f"metadata{suffix}", "Inputs and outputs of a model")
-            | {"parameters": parameters, "responses": {"200": metadata, **error_references("404")}},
+            | {"parameters": parameters, "responses": {"200": metadata, **_errors("404")}},
         },
         f"{path}/ready": {
             "get": _get(f"ready{suffix}", "Whether the model answers", "404", "503")
@@ -183,13 +188,17 @@ def _infer(parameters: list[Schema], suffix: str, request: dict[str, Any] | None
         "summary": "Predict with tensors",
         "parameters": parameters,
         "requestBody": {"required": True, "content": content},
-        "responses": {"200": answered, **error_references(*statuses)},
+        "responses": {"200": answered, **_errors(*statuses)},
     }
 
 
 def _get(name: str, summary: str, *statuses: str) -> Schema:
-    responses = {"200": plain_answer("Yes."), **error_references(*statuses)}
+    responses = {"200": plain_answer("Yes."), **_errors(*statuses)}
     return {"tags": [_TAG], "operationId": name, "summary": summary, "responses": responses}
+
+
+def _errors(*statuses: str) -> dict[str, Schema]:
+    return error_references(*statuses, of="InferenceError")
 
 
 def _path_parameter(name: str, values: list[str]) -> Schema:

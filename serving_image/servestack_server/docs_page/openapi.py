@@ -141,17 +141,10 @@ def _operation_paths() -> dict[str, Schema]:
     }
 
 
-def _get(
-    tag: str,
-    name: str,
-    summary: str,
-    media_type: str = "application/json",
-    *,
-    unready: bool = False,
-) -> Schema:
-    responses = {"200": plain_answer("Yes." if unready else "OK.", media_type)}
+def _get(tag: str, name: str, summary: str, *, unready: bool = False) -> Schema:
+    responses = {"200": plain_answer("OK.", "text/plain")}
     if unready:
-        responses |= error_references("503")
+        responses["503"] = plain_answer("Not now, and why.", "text/plain")
     return {"get": {"tags": [tag], "operationId": name, "summary": summary, "responses": responses}}
 
 
@@ -166,7 +159,7 @@ def _parameters() -> dict[str, Schema]:
         "Traceparent": {
             "name": "traceparent",
             "in": "header",
-            "description": "W3C trace context; it is logged and passed on.",
+            "description": "W3C trace context; it is kept with the events of the request.",
             "schema": {"type": "string"},
         },
     }
@@ -178,7 +171,8 @@ def _require_key(document: dict[str, Any], header: str) -> None:
         _SECURITY_SCHEME: {"type": "apiKey", "in": "header", "name": header}
     }
     for path, operations in document["paths"].items():
+        error = "InferenceError" if path.startswith("/v2/") else "Error"
         for method, operation in operations.items():
             if method == "post" or (path.startswith("/v2/models") and not path.endswith("/ready")):
                 operation["security"] = [{_SECURITY_SCHEME: []}]
-                operation["responses"] |= error_references("401")
+                operation["responses"] |= error_references("401", of=error)

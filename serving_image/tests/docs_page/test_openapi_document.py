@@ -47,7 +47,7 @@ def document(
     events = Events("/events", "/models/loan", kinds=("feedback",))
     settings = {"events": events} | settings
     config = ServiceConfig(name="loan", models=models, description="Who pays back.", **settings)
-    found = openapi_document(
+    found: dict[str, Any] = openapi_document(
         config,
         columns=columns,
         tensor=tensor,
