@@ -30,22 +30,22 @@ class Envelope:
 
         A traceparent that is not one of version 00 is left out.
         """
-        second = int(seconds)
+        second, millisecond = divmod(int(seconds * 1000), 1000)
         if second != self._second:
             self._second = second
             text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._head_and_second = self._head + text.encode()
-        milliseconds = _MILLISECONDS[int((seconds - second) * 1000)]
+        fraction = _MILLISECONDS[millisecond]
         if traceparent is None or _TRACEPARENT.fullmatch(traceparent) is None:
             return b"".join(
-                (b'{"id":', to_json(request_id), self._head_and_second, milliseconds, b'","data":')
+                (b'{"id":', to_json(request_id), self._head_and_second, fraction, b'","data":')
             )
         return b"".join(
             (
                 b'{"id":',
                 to_json(request_id),
                 self._head_and_second,
-                milliseconds,
+                fraction,
                 b'","traceparent":"',
                 traceparent.encode(),
                 b'","data":',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -60,7 +61,9 @@ class EventFile:
     def close(self) -> None:
         """No line will follow."""
         if self.descriptor >= 0:
-            os.close(self.descriptor)
+            # Whatever it says, the descriptor is gone, and every write was asked for its success.
+            with contextlib.suppress(OSError):
+                os.close(self.descriptor)
             self.descriptor = -1
 
 
@@ -82,9 +85,10 @@ class EventFiles:
 
     def __init__(self, folder: Path, worker: str, workers: int) -> None:
         self._folder = folder
-        self._worker = _plain(worker)
+        self._host = re.sub(r"[^A-Za-z0-9.-]", "_", os.uname().nodename)
+        self._worker = re.sub(r"[^A-Za-z0-9.]", "_", worker)
         self._workers = workers
-        self._start = time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f"{os.getpid():x}"
+        self._start = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}p{os.getpid()}"
         self._sequence = 0
         self.by_name: dict[str, EventFile] = {}
         self.current: dict[str, EventFile] = {}
@@ -135,8 +139,8 @@ class EventFiles:
         file = self.current.get(kind)
         if file is None:
             self._sequence += 1
-            host = _plain(os.uname().nodename)
-            name = f"{kind}-{host}-{self._worker}-{self._start}-{self._sequence:06d}.ndjson"
+            origin = f"{self._host}-{self._worker}-{self._start}"
+            name = f"{kind}-{origin}-{self._sequence:06d}.ndjson"
             path = self._folder / name
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
             file = EventFile(path, kind, descriptor=os.open(path, flags, 0o640))
@@ -186,11 +190,6 @@ class EventFiles:
             self.rotate(kind)
             if file.size == 0:
                 file.path.unlink()
-
-
-def _plain(text: str) -> str:
-    """Without what would break a name into other parts than were meant."""
-    return re.sub(r"[^A-Za-z0-9.]", "_", text) or "_"
 
 
 def cut_torn_line(path: Path) -> int:

@@ -56,7 +56,7 @@ class Registry:
             found = [path.stem for path in self._folder.glob("[0-9]*.json")]
         except OSError:
             return self._checkpoint
-        numbers = [int(stem) for stem in found if stem.isdigit()]
+        numbers = [int(stem) for stem in found if stem.isascii() and stem.isdigit()]
         return f"{max(numbers)}.json" if numbers else ""
 
     def _read_checkpoint(self, name: str, names: Container[str]) -> bool:

@@ -24,6 +24,11 @@ class Retention:
 
     def make_room(self) -> dict[str, int]:
         """Delete what may go. Returns the lines that were lost by it, by kind."""
+        for kind, file in list(self._files.current.items()):
+            if not file.path.exists():
+                # Somebody cleaned up: the next line makes a new file.
+                self._files.rotate(kind)
+                self._files.forget(file.path.name)
         if self._registry is None:
             return self._rotate_out()
         self._registry.read(self._files.by_name)

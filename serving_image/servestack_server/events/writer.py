@@ -195,9 +195,13 @@ class EventWriter:
     def _run(self) -> None:
         while not self._stopping:
             self._pause()
-            self._write()
-            if time.monotonic() >= self._maintain_at:
-                self._maintain()
+            try:
+                self._write()
+                if time.monotonic() >= self._maintain_at:
+                    self._maintain()
+            except Exception as error:
+                # Without this thread nothing is written any more, whatever it stumbled over.
+                self.last_error = f"{self._folder}: {error!r}"
             self._admit_more()
 
     def _pause(self) -> None:

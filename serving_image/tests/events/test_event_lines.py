@@ -1,0 +1,257 @@
+"""The form of every line: the schema of events, whatever the values are."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import hmac
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import numpy as np
+import pytest
+from event_support import settings as event_settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from servestack_server.config import Column, Input, Pin, PredictionLog, ServiceConfig
+from servestack_server.errors import StartError
+from servestack_server.events.others import OtherEvents
+from servestack_server.events.prediction import PredictionEvents
+from servestack_server.events.values import to_json
+
+SCHEMA = json.loads((Path(__file__).parents[3] / "logging/event.schema.json").read_text())
+VALIDATOR = jsonschema_rs.validator_for(SCHEMA, validate_formats=True)
+ID = "0b5a7c1e-6c1f-4f0e-9a57-0d9b1f3f3c11"
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+COLUMNS = tuple(Column(name=name, type="string") for name in ("age", "email", "city"))
+EVENTS = event_settings(Path("/nowhere"))
+
+
+def refuse(text: str) -> Any:
+    raise AssertionError(f"{text} is not JSON")
+
+
+def checked(line: bytes | None) -> dict[str, Any]:
+    """The event of a line that is one line, begins with the id, and is as the schema says."""
+    assert line is not None
+    assert line.startswith(b'{"id":"')
+    assert b"\n" not in line
+    event: dict[str, Any] = json.loads(line, parse_constant=refuse)
+    VALIDATOR.validate(event)
+    return event
+
+
+def config(changes: dict[str, Any] | None = None, **log: Any) -> ServiceConfig:
+    return ServiceConfig(
+        name="iris",
+        models=(),
+        input=Input(columns=COLUMNS),
+        events=event_settings(
+            Path("/nowhere"), **{"predictions": PredictionLog(**log), **(changes or {})}
+        ),
+    )
+
+
+def prediction(events: PredictionEvents, **changes: Any) -> bytes | None:
+    given: dict[str, Any] = {
+        "request_id": ID,
+        "time": 1767323045.678,
+        "traceparent": None,
+        "model": "iris",
+        "version": "4",
+        "endpoint": "/v1/iris/predict",
+        "status": 200,
+        "latency_ms": 0.9,
+        "inputs": [[5.1, 3.5, 1.4]],
+        "outputs": [0],
+    }
+    return events.line(**(given | changes))
+
+
+def test_a_prediction_is_as_documented() -> None:
+    events = PredictionEvents(
+        config(), pins=[Pin("iris", "4", "ab" * 32)], variant="canary", spec_digest="cd" * 32
+    )
+    assert checked(prediction(events, traceparent=PARENT)) == {
+        "id": ID,
+        "source": "/models/iris",
+        "type": "prediction.v1",
+        "specversion": "1.0",
+        "time": "2026-01-02T03:04:05.678Z",
+        "traceparent": PARENT,
+        "data": {
+            "model": "iris",
+            "version": "4",
+            "artifactDigest": "ab" * 32,
+            "specDigest": "cd" * 32,
+            "variant": "canary",
+            "endpoint": "/v1/iris/predict",
+            "status": 200,
+            "sample": 1.0,
+            "redacted": [],
+            "latencyMs": 0.9,
+            "inputs": [[5.1, 3.5, 1.4]],
+            "outputs": [0],
+            "truncated": False,
+        },
+    }
+
+
+def test_a_prediction_that_failed_has_neither_inputs_nor_outputs() -> None:
+    event = checked(prediction(PredictionEvents(config()), status=422, inputs=None, outputs=None))
+    assert event["data"]["status"] == 422
+    assert not {"inputs", "outputs"} & set(event["data"])
+
+
+def test_inputs_and_outputs_can_be_left_out() -> None:
+    event = checked(prediction(PredictionEvents(config(inputs=False, outputs=False))))
+    assert not {"inputs", "outputs"} & set(event["data"])
+
+
+@pytest.mark.parametrize("kinds", [(), ("feedback",)])
+def test_predictions_are_off_where_they_are_not_shipped(kinds: tuple[str, ...]) -> None:
+    assert not PredictionEvents(config({"kinds": kinds})).is_on
+    assert PredictionEvents(config()).is_on
+
+
+@pytest.mark.parametrize("given", ["", "00-abc", PARENT.upper(), "01" + PARENT[2:], PARENT + "\n"])
+def test_a_traceparent_that_is_none_is_left_out(given: str) -> None:
+    assert "traceparent" not in checked(prediction(PredictionEvents(config()), traceparent=given))
+
+
+texts = st.text() | st.text(alphabet=st.characters(min_codepoint=0xD7F0, max_codepoint=0xE010))
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts | st.binary()
+    | st.datetimes(timezones=st.none() | st.just(datetime.UTC)) | st.dates() | st.decimals()
+    | st.uuids() | st.timedeltas() | st.complex_numbers()
+    | st.floats(width=32).map(np.float32) | st.integers(-5, 5).map(np.int64)
+    | st.lists(st.floats(width=32), max_size=4).map(np.array),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts | st.integers(), inner)
+    | st.tuples(inner, inner),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@settings(max_examples=2000, deadline=None)
+@given(rows=st.lists(st.lists(values, max_size=4), max_size=3), outputs=values)
+def test_any_value_gives_a_line_of_the_schema(rows: list[list[Any]], outputs: Any) -> None:
+    checked(prediction(PredictionEvents(config()), inputs=rows, outputs=outputs))
+
+
+@settings(max_examples=500, deadline=None)
+@given(request_id=st.text(min_size=8, max_size=128), seconds=st.floats(0, 4e9))
+def test_any_id_and_time(request_id: str, seconds: float) -> None:
+    event = checked(prediction(PredictionEvents(config()), request_id=request_id, time=seconds))
+    assert event["id"] == request_id
+    told = datetime.datetime.fromisoformat(event["time"]).timestamp()
+    assert -1e-6 < seconds - told < 0.001001
+
+
+@settings(deadline=None)
+@given(st.floats())
+def test_any_latency(latency_ms: float) -> None:
+    checked(prediction(PredictionEvents(config()), latency_ms=latency_ms))
+
+
+def test_what_json_does_not_have_is_null() -> None:
+    assert to_json([float("nan"), float("inf"), np.float64("nan"), np.nan]) == (
+        b"[null,null,null,null]"
+    )
+    assert to_json(np.array([[1.5, np.inf]])) == b"[[1.5,null]]"
+
+
+def test_numbers_come_back_as_they_were() -> None:
+    assert to_json([0.1, 2**53, 1e300, -0.0, np.float64(0.1)]) == (
+        b"[0.1,9007199254740992,1e300,-0.0,0.1]"
+    )
+
+
+def test_columns_are_redacted_before_the_line_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVESTACK_HASH_KEY", "secret")
+    events = PredictionEvents(config(redact={"age": "drop", "email": "hash"}))
+    rows = [[41, "a@example.com", "Riga"], (42, None, "Turku"), (43, "a@example.com", "")]
+    line = prediction(events, inputs=rows)
+    digest = hmac.new(b"secret", b'"a@example.com"', hashlib.sha256).hexdigest()
+    data = checked(line)["data"]
+    assert data["inputs"] == [[None, digest, "Riga"], [None, None, "Turku"], [None, digest, ""]]
+    assert data["redacted"] == ["age", "email"]
+    assert line is not None
+    assert b"example.com" not in line
+    assert b"[41" not in line
+    assert rows[0] == [41, "a@example.com", "Riga"]
+
+
+def test_hashes_differ_by_service_where_no_key_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SERVESTACK_HASH_KEY", raising=False)
+    hashes = {
+        checked(prediction(PredictionEvents(config({"source": source}, redact={"city": "hash"}))))[
+            "data"
+        ]["inputs"][0][2]
+        for source in ("/models/iris", "/models/other")
+    }
+    assert len(hashes) == 2
+
+
+def test_a_column_that_is_not_there_is_not_logged_as_it_is() -> None:
+    with pytest.raises(StartError, match="no input column is called mail"):
+        PredictionEvents(config(redact={"mail": "hash"}))
+
+
+@pytest.mark.parametrize("share", [0.01, 0.25, 0.9])
+@pytest.mark.parametrize("form", ["{:08d}", "req-{}-0000000", "0b5a7c1e-6c1f-4f0e-9a57-{:012x}"])
+def test_the_sample_is_the_share_that_was_asked_for(share: float, form: str) -> None:
+    """Of ids that follow one another too, which a checksum might all take for alike."""
+    events, again = (PredictionEvents(config(sample=share)) for _ in range(2))
+    ids = [form.format(number) for number in range(20_000)]
+    taken = [one for one in ids if prediction(events, request_id=one) is not None]
+    assert len(taken) / len(ids) == pytest.approx(share, rel=0.15)
+    assert taken == [one for one in ids if again.is_sampled(one)]
+    assert checked(prediction(events, request_id=taken[0]))["data"]["sample"] == share
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows=st.integers(0, 900), outputs=st.integers(0, 9000), maximum=st.integers(1200, 20_000))
+def test_what_is_too_long_is_cut(rows: int, outputs: int, maximum: int) -> None:
+    """Inputs first, then outputs, and never more than has to be."""
+    budget = {"max_event_bytes": maximum}
+    events = PredictionEvents(config(budget))
+    given = {"inputs": [[1.5, 2.5, 3.5]] * rows, "outputs": [0] * outputs}
+    line = prediction(events, **given)
+    assert line is not None
+    assert len(line) + 1 + 64 <= maximum
+    data = checked(line)["data"]
+    whole = prediction(PredictionEvents(config({"max_event_bytes": 1 << 20})), **given)
+    assert whole is not None
+    if len(whole) + 1 + 64 <= maximum:
+        assert line == whole
+        return
+    assert data["truncated"] is True
+    assert "inputs" not in data
+    without = len(whole) - len(to_json(given["inputs"])) - len(b',"inputs":')
+    assert ("outputs" in data) == (without + 1 + 64 <= maximum)
+
+
+def test_feedback_and_access_are_as_the_schema_says() -> None:
+    events = OtherEvents(EVENTS)
+    about = (ID, 1767323045.678, PARENT, "iris", "4", "/v1/iris/feedback", 202)
+    event = checked(events.feedback(*about, {"label": 1, "score": float("nan")}))
+    assert (event["id"], event["type"]) == (ID, "feedback.v1")
+    assert event["data"]["feedback"] == {"label": 1, "score": None}
+    event = checked(events.access(*about, 1.23456))
+    assert (event["type"], event["data"]["latencyMs"]) == ("access.v1", 1.235)
+    event = checked(events.feedback(*about, "x" * 20_000))
+    assert event["data"]["truncated"] is True
+    assert "feedback" not in event["data"]
+
+
+def test_the_owners_events_have_a_name_and_values() -> None:
+    event = json.loads(
+        OtherEvents(EVENTS).custom(ID, 1767323045.678, None, "iris", "4", "drift", {"psi": 0.1})
+    )
+    assert next(iter(event)) == "id"
+    assert event["type"] == "custom.v1"
+    assert event["data"] == {
+        "model": "iris", "version": "4", "name": "drift", "values": {"psi": 0.1}
+    }  # fmt: skip
