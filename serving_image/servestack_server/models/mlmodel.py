@@ -32,7 +32,6 @@ _FLAVOR_BY_SUFFIX = {
     ".lgb": "lightgbm",
     ".cbm": "catboost",
     ".keras": "keras",
-    ".pt2": "pytorch",
 }
 _AMBIGUOUS = {".json", ".txt"}
 """Ends of names that a model shares with files that describe it: a better one goes first."""

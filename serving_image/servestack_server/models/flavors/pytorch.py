@@ -1,0 +1,73 @@
+"""PyTorch modules, in the image variant that holds torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from servestack_server.config import Input, Trust
+from servestack_server.errors import StartError
+from servestack_server.models.mlmodel import Artifact
+from servestack_server.models.model import Array, Loaded, Rows, rows_to_array
+from servestack_server.models.owner_code import add_code, describe_failure
+from servestack_server.models.threads import thread_count
+from servestack_server.models.trusting import require_pickle
+from servestack_server.models.versions import warn_other_version
+
+
+def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
+    """The module in evaluation mode: float32 for columns, the tensor's own type otherwise."""
+    try:
+        import torch
+    except ImportError:
+        raise StartError(
+            f"{artifact.root.name}: a PyTorch model, and this image has no torch",
+            "use the pytorch variant of the image",
+        ) from None
+    exported = artifact.settings.get("serialization_format") == "pt2"
+    if not exported:
+        require_pickle(trust, f"{artifact.root.name}: the PyTorch module")
+    warn_other_version("torch", artifact.framework_version, torch.__version__, pickled=not exported)
+    torch.set_num_threads(thread_count())
+    module = _load_module(artifact, trust)
+    dtype = np.dtype(given.tensor.dtype if given.tensor is not None else np.float32)
+
+    def predict(rows: Rows) -> Array:
+        with torch.inference_mode():
+            answer: Array = module(torch.from_numpy(rows_to_array(rows, dtype))).numpy()
+        return answer
+
+    return Loaded(predict, module)
+
+
+def _load_module(artifact: Artifact, trust: Trust) -> Any:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it asks a host for its settings
+    if trust.pickle:
+        add_code(artifact.code)
+    import mlflow.pytorch
+
+    try:
+        with _pickles_allowed(trust.pickle):
+            return mlflow.pytorch.load_model(str(artifact.root), map_location="cpu")
+    except Exception as error:  # with trust, the owner's code: anything
+        reason = describe_failure(error, artifact.root)
+        raise StartError(f"{artifact.root.name}: cannot be loaded: {reason}") from None
+
+
+@contextmanager
+def _pickles_allowed(allowed: bool) -> Iterator[None]:
+    """MLflow then refuses an exported program with pickles in it, which torch would run."""
+    name = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
+    before = os.environ.get(name)
+    os.environ[name] = str(allowed).lower()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -1,0 +1,226 @@
+"""Conversion to ONNX: what converts answers alike, what does not says why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import mlflow.lightgbm
+import mlflow.sklearn
+import mlflow.xgboost
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost
+from model_support import by_mlflow, columns_of, iris, load, rows_of
+from servestack_server.config import Trust
+from servestack_server.errors import StartError
+from servestack_server.models import bake as bake_module
+from servestack_server.models.bake import bake
+from servestack_server.models.check_rows import MADE_ROWS, check_rows
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import (
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
+
+X, Y = iris()
+TRUST = Trust(
+    skops_types=(
+        "sklearn.tree._tree.Tree",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "numpy.absolute",
+    )
+)
+WIDTH = X.iloc[:, 3]
+BOOSTERS = {"n_estimators": 10, "max_depth": 3}
+MODELS: dict[str, Callable[[], Any]] = {
+    "StandardScaler, SVC": lambda: make_pipeline(StandardScaler(), SVC()).fit(X, Y),
+    "LogisticRegression": lambda: LogisticRegression(max_iter=500).fit(X, Y),
+    "RandomForestClassifier": lambda: RandomForestClassifier(20, random_state=0).fit(X, Y),
+    "GradientBoostingRegressor": lambda: GradientBoostingRegressor(random_state=0).fit(X, WIDTH),
+    "HistGradientBoostingClassifier": lambda: HistGradientBoostingClassifier(max_iter=10).fit(X, Y),
+    "XGBClassifier": lambda: xgboost.XGBClassifier(**BOOSTERS).fit(X, Y),
+    "XGBClassifier, two classes": lambda: xgboost.XGBClassifier(**BOOSTERS).fit(X, Y % 2),
+    "XGBRegressor": lambda: xgboost.XGBRegressor(**BOOSTERS).fit(X, WIDTH),
+    "xgboost.Booster": lambda: xgboost.train(
+        {"objective": "binary:logistic"}, xgboost.DMatrix(X, Y % 2), 10
+    ),
+    "LGBMClassifier": lambda: lightgbm.LGBMClassifier(**BOOSTERS, verbose=-1).fit(X, Y),
+    "LGBMRegressor": lambda: lightgbm.LGBMRegressor(**BOOSTERS, verbose=-1).fit(X, WIDTH),
+    "lightgbm.Booster": lambda: lightgbm.train(
+        {"objective": "binary", "verbose": -1}, lightgbm.Dataset(X, Y % 2), 10
+    ),
+}
+
+
+def _save(model: Any, folder: Path, **settings: Any) -> Path:
+    if isinstance(model, xgboost.XGBModel | xgboost.Booster):
+        mlflow.xgboost.save_model(model, folder, pip_requirements=[], **settings)
+    elif isinstance(model, lightgbm.LGBMModel | lightgbm.Booster):
+        mlflow.lightgbm.save_model(model, folder, pip_requirements=[], **settings)
+    else:
+        mlflow.sklearn.save_model(
+            model,
+            folder,
+            pip_requirements=[],
+            skops_trusted_types=list(TRUST.skops_types),
+            **settings,
+        )
+    return folder
+
+
+def _bake(folder: Path, frame: pd.DataFrame, *, required: bool = True) -> dict[str, Any]:
+    bake(
+        folder,
+        columns=columns_of(frame),
+        tensor=None,
+        example=rows_of(frame.iloc[::50]),
+        trust=TRUST,
+        required=required,
+        say=lambda line: None,
+    )
+    record: dict[str, Any] = json.loads((folder.with_name("m.onnx") / "bake.json").read_text())
+    return record
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_a_baked_model_answers_as_mlflow_does(tmp_path: Path, name: str) -> None:
+    folder = _save(MODELS[name](), tmp_path / "m", input_example=X.head(2))
+    before = sorted(path.name for path in folder.rglob("*"))
+    record = _bake(folder, X)
+    assert record["kept"] and record["rows"] == 3 + 2 + MADE_ROWS
+    model = load(folder, X, runtime="onnx", trust=TRUST)
+    expected = by_mlflow(folder, X)
+    answer = np.asarray(model.predict(rows_of(X)))
+    assert model.runtime == "onnx"
+    assert answer.shape == expected.shape
+    assert np.allclose(answer, expected, rtol=1e-4, atol=1e-5)
+    assert sorted(path.name for path in folder.rglob("*")) == before
+
+
+def test_probabilities_are_baked_where_predict_fn_asks_for_them(tmp_path: Path) -> None:
+    estimator = MODELS["LogisticRegression"]()
+    folder = _save(estimator, tmp_path / "m", pyfunc_predict_fn="predict_proba")
+    assert _bake(folder, X)["output"]["name"] == "probabilities"
+    answer = np.asarray(load(folder, X, runtime="onnx").predict(rows_of(X)))
+    assert np.allclose(answer, by_mlflow(folder, X), rtol=1e-4, atol=1e-5)
+
+
+def test_text_columns_become_inputs_of_their_own(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame(
+        {
+            "town": random.choice(["Bonn", "Köln", "Ulm"], 120),
+            "rooms": random.integers(1, 8, 120),
+            "area m2": random.uniform(20, 200, 120).round(1),
+        }
+    )
+    encode = ColumnTransformer(
+        [("town", OneHotEncoder(), ["town"]), ("rest", StandardScaler(), ["rooms", "area m2"])]
+    )
+    estimator = make_pipeline(encode, LogisticRegression()).fit(
+        frame, np.where(frame["area m2"] + 20 * (frame["town"] == "Ulm") > 100, "dear", "cheap")
+    )
+    folder = _save(estimator, tmp_path / "m")
+    assert _bake(folder, frame)["kept"]
+    model = load(folder, frame, runtime="onnx")
+    assert np.asarray(model.predict(rows_of(frame))).tolist() == by_mlflow(folder, frame).tolist()
+
+
+def test_columns_in_another_order_are_put_in_the_models(tmp_path: Path) -> None:
+    turned = X[list(X)[::-1]]
+    folder = _save(MODELS["xgboost.Booster"](), tmp_path / "m")
+    _bake(folder, turned)
+    answer = load(folder, turned, runtime="onnx").predict(rows_of(turned))
+    assert np.allclose(np.asarray(answer), by_mlflow(folder, X), rtol=1e-4, atol=1e-5)
+
+
+def test_auto_takes_the_converted_one_and_native_never(tmp_path: Path) -> None:
+    folder = _save(MODELS["StandardScaler, SVC"](), tmp_path / "m")
+    assert load(folder, X).runtime == "native"
+    _bake(folder, X)
+    assert load(folder, X).runtime == "onnx"
+    assert load(folder, X, runtime="native").runtime == "native"
+
+
+def test_onnx_of_another_artifact_is_not_used(tmp_path: Path) -> None:
+    folder = _save(MODELS["StandardScaler, SVC"](), tmp_path / "m")
+    _bake(folder, X)
+    (folder / "requirements.txt").write_text("# another\n")
+    assert load(folder, X).runtime == "native"
+    with pytest.raises(StartError, match="is of another artifact"):
+        load(folder, X, runtime="onnx")
+
+
+def test_onnx_for_other_columns_is_not_used(tmp_path: Path) -> None:
+    folder = _save(MODELS["StandardScaler, SVC"](), tmp_path / "m")
+    _bake(folder, X)
+    assert load(folder, X[list(X)[::-1]]).runtime == "native"
+
+
+def test_what_does_not_convert_says_why(tmp_path: Path) -> None:
+    pipeline = make_pipeline(FunctionTransformer(np.abs), SVC()).fit(X, Y)
+    folder = _save(pipeline, tmp_path / "m")
+    with pytest.raises(StartError, match=r"cannot be converted to ONNX: .*FunctionTransformer"):
+        _bake(folder, X)
+    assert not _bake(folder, X, required=False)["kept"]
+    assert load(folder, X, trust=TRUST).runtime == "native"
+    with pytest.raises(StartError, match=r"no converted model: .*FunctionTransformer"):
+        load(folder, X, runtime="onnx", trust=TRUST)
+
+
+def test_a_converted_model_that_differs_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = _save(MODELS["LogisticRegression"](), tmp_path / "m")
+    describe = bake_module.describe_source
+
+    def another(artifact: Any, native: Any, given: Any) -> Any:
+        other = LogisticRegression(C=1e-3, max_iter=500).fit(X, Y)
+        return describe(artifact, other, given)
+
+    monkeypatch.setattr(bake_module, "describe_source", another)
+    with pytest.raises(StartError, match=r"\d+ of 259 labels differ"):
+        _bake(folder, X)
+
+
+def test_without_a_row_to_compare_nothing_is_baked(tmp_path: Path) -> None:
+    folder = _save(MODELS["LogisticRegression"](), tmp_path / "m")
+    with pytest.raises(StartError, match="no example"):
+        bake(
+            folder, columns=columns_of(X), tensor=None, example=None, trust=TRUST, required=True,
+            say=print,
+        )  # fmt: skip
+
+
+def test_an_artifact_that_is_not_trusted_is_not_loaded(tmp_path: Path) -> None:
+    mlflow.sklearn.save_model(
+        MODELS["LogisticRegression"](),
+        tmp_path / "m",
+        serialization_format="pickle",
+        pip_requirements=[],
+    )
+    with pytest.raises(StartError, match=r"trust: \{pickle: true\}"):
+        _bake(tmp_path / "m", X, required=False)
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_rows_are_the_same_each_time_and_keep_the_limits(tmp_path: Path) -> None:
+    columns = tuple(
+        msgspec.structs.replace(column, minimum=0.0, maximum=8.0) for column in columns_of(X)
+    )
+    rows = check_rows(tmp_path, {"inputs": rows_of(X.head(3))}, columns)
+    assert rows == check_rows(tmp_path, {"inputs": rows_of(X.head(3))}, columns)
+    assert len(rows) == 3 + MADE_ROWS
+    assert all(0.0 <= value <= 8.0 for row in rows for value in row)
+    assert len(set(rows)) > MADE_ROWS // 2

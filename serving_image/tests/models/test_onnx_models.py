@@ -1,0 +1,119 @@
+"""ONNX models: one array, one input a column, labels or scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow.onnx
+import numpy as np
+import pytest
+from model_support import imported_after_loading, iris, load
+from onnx import TensorProto, helper
+from servestack_server.config import Column, Tensor
+from servestack_server.errors import StartError
+from skl2onnx import to_onnx
+from sklearn.ensemble import RandomForestClassifier
+
+ROWS = [tuple(row) for row in iris()[0].to_numpy().tolist()]
+
+
+def _forest() -> Any:
+    features, classes = iris()
+    return RandomForestClassifier(10, random_state=0).fit(features.to_numpy(), classes)
+
+
+def _converted(**options: Any) -> Any:
+    return to_onnx(_forest(), np.zeros((1, 4), np.float32), options=options or None)
+
+
+def test_a_classifier_answers_labels_and_nothing_else_is_imported(tmp_path: Path) -> None:
+    mlflow.onnx.save_model(_converted(), tmp_path / "m", pip_requirements=[])
+    model = load(tmp_path / "m", iris()[0])
+    answered = mlflow.pyfunc.load_model(str(tmp_path / "m")).predict(
+        np.array(ROWS, dtype=np.float32)
+    )
+    assert (model.flavor, model.runtime) == ("onnx", "onnx")
+    assert np.array_equal(model.predict(ROWS), answered["output_label"])
+    names = ("onnxruntime", "onnx", "sklearn", "pandas", "mlflow", "scipy")
+    assert imported_after_loading(tmp_path / "m", list(iris()[0]), names) == ["onnxruntime"]
+
+
+@pytest.mark.parametrize("zipmap", [True, False])
+def test_predict_proba_asks_for_the_scores(tmp_path: Path, zipmap: bool) -> None:
+    mlflow.onnx.save_model(_converted(zipmap=zipmap), tmp_path / "m", pip_requirements=[])
+    file = tmp_path / "m" / "MLmodel"
+    file.write_text(
+        file.read_text().replace(
+            "loader_module: mlflow.onnx",
+            "loader_module: mlflow.onnx\n    predict_fn: predict_proba",
+        )
+    )
+    answer = np.asarray(load(tmp_path / "m", iris()[0]).predict(ROWS))
+    assert np.allclose(answer, _forest().predict_proba(np.array(ROWS)), atol=1e-5)
+
+
+def _two_inputs() -> Any:
+    """A whole number for each row, which is doubled, and a text, which is passed on."""
+    inputs = [
+        helper.make_tensor_value_info("count", TensorProto.INT64, [None, 1]),
+        helper.make_tensor_value_info("town", TensorProto.STRING, [None]),
+    ]
+    outputs = [
+        helper.make_tensor_value_info("double_count", TensorProto.INT64, [None, 1]),
+        helper.make_tensor_value_info("same_town", TensorProto.STRING, [None]),
+    ]
+    nodes = [
+        helper.make_node("Add", ["count", "count"], ["double_count"]),
+        helper.make_node("Identity", ["town"], ["same_town"]),
+    ]
+    graph = helper.make_graph(nodes, "two", inputs, outputs)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+def test_inputs_are_filled_by_column_name_and_outputs_are_named(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(_two_inputs().SerializeToString())
+    columns = (Column("town", "string"), Column("unused", "double"), Column("count", "long"))
+    answer = load(tmp_path / "model.onnx", columns=columns).predict(
+        [("Bonn", 0.5, 2), ("Ulm", 0.5, 3)]
+    )
+    assert isinstance(answer, dict)
+    assert {name: values.tolist() for name, values in answer.items()} == {
+        "double_count": [4, 6],
+        "same_town": ["Bonn", "Ulm"],
+    }
+
+
+def test_several_inputs_need_columns(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(_two_inputs().SerializeToString())
+    with pytest.raises(StartError, match=r"2 inputs \(count, town\)"):
+        load(tmp_path / "model.onnx")
+
+
+def test_a_tensor_goes_in_whole(tmp_path: Path) -> None:
+    shape = [None, 2, 2]
+    graph = helper.make_graph(
+        [helper.make_node("ReduceSum", ["x"], ["y"], keepdims=0, noop_with_empty_axes=1)],
+        "sum",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    array = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+    loaded = load(tmp_path / "model.onnx", tensor=Tensor("float32", (-1, 2, 2)))
+    assert np.array_equal(loaded.predict(array), array)
+
+
+def test_a_broken_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"no graph")
+    with pytest.raises(StartError, match=r"ONNX Runtime .* cannot load it") as caught:
+        load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_number_of_threads_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model.onnx").write_bytes(_two_inputs().SerializeToString())
+    monkeypatch.setenv("SERVESTACK_THREADS", "many")
+    with pytest.raises(StartError, match="SERVESTACK_THREADS is 'many'"):
+        load(tmp_path)

@@ -1,0 +1,218 @@
+"""Code of the model's owner: pyfunc models, and the class around a model."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import mlflow.sklearn
+import mlflow.xgboost
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost
+from model_support import by_mlflow, iris, load, rows_of
+from servestack_server.config import Column, Trust
+from servestack_server.errors import StartError
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+FRAME = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [1.0, 1.0, 3.0]})
+SCRIPT = """
+import mlflow
+from factor_s import FACTOR
+
+class Doubled(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return model_input["a"] * FACTOR
+
+mlflow.models.set_model(Doubled())
+"""
+
+
+@pytest.fixture(autouse=True)
+def _import_path() -> Iterator[None]:
+    """Loading puts folders on the path; each test starts without those of another."""
+    path = list(sys.path)
+    yield
+    sys.path[:] = path
+
+
+class Sum(mlflow.pyfunc.PythonModel):
+    """Adds the columns; pickled by value below."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        return pd.DataFrame({"sum": model_input["a"] + model_input["b"], "b": model_input["b"]})
+
+
+def test_a_pickled_python_model_is_refused_then_answers_as_mlflow_does(tmp_path: Path) -> None:
+    mlflow.pyfunc.save_model(
+        tmp_path / "m", python_model=Sum(), pip_requirements=[], input_example=FRAME
+    )
+    with pytest.raises(StartError, match=r"trust: \{pickle: true\}"):
+        load(tmp_path / "m", FRAME, trust=Trust(code=True))
+    answer = load(tmp_path / "m", FRAME, trust=Trust(pickle=True)).predict(rows_of(FRAME))
+    assert isinstance(answer, dict)
+    assert np.array_equal(np.column_stack([*answer.values()]), by_mlflow(tmp_path / "m", FRAME))
+
+
+def test_a_script_with_modules_of_its_own_needs_trust_for_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "factor_s.py").write_text("FACTOR = 3\n")
+    monkeypatch.syspath_prepend(tmp_path)  # MLflow runs the script when it saves it
+    (tmp_path / "script.py").write_text(SCRIPT)
+    mlflow.pyfunc.save_model(
+        tmp_path / "m",
+        python_model=str(tmp_path / "script.py"),
+        code_paths=[str(tmp_path / "factor_s.py")],
+        pip_requirements=[],
+    )
+    monkeypatch.undo()
+    (tmp_path / "factor_s.py").unlink()
+    del sys.modules["factor_s"]
+    with pytest.raises(StartError, match=r"trust: \{code: true\}"):
+        load(tmp_path / "m", FRAME)
+    model = load(tmp_path / "m", FRAME, trust=Trust(code=True))
+    assert (model.flavor, model.runtime) == ("pyfunc", "native")
+    assert np.array_equal(model.predict(rows_of(FRAME)), by_mlflow(tmp_path / "m", FRAME))
+
+
+SERVICE = """
+from pathlib import Path
+
+class IrisService:
+    def __init__(self, folder: Path):
+        self.saved = (folder / "MLmodel").is_file()
+
+    def preprocess(self, rows):
+        return [tuple(10 * value for value in row) for row in rows]
+
+    def predict(self, inputs, model):
+        return -model.predict(inputs)
+
+    def postprocess(self, outputs):
+        return [f"{value:.1f} {self.saved}" for value in outputs]
+"""
+
+
+def _save_with_service(folder: Path, source: str, name: str) -> Path:
+    module = folder / "src" / f"{name}.py"
+    module.parent.mkdir(exist_ok=True)
+    module.write_text(source)
+    mlflow.sklearn.save_model(
+        LinearRegression().fit(FRAME, FRAME["a"] + 1),
+        folder / "m",
+        pip_requirements=[],
+        code_paths=[str(module)],
+        metadata={"servestack": {"class": f"{name}:IrisService"}},
+    )
+    return folder / "m"
+
+
+def test_the_owners_class_stands_around_the_model(tmp_path: Path) -> None:
+    folder = _save_with_service(tmp_path, SERVICE, "service_whole")
+    with pytest.raises(StartError, match=r"service_whole:IrisService is code.*trust: \{code: true"):
+        load(folder, FRAME)
+    model = load(folder, FRAME, trust=Trust(code=True))
+    service: Any = model.service
+    outputs = model.predict(service.preprocess([(1.0, 1.0)]))
+    assert service.postprocess(outputs) == ["-11.0 True"]
+    assert not list(folder.rglob("__pycache__"))
+
+
+def test_two_models_may_bring_modules_of_one_name(tmp_path: Path) -> None:
+    services: list[Any] = []
+    for word in ("first", "second"):
+        (tmp_path / word).mkdir()
+        source = (
+            f"class IrisService:\n    def postprocess(self, outputs):\n        return '{word}'\n"
+        )
+        folder = _save_with_service(tmp_path / word, source, "service_twice")
+        services.append(load(folder, FRAME, trust=Trust(code=True)).service)
+    assert [service.postprocess([]) for service in services] == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import json\n\nimport not_there\n", r"service_\d\.py:3: ModuleNotFoundError"),
+        ("class IrisService(:\n", r"service_\d\.py:1: SyntaxError"),
+        (
+            "class IrisService:\n    def __init__(self):\n        raise OSError('no list')\n",
+            r"service_\d\.py:3: OSError: no list",
+        ),
+        ("IrisService = 1\n", r"has no class IrisService"),
+        ("class IrisService:\n    pass\n", r"has none of preprocess, predict, postprocess"),
+        (
+            "class IrisService:\n    def predict(self, inputs):\n        return inputs\n",
+            r"predict must take \(inputs, model\)",
+        ),
+        (
+            "class IrisService:\n    async def preprocess(self, rows):\n        return rows\n",
+            r"preprocess is not a plain method",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_class_is_one_line(
+    tmp_path: Path, source: str, message: str, request: pytest.FixtureRequest
+) -> None:
+    name = f"service_{request.node.callspec.indices['source']}"
+    folder = _save_with_service(tmp_path, source, name)
+    with pytest.raises(StartError, match=message) as caught:
+        load(folder, FRAME, trust=Trust(code=True))
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_three_frameworks_live_in_one_process(tmp_path: Path) -> None:
+    """Lean imports first, then a pipeline that needs the whole of XGBoost."""
+    features, classes = iris()
+    booster = xgboost.XGBClassifier(n_estimators=5).fit(features, classes)
+    mlflow.xgboost.save_model(booster, tmp_path / "booster", pip_requirements=[])
+    pipeline = make_pipeline(StandardScaler(), xgboost.XGBClassifier(n_estimators=5))
+    mlflow.sklearn.save_model(
+        pipeline.fit(features, classes),
+        tmp_path / "pipeline",
+        serialization_format="cloudpickle",
+        pip_requirements=[],
+    )
+    mlflow.sklearn.save_model(
+        LogisticRegression(max_iter=500).fit(features, classes),
+        tmp_path / "logistic",
+        pip_requirements=[],
+    )
+    program = f"""
+import sys
+from pathlib import Path
+from servestack_server.config import Trust
+from servestack_server.models.load import load_model
+models = [load_model(Path({str(tmp_path)!r}) / name, name=name, version="1", digest="",
+    columns=None, tensor=None, runtime="auto", trust=Trust(pickle=True))
+    for name in ("booster", "pipeline", "logistic")]
+rows = {rows_of(features.iloc[::50])!r}
+print([model.predict(rows).tolist() for model in models])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert run.stdout.strip() == str([[0, 1, 2]] * 3)
+
+
+def test_a_model_from_type_hints_gets_a_list(tmp_path: Path) -> None:
+    (tmp_path / "hinted.py").write_text(
+        "import mlflow\n\n\nclass Upper(mlflow.pyfunc.PythonModel):\n"
+        "    def predict(self, model_input: list[str], params=None) -> list[str]:\n"
+        "        return [text.upper() for text in model_input]\n\n\n"
+        "mlflow.models.set_model(Upper())\n"
+    )
+    mlflow.pyfunc.save_model(
+        tmp_path / "m", python_model=str(tmp_path / "hinted.py"), pip_requirements=[]
+    )
+    model = load(tmp_path / "m", columns=(Column("", "string"),), trust=Trust(code=True))
+    assert model.predict([("a",), ("b",)]) == ["A", "B"]
