@@ -67,10 +67,14 @@ class ObjectStoreSource:
         key, size_bytes = info["name"], int(info["size"])
         for begin in range(start, size_bytes, _BLOCK_BYTES):
             end = min(begin + _BLOCK_BYTES, size_bytes)
-            block: bytes = self._ask(lambda store: store.cat_file(key, begin, end))  # noqa: B023
+            block = self._block(key, begin, end)
             if len(block) != end - begin:
                 raise PassingError(f"it sent {len(block):,} of {end - begin:,} bytes")
             yield block
+
+    def _block(self, key: str, begin: int, end: int) -> bytes:
+        block: bytes = self._ask(lambda store: store.cat_file(key, start=begin, end=end))
+        return block
 
     def _ask(self, question: Callable[[Any], T]) -> T:
         """Ask the store, and put what its clients raise in words."""
@@ -93,10 +97,12 @@ class ObjectStoreSource:
 
     def _connect(self) -> Any:
         package = _PACKAGES[self._scheme]
-        options: dict[str, Any] = {"use_listings_cache": False}
+        options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
         endpoint = os.environ.get("MLFLOW_S3_ENDPOINT_URL")
         if self._scheme == "s3" and endpoint:
             options["client_kwargs"] = {"endpoint_url": endpoint}
+        # Else gcsfs asks over gRPC of which kind a bucket is, for minutes where only HTTPS goes out.
+        os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
         try:
             import fsspec  # type: ignore[import-untyped]
 
