@@ -20,10 +20,12 @@ SPAN = 10_000_000
 PROGRAM = Path(__file__).parent / "killed_writer.py"
 
 
-def killed_at(folder: Path, first: int, seconds: float) -> tuple[list[tuple[int, float]], float]:
+def killed_at(
+    folder: Path, first: int, seconds: float, load: int
+) -> tuple[list[tuple[int, float]], float]:
     """Run the program, kill it; returns what it said and when it was killed."""
     process = subprocess.Popen(
-        [sys.executable, PROGRAM, folder, str(first), str(INTERVAL_SECONDS)],
+        [sys.executable, PROGRAM, folder, str(first), str(INTERVAL_SECONDS), str(load)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
@@ -44,7 +46,9 @@ def test_every_line_before_the_last_interval_survives_a_kill(tmp_path: Path) -> 
     all_taken = 0
     for kill in range(20):
         first = kill * SPAN
-        said, killed = killed_at(tmp_path, first, chance.uniform(0.02, 0.5))
+        # Little load, where only the clock makes it write, and much.
+        load = (2, 20)[kill % 2]
+        said, killed = killed_at(tmp_path, first, chance.uniform(0.1, 0.5), load)
         safe = [number for number, at in said if at < killed - INTERVAL_SECONDS - LATE_SECONDS]
         expected |= set(range(first, safe[-1] if safe else first))
         all_taken += said[-1][0] - first
