@@ -22,6 +22,7 @@ MODELS_FOLDER = "/models"
 EVENTS_FOLDER = "/var/log/servestack"
 FILEBEAT_CONFIG_FOLDER = "/etc/filebeat"
 FILEBEAT_DATA_FOLDER = "/var/lib/filebeat"
+FILEBEAT_REGISTRY_FOLDER = f"{FILEBEAT_DATA_FOLDER}/registry/filebeat"
 KAFKA_CA_FOLDER = "/etc/kafka-ca"
 
 

@@ -79,6 +79,8 @@ def _events(service: ResolvedService) -> dict[str, Any]:
         "diskBudgetBytes": byte_count(logging.disk_budget),
         "whenFull": logging.when_full,
     }
+    if service.topics.shipped():
+        events["registry"] = names.FILEBEAT_REGISTRY_FOLDER
     if logging.predictions is not None:
         events["predictions"] = _plain(logging.predictions)
     return events

@@ -141,11 +141,18 @@ def _fetch_containers(service: ResolvedService) -> list[Body]:
         "name": names.FETCH_CONTAINER,
         "image": service.image.reference,
         "imagePullPolicy": service.image.pull_policy,
-        "args": ["fetch", f"--into={names.MODELS_FOLDER}", *arguments],
+        "args": [
+            "fetch",
+            f"--into={names.MODELS_FOLDER}",
+            # What the runtime asks for: a conversion needs the input and what is trusted.
+            f"--config={names.CONFIG_FOLDER}/{CONFIG_FILE}",
+            *arguments,
+        ],
         "resources": _resources(service.spec.resources),
         "securityContext": container_security_context(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
+            {"name": "config", "mountPath": names.CONFIG_FOLDER, "readOnly": True},
             {"name": "models", "mountPath": names.MODELS_FOLDER},
             {"name": "tmp", "mountPath": "/tmp"},
         ],
@@ -236,6 +243,11 @@ def _server_mounts(service: ResolvedService) -> list[Body]:
         {"name": "events", "mountPath": names.EVENTS_FOLDER},
         {"name": "tmp", "mountPath": "/tmp"},
     ]
+    if service.topics.shipped():
+        # How far Kafka has taken the events: what it has all of may be deleted.
+        mounts.append(
+            {"name": "filebeat-data", "mountPath": names.FILEBEAT_DATA_FOLDER, "readOnly": True}
+        )
     if service.spec.api.auth is not None:
         mounts.append({"name": "api-keys", "mountPath": API_KEYS_FOLDER, "readOnly": True})
     return mounts

@@ -23,7 +23,7 @@ def lock(root: Path, names: list[str] | None, *, refresh: bool) -> None:
         report = lock_artifacts(
             _requests(inputs),
             inputs.lock,
-            _registries(inputs),
+            registries(inputs),
             refresh=refresh,
             progress=lambda request, step: say(f"{request.model}: {step} {request.uri}"),
         )
@@ -44,7 +44,7 @@ def _requests(inputs: Inputs) -> list[LockRequest]:
     return requests
 
 
-def _registries(inputs: Inputs) -> RegistryOf:
+def registries(inputs: Inputs) -> RegistryOf:
     """Which registry answers for an address; each is made once."""
     from servestack.resolve.mlflow_registry import MlflowRegistry
 

@@ -66,13 +66,19 @@ def init(
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(help="Name of the model.")],
     artifact: Annotated[
         str,
         typer.Option("--from", help="Address of its artifact, such as models:/iris@production."),
     ],
+    name: Annotated[
+        str | None, typer.Argument(help="Name of the model. Left out: the registered one's.")
+    ] = None,
     tracking_uri: Annotated[
-        str | None, typer.Option(help="MLflow server, to fill in signature and example.")
+        str | None,
+        typer.Option(
+            help="MLflow server that knows signature and example. Left out: MLFLOW_TRACKING_URI, "
+            "or the one of an environment."
+        ),
     ] = None,
     project: Project = None,
 ) -> None:
@@ -132,6 +138,31 @@ def check(
     from servestack.cli.review_commands import check as run
 
     raise typer.Exit(run(find_project(project), environments, output.value))
+
+
+@app.command()
+def serve(
+    spec: Annotated[str, typer.Argument(help="A spec's file, or the name of its model.")],
+    environment: Annotated[
+        str | None,
+        typer.Option("--environment", "-e", help="Left out: dev, or the first there is."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8080,
+    events: Annotated[
+        Path | None, typer.Option(help="Folder for prediction, feedback and access events.")
+    ] = None,
+    api_keys: Annotated[
+        Path | None, typer.Option(help="File of accepted API keys, one a line.")
+    ] = None,
+    project: Project = None,
+) -> None:
+    """Run a model here, without a cluster, with its Swagger page."""
+    from servestack.cli.serve_command import ServeOptions
+    from servestack.cli.serve_command import serve as run
+
+    options = ServeOptions(host, port, events, api_keys)
+    raise typer.Exit(run(find_project(project), spec, environment, options))
 
 
 @app.command()

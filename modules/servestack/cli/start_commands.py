@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 from servestack.cli.output import say
 from servestack.errors import Location, Problem, SpecError
 from servestack.files import write_atomically
-from servestack.project import MODELS_FOLDER
-from servestack.spec.artifact_uri import ArtifactKind, parse_artifact_uri
+from servestack.project import MODELS_FOLDER, STACKS_FOLDER, environment_names
+from servestack.spec.artifact_uri import ArtifactKind, ArtifactUri, parse_artifact_uri
 from servestack.spec.document import parse_document
-from servestack.spec.load import check_model_service
+from servestack.spec.load import check_model_service, load_environment
 from servestack.yaml_writer import dump
 
 _SKELETON = Path(__file__).parent.parent / "skeleton"
@@ -39,8 +41,9 @@ def init(folder: Path) -> None:
     say("  servestack lock dev && servestack render dev && servestack check dev")
 
 
-def new(root: Path, name: str, artifact: str, tracking_uri: str | None) -> None:
+def new(root: Path, name: str | None, artifact: str, tracking_uri: str | None) -> None:
     """Write models/<name>.yaml, with input and example as the registry tells them."""
+    name = name or _name_from(artifact)
     data: dict[str, Any] = {
         "apiVersion": "servestack/v1",
         "kind": "ModelService",
@@ -55,8 +58,13 @@ def new(root: Path, name: str, artifact: str, tracking_uri: str | None) -> None:
             )
         )
     _check(data, file)
-    if tracking_uri is not None:
-        data |= _input_of(artifact, tracking_uri)
+    uri = parse_artifact_uri(artifact)
+    if uri.kind in (ArtifactKind.REGISTERED, ArtifactKind.RUN):
+        asked = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _mlflow_of(root)
+        if asked:
+            data |= _input_of(uri, asked)
+        else:
+            say("no MLflow server is known: api.input is left to you (--tracking-uri)")
     text = dump(data)
     _check(parse_document(text, file).data, file)
     write_atomically(file, text)
@@ -70,7 +78,27 @@ def _check(data: Any, file: Path) -> None:
         raise SpecError(problems)
 
 
-def _input_of(artifact: str, tracking_uri: str) -> dict[str, Any]:
+def _name_from(artifact: str) -> str:
+    """The registered model's name, as a name of a service can be written."""
+    registered = artifact.removeprefix("models:/").partition("@")[0].partition("/")[0]
+    name = re.sub(r"[^a-z0-9]+", "-", registered.lower()).strip("-")
+    if not artifact.startswith("models:/") or not name:
+        hint = "servestack new <name> --from …"
+        raise SpecError(Problem("SRV161", "give the model a name", hint=hint))
+    return name
+
+
+def _mlflow_of(root: Path) -> str:
+    """The MLflow server of the first environment that names one; empty without."""
+    for environment in environment_names(root):
+        file = Path(STACKS_FOLDER, f"{environment}.yaml")
+        settings = load_environment(root / file, file).value.mlflow
+        if settings is not None:
+            return settings.tracking_uri
+    return ""
+
+
+def _input_of(uri: ArtifactUri, tracking_uri: str) -> dict[str, Any]:
     """`api.input` from the signature, and an example row where the model was logged with one."""
     import tempfile
 
@@ -78,9 +106,6 @@ def _input_of(artifact: str, tracking_uri: str) -> dict[str, Any]:
     from servestack.resolve.model_facts import read_example, read_facts
     from servestack.resolve.signature import input_of
 
-    uri = parse_artifact_uri(artifact)
-    if uri.kind not in (ArtifactKind.REGISTERED, ArtifactKind.RUN):
-        return {}
     registry = MlflowRegistry(tracking_uri)
     with tempfile.TemporaryDirectory(prefix="servestack-") as folder:
         path = registry.download(registry.find(uri), Path(folder))

@@ -27,6 +27,7 @@ class Topics:
     predictions: str = ""
     feedback: str = ""
     access: str = ""
+    custom: str = ""
 
     def shipped(self) -> tuple[tuple[str, str], ...]:
         """(kind, topic) of what is shipped."""
@@ -34,6 +35,7 @@ class Topics:
             ("predictions", self.predictions),
             ("feedback", self.feedback),
             ("access", self.access),
+            ("custom", self.custom),
         )
         return tuple(pair for pair in pairs if pair[1])
 

@@ -137,4 +137,5 @@ def _topics(spec: ModelService, environment: Environment) -> Topics:
         predictions=f"{prefix}.predictions" if spec.logging.predictions else "",
         feedback=f"{prefix}.feedback" if spec.logging.feedback else "",
         access=f"{prefix}.access" if spec.logging.access else "",
+        custom=f"{prefix}.custom" if spec.logging.custom else "",
     )

@@ -68,9 +68,18 @@ class Input(SpecModel):
 class Batching(SpecModel):
     """Rows of several requests predicted in one call."""
 
-    max_batch_size: Integer = Field(default=64, ge=1, le=10_000, description="Most rows in a call.")
+    max_batch_size: Integer = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="Most rows put together in a call; a larger request is a call of its own.",
+    )
     max_latency_ms: Number = Field(
-        default=5, ge=0, le=1000, description="Longest wait for more rows, in milliseconds."
+        default=5,
+        ge=0,
+        le=1000,
+        description="Longest wait for requests that are just arriving, in milliseconds. "
+        "A request alone is never held back.",
     )
 
 

@@ -54,6 +54,10 @@ class Trust(SpecModel):
         default=False,
         description="Load pickle, joblib and cloudpickle: code of the model's author.",
     )
+    code: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Run Python that ships in the artifact: pre- and post-processing, validation.",
+    )
     skops_types: tuple[Annotated[str, StringConstraints(pattern=TYPE_NAME)], ...] = Field(
         default=(), description="Types beyond the safe ones that a .skops file may hold."
     )

@@ -38,6 +38,9 @@ class Logging(SpecModel):
     )
     feedback: Boolean = Field(default=True, description="Accept and ship POST …/feedback.")
     access: Boolean = Field(default=False, description="Ship an event for each HTTP request.")
+    custom: Boolean = Field(
+        default=False, description="Ship the events that the model's own code emits."
+    )
     topic_prefix: TopicPart | None = Field(
         default=None, description="First part of the topics. Left out: the environment's."
     )

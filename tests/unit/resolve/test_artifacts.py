@@ -8,6 +8,7 @@ import os
 import re
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -210,10 +211,18 @@ def test_an_artifact_in_the_image_is_not_asked_for(tmp_path: Path) -> None:
     assert (artifact.source, artifact.sha256) == ("/opt/models/iris", "")
 
 
-@pytest.mark.parametrize(("scheme", "extra"), [("s3", "s3"), ("gs", "gs")])
-def test_a_missing_client_is_named(tmp_path: Path, scheme: str, extra: str) -> None:
+@pytest.mark.parametrize(("extra", "client"), [("s3", "boto3"), ("gs", "google.cloud.storage")])
+def test_a_missing_client_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: str, client: str
+) -> None:
+    for name in [client, *(name for name in sys.modules if name.startswith(f"{client}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
+    if client.startswith("google"):
+        import google.cloud
+
+        monkeypatch.delattr(google.cloud, "storage", raising=False)
     with pytest.raises(RegistryError, match=rf"SRV227 .*\n.*servestack\[{extra}\]"):
-        lock_one(tmp_path, f"{scheme}://bucket/models/iris")
+        lock_one(tmp_path, f"{extra}://bucket/models/iris")
 
 
 @pytest.fixture

@@ -1,0 +1,218 @@
+"""`servestack serve`: a spec's model on this machine, in the server that pods run."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from servestack.build.readable_json import readable_json
+from servestack.build.server_config import (
+    fetch_argument,
+    is_in_image,
+    serve_argument,
+    server_config,
+)
+from servestack.cli.lock_command import registries
+from servestack.cli.output import say, write
+from servestack.errors import Location, Problem, ServestackError, SpecError
+from servestack.project import Inputs, environment_names, load_inputs
+from servestack.resolve.lock import Lock
+from servestack.resolve.locking import LockRequest, lock_artifacts
+from servestack.resolve.resolved import ResolvedService
+from servestack.resolve.service import effective_spec, resolve_service
+from servestack.spec.load import Loaded
+from servestack.spec.model_service import ModelService
+
+_SERVER = "servestack_server"
+_PREFERRED_ENVIRONMENT = "dev"
+_READY_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How to serve here. `events` is a folder for the events; None writes none."""
+
+    host: str
+    port: int
+    events: Path | None
+    api_keys: Path | None
+
+
+class ServeError(ServestackError):
+    """The model cannot be served on this machine."""
+
+
+def serve(root: Path, spec: str, environment: str | None, options: ServeOptions) -> int:
+    """Fetch what is locked, serve it, and say where. The exit code of the server."""
+    if find_spec(_SERVER) is None:
+        raise ServeError(
+            Problem(
+                "SRV521",
+                "the model server is not installed",
+                hint="pip install 'servestack[serve]'",
+            )
+        )
+    inputs = load_inputs(root, environment or _default_environment(root))
+    service = _resolved(inputs, _chosen(inputs, spec))
+    with tempfile.TemporaryDirectory(prefix="servestack-") as folder:
+        config = Path(folder) / "service.json"
+        config.write_text(readable_json(_local_config(service, options)), encoding="utf-8")
+        _fetch(service, config, root, inputs)
+        return _run(service, config, options)
+
+
+def _default_environment(root: Path) -> str:
+    names = environment_names(root)
+    if not names:
+        hint = "write stacks/dev.yaml, or make a project with `servestack init`"
+        raise SpecError(
+            Problem("SRV206", "there are no environments", Location(Path("stacks")), hint=hint)
+        )
+    return _PREFERRED_ENVIRONMENT if _PREFERRED_ENVIRONMENT in names else names[0]
+
+
+def _chosen(inputs: Inputs, spec: str) -> Loaded[ModelService]:
+    """The spec of that name or in that file."""
+    file = Path(spec).resolve()
+    for loaded in inputs.specs:
+        if spec == loaded.value.name or (inputs.root / loaded.document.file).resolve() == file:
+            return loaded
+    names = ", ".join(loaded.value.name for loaded in inputs.specs)
+    raise SpecError(
+        Problem("SRV202", f"there is no model or file {spec!r}", hint=f"models: {names}")
+    )
+
+
+def _resolved(inputs: Inputs, spec: Loaded[ModelService]) -> ResolvedService:
+    """From the lock; what is not locked is asked for now, and not written down."""
+    name = inputs.environment.value.name
+    try:
+        return resolve_service(spec, inputs.environment, inputs.lock)
+    except ServestackError as error:
+        if any(problem.id != "SRV201" for problem in error.problems):
+            raise
+    say(f"{spec.value.name} is not locked in {name}: asking the registry")
+    value, provenance = effective_spec(spec, inputs.environment)
+    requests = []
+    for index, model in enumerate(value.artifacts()):
+        path = ("artifact",) if value.models is None else ("models", index, "artifact")
+        requests.append(
+            LockRequest(value.name, model.name, model.artifact, provenance.location(path))
+        )
+    report = lock_artifacts(requests, Lock(name), registries(inputs))
+    return resolve_service(spec, inputs.environment, report.lock)
+
+
+def _local_config(service: ResolvedService, options: ServeOptions) -> dict[str, Any]:
+    """The settings that the pod has, with places and ways of this machine."""
+    config = server_config(service)
+    folder = models_folder(service)
+    for place, model in zip(config["models"], service.models, strict=True):
+        if not is_in_image(model):
+            place["path"] = str(folder / model.name)
+    config["port"] = options.port
+    if options.events is None:
+        del config["events"]
+    else:
+        options.events.mkdir(parents=True, exist_ok=True)
+        config["events"] |= {
+            "folder": str(options.events.resolve()),
+            "kinds": ["predictions", "feedback", "access", "custom"],
+        }
+        config["events"].pop("registry", None)
+    if "apiKeys" in config:
+        if options.api_keys is None:
+            say("no API key is asked for here: give a file of keys with --api-keys")
+            del config["apiKeys"]
+        else:
+            config["apiKeys"]["file"] = str(options.api_keys.resolve())
+    return config
+
+
+def models_folder(service: ResolvedService) -> Path:
+    """Where fetched artifacts are kept: a folder for each set of pinned artifacts."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    pins = "-".join((model.artifact.sha256 or "unpinned")[:12] for model in service.models[:4])
+    return base / "servestack" / "models" / f"{service.name}-{pins}"
+
+
+def _fetch(service: ResolvedService, config: Path, root: Path, inputs: Inputs) -> None:
+    arguments = [fetch_argument(model) for model in service.models if not is_in_image(model)]
+    environment = dict(os.environ)
+    mlflow = inputs.environment.value.mlflow
+    if mlflow is not None:
+        environment.setdefault("MLFLOW_TRACKING_URI", mlflow.tracking_uri)
+    into = f"--into={models_folder(service)}"
+    verb = ["fetch", into, *arguments] if arguments else ["bake"]
+    command = _server(*verb, f"--config={config}")
+    done = subprocess.run(command, env=environment, cwd=root, check=False)
+    if done.returncode:
+        # The server has said what is wrong, on the same stderr.
+        raise SystemExit(done.returncode)
+
+
+def _server(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", _SERVER, *arguments]
+
+
+def _run(service: ResolvedService, config: Path, options: ServeOptions) -> int:
+    pins = [serve_argument(model) for model in service.models]
+    command = _server("serve", f"--config={config}", f"--host={options.host}", *pins)
+    process = subprocess.Popen(command, env=os.environ | {"SERVESTACK_LOG_LEVEL": _log_level()})
+    # The terminal sends Ctrl-C to both; the server decides when it is done.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
+    try:
+        if _wait_until_ready(process, options):
+            _announce(service, options)
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+def _log_level() -> str:
+    return os.environ.get("SERVESTACK_LOG_LEVEL", "WARNING")
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], options: ServeOptions) -> bool:
+    host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
+    while process.poll() is None:
+        connection = http.client.HTTPConnection(host, options.port, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == http.client.OK:
+                return True
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+        time.sleep(_READY_POLL_SECONDS)
+    return False
+
+
+def _announce(service: ResolvedService, options: ServeOptions) -> None:
+    address = f"http://{options.host}:{options.port}"
+    path = service.spec.base_path
+    versions = ", ".join(
+        f"{model.name} version {model.artifact.version}" if model.artifact.version else model.name
+        for model in service.models
+    )
+    say(f"serving {versions}; Ctrl-C ends it")
+    write(f"{address}{path}/docs\n")
+    sys.stdout.flush()
+    example = service.input.example
+    if example is not None:
+        body = json.dumps(example, separators=(",", ":"))
+        say(f"try: curl -d '{body}' {address}{path}/predict")
