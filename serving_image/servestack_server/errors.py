@@ -23,7 +23,8 @@ class StartError(Exception):
 class RequestError(Exception):
     """One request cannot be answered. `code` is stable, `field` is where in the body.
 
-    `row` is the index of the row at fault, where a single one is.
+    `row` is the index of the row at fault, where a single one is. `headers` are whole lines for
+    the head of the answer.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class RequestError(Exception):
         field: str = "",
         row: int | None = None,
         retry_after_seconds: int | None = None,
+        headers: bytes = b"",
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -43,3 +45,4 @@ class RequestError(Exception):
         self.field = field
         self.row = row
         self.retry_after_seconds = retry_after_seconds
+        self.headers = headers

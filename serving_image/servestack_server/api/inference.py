@@ -216,6 +216,18 @@ def input_tensors(schema: Any) -> list[dict[str, Any]]:
     ]
 
 
+class ServerReady:
+    """GET /v2/health/ready."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def __call__(self, request: Request) -> None:
+        """200 or 503, as /readyz."""
+        ready = not self._service.unready_reason()
+        request.answer_json(200 if ready else 503, {"ready": ready})
+
+
 class ModelPages:
     """Metadata and readiness of one model."""
 
@@ -240,6 +252,11 @@ class ModelPages:
         """GET /v2/models/<name>/ready."""
         ready = not self._service.unready_reason()
         request.answer_json(200 if ready else 503, {"name": self._target.name, "ready": ready})
+
+
+def server_live(request: Request) -> None:
+    """GET /v2/health/live."""
+    request.answer_json(200, {"live": True})
 
 
 def server_metadata(request: Request) -> None:

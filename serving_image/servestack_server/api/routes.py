@@ -59,10 +59,9 @@ def build_router(service: Service) -> Router:
 
 
 def _inference_routes(service: Service, counted: Any, page: Any) -> None:
-    health = Health(service)
     page("/v2", inference.server_metadata)
-    page("/v2/health/live", health.live)
-    page("/v2/health/ready", health.ready)
+    page("/v2/health/live", inference.server_live)
+    page("/v2/health/ready", inference.ServerReady(service))
     targets: dict[str, ModelTarget] = dict(service.targets)
     for name, target in targets.items():
         pages = ModelPages(service, target)
@@ -70,6 +69,10 @@ def _inference_routes(service: Service, counted: Any, page: Any) -> None:
             page(path, pages.metadata, needs_key=True)
             page(f"{path}/ready", pages.ready)
             counted(f"{path}/infer", InferEndpoint(service, target, f"{path}/infer"))
+        # What KServe's V1 protocol and MLflow's deployments client call the same.
+        page(f"/v1/models/{name}", pages.ready)
+        for alias in (f"/v1/models/{name}:predict", f"/endpoints/{name}/invocations"):
+            counted(alias, InvocationsEndpoint(service, target, alias))
     if service.root is not None and service.config.name not in targets:
         path = f"/v2/models/{service.config.name}"
         counted(f"{path}/infer", InferEndpoint(service, service.root, f"{path}/infer"))

@@ -93,9 +93,12 @@ class Request:
         if self.answered:
             return
         self.answered = True
-        if self.connection.server.stopping:
+        if self.connection.server.stopping and self.connection.is_last():
             self.keep_alive = False
         shown = 200 if self.ok200 and status >= 400 else status
+        trace = self.headers.get(b"traceparent")
+        if trace is not None:
+            headers += b"traceparent: %b\r\n" % trace
         self.connection.send(
             self,
             b"%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b%b\r\n"
@@ -105,7 +108,7 @@ class Request:
                 len(body),
                 self.id.encode(),
                 headers,
-                b"" if self.keep_alive else b"connection: close\r\n",
+                self._told_connection(),
             ),
             body,
         )
@@ -114,20 +117,33 @@ class Request:
         if self.on_answered is not None:
             self.on_answered(self, status)
 
+    def _told_connection(self) -> bytes:
+        if not self.keep_alive:
+            return b"connection: close\r\n"
+        # A caller of HTTP/1.0 waits for the close unless it is told that there is none.
+        return b"connection: keep-alive\r\n" if b"connection" in self.headers else b""
+
     def answer_json(self, status: int, value: Any, headers: bytes = b"") -> None:
         """Send a value as JSON."""
         self.answer(status, encode_json(value), JSON, headers)
 
     def fail(self, error: RequestError) -> None:
-        """Send an error as JSON, with its stable code."""
+        """Send an error as JSON, with its stable code.
+
+        Below /v2 `error` is text: the Open Inference Protocol has it so.
+        """
+        headers = error.headers
+        if error.retry_after_seconds is not None:
+            headers += b"retry-after: %d\r\n" % error.retry_after_seconds
         told: dict[str, Any] = {"code": error.code, "message": error.message}
+        if self.path.startswith("/v2/"):
+            told = {"error": error.message, "code": error.code, "id": self.id}
+            self.answer_json(int(error.status), told, headers)
+            return
         if self.ok200:
             told["status"] = int(error.status)
         if error.field:
             told["field"] = error.field
         if error.row is not None:
             told["row"] = error.row
-        headers = b""
-        if error.retry_after_seconds is not None:
-            headers = b"retry-after: %d\r\n" % error.retry_after_seconds
         self.answer_json(int(error.status), {"error": told, "id": self.id}, headers)

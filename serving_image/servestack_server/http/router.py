@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from servestack_server.http.request import Request
 if TYPE_CHECKING:
     from servestack_server.metrics import EndpointMetrics
 
+_MODEL = re.compile(r"/v[12]/models/([^/:]+)")
 Handler = Callable[[Request], None]
 
 
@@ -46,11 +48,15 @@ class Router:
         route = self.routes.get(request.path)
         if route is None:
             path = unquote(request.path)
+            if path.startswith("http://"):  # A proxy's form of the target (RFC 9112, 3.2.2).
+                path = "/" + path.removeprefix("http://").partition("/")[2]
             route = self.routes.get(path) or self.routes.get(path.rstrip("/"))
         if route is None:
-            raise RequestError(
-                HTTPStatus.NOT_FOUND, "not_found", "there is nothing here; see /openapi.json"
+            what = _MODEL.match(request.path)
+            message = (
+                f"there is no model {what[1]!r} or version" if what else "there is nothing here"
             )
+            raise RequestError(HTTPStatus.NOT_FOUND, "not_found", f"{message}; see /openapi.json")
         return route
 
     def handler(self, request: Request, route: Route) -> Handler:
@@ -61,6 +67,7 @@ class Router:
         if handler is None:
             allowed = ", ".join(sorted(method.decode() for method in route.handlers))
             raise RequestError(
-                HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", f"allowed here: {allowed}"
-            )
+                HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", f"allowed here: {allowed}",
+                headers=b"allow: %b\r\n" % allowed.encode(),
+            )  # fmt: skip
         return handler

@@ -39,6 +39,9 @@ class TableSchema:
             if (check := _further_check(column)) is not None
         ]
         self._decoder = msgspec.json.Decoder(list[self.row_type | dict[str, Any]])  # type: ignore[name-defined]
+        self._whole = [
+            at for at, column in enumerate(columns) if column.type in ("integer", "long")
+        ]
         self._optional = {column.name for column in columns if not column.required}
 
     def decode_fast(self, body: bytes) -> list[Row] | None:
@@ -58,6 +61,8 @@ class TableSchema:
             self.from_record(row, index) if isinstance(row, dict) else row
             for index, row in enumerate(rows)
         ]
+        if self._whole:
+            ordered = [self._with_whole_numbers(row) for row in ordered]
         try:
             typed = msgspec.convert(ordered, self._rows_type)
         except (msgspec.ValidationError, OverflowError) as error:
@@ -87,6 +92,16 @@ class TableSchema:
                     "wrong_length", f"expected {len(names)} values, one for each of `columns`", row=index
                 )  # fmt: skip
         return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def _with_whole_numbers(self, row: Any) -> Any:
+        """40.0 is 40, as in JSON Schema: pandas writes a column with gaps so."""
+        if not isinstance(row, list | tuple) or len(row) != len(self.names):
+            return row
+        values = list(row)
+        for at in self._whole:
+            if type(values[at]) is float and values[at].is_integer():
+                values[at] = int(values[at])
+        return values
 
     def _absent(self, name: str, value: Any, row: int) -> Any:
         if value is not _MISSING:
