@@ -28,7 +28,8 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
             f"{artifact.root.name}: a PyTorch model, and this image has no torch",
             "use the pytorch variant of the image",
         ) from None
-    exported = artifact.settings.get("serialization_format") == "pt2"
+    data = artifact.model_file
+    exported = (data / "model.pt2").is_file() and not (data / "model.pth").exists()
     if not exported:
         require_pickle(trust, f"{artifact.root.name}: the PyTorch module")
     warn_other_version("torch", artifact.framework_version, torch.__version__, pickled=not exported)

@@ -1,0 +1,108 @@
+"""PyTorch and Keras models, each saved and loaded where its framework is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from variant import run_in_variant
+
+_LOAD = """
+import sys
+from pathlib import Path
+import numpy as np
+from servestack_server.config import Column, Tensor, Trust
+from servestack_server.errors import StartError
+from servestack_server.models.load import load_model
+
+folder = Path({folder!r})
+X = np.array([[5.1, 3.5, 1.4, 0.2], [6.1, 3.0, 4.9, 1.8], [5.9, 2.8, 5.1, 1.7]], np.float32)
+
+def load(name, *, trust=Trust(), tensor=Tensor("float32", (-1, 4)), columns=None):
+    return load_model(folder / name, name=name, version="1", digest="", columns=columns,
+        tensor=tensor, runtime="auto", trust=trust)
+
+def refused(name, message):
+    try:
+        load(name)
+    except StartError as error:
+        assert message in str(error), error
+    else:
+        raise SystemExit(f"{{name}} was loaded")
+"""
+
+_PYTORCH = """
+import torch, mlflow.pytorch
+torch.manual_seed(0)
+module = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+mlflow.pytorch.save_model(module, folder / "pickled", serialization_format="pickle",
+    pip_requirements=[])
+mlflow.pytorch.save_model(module, folder / "exported", serialization_format="pt2",
+    input_example=X, pip_requirements=[])
+refused("pickled", "trust: {pickle: true}")
+expected = module(torch.from_numpy(X)).detach().numpy()
+for name, trust in (("pickled", Trust(pickle=True)), ("exported", Trust())):
+    model = load(name, trust=trust)
+    assert model.flavor == "pytorch"
+    assert np.allclose(model.predict(X), expected, atol=1e-6)
+    by_mlflow = mlflow.pyfunc.load_model(str(folder / name)).predict(X)
+    assert np.allclose(model.predict(X), by_mlflow, atol=1e-6)
+columns = tuple(Column(name, "double") for name in "abcd")
+rows = [tuple(row) for row in X.tolist()]
+model = load("exported", columns=columns, tensor=None)
+assert np.allclose(model.predict(rows), expected, atol=1e-6)
+
+import zipfile
+exported = next((folder / "exported").rglob("*.pt2"))
+with zipfile.ZipFile(exported) as archive:
+    names = archive.namelist()
+    records = {name: archive.read(name) for name in names}
+payload = next(name for name in names if name.endswith(".pt"))
+import io
+import pickle
+class Evil:
+    def __reduce__(self):
+        return (print, ("RAN",))
+buffer = io.BytesIO()
+torch.save({"x": Evil()}, buffer)
+records[payload] = buffer.getvalue()
+with zipfile.ZipFile(exported, "w") as archive:
+    for name, content in records.items():
+        archive.writestr(name, content)
+refused("exported", "cannot be loaded")
+print("as expected")
+"""
+
+_KERAS = """
+import os
+os.environ["KERAS_BACKEND"] = "jax"
+import keras, mlflow.keras
+keras.utils.set_random_seed(0)
+def network(*extra):
+    return keras.Sequential([keras.Input((4,)), *extra, keras.layers.Dense(3)])
+module = network(keras.layers.Dense(8, activation="relu"))
+mlflow.keras.save_model(module, str(folder / "safe"), pip_requirements=[])
+mlflow.keras.save_model(network(keras.layers.Lambda(lambda x: x * 2)), str(folder / "lambda"),
+    pip_requirements=[])
+expected = module.predict(X, verbose=0)
+model = load("safe")
+assert (model.flavor, model.runtime) == ("keras", "native")
+assert np.allclose(model.predict(X), expected, atol=1e-5)
+by_mlflow = mlflow.pyfunc.load_model(str(folder / "safe")).predict(X)
+assert np.allclose(model.predict(X), by_mlflow, atol=1e-5)
+refused("lambda", "trust: {pickle: true}")
+assert load("lambda", trust=Trust(pickle=True)).predict(X).shape == (3, 3)
+print("as expected")
+"""
+
+
+def test_pytorch_modules_pickled_and_exported(tmp_path: Path) -> None:
+    program = _LOAD.format(folder=str(tmp_path)) + _PYTORCH
+    answer = run_in_variant("pytorch", program, needs_gib=10)
+    assert answer.split("\n")[-2] == "as expected"
+    assert "RAN" not in answer
+
+
+def test_keras_models_without_and_with_lambdas(tmp_path: Path) -> None:
+    program = _LOAD.format(folder=str(tmp_path)) + _KERAS
+    answer = run_in_variant("keras", program, needs_gib=3)
+    assert answer.split("\n")[-2] == "as expected"
