@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import time
@@ -90,12 +91,14 @@ class EventFiles:
         self._workers = workers
         self._start = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}p{os.getpid()}"
         self._sequence = 0
+        self._lock = -1
         self.by_name: dict[str, EventFile] = {}
         self.current: dict[str, EventFile] = {}
         self.size = 0
 
     def open_folder(self) -> None:
-        """Take over what earlier processes left. StartError where the folder cannot be used.
+        """Take over what earlier processes left. StartError where the folder cannot be used, or
+        another process with this worker's name uses it: its files would be mended while it writes.
 
         The torn last line of a killed process is cut off: nobody was told of it, and Filebeat
         takes whole lines only, so its offset is never behind the cut. A Filebeat that read half a
@@ -103,6 +106,12 @@ class EventFiles:
         their ids. A newline instead would send the half line to Kafka.
         """
         try:
+            self._lock = os.open(
+                self._folder / f".worker-{self._worker}",
+                os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
+                0o640,
+            )
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with os.scandir(self._folder) as entries:
                 found = sorted(
                     (entry.stat().st_mtime_ns, entry.name)
@@ -112,9 +121,11 @@ class EventFiles:
             for _, name in found:
                 if self._is_own(name):
                     self._take_over(name)
-            probe = self._folder / f".writable-{self._worker}"
-            probe.touch()
-            probe.unlink()
+        except BlockingIOError:
+            raise StartError(
+                f"{self._folder}: another server writes its events there",
+                "give each server a folder of its own",
+            ) from None
         except OSError as error:
             raise StartError(
                 f"{self._folder}: event files cannot be written: {error.strerror}",
@@ -190,6 +201,7 @@ class EventFiles:
             self.rotate(kind)
             if file.size == 0:
                 file.path.unlink()
+        os.close(self._lock)
 
 
 def cut_torn_line(path: Path) -> int:

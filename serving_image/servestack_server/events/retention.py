@@ -9,8 +9,8 @@ from servestack_server.events.files import EventFiles, count_lines
 from servestack_server.events.registry import Registry
 
 IDLE_FILE_SECONDS = 60.0
-"""A file that is shipped and has had no line for so long is let go: Filebeat forgets its offset
-after half an hour and would ship it again with the next line."""
+"""A file that is shipped and has had no line for so long is let go: to its offset Filebeat gives
+half an hour to live (`ttl` in the registry), after which the file would be a new one."""
 
 
 class Retention:

@@ -107,7 +107,8 @@ class EventWriter:
             self._server_mark.remove()
         except OSError as error:
             raise StartError(f"{self._folder}: {error.strerror}") from None
-        self._maintain()
+        if not self._retention.is_shipped:
+            self._maintain()
         self._admit_more()
         self._thread.start()
 
