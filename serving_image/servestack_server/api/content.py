@@ -35,8 +35,10 @@ def body_of(request: Request) -> bytes:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large",
             f"the body is larger than {limit:,} bytes when it is unpacked",
         )  # fmt: skip
-    if not unpacker.eof:
-        raise malformed("malformed_encoding", "the compressed body ends too early")
+    if not unpacker.eof or unpacker.unused_data:
+        raise malformed(
+            "malformed_encoding", "the compressed body is cut off, or has a second part"
+        )
     return body
 
 

@@ -18,6 +18,7 @@ import httptools
 
 from servestack_server.errors import RequestError
 from servestack_server.http.request import Request
+from servestack_server.http.upgrade import head_without_upgrade
 
 if TYPE_CHECKING:
     from servestack_server.http.server import HttpServer
@@ -25,14 +26,17 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 32 << 10
 MAX_PIPELINED = 16
 _LINGER_SECONDS = 2.0
+_CHUNKING = 8
+"""Bytes on the wire for a byte of the body, where it comes in the smallest chunks."""
 
 
 class Connection(asyncio.Protocol):
     """The protocol of one socket."""
 
     __slots__ = (
-        "_body", "_body_bytes", "_head_bytes", "_incoming", "_parser", "_waiting", "active",
-        "last_used", "lingering_since", "paused", "server", "transport",
+        "_body", "_body_bytes", "_head_bytes", "_incoming", "_parser", "_pending_bytes", "_starting",
+        "_upgrading", "_waiting", "active", "last_used", "lingering_since", "paused", "server",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, server: HttpServer) -> None:
@@ -48,6 +52,9 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._head_bytes = 0
+        self._pending_bytes = 0
+        self._starting = False
+        self._upgrading = False
 
     # From the socket.
 
@@ -72,14 +79,19 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of one request, of a part of one, or of several."""
-        if self.lingering_since:
-            return
+        begun = self._incoming
         try:
-            self._parser.feed_data(data)
+            while data and not self.lingering_since:
+                try:
+                    self._parser.feed_data(data)
+                    break
+                except httptools.HttpParserUpgrade as upgrade:
+                    data = self._without_upgrade(data[upgrade.args[0] :])
+            if begun is not None and begun is self._incoming:
+                self._pending_bytes += len(data)
+                self._check_pending(begun)
         except RequestError as error:
             self._refuse_with(error)
-        except httptools.HttpParserUpgrade:
-            self._refuse(HTTPStatus.BAD_REQUEST, "no_upgrade", "only HTTP/1.1 is spoken here")
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             if isinstance(cause, RequestError):
@@ -91,7 +103,10 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The caller sends no more; it may still read."""
-        return self.active is not None or bool(self._waiting)
+        if self.active is None and not self._waiting:
+            return self.paused
+        self._last().keep_alive = False
+        return True
 
     def pause_writing(self) -> None:
         """The caller does not read its answers: read no more from it."""
@@ -101,7 +116,9 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The caller reads again."""
         self.paused = False
-        if len(self._waiting) < MAX_PIPELINED:
+        if self.active is None and not self._starting:
+            self._start_waiting()
+        elif len(self._waiting) < MAX_PIPELINED:
             self.transport.resume_reading()
 
     # From the parser.
@@ -110,7 +127,7 @@ class Connection(asyncio.Protocol):
         """The first byte of a request."""
         self._incoming = Request(self, perf_counter())
         self.server.receiving += 1
-        self._head_bytes = self._body_bytes = 0
+        self._head_bytes = self._body_bytes = self._pending_bytes = 0
         self._body = []
 
     def on_url(self, url: bytes) -> None:
@@ -122,13 +139,14 @@ class Connection(asyncio.Protocol):
             raise RequestError(HTTPStatus.REQUEST_URI_TOO_LONG, "too_long", "the path is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A whole header."""
+        """A whole header, or a trailer: those come after the body, and count for nothing."""
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MAX_HEAD_BYTES:
             raise RequestError(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too_long", "the headers are too long"
             )
-        self._incoming.headers[name.lower()] = value  # type: ignore[union-attr]
+        if not self._incoming.method:  # type: ignore[union-attr]
+            self._incoming.headers[name.lower()] = value  # type: ignore[union-attr]
 
     def on_headers_complete(self) -> None:
         """The body begins."""
@@ -136,10 +154,14 @@ class Connection(asyncio.Protocol):
         request.method = self._parser.get_method()
         target, _, request.query = request.query.partition(b"?")
         request.path = target.decode("latin-1")
-        request.keep_alive = self._parser.should_keep_alive() and not self.server.stopping
+        request.keep_alive = self._parser.should_keep_alive()
         length = request.headers.get(b"content-length", b"")
         if length and int(length) > self.server.max_body_bytes:
             raise self._too_large()
+        if self._parser.should_upgrade():
+            if request.method == b"CONNECT":
+                raise RequestError(HTTPStatus.NOT_IMPLEMENTED, "no_proxy", "this is no proxy")
+            self._upgrading = True
         if request.headers.get(b"expect", b"").lower() == b"100-continue" and self.active is None:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -152,12 +174,14 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """A whole request."""
+        if self._upgrading:
+            return  # Its body comes yet: see _without_upgrade.
         request: Request = self._incoming  # type: ignore[assignment]
         parts = self._body
         request.body = parts[0] if len(parts) == 1 else b"".join(parts)
         self._body = []
         self._stop_receiving()
-        if self.active is None:
+        if self.active is None and not self.paused:
             self._start(request)
             return
         self._waiting.append(request)
@@ -176,10 +200,8 @@ class Connection(asyncio.Protocol):
         self.server.finished(request)
         if not request.keep_alive:
             self._linger()
-        elif self._waiting:
-            self._start(self._waiting.popleft())
-            if not self.paused and len(self._waiting) < MAX_PIPELINED:
-                self.transport.resume_reading()
+        elif self._waiting and not self._starting:
+            self._start_waiting()
 
     def sweep(self, now: float) -> None:
         """Called now and then: end what takes too long."""
@@ -187,6 +209,8 @@ class Connection(asyncio.Protocol):
         if self.lingering_since:
             if now - self.lingering_since > _LINGER_SECONDS:
                 self.transport.abort()
+        elif self.paused and now - self.last_used > server.timeout_seconds:
+            self.transport.abort()  # It does not read its answers.
         elif self.active is not None:
             if now - self.active.started > server.timeout_seconds:
                 server.timed_out(self.active)
@@ -208,6 +232,39 @@ class Connection(asyncio.Protocol):
         self.active = request
         self.server.handle(request)
 
+    def _start_waiting(self) -> None:
+        """Go on with what waits, in a loop: many may be answered at once."""
+        self._starting = True
+        while self._waiting and self.active is None and not (self.lingering_since or self.paused):
+            self._start(self._waiting.popleft())
+        self._starting = False
+        if not self.paused and len(self._waiting) < MAX_PIPELINED:
+            self.transport.resume_reading()
+
+    def is_last(self) -> bool:
+        """Whether nothing has come after the request that is being answered."""
+        return not self._waiting and self._incoming is None
+
+    def _last(self) -> Request:
+        return self._waiting[-1] if self._waiting else self.active  # type: ignore[return-value]
+
+    def _check_pending(self, request: Request) -> None:
+        """The parser keeps a header until it is whole, however long it becomes."""
+        if not request.method and self._pending_bytes > MAX_HEAD_BYTES:
+            raise RequestError(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too_long", "the headers are too long"
+            )
+        if self._pending_bytes > _CHUNKING * self.server.max_body_bytes + MAX_HEAD_BYTES:
+            raise self._too_large()
+
+    def _without_upgrade(self, rest: bytes) -> bytes:
+        """The bytes to parse where the request that has come offers another protocol."""
+        request: Request = self._incoming  # type: ignore[assignment]
+        self._stop_receiving()
+        self._upgrading = False
+        self._parser = httptools.HttpRequestParser(self)
+        return head_without_upgrade(request) + rest
+
     def _stop_receiving(self) -> None:
         if self._incoming is not None:
             self._incoming = None
@@ -228,9 +285,9 @@ class Connection(asyncio.Protocol):
         request = self._incoming or Request(self, perf_counter())
         request.keep_alive = False
         self._stop_receiving()
-        if self.active is not None:
-            # Its answer comes later and in order; what came after it is lost to the caller.
-            self.active.keep_alive = False
+        if self.active is not None or self._waiting:
+            # What is due is answered, then the connection ends.
+            self._last().keep_alive = False
             return
         self.active = request
         self.server.refused(request, error)
