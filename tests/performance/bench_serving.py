@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,14 +25,14 @@ from tools.install import install
 from tests.performance.serving import ours
 from tests.performance.serving.bars import LogCost, judge
 from tests.performance.serving.contender import SCENARIOS, SIXTEEN, Contender
-from tests.performance.serving.measurement import Result, measure, started
+from tests.performance.serving.measurement import Result, least_disturbed, measure, started
 from tests.performance.serving.peer_servers import FLOORS, PEERS
 from tests.performance.serving.process import CLIENT_CORE, SERVER_CORE
 from tests.performance.serving.tables import scenario_table
 from tests.performance.serving.train import TrainedModel, train_models
 from tests.performance.serving.venvs import HERE, PeerFailedError, image_venv
 
-LOG_ROUNDS = 3
+LOG_ROUNDS = 5
 
 
 def main() -> int:
@@ -109,9 +108,9 @@ def _log_costs(
     costs = {}
     for name in (ours.NATIVE, ours.ONNX) if mine else ():
         place = folder / name.replace(" ", "-")
-        answered = 0
         on: list[float] = []
         off: list[float] = []
+        others = 0.0
         try:
             with (
                 started(mine[name], model, place / "on") as logged,
@@ -119,13 +118,11 @@ def _log_costs(
             ):
                 for _ in range(LOG_ROUNDS):
                     for run, rates in ((logged, on), (silent, off)):
-                        figures = run.load(
-                            model.rows[:1], connections=SIXTEEN.connections, seconds=seconds
-                        )
+                        figures, share = least_disturbed(run, SIXTEEN, seconds)
                         rates.append(figures.requests_per_second)
-                        answered += figures.requests if run is logged else 0
+                        others = max(others, share)
             written = ours.events_written(place / "on")
-            costs[name] = LogCost(statistics.median(on), statistics.median(off), answered, written)
+            costs[name] = LogCost(on, off, logged.answers, written, others)
         except PeerFailedError as error:
             say(f"{name}, cost of the log: {error}")
     return costs
@@ -157,7 +154,8 @@ def _raw(
     servers = []
     for result in results:
         figures = {scenario.title: asdict(made) for scenario, made in result.figures.items()}
-        servers.append({**vars(result), "figures": figures})
+        others = {scenario.title: share for scenario, share in result.others_share.items()}
+        servers.append({**vars(result), "figures": figures, "others_share": others})
     return json.dumps(
         {
             "load_average": load,

@@ -12,6 +12,7 @@ from tests.performance.serving.process import Launch
 from tests.performance.serving.train import TrainedModel
 
 Rows = list[list[float]]
+DIFFERENT_ROWS, DIFFERENT_BATCHES = 64, 4
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Scenario:
         rows = "1 row" if self.rows == 1 else f"{self.rows} rows"
         plural = "" if self.connections == 1 else "s"
         return f"{self.model}, {rows}, {self.connections} connection{plural}"
+
+    def bodies(self, rows: Rows) -> list[Rows]:
+        """The rows of each request; they differ, so that nobody can remember an answer."""
+        starts = range(DIFFERENT_ROWS if self.rows == 1 else DIFFERENT_BATCHES)
+        return [(rows[start:] + rows[:start])[: self.rows] for start in starts]
 
 
 ONE = Scenario("iris", 1, 1)

@@ -1,12 +1,19 @@
--- POST of one file, over and over; the figures as one line of JSON.
--- wrk … -s post.lua URL -- BODY_FILE
+-- POST of the lines of a file, in turn, over and over; the figures as one line of JSON.
+-- wrk … -s post.lua URL -- BODIES
+
+local requests, at = {}, 0
 
 function init(args)
-  local file = io.open(args[1], "rb")
   wrk.method = "POST"
-  wrk.body = file:read("*a")
   wrk.headers["Content-Type"] = "application/json"
-  file:close()
+  for body in io.lines(args[1]) do
+    requests[#requests + 1] = wrk.format(nil, nil, nil, body)
+  end
+end
+
+function request()
+  at = at % #requests + 1
+  return requests[at]
 end
 
 function done(summary, latency, requests)

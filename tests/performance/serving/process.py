@@ -1,4 +1,4 @@
-"""A server as a process tree on core 0: its start, its memory, its end."""
+"""A server as a process tree on core 0: its start, its processes, its end."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class RunningServer:
     port: int
     ready_seconds: float
 
-    def memory_megabytes(self) -> float:
-        """Proportional set size of the process tree: pages that it shares count once."""
-        return sum(_pss_bytes(pid) for pid in _tree(self.pid)) / 2**20
+    def processes(self) -> list[int]:
+        """The server, its children and theirs."""
+        return _tree(self.pid)
 
 
 @contextlib.contextmanager
@@ -113,14 +113,6 @@ def _tree(root: int) -> list[int]:
     for pid in tree:
         tree.extend(children.get(pid, []))
     return tree
-
-
-def _pss_bytes(pid: int) -> int:
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0
 
 
 def _last_line(log: Path) -> str:

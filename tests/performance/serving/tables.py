@@ -8,7 +8,7 @@ from tests.performance.serving.contender import Scenario
 from tests.performance.serving.measurement import Result
 
 HEAD = (
-    "server", "req/s", "p50 ms", "p99 ms", "memory MB", "ready s", "x best peer", "x echo floor"
+    "server", "req/s", "p50 ms", "p99 ms", "memory MB", "ready s", "x best peer", "x echo floor", "others %"
 )  # fmt: skip
 
 
@@ -30,6 +30,7 @@ def scenario_table(scenario: Scenario, results: Sequence[Result]) -> list[str]:
             f"{result.ready_seconds:.2f}",
             _ratio(figures.requests_per_second, peer),
             _ratio(figures.requests_per_second, floor),
+            f"{result.others_share[scenario]:.0%}".rstrip("%"),
         ))  # fmt: skip
     notes = [f"{result.contender}: {result.problem}" for result in present if result.problem]
     notes += [

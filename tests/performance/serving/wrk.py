@@ -33,10 +33,10 @@ class Figures:
         return ", ".join(f"{count} {kind} errors" for kind, count in self.errors.items())
 
 
-def measure(url: str, body: Path, *, connections: int, seconds: int) -> Figures:
-    """POST the file for so long over that many connections that are kept."""
+def measure(url: str, bodies: Path, *, connections: int, seconds: int) -> Figures:
+    """POST the lines of the file in turn, for so long, over that many connections."""
     command = ["taskset", "-c", str(CLIENT_CORE), str(install("wrk")), "-t1"]
-    command += [f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT), url, "--", str(body)]
+    command += [f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT), url, "--", str(bodies)]
     try:
         done = subprocess.run(
             command, check=True, capture_output=True, text=True, timeout=seconds + 30

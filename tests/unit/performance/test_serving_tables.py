@@ -15,7 +15,8 @@ def figures(rate: float, p50_ms: float = 1.0, p99_ms: float = 2.0, **errors: int
 
 
 def result(name: str, kind: str, made: Figures, megabytes: float = 100.0) -> Result:
-    return Result(name, kind, "iris", 1.2, megabytes, "", {ONE: made, SIXTEEN: made})
+    measured = {ONE: made, SIXTEEN: made}
+    return Result(name, kind, "iris", 1.2, megabytes, "", measured, {ONE: 0.0, SIXTEEN: 0.07})
 
 
 def cells(lines: list[str], name: str) -> list[str]:
@@ -33,8 +34,8 @@ def test_ratios_are_to_the_best_peer_and_the_highest_floor() -> None:
     ]
     lines = scenario_table(SIXTEEN, results)
     assert [line.split()[0] for line in lines[2:]] == ["echo", "other", "ours", "quick", "slow"]
-    assert cells(lines, "ours")[-2:] == ["4.50", "0.45"]
-    assert cells(lines, "slow")[-2:] == ["0.50", "0.05"]
+    assert cells(lines, "ours")[-3:] == ["4.50", "0.45", "7"]
+    assert cells(lines, "slow")[-3:] == ["0.50", "0.05", "7"]
 
 
 def test_a_peer_that_fails_requests_is_shown_but_is_nobodys_measure() -> None:
@@ -44,7 +45,7 @@ def test_a_peer_that_fails_requests_is_shown_but_is_nobodys_measure() -> None:
         result("ours", "ours", figures(5000)),
     ]
     lines = scenario_table(SIXTEEN, results)
-    assert cells(lines, "ours")[-2:] == ["5.00", "-"]
+    assert cells(lines, "ours")[-3:] == ["5.00", "-", "7"]
     assert lines[-1] == "  ! broken: 7 status errors; not counted as best"
 
 
@@ -60,13 +61,17 @@ def test_promises_are_met_or_missed_by_their_figures() -> None:
         result("peer", "peer", figures(1000, p50_ms=4.0), megabytes=120),
         result(NATIVE, "ours", figures(4990, p50_ms=0.9, p99_ms=3.9), megabytes=119),
     ]
-    bars = judge(results, {NATIVE: 0.0004}, {NATIVE: LogCost(899, 1000, 100, 99)})
+    bars = judge(
+        results,
+        {NATIVE: 0.0004},
+        {NATIVE: LogCost([899, 500, 950], [1000, 1000, 1000], 100, 99, 0.0)},
+    )
     assert [(bar.measured, bar.met) for bar in bars] == [
         ("4.99", False),
         ("3.90 against 4.00 ms", True),
         ("1.20 s", True),
         ("0.500 ms above 0.400 ms", False),
         ("119 against 120 MB", True),
-        ("10.1% (899 of 1,000 req/s)", False),
+        ("10.1%, others had up to 0% of a core", False),
         ("99 events, 100 answers", False),
     ]
