@@ -2,8 +2,8 @@
 
 What has arrived by the time the loop gets to it goes together. Nothing is waited for but requests
 that have begun to arrive and are not complete: one request alone is answered at once, and while a
-call runs, the next batch gathers by itself. A call that takes longer than INLINE_SECONDS runs in
-a thread, so that probes and other models are answered meanwhile.
+call runs, the next batch gathers by itself. A call that is expected to take longer than
+INLINE_SECONDS runs in a thread, so that probes and other models are answered meanwhile.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from servestack_server.call_time import CallTime
 from servestack_server.errors import RequestError
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class Job:
         self.outputs: Any = None
         self.error: RequestError | None = None
 
+    def is_wanted(self) -> bool:
+        """False once nobody waits for it."""
+        return True
+
 
 class Batcher:
     """The queue of one model. All methods belong to the event loop's thread."""
@@ -69,7 +74,7 @@ class Batcher:
         self.metrics = metrics
         self.max_rows = max_rows
         self.max_queue = max_queue
-        self.inline = True
+        self.call_time = CallTime()
         self._max_wait_seconds = max_wait_seconds
         self._receiving = receiving
         self._queue: deque[Job] = deque()
@@ -79,6 +84,7 @@ class Batcher:
         self._running = False
         self._thread: ThreadPoolExecutor | None = None
         owner = model.service
+        self.has_owner = owner is not None
         self._preprocess = getattr(owner, "preprocess", None)
         self._postprocess = getattr(owner, "postprocess", None)
         self._predict = model.predict
@@ -122,10 +128,13 @@ class Batcher:
             self._scheduled = True
             self._loop.call_later(0.0005, self._flush)  # type: ignore[union-attr]
             return
-        jobs = self._take(now)
+        jobs, late = self._take(now)
+        for job in late:
+            job.error = _timeout()
+        self._deliver(late)
         if not jobs:
             return
-        if self.inline:
+        if self._is_quick(jobs):
             self._run(jobs)
             self._deliver(jobs)
         else:
@@ -135,21 +144,33 @@ class Batcher:
             done = self._loop.run_in_executor(self._thread, self._run, jobs)  # type: ignore[union-attr]
             done.add_done_callback(lambda _: self._back(jobs))
 
+    def _is_quick(self, jobs: list[Job]) -> bool:
+        """Whether the event loop may make the call itself. The owner's code may wait for others."""
+        if self.has_owner:
+            return False
+        return self.call_time.expected(sum(job.size for job in jobs)) < INLINE_SECONDS
+
     def _worth_waiting(self, now: float) -> bool:
         if now - self._first_queued >= self._max_wait_seconds:
             return False
         return sum(job.size for job in self._queue) < self.max_rows
 
-    def _take(self, now: float) -> list[Job]:
-        """The next jobs, up to `max_rows` rows together; a larger job goes alone."""
-        queue, jobs, rows = self._queue, [], 0
+    def _take(self, now: float) -> tuple[list[Job], list[Job]]:
+        """The next jobs, up to `max_rows` rows together, and those whose time is up.
+
+        A job larger than that goes alone; one that nobody waits for any more is left out.
+        """
+        queue, jobs, late, rows = self._queue, [], [], 0
         while queue and (not jobs or rows + queue[0].size <= self.max_rows):
             job = queue.popleft()
+            if not job.is_wanted():
+                continue
             if job.deadline < now:
-                continue  # Its connection answers it, or has gone.
+                late.append(job)
+                continue
             jobs.append(job)
             rows += job.size
-        return jobs
+        return jobs, late
 
     def _back(self, jobs: list[Job]) -> None:
         self._running = False
@@ -219,7 +240,9 @@ class Batcher:
         """One call of the model, measured. Raises whatever the model raises."""
         before = perf_counter()
         outputs = self._predict(rows)
-        self.metrics.seconds.observe(perf_counter() - before)
+        seconds = perf_counter() - before
+        self.call_time.learn(len(rows), seconds)
+        self.metrics.seconds.observe(seconds)
         self.metrics.batch_rows.observe(len(rows))
         _check_length(outputs, len(rows))
         return outputs
@@ -252,6 +275,15 @@ class Batcher:
             "model_failed",
             "the model failed; see the server's log",
         )
+
+
+def _timeout() -> RequestError:
+    return RequestError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "timeout",
+        "the request waited too long",
+        retry_after_seconds=1,
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -150,7 +150,7 @@ class ServerMetrics:
     def _event_families(self) -> Families:
         written = self._family("counter", "servestack_events_written", "Events written to disk.", "kind")  # fmt: skip
         dropped = self._family(
-            "counter", "servestack_events_dropped", "Events lost before they reached the disk.", "kind", "reason",
+            "counter", "servestack_events_dropped", "Events lost: never written, or deleted to make room before they were shipped.", "kind", "reason",
         )  # fmt: skip
         unshipped = self._family(
             "gauge", "servestack_events_unshipped_bytes", "Bytes on disk that Kafka has not taken.", "kind",

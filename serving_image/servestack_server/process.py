@@ -22,7 +22,7 @@ from servestack_server.http.server import HttpServer
 from servestack_server.metrics import ServerMetrics
 from servestack_server.models.load import load_model
 from servestack_server.models.model import Model
-from servestack_server.service import Service
+from servestack_server.service import Service, entry_names
 
 log = logging.getLogger(__name__)
 
@@ -78,13 +78,14 @@ def _load(
 ) -> Model:
     pin = next((pin for pin in pins if pin.name == name), Pin(name, "-"))
     before = perf_counter()
+    is_entry = name in entry_names(config)
     model = load_model(
         path,
         name=name,
         version=pin.value,
         digest=pin.sha256,
-        columns=config.input.columns,
-        tensor=config.input.tensor,
+        columns=config.input.columns if is_entry else None,
+        tensor=config.input.tensor if is_entry else None,
         runtime=config.runtime,
         trust=config.trust,
     )

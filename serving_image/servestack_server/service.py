@@ -6,13 +6,15 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from http import HTTPStatus
-from time import perf_counter, time
+from time import time
 from typing import Any
 
-from servestack_server.api.graph import GraphTarget
+import numpy as np
+
+from servestack_server.api.graph import GraphTarget, entry_models
 from servestack_server.api.inference import describe_outputs
 from servestack_server.api.target import ModelTarget, RequestJob, Target
-from servestack_server.batching import INLINE_SECONDS, Batcher, listed
+from servestack_server.batching import Batcher, Job, listed
 from servestack_server.config import Batching, Events, Pin, ServiceConfig
 from servestack_server.errors import RequestError, StartError
 from servestack_server.events.others import OtherEvents
@@ -44,6 +46,7 @@ class Service:
         self.receiving = lambda: 0
         self.output_tensors: dict[str, list[dict[str, Any]]] = {}
         self.targets = {model.name: self._target(model) for model in models}
+        self.entries = entry_names(config)
         self.root = self._root()
         self._predictions = PredictionEvents(
             config, pins=[Pin(model.name, model.version, model.digest) for model in models]
@@ -96,15 +99,18 @@ class Service:
         """
         self._loop = asyncio.get_running_loop()
         said = []
+        rows, is_given = self._example()
         for target in self.targets.values():
-            rows, is_given = self._example()
+            if target.name not in self.entries:
+                said.append(f"{target.name}: takes another model's answers, not warmed up")
+                continue
             if rows is None:
                 said.append(f"{target.name}: no example to warm up on; give api.input.example")
                 continue
             try:
                 said.append(self._warm_up_model(target, rows))
             except Exception as error:
-                if is_given and self._is_entry(target.name):
+                if is_given:
                     first = str(error).strip().partition("\n")[0] or type(error).__name__
                     raise StartError(
                         f"{target.name}: the model fails on the example: {first}",
@@ -116,20 +122,16 @@ class Service:
 
     def _warm_up_model(self, target: ModelTarget, rows: Any) -> str:
         batcher = target.batcher
-        owned = target.batcher.model.service is not None
-        seconds = []
         for call in range(_WARM_UP_CALLS):
-            job = RequestJob(_NO_REQUEST, rows, float("inf"), lambda job: None)
-            before = perf_counter()
+            job = Job(rows, float("inf"), _ignore)
             batcher.predict_now(job)
-            seconds.append(perf_counter() - before)
             if call == 0:
                 self.output_tensors[target.name] = describe_outputs(job.outputs)
-        fastest = min(seconds)
-        # The owner's code may wait for others: never in the loop.
-        batcher.inline = fastest < INLINE_SECONDS and not owned
-        place = "in the event loop" if batcher.inline else "in a thread"
-        return f"{target.name}: a call takes {fastest * 1000:.3g} ms, {place}"
+        if not batcher.has_owner:
+            # A full batch, so that it is known how long one takes.
+            batcher.predict_now(Job(_repeated(rows, batcher.max_rows), float("inf"), _ignore))
+        seconds = batcher.call_time.expected(1)
+        return f"{target.name}: one row takes {seconds * 1000:.3g} ms"
 
     def _example(self) -> tuple[Any, bool]:
         example = self.config.input.example
@@ -146,10 +148,6 @@ class Service:
             except RequestError:
                 return None, False
         return None, False
-
-    def _is_entry(self, name: str) -> bool:
-        """Whether the service's input goes to this model as it is."""
-        return self.config.graph is None
 
     # State.
 
@@ -242,10 +240,25 @@ class Service:
             self._loop.call_soon_threadsafe(self.events.append, "custom", line)
 
 
+def entry_names(config: ServiceConfig) -> set[str]:
+    """The models whose input is the service's."""
+    if config.graph is not None:
+        return entry_models(config.graph)
+    return {place.name for place in config.models}
+
+
 def traceparent_of(request: Request) -> str | None:
     """The caller's W3C trace context, unchecked."""
     given = request.headers.get(b"traceparent")
     return given.decode("latin-1") if given else None
 
 
-_NO_REQUEST: Any = None
+def _ignore(job: Job) -> None:
+    """Warm-up looks at the job itself."""
+
+
+def _repeated(rows: Any, count: int) -> Any:
+    times = -(-count // len(rows))
+    if isinstance(rows, np.ndarray):
+        return np.concatenate([rows] * times)[:count]
+    return (list(rows) * times)[:count]

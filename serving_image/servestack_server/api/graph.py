@@ -84,6 +84,24 @@ class GraphTarget:
         job.finish(job)
 
 
+def entry_models(graph: Any) -> set[str]:
+    """Names of the models that see the service's input as it is; the others see an answer."""
+    if isinstance(graph, str):
+        return {graph}
+    match graph["kind"]:
+        case "split":
+            children = [branch["node"] for branch in graph["branches"]]
+        case "router":
+            children = [*(case["node"] for case in graph["cases"]), graph["otherwise"]]
+        case "chain":
+            children = graph["steps"][:1]
+        case "ensemble":
+            children = graph["nodes"]
+        case _:
+            children = graph["arms"]
+    return {name for child in children for name in entry_models(child)}
+
+
 def _node(given: Any, models: dict[str, ModelTarget], columns: Mapping[str, int]) -> Any:
     if isinstance(given, str):
         if given not in models:

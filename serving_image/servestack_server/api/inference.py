@@ -80,7 +80,7 @@ class InferEndpoint(Endpoint):
         (array,) = arrays.values()
         if array.ndim == 1 and array.size == len(schema.names):
             array = array.reshape(1, -1)
-        return array.tolist()
+        return _values(array)
 
     def finish(self, job: RequestJob) -> None:
         """Answer with tensors; the data of a tensor raw where that was asked for."""
@@ -130,7 +130,7 @@ def _parse(request: Request) -> tuple[_Inference, bytes]:
     given = request.headers.get(_HEADER_LENGTH)
     length = len(body)
     if given is not None:
-        if not given.isdigit() or int(given) > len(body):
+        if not given.isdigit() or len(given) > 12 or int(given) > len(body):
             raise malformed("malformed_header", "Inference-Header-Content-Length is wrong")
         length = int(given)
     try:
@@ -175,7 +175,16 @@ def _checked(rows: Any, schema: Any) -> Rows:
 def _column(name: str, array: np.ndarray) -> list[Any]:
     if array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 1):
         raise invalid("wrong_shape", "expected the shape [rows] or [rows, 1]", field=name)
-    return array.ravel().tolist()
+    return _values(array.ravel())  # type: ignore[no-any-return]
+
+
+def _values(array: np.ndarray) -> Any:
+    """Plain values, None for NaN: JSON has neither NaN nor infinities, so a table has none."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if np.isinf(array).any():
+            raise invalid("out_of_range", "infinity is no value of a table")
+        array = np.where(np.isnan(array), None, array.astype(object))
+    return array.tolist()
 
 
 def _named(outputs: Any) -> dict[str, np.ndarray]:

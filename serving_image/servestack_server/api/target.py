@@ -22,6 +22,10 @@ class RequestJob(Job):
         self.model = ""
         self.version = ""
 
+    def is_wanted(self) -> bool:
+        """False once the request has an answer, or its caller has gone."""
+        return not self.request.answered
+
 
 class Target(Protocol):
     """Takes a job, sets who answers it, and calls its `finish`."""

@@ -97,4 +97,7 @@ def _shaped(array: np.ndarray, shape: list[int], name: str) -> np.ndarray:
         raise invalid(
             "wrong_shape", f"{array.size} values do not make the shape {shape}", field=name
         )
-    return array.reshape(shape)
+    try:
+        return array.reshape(shape)
+    except ValueError:  # Empty, and yet too large in some axis.
+        raise invalid("wrong_shape", f"the shape {shape} is too large", field=name) from None
