@@ -13,6 +13,11 @@ TEXTUAL = frozenset({"string", "binary", "datetime"})
 """Column types whose values are not numbers."""
 
 
+def may_be_null(column: Column) -> bool:
+    """Whether a row may hold None there: said to, or left out of the request."""
+    return column.nullable or not column.required
+
+
 def feature_positions(
     columns: tuple[Column, ...] | None, features: Sequence[str] | None, model: str
 ) -> list[int] | None:

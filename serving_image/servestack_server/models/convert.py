@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from servestack_server.config import Input
-from servestack_server.models.columns import TEXTUAL, feature_positions
+from servestack_server.models.columns import TEXTUAL, feature_positions, may_be_null
 from servestack_server.models.flavors import lightgbm as lightgbm_flavor
 from servestack_server.models.flavors import xgboost as xgboost_flavor
 from servestack_server.models.frames import needs_frame
@@ -39,7 +39,7 @@ class Source:
 def describe_source(artifact: Artifact, native: Any, given: Input) -> Source:
     """How to convert the loaded model. NotConvertedError where it has no ONNX form."""
     for column in given.columns or ():
-        if column.type in TEXTUAL and (column.nullable or column.type != "string"):
+        if column.type in TEXTUAL and (may_be_null(column) or column.type != "string"):
             raise NotConvertedError(f"column {column.name}: ONNX has no such value")
     if artifact.flavor == "xgboost":
         return _xgboost_source(artifact, native, given)
@@ -95,7 +95,7 @@ def _column_types(given: Input, features: list[str], precision: Precision) -> li
     types = []
     for name in features or names:
         column = by_name[name]
-        kind = None if column.nullable else kinds.get(column.type)
+        kind = None if may_be_null(column) else kinds.get(column.type)
         types.append((name, kind([None, 1]) if kind else _float_type(precision, 1)))
     return types
 

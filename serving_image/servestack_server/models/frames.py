@@ -9,7 +9,7 @@ import numpy as np
 
 from servestack_server.config import Column
 from servestack_server.errors import StartError
-from servestack_server.models.columns import TEXTUAL, feature_positions
+from servestack_server.models.columns import TEXTUAL, feature_positions, may_be_null
 from servestack_server.models.model import Rows
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _series(values: Any, dtype: str | None) -> Any:
 def _dtype(column: Column) -> str | None:
     if column.type == "datetime":
         return "datetime64[ns]"
-    if (column.nullable or not column.required) and column.type in ("boolean", "integer", "long"):
+    if may_be_null(column) and column.type in ("boolean", "integer", "long"):
         return "float64"
     return _DTYPES.get(column.type)
 
