@@ -15,7 +15,7 @@ from servestack_server.fetch.download import Download
 from servestack_server.fetch.lock import locked
 from servestack_server.fetch.partial import Partial
 from servestack_server.fetch.patience import Patience, Tries
-from servestack_server.fetch.place import is_there, place
+from servestack_server.fetch.place import drop_replaced, is_there, place
 from servestack_server.fetch.progress import Progress
 from servestack_server.fetch.sources.choose import choose_source
 from servestack_server.fetch.sources.source import Listing, Source
@@ -59,6 +59,7 @@ def _fetch_one(pin: Pin, into: Path, patience: Patience, say: Callable[[str], No
     partial = Partial(pin, into)
     if is_there(pin, into):
         partial.clear()
+        drop_replaced(pin, into)
         say(f"{pin.name}: is there already, sha256 {pin.sha256} verified")
         return
     source = choose_source(pin.value)

@@ -44,16 +44,21 @@ class Partial:
 
     def begin(self) -> bool:
         """Make the folder, and drop those of other pins; whether there was something to go on."""
-        for folder in self._others:
-            shutil.rmtree(folder)
+        self._clear_others()
         goes_on = self.data.exists()
         self.data.mkdir(parents=True, exist_ok=True)
         return goes_on
 
     def clear(self) -> None:
-        """Drop all of it."""
+        """Drop all of it, and those of other pins."""
+        self._clear_others()
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
+
+    def _clear_others(self) -> None:
+        for folder in self._others:
+            if folder.exists():
+                shutil.rmtree(folder)
 
     def noted(self) -> Part:
         """What the part is of; nothing where the note is not whole."""

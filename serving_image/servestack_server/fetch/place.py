@@ -29,18 +29,31 @@ def is_there(pin: Pin, into: Path) -> bool:
 
 def place(pin: Pin, folder: Path, into: Path) -> None:
     """Rename a verified folder to the name, in place of what was there."""
-    target, old, record = into / pin.name, into / f".replaced-{pin.name}", _record(pin, into)
+    target, old, record = into / pin.name, _replaced(pin, into), _record(pin, into)
     if pin.sha256:
         # First the record: without it the artifact would be fetched again, with it nothing is
         # believed that does not have this digest.
         new = record.with_name(f"{record.name}.new")
         new.write_text(f"{pin.sha256} {digest_of(folder)}\n", encoding="utf-8")
         new.replace(record)
-    _remove(old)
+    drop_replaced(pin, into)
     if os.path.lexists(target):
         target.rename(old)
     folder.rename(target)
-    _remove(old)
+    drop_replaced(pin, into)
+
+
+def drop_replaced(pin: Pin, into: Path) -> None:
+    """Remove what was in the place before, which a kill can leave behind."""
+    old = _replaced(pin, into)
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
+    else:
+        old.unlink(missing_ok=True)
+
+
+def _replaced(pin: Pin, into: Path) -> Path:
+    return into / f".replaced-{pin.name}"
 
 
 def _record(pin: Pin, into: Path) -> Path:
@@ -52,10 +65,3 @@ def _read(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return ""
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

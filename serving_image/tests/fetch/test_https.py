@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import random
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from servestack_server.config import Pin
 from servestack_server.errors import StartError
+from servestack_server.fetch.fetch import fetch
+from servestack_server.fetch.patience import Patience
+from servestack_server.fetch.sources.http import HttpsSource
+from servestack_server.fetch.sources.mlflow import mlflow_source
+from servestack_server.fetch.sources.source import PassingError, Remote
 
 from .conftest import QUICK, Fetch
-from .range_server import Answers, serving
+from .range_server import Answers, answering, serving
 
 MODEL = random.Random(1).randbytes(5 << 20)
 SHA256 = hashlib.sha256(MODEL).hexdigest()
@@ -181,6 +190,63 @@ def test_an_untrusted_certificate_is_told_at_once(
 def test_http_behind_an_https_address_is_told(run: Fetch) -> None:
     with serving() as plain, pytest.raises(StartError, match="does not speak https"):
         run(Pin("iris", plain.url.replace("http:", "https:") + "/model.onnx", SHA256))
+
+
+def test_a_range_beyond_the_end_brings_the_whole_file(pin: Pin, https: Answers) -> None:
+    source = HttpsSource(pin.value)
+    (remote,) = source.list_files().files
+    with source.open(remote, 1 << 40, https.etag("/iris/model.onnx")) as stream:
+        assert stream.start == 0
+        assert b"".join(stream.chunks) == MODEL
+
+
+HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["Content-Length", "Content-Range", "ETag", "Location", "Retry-After", "Date",
+             "Transfer-Encoding", "Content-Encoding", "Last-Modified", "Connection"]
+        ),
+        st.one_of(
+            st.sampled_from(
+                ["5", "0", "-1", "9" * 5000, "\xb2", "bytes 0-4/5", "bytes 3-4/" + "9" * 30, "chunked",
+                 "gzip", '"tag"', "https://[::1", "//", "http://localhost/", "https://localhost:x/",
+                 "Fri, 31 Feb 2025 25:00:00 GMT", "Thu, 20 Nov 2025 10:00:00 GMT", "\0"]
+            ),
+            st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=20),
+        ),
+    ),
+    max_size=5,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([200, 206, 301, 302, 308, 416, 204, 503, 999]), HEADERS, st.binary(max_size=60)
+)
+def test_whatever_a_server_answers_is_told_in_words(
+    status: int, headers: list[tuple[str, str]], body: bytes
+) -> None:
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
+    said: list[str] = []
+    patience = Patience(tries=2, first_wait_seconds=0, longest_asked_seconds=0)
+    with (
+        answering(f"HTTP/1.1 {status} X\r\n".encode() + head + b"\r\n" + body) as url,
+        tempfile.TemporaryDirectory() as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("MLFLOW_TRACKING_URI", url)
+        source = mlflow_source("mlflow-artifacts:/1/model.onnx")
+        with suppress(StartError, PassingError):
+            for start in (0, 3):
+                with source.open(Remote("model.onnx"), start, '"tag"') as stream:
+                    assert b"".join(stream.chunks) in body
+        with suppress(StartError):
+            fetch(
+                [Pin("m", source.shown.partition(" ")[0])],
+                Path(folder),
+                say=said.append,
+                patience=patience,
+            )
 
 
 def test_nobody_there(run: Fetch) -> None:

@@ -93,6 +93,18 @@ def test_a_link_in_the_place_of_the_model_is_not_followed(run: Fetch, tmp_path: 
     assert (tmp_path / "elsewhere/MLmodel").exists()
 
 
+def test_what_a_kill_between_two_renames_leaves_goes(run: Fetch, tmp_path: Path) -> None:
+    write(TREE, tmp_path / "iris")
+    pin = Pin("iris", str(tmp_path / "iris"), digest_of(tmp_path / "iris"))
+    run(pin)
+    (tmp_path / "models/iris").rename(tmp_path / "models/.replaced-iris")
+    run(pin)
+    assert digest_of(tmp_path / "models/iris") == pin.sha256
+    (tmp_path / "models/.replaced-iris").mkdir()
+    run(pin)
+    assert not (tmp_path / "models/.replaced-iris").exists()
+
+
 def test_partials_of_older_pins_go(run: Fetch, tmp_path: Path) -> None:
     write(TREE, tmp_path / "iris")
     for name in ("iris-0123456789ab", "iris-b-0123456789ab"):
@@ -110,6 +122,7 @@ def test_partials_of_older_pins_go(run: Fetch, tmp_path: Path) -> None:
         ("ftp://user:hunter2@host/m", "not fetched from ftp:"),
         ("file://host/m", "names another machine"),
         ("https://[::1/m", "is not an address"),
+        ("file:/a%00b", "is not a path"),
         ("/nowhere/m", "there is no such file"),
     ],
 )

@@ -71,6 +71,9 @@ def test_without_a_server_it_says_which_variable(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://user:hunter2@db/mlflow")
     with pytest.raises(StartError, match="MLFLOW_TRACKING_URI is postgresql://db/mlflow"):
         run(pin)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://[::1")
+    with pytest.raises(StartError, match="MLFLOW_TRACKING_URI is not an address"):
+        run(pin)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     with pytest.raises(StartError, match="the connection is refused") as error:
         run(pin)
@@ -88,7 +91,7 @@ def test_another_server_behind_the_address(run: Fetch, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("variables", "header"),
     [
-        ({"TOKEN": "t"}, "Bearer t"),
+        ({"TOKEN": "t\n"}, "Bearer t"),
         (
             {"USERNAME": "jürgen", "PASSWORD": "p:w", "TOKEN": "t"},
             "Basic " + base64.b64encode("jürgen:p:w".encode()).decode(),
@@ -113,6 +116,38 @@ def test_credentials_go_to_the_server_and_not_to_where_it_redirects(
         host = store.url.partition("://")[2]
         run(Pin("other", f"mlflow-artifacts://{host}/1/model.onnx"))
         assert not any("authorization" in headers for _, headers in store.requests)
+
+
+def test_a_token_that_no_header_can_hold_is_not_shown(
+    run: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hunter2\nX-Other: 1")
+    with pytest.raises(StartError, match="no HTTP header can hold") as error:
+        run(Pin("iris", "mlflow-artifacts:/1/model"))
+    assert "hunter" not in str(error.value)
+
+
+def test_a_certificate_of_its_own(
+    certificate: Path, run: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = "/api/2.0/mlflow-artifacts/artifacts"
+    with serving(certificate) as server:
+        server.files |= {service: b'{"files": []}', f"{service}/1/model.onnx": b"model"}
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        with pytest.raises(StartError, match="certificate is not trusted"):
+            run(Pin("iris", "mlflow-artifacts:/1/model.onnx"))
+        monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(certificate))
+        run(Pin("iris", "mlflow-artifacts:/1/model.onnx"))
+
+
+def test_through_a_proxy(run: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = "http://mlflow.invalid/api/2.0/mlflow-artifacts/artifacts"
+    with serving() as proxy:
+        proxy.files |= {service: b'{"files": []}', f"{service}/1/model.onnx": b"model"}
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.invalid")
+        run(Pin("iris", "mlflow-artifacts:/1/model.onnx"))
 
 
 @pytest.mark.parametrize(

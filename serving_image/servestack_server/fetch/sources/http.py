@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 10.0
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-\d+/(?P<size>\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (?P<start>\d{1,18})-\d+/(?P<size>\d+|\*)")
 
 
 class HttpClient:
@@ -111,13 +111,8 @@ class HttpClient:
                 raise failure_of(error, without_secrets(url), self.hint) from None
             if response.status not in _REDIRECTS or "Location" not in response.headers:
                 return response
-            there = urljoin(here, response.headers["Location"])
             response.close()
-            schemes = ("https",) if urlsplit(here).scheme == "https" else ("http", "https")
-            if urlsplit(there).scheme not in schemes:
-                message = f"{without_secrets(url)}: leads to {without_secrets(there)}"
-                raise StartError(f"{message}, which is not https", "name the https address itself")
-            here = there
+            here = _next_address(here, response.headers["Location"], without_secrets(url))
         raise StartError(f"{without_secrets(url)}: leads from address to address", self.hint)
 
     def _check(self, response: BaseHTTPResponse, url: str) -> None:
@@ -184,8 +179,12 @@ def _stream(response: BaseHTTPResponse, start: int, size: str | None) -> Stream:
     # A weak tag stands for the same meaning, not for the same bytes.
     tag = response.headers.get("ETag", "")
     validator = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
-    size_bytes = int(size) if size and size.isdigit() else None
-    return Stream(start, size_bytes, validator, _chunks(response))
+    return Stream(start, number_of(size or ""), validator, _chunks(response))
+
+
+def number_of(text: str) -> int | None:
+    """A count of bytes that a server has written; nothing for what cannot be one."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
 
 
 def _chunks(response: BaseHTTPResponse) -> Iterator[bytes]:
@@ -195,6 +194,19 @@ def _chunks(response: BaseHTTPResponse) -> Iterator[bytes]:
     # What came before the line broke is kept; `read` would hold back all but whole chunks.
     while data := response.read1(CHUNK_BYTES, decode_content=False):
         yield data
+
+
+def _next_address(here: str, location: str, shown: str) -> str:
+    """Where a redirect leads. StartError for one from https to where bytes can be changed."""
+    try:
+        there = urljoin(here, location)
+        scheme = urlsplit(there).scheme
+    except ValueError:
+        raise StartError(f"{shown}: leads to what is not an address") from None
+    if scheme not in (("https",) if urlsplit(here).scheme == "https" else ("http", "https")):
+        message = f"{shown}: leads to {without_secrets(there)}, which is not https"
+        raise StartError(message, "name the https address itself")
+    return there
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -18,6 +18,8 @@ class LocalSource:
     hint = "is the path right, and may this user read it?"
 
     def __init__(self, path: str) -> None:
+        if "\0" in path:
+            raise StartError(f"{path!r} is not a path")
         self.shown = path
         self._path = Path(path)
 

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from servestack_server.errors import StartError
 from servestack_server.fetch.paths import checked_path
-from servestack_server.fetch.sources.http import HttpClient
+from servestack_server.fetch.sources.http import HttpClient, number_of
 from servestack_server.fetch.sources.source import (
     Listing,
     PassingError,
@@ -40,8 +40,12 @@ _HINT = (
 def mlflow_source(uri: str) -> MlflowSource:
     """The source of `mlflow-artifacts:/path`, with what the environment says of the server."""
     tracking_uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if urlsplit(tracking_uri).scheme not in ("http", "https"):
+    try:
+        is_server = urlsplit(tracking_uri).scheme in ("http", "https")
         said = without_secrets(tracking_uri) or "not set"
+    except ValueError:
+        is_server, said = False, "not an address"
+    if not is_server:
         message = f"{without_secrets(uri)}: MLFLOW_TRACKING_URI is {said}"
         raise StartError(message, "the http or https address of the MLflow server that has it")
     return MlflowSource(uri, tracking_uri)
@@ -109,23 +113,29 @@ class MlflowSource:
             files = json.loads(body).get("files", [])
             if all(isinstance(file["path"], str) for file in files):
                 return list(files)
-        except (ValueError, AttributeError, KeyError, TypeError):
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             pass
         raise PassingError("it answered, but not as an MLflow server does")
 
 
 def _size(entry: dict[str, Any]) -> int | None:
     """Bytes; MLflow writes 64-bit numbers as text."""
-    text = str(entry.get("file_size", ""))
-    return int(text) if text.isdecimal() else None
+    return number_of(str(entry.get("file_size", "")))
 
 
 def _credentials(user: str | None, password: str | None) -> dict[str, str]:
     """The same precedence as in MLflow: user and password go before a token."""
-    user = os.environ.get("MLFLOW_TRACKING_USERNAME") or unquote(user or "")
-    password = os.environ.get("MLFLOW_TRACKING_PASSWORD") or unquote(password or "")
-    token = os.environ.get("MLFLOW_TRACKING_TOKEN", "")
+    user = _secret("USERNAME") or unquote(user or "")
+    password = _secret("PASSWORD") or unquote(password or "")
+    token = _secret("TOKEN")
     if user and password:
         pair = base64.b64encode(f"{user}:{password}".encode()).decode()
         return {"Authorization": f"Basic {pair}"}
+    if not (token.isascii() and token.isprintable()):
+        raise StartError("MLFLOW_TRACKING_TOKEN holds characters that no HTTP header can hold")
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _secret(name: str) -> str:
+    """A variable, without the line break that ends many a file which became a secret."""
+    return os.environ.get(f"MLFLOW_TRACKING_{name}", "").rstrip("\r\n")
