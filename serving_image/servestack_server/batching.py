@@ -123,6 +123,8 @@ class Batcher:
     def _flush(self) -> None:
         """Predict what has gathered, or wait a little for what is on its way."""
         self._scheduled = False
+        if self._running:
+            return  # Its end goes on with the queue.
         now = perf_counter()
         if self._receiving() and self._worth_waiting(now):
             self._scheduled = True
@@ -180,8 +182,9 @@ class Batcher:
         for job in jobs:
             try:
                 job.finish(job)
-            except Exception:
-                log.exception("an answer could not be sent")
+            except Exception as error:  # What the model gave cannot be written down.
+                job.error = self._failed(error)
+                job.finish(job)
         if self._queue and not self._scheduled and not self._running:
             self._scheduled = True
             self._first_queued = perf_counter()
@@ -269,6 +272,9 @@ class Batcher:
                 "model_refused",
                 f"the model refuses the input: {_first_line(error)}",
             )
+        return self._failed(error)
+
+    def _failed(self, error: Exception) -> RequestError:
         log.error("model %s failed", self.model.name, exc_info=error)
         return RequestError(
             HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -295,6 +301,8 @@ def _together(jobs: list[Job]) -> Any:
         return np.concatenate([job.inputs for job in jobs])
     rows: list[Any] = []
     for job in jobs:
+        if not isinstance(job.inputs, list | tuple):
+            raise TypeError("the owner's preprocess gives something that is not put together")
         rows += job.inputs
     return rows
 

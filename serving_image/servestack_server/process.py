@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
+from types import FrameType
 
 import uvloop
 
@@ -45,6 +47,8 @@ def serve(
 
     StartError for everything that keeps it from becoming ready.
     """
+    # Before the event loop has its own: the first process of a container ignores the default one.
+    signal.signal(signal.SIGTERM, _leave)
     sock = _bind(host, config.port if port is None else port)
     metrics = ServerMetrics(config)
     events = _event_writer(config)
@@ -53,17 +57,26 @@ def serve(
     return uvloop.run(_run(service, sock, on_ready))
 
 
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Stopped while loading, perhaps in code that would catch an exception; nothing is open yet."""
+    log.info("stopped before it was ready")
+    os._exit(0)
+
+
 def _bind(host: str, port: int) -> socket.socket:
     """Before anything is loaded: a port in use is told at once."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
-    except OSError as error:
-        raise StartError(
-            f"port {port} cannot be used: {error.strerror}", "choose another with --port"
-        ) from None
+    except (OSError, OverflowError) as error:
+        raise _unusable(port, error) from None
     return sock
+
+
+def _unusable(port: int, error: Exception) -> StartError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return StartError(f"port {port} cannot be used: {reason}", "choose another with --port")
 
 
 def _event_writer(config: ServiceConfig) -> EventWriter | None:
@@ -109,12 +122,15 @@ async def _run(
     )
     service.receiving = lambda: server.receiving
     service.metrics.in_flight = lambda: server.in_flight
+    stop = _stop_signal()
     if service.events is not None:
         service.events.start()
         if service.events.wants("access"):
             server.on_answered = service.log_access
-    stop = _stop_signal()
-    await server.listen(sock)
+    try:
+        await server.listen(sock)
+    except OSError as error:
+        raise _unusable(sock.getsockname()[1], error) from None
     before = perf_counter()
     for line in service.warm_up():
         log.info(line)

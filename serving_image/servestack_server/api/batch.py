@@ -12,6 +12,7 @@ from servestack_server.batching import listed
 from servestack_server.errors import RequestError
 from servestack_server.http.request import Request
 from servestack_server.input.bodies import read_loose_rows
+from servestack_server.input.problems import invalid
 
 if TYPE_CHECKING:
     from servestack_server.service import Service
@@ -123,14 +124,11 @@ class BatchEndpoint(Endpoint):
             "id": request.id,
         }
         if not batch.inputs:
-            answer["error"] = {"code": "no_good_row", "message": "none of the rows is fit"}
+            answer["error"] = request.told(invalid("no_good_row", "none of the rows is fit"))
             request.answer_json(422, answer)
             return
         request.answer_json(200, answer)
         job.rows = batch.inputs  # type: ignore[union-attr]
-        good = [value for at, value in enumerate(batch.predictions) if not self._bad(batch, at)]
+        bad = {error["row"] for error in batch.errors}
+        good = [value for at, value in enumerate(batch.predictions) if at not in bad]
         self.service.answered(job, self.path, good)  # type: ignore[arg-type]
-
-    @staticmethod
-    def _bad(batch: _Batch, at: int) -> bool:
-        return any(error["row"] == at for error in batch.errors)

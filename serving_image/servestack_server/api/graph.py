@@ -12,7 +12,8 @@ import random
 import statistics
 import zlib
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -48,7 +49,8 @@ class GraphTarget:
         self.name = name
         self.version = ",".join(dict.fromkeys(model.version for model in models.values()))
         self._models = models
-        self._root = _node(graph, models, columns)
+        with _readable():
+            self._root = _node(graph, models, columns)
         self._tasks: set[asyncio.Task[None]] = set()
         self._pulls: OrderedDict[str, list[tuple[_Bandit, int]]] = OrderedDict()
 
@@ -71,9 +73,7 @@ class GraphTarget:
             job.error = error
         except Exception:
             log.exception("the graph failed")
-            job.error = RequestError(
-                HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the server failed; see its log"
-            )
+            job.error = _failed()
         asked = list(dict.fromkeys(walk.models))
         job.model = ",".join(asked) or self.name
         job.version = ",".join(self._models[name].version for name in asked)
@@ -81,11 +81,38 @@ class GraphTarget:
             self._pulls[job.request.id] = walk.arms
             if len(self._pulls) > _REMEMBERED_PULLS:
                 self._pulls.popitem(last=False)
-        job.finish(job)
+        try:
+            job.finish(job)
+        except Exception:  # What the models gave cannot be written down.
+            log.exception("an answer of the graph cannot be sent")
+            job.error = _failed()
+            job.finish(job)
+
+
+def _failed() -> RequestError:
+    return RequestError(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the server failed; see its log"
+    )
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """StartError for a graph that is not as the spec's: the settings were written by hand."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise StartError(
+            f"the graph cannot be read: {error!r}", "render the settings again with servestack"
+        ) from None
 
 
 def entry_models(graph: Any) -> set[str]:
     """Names of the models that see the service's input as it is; the others see an answer."""
+    with _readable():
+        return _entries(graph)
+
+
+def _entries(graph: Any) -> set[str]:
     if isinstance(graph, str):
         return {graph}
     match graph["kind"]:
@@ -99,7 +126,7 @@ def entry_models(graph: Any) -> set[str]:
             children = graph["nodes"]
         case _:
             children = graph["arms"]
-    return {name for child in children for name in entry_models(child)}
+    return {name for child in children for name in _entries(child)}
 
 
 def _node(given: Any, models: dict[str, ModelTarget], columns: Mapping[str, int]) -> Any:

@@ -24,7 +24,16 @@ _STATUS_LINES = {
 }
 _ID_LENGTHS = range(8, 129)
 _ID_CHARACTERS = frozenset(range(0x21, 0x7F)) - frozenset(b'"\\')
-encode_json = msgspec.json.Encoder().encode
+
+
+def _plain(value: Any) -> Any:
+    """What numpy and the owner's code put into lists. TypeError for what is no value."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not a value of JSON")
+
+
+encode_json = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 class RequestIds:
@@ -127,23 +136,23 @@ class Request:
         """Send a value as JSON."""
         self.answer(status, encode_json(value), JSON, headers)
 
-    def fail(self, error: RequestError) -> None:
-        """Send an error as JSON, with its stable code.
-
-        Below /v2 `error` is text: the Open Inference Protocol has it so.
-        """
-        headers = error.headers
-        if error.retry_after_seconds is not None:
-            headers += b"retry-after: %d\r\n" % error.retry_after_seconds
+    def told(self, error: RequestError) -> dict[str, Any]:
+        """An error as JSON has it; with the status where the answer's own says 200."""
         told: dict[str, Any] = {"code": error.code, "message": error.message}
-        if self.path.startswith("/v2/"):
-            told = {"error": error.message, "code": error.code, "id": self.id}
-            self.answer_json(int(error.status), told, headers)
-            return
         if self.ok200:
             told["status"] = int(error.status)
         if error.field:
             told["field"] = error.field
         if error.row is not None:
             told["row"] = error.row
-        self.answer_json(int(error.status), {"error": told, "id": self.id}, headers)
+        return told
+
+    def fail(self, error: RequestError) -> None:
+        """Send an error as JSON, with its stable code."""
+        headers = error.headers
+        if error.retry_after_seconds is not None:
+            headers += b"retry-after: %d\r\n" % error.retry_after_seconds
+        told: dict[str, Any] = {"error": self.told(error), "id": self.id}
+        if self.path.startswith("/v2/"):
+            told = {"error": error.message, "code": error.code, "id": self.id}
+        self.answer_json(int(error.status), told, headers)

@@ -14,7 +14,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -132,34 +133,59 @@ def read_csv(body: bytes, schema: Schema) -> Rows:
         raise malformed("malformed_csv", "the body is not UTF-8") from None
     except csv.Error as error:
         raise malformed("malformed_csv", f"the body is not CSV: {error}") from None
+    lines = [line for line in lines if line]
     if len(lines) < 2:
         raise invalid("no_rows", "expected a line of column names, then rows")
-    names, *rows = [line for line in lines if line]
+    names, *rows = lines
     if len(set(names)) != len(names):
         raise invalid("ambiguous", "a column is named twice")
-    values = [[_value(cell) for cell in row] for row in rows]
-    if isinstance(schema, TableSchema):
-        values = _typed(schema.reorder(names, values), schema)
+    if not isinstance(schema, TableSchema):
+        return schema.convert([[_value(cell) for cell in row] for row in rows])
+    types = {column.name: column.type for column in schema.columns}
+    read = [_CELLS.get(types.get(name, ""), _value) for name in names]
+    records = schema.reorder(names, rows)
+    values = [
+        dict(
+            zip(
+                names,
+                (of(cell) for of, cell in zip(read, record.values(), strict=True)),
+                strict=True,
+            )
+        )
+        for record in records
+    ]
     return schema.convert(values)
 
 
 def _value(cell: str) -> Any:
+    """A number, a boolean or a text, by its looks; None for an empty cell."""
     if cell == "":
         return None
     try:
-        value = json.loads(cell, parse_constant=lambda name: None)
+        value = json.loads(cell, parse_constant=_constant)
     except (ValueError, RecursionError):
+        return cell
+    if isinstance(value, float) and not isfinite(value):
         return cell
     return value if isinstance(value, int | float | bool) or value is None else cell
 
 
-def _typed(records: list[dict[str, Any]], schema: TableSchema) -> list[Any]:
-    """A CSV cell says no type: `1` in a column of strings is a string."""
-    texts: Sequence[str] = [
-        column.name for column in schema.columns if column.type in ("string", "binary", "datetime")
-    ]
-    for record in records:
-        for name in texts:
-            if record.get(name) is not None and not isinstance(record[name], str):
-                record[name] = json.dumps(record[name])
-    return records
+def _constant(name: str) -> None:
+    """NaN is pandas's word for a missing value; Infinity is no value of a table."""
+    if name != "NaN":
+        raise ValueError(name)
+
+
+def _text(cell: str) -> str | None:
+    """As it stands: `1.50` in a column of strings is no number."""
+    return cell or None
+
+
+def _boolean(cell: str) -> Any:
+    """pandas writes True, JSON true."""
+    return _value(cell.lower() if cell in ("True", "False") else cell)
+
+
+_CELLS: dict[str, Callable[[str], Any]] = {
+    "string": _text, "binary": _text, "datetime": _text, "boolean": _boolean,
+}  # fmt: skip
