@@ -68,9 +68,10 @@ def judge(
 def _against_peers(result: Result, peers: Sequence[Result]) -> list[Bar]:
     name, wanted = result.contender, TIMES_BEST_PEER[result.contender]
     measured = [peer for peer in peers if SIXTEEN in peer.figures]
-    if not measured:
+    best_peer = best(measured, SIXTEEN, "peer")
+    if not best_peer:
         return []
-    ratio = rate(result, SIXTEEN) / best(measured, SIXTEEN, "peer")
+    ratio = rate(result, SIXTEEN) / best_peer
     p99_ms = result.figures[SIXTEEN].p99_ms
     p50_ms = min(peer.figures[SIXTEEN].p50_ms for peer in measured)
     return [

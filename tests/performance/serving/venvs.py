@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ def peer_venv(name: str) -> Path:
     return _venv(name, HERE / "peers" / name / "requirements.txt")
 
 
+@functools.cache
 def image_venv() -> Path:
     """What the serving image holds: its locked requirements, and the server as it is now."""
     venv = _venv("servestack", SERVING_IMAGE / "requirements/base.txt")
