@@ -1,0 +1,363 @@
+"""The queue of a model: a real event loop, a fake model."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+import pytest
+from servestack_server.batching import Batcher, Job
+from servestack_server.errors import RequestError
+from servestack_server.metrics import ModelMetrics
+from servestack_server.models.model import Model
+
+LATER = float("inf")
+
+
+class Fake:
+    """Doubles; refuses rows that begin with a word it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[Any]] = []
+        self.threads: set[int] = set()
+        self.at_once = 0
+        self.most_at_once = 0
+        self.seconds = 0.0
+        self.raises: dict[Any, Exception] = {}
+
+    def predict(self, rows: Sequence[Any]) -> Any:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.calls.append([row[0] for row in rows])
+        self.threads.add(threading.get_ident())
+        try:
+            if self.seconds:
+                time.sleep(self.seconds)
+            for row in rows:
+                if row[0] in self.raises:
+                    raise self.raises[row[0]]
+            return np.array([row[0] * 2 for row in rows])
+        finally:
+            self.at_once -= 1
+
+
+def batcher(
+    fake: Fake,
+    *,
+    owner: object | None = None,
+    max_rows: int = 64,
+    max_wait_seconds: float = 0.0,
+    max_queue: int = 512,
+    receiving: Callable[[], int] = int,
+) -> Batcher:
+    model = Model("m", "1", "", "sklearn", "native", fake.predict, None, owner)
+    return Batcher(
+        model, ModelMetrics("m", "1", ""), max_rows=max_rows, max_wait_seconds=max_wait_seconds,
+        max_queue=max_queue, receiving=receiving,
+    )  # fmt: skip
+
+
+class Asked:
+    """A job and the wait for it."""
+
+    def __init__(self, batcher: Batcher, values: Sequence[Any], deadline: float = LATER) -> None:
+        self.done: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        self.times = 0
+        batcher.submit(Job([(value,) for value in values], deadline, self._finish))
+
+    def _finish(self, job: Job) -> None:
+        self.times += 1
+        self.done.set_result(job)
+
+    async def values(self) -> list[Any]:
+        job = await asyncio.wait_for(self.done, 10)
+        if job.error is not None:
+            raise job.error
+        return [value.item() for value in job.outputs]
+
+
+def in_thread(batcher: Batcher) -> Batcher:
+    """As after a call that took long."""
+    batcher.call_time.learn(1, 1.0)
+    return batcher
+
+
+@pytest.mark.parametrize("place", ["loop", "thread"])
+def test_results_go_to_their_callers(place: str) -> None:
+    fake = Fake()
+
+    async def run() -> None:
+        queue = batcher(fake) if place == "loop" else in_thread(batcher(fake))
+        asked = [Asked(queue, range(at, at + at % 5 + 1)) for at in range(300)]
+        for at, one in enumerate(asked):
+            assert await one.values() == [2 * value for value in range(at, at + at % 5 + 1)]
+            assert one.times == 1
+
+    asyncio.run(run())
+    assert max(map(len, fake.calls)) <= 64
+    assert len(fake.calls) < 30
+    assert (threading.get_ident() in fake.threads) == (place == "loop")
+
+
+def test_a_batch_has_at_most_its_rows_but_a_larger_job_goes_alone() -> None:
+    fake = Fake()
+
+    async def run() -> None:
+        queue = batcher(fake, max_rows=8)
+        sizes = [3, 3, 3, 20, 1, 8, 8, 1]
+        await asyncio.gather(*(Asked(queue, range(size)).values() for size in sizes))
+
+    asyncio.run(run())
+    assert [len(call) for call in fake.calls] == [6, 3, 20, 1, 8, 8, 1]
+
+
+def test_a_lone_request_is_not_waited_for() -> None:
+    fake = Fake()
+    turns = 0
+
+    async def run() -> None:
+        nonlocal turns
+        queue = batcher(fake, max_wait_seconds=60.0)
+        asked = Asked(queue, [1])
+        while not asked.done.done():
+            turns += 1
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert turns <= 3
+
+
+def test_a_request_that_arrives_is_waited_for() -> None:
+    fake = Fake()
+    arriving = 1
+
+    async def run() -> None:
+        nonlocal arriving
+        queue = batcher(fake, max_wait_seconds=60.0, receiving=lambda: arriving)
+        first = Asked(queue, [1])
+        await asyncio.sleep(0.01)
+        assert not first.done.done()
+        second = Asked(queue, [2])
+        await asyncio.sleep(0.01)
+        assert not first.done.done()
+        arriving = 0
+        assert (await first.values(), await second.values()) == ([2], [4])
+
+    asyncio.run(run())
+    assert fake.calls == [[1, 2]]
+
+
+@pytest.mark.parametrize("why", ["time is up", "the batch is full"])
+def test_waiting_has_an_end(why: str) -> None:
+    fake = Fake()
+
+    async def run() -> None:
+        wait = 0.005 if why == "time is up" else 60.0
+        rows = 1 if why == "time is up" else 64
+        queue = batcher(fake, max_wait_seconds=wait, receiving=lambda: 1)
+        assert await Asked(queue, range(rows)).values() == [2 * at for at in range(rows)]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("place", ["loop", "thread"])
+def test_a_bad_row_fails_its_own_request_only(place: str) -> None:
+    fake = Fake()
+    fake.raises = {13: ValueError("unlucky\nwith more"), 14: RuntimeError("a secret")}
+
+    async def run() -> list[Any]:
+        queue = batcher(fake) if place == "loop" else in_thread(batcher(fake))
+        asked = [Asked(queue, [at]).values() for at in range(20)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    results = asyncio.run(run())
+    refused, failed = results[13], results[14]
+    assert isinstance(refused, RequestError)
+    assert (refused.status, refused.code) == (422, "model_refused")
+    assert refused.message == "the model refuses the input: unlucky"
+    assert isinstance(failed, RequestError)
+    assert (failed.status, failed.code) == (500, "model_failed")
+    assert "secret" not in failed.message
+    assert [results[at] for at in range(20) if at not in (13, 14)] == [
+        [2 * at] for at in range(20) if at not in (13, 14)
+    ]
+
+
+def test_a_model_that_gives_too_few_outputs_has_failed() -> None:
+    fake = Fake()
+
+    async def run() -> None:
+        queue = batcher(fake)
+        queue._predict = lambda rows: fake.predict(rows)[:-1]
+        for values in ([1], [1, 2]):
+            with pytest.raises(RequestError) as caught:
+                await Asked(queue, values).values()
+            assert caught.value.code == "model_failed"
+
+    asyncio.run(run())
+
+
+def test_a_full_queue_says_when_to_come_again() -> None:
+    fake = Fake()
+
+    async def run() -> None:
+        queue = batcher(fake, max_queue=3)
+        asked = [Asked(queue, [at]) for at in range(3)]
+        with pytest.raises(RequestError) as caught:
+            Asked(queue, [4])
+        assert caught.value.status == HTTPStatus.SERVICE_UNAVAILABLE
+        assert (caught.value.code, caught.value.retry_after_seconds) == ("queue_full", 1)
+        assert queue.depth == 3
+        assert [await one.values() for one in asked] == [[0], [2], [4]]
+        assert await Asked(queue, [5]).values() == [10]
+        assert queue.depth == 0
+
+    asyncio.run(run())
+
+
+def test_who_waited_too_long_is_told_and_not_predicted() -> None:
+    fake = Fake()
+
+    async def run() -> None:
+        queue = batcher(fake)
+        late = Asked(queue, [1], deadline=time.perf_counter() - 1)
+        good = Asked(queue, [2])
+        assert await good.values() == [4]
+        with pytest.raises(RequestError) as caught:
+            await late.values()
+        assert (caught.value.status, caught.value.code) == (503, "timeout")
+        assert late.times == 1
+
+    asyncio.run(run())
+    assert fake.calls == [[2]]
+
+
+def test_a_model_is_called_from_one_place_at_a_time() -> None:
+    """Quick again after a slow start: the loop must not call while the thread still does."""
+    fake = Fake()
+    fake.seconds = 0.05
+
+    async def run() -> None:
+        queue = in_thread(batcher(fake, max_rows=4))
+        asked = []
+        for at in range(12):
+            asked.append(Asked(queue, [at], deadline=0.0 if at % 4 == 1 else LATER))
+            await asyncio.sleep(0.01)
+            queue.call_time.base = 0.0
+        for at, one in enumerate(asked):
+            if at % 4 != 1:
+                assert await one.values() == [2 * at]
+
+    asyncio.run(run())
+    assert fake.most_at_once == 1
+
+
+def test_the_loop_turns_while_a_thread_predicts() -> None:
+    fake = Fake()
+    fake.seconds = 0.2
+
+    async def run() -> int:
+        asked = Asked(in_thread(batcher(fake)), [1])
+        turns = 0
+        while not asked.done.done():
+            turns += 1
+            await asyncio.sleep(0.001)
+        return turns
+
+    assert asyncio.run(run()) > 20
+
+
+def test_an_answer_that_cannot_be_given_is_a_failure_of_the_model() -> None:
+    fake = Fake()
+
+    async def run() -> tuple[Job, Job]:
+        queue = batcher(fake)
+        told: list[Job] = []
+
+        def finish(job: Job) -> None:
+            if job.error is None:
+                raise TypeError("no JSON for this")
+            told.append(job)
+
+        queue.submit(Job([(1,)], LATER, finish))
+        beside = Asked(queue, [2])
+        await beside.values()
+        return told[0], beside.done.result()
+
+    failed, good = asyncio.run(run())
+    assert failed.error is not None
+    assert failed.error.code == "model_failed"
+    assert good.error is None
+
+
+class Owner:
+    """Of a number n: preprocess refuses 5, fails at 6, doubles rows for 7; postprocess refuses 16."""
+
+    def preprocess(self, rows: list[Any]) -> Any:
+        if rows[0][0] == 5:
+            raise ValueError("five is not taken")
+        if rows[0][0] == 6:
+            raise KeyError("a fault")
+        return rows * 2 if rows[0][0] == 7 else rows
+
+    def predict(self, inputs: Any, model: Model) -> Any:
+        return model.predict(inputs)
+
+    def postprocess(self, outputs: Any) -> Any:
+        if outputs[0] == 16:
+            raise ValueError("sixteen is not given")
+        return outputs
+
+
+def test_the_owners_steps_concern_their_own_request() -> None:
+    fake = Fake()
+
+    async def run() -> list[Any]:
+        queue = batcher(fake, owner=Owner())
+        asked = [Asked(queue, [at]).values() for at in range(4, 10)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    four, five, six, seven, eight, nine = asyncio.run(run())
+    assert (four, seven, nine) == ([8], [14, 14], [18])
+    assert [(e.status, e.code) for e in (five, six, eight)] == [
+        (422, "refused"), (500, "preprocess_failed"), (422, "refused"),
+    ]  # fmt: skip
+    assert five.message == "five is not taken"
+    assert fake.calls == [[4, 7, 7, 8, 9]]
+    assert threading.get_ident() not in fake.threads
+
+
+class Frames:
+    """Gives what lists cannot be put together from."""
+
+    def preprocess(self, rows: list[Any]) -> Any:
+        import pandas as pd
+
+        return pd.DataFrame(rows, columns=["a"])
+
+    def predict(self, inputs: Any, model: Model) -> Any:
+        return inputs["a"].to_numpy() * 3
+
+
+def test_frames_are_predicted_one_request_at_a_time() -> None:
+    async def run() -> list[Any]:
+        queue = batcher(Fake(), owner=Frames())
+        return await asyncio.gather(*(Asked(queue, [at, at + 1]).values() for at in range(5)))
+
+    assert asyncio.run(run()) == [[3 * at, 3 * at + 3] for at in range(5)]
+
+
+def test_every_call_is_measured() -> None:
+    async def run() -> Batcher:
+        queue = batcher(Fake(), max_rows=8)
+        await asyncio.gather(*(Asked(queue, range(4)).values() for _ in range(6)))
+        return queue
+
+    metrics = asyncio.run(run()).metrics
+    assert metrics.batch_rows.total == 24
+    assert sum(metrics.batch_rows.counts) == sum(metrics.seconds.counts) == 3
