@@ -88,8 +88,6 @@ class Batcher:
         self._preprocess = getattr(owner, "preprocess", None)
         self._postprocess = getattr(owner, "postprocess", None)
         self._predict = model.predict
-        if hasattr(owner, "predict"):
-            self._predict = lambda inputs: owner.predict(inputs, model)  # type: ignore[union-attr]
 
     @property
     def depth(self) -> int:
@@ -117,8 +115,9 @@ class Batcher:
     def predict_now(self, job: Job) -> None:
         """Predict without the queue, for warm-up. Raises what a caller would be told."""
         self._run([job])
-        if job.error is not None:
-            raise job.error
+        error = job.error
+        if error is not None:
+            raise error
 
     def _flush(self) -> None:
         """Predict what has gathered, or wait a little for what is on its way."""
@@ -162,7 +161,9 @@ class Batcher:
 
         A job larger than that goes alone; one that nobody waits for any more is left out.
         """
-        queue, jobs, late, rows = self._queue, [], [], 0
+        queue, rows = self._queue, 0
+        jobs: list[Job] = []
+        late: list[Job] = []
         while queue and (not jobs or rows + queue[0].size <= self.max_rows):
             job = queue.popleft()
             if not job.is_wanted():
@@ -322,7 +323,8 @@ def _check_length(outputs: Any, rows: int) -> None:
 def listed(outputs: Any) -> list[Any]:
     """Outputs as one plain value per row: a mapping of arrays becomes a list of mappings."""
     if isinstance(outputs, np.ndarray):
-        return outputs.tolist()
+        values: list[Any] = outputs.tolist()
+        return values
     if isinstance(outputs, dict):
         names = list(outputs)
         columns = [listed(values) for values in outputs.values()]

@@ -105,7 +105,7 @@ class ServerMetrics:
         """The page that Prometheus reads, in its text format."""
         from prometheus_client.exposition import generate_latest
 
-        return generate_latest(self)  # type: ignore[arg-type]
+        return generate_latest(self)
 
     def collect(self) -> Families:
         """The families of metrics, as prometheus_client's collectors give them."""

@@ -54,7 +54,8 @@ def serve(
     events = _event_writer(config)
     models = [_load(config, place.name, Path(place.path), pins, metrics) for place in config.models]
     service = Service(config, models, metrics, events)
-    return uvloop.run(_run(service, sock, on_ready))
+    code: int = uvloop.run(_run(service, sock, on_ready))
+    return code
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from time import time
 from typing import Any
@@ -43,7 +43,7 @@ class Service:
         self.schema = compile_schema(config.input)
         self.warm = False
         self.stopping = False
-        self.receiving = lambda: 0
+        self.receiving: Callable[[], int] = int
         self.output_tensors: dict[str, list[dict[str, Any]]] = {}
         self.targets = {model.name: self._target(model) for model in models}
         self.entries = entry_names(config)

@@ -30,6 +30,7 @@ class _Batch:
         self.errors: list[dict[str, Any]] = []
         self.waiting: list[tuple[list[int], list[Any]]] = []
         self.inputs: list[Any] = []
+        self.last: RequestJob | None = None
 
     def refuse(self, row: int, error: RequestError) -> None:
         told: dict[str, Any] = {"row": row, "code": error.code, "message": error.message}
@@ -109,14 +110,14 @@ class BatchEndpoint(Endpoint):
             halves = len(positions) // 2
             for part in (slice(halves, None), slice(halves)):
                 batch.waiting.append((positions[part], list(job.rows[part])))
-        batch.last = job  # type: ignore[attr-defined]
+        batch.last = job
         self._next(batch)
 
     def _answer(self, batch: _Batch) -> None:
         request = batch.request
         batch.errors.sort(key=lambda error: error["row"])
-        job: RequestJob | None = getattr(batch, "last", None)
-        answer = {
+        job = batch.last
+        answer: dict[str, Any] = {
             "predictions": batch.predictions,
             "errors": batch.errors,
             "model": job.model if job else self.target.name,

@@ -183,7 +183,9 @@ def _values(array: np.ndarray) -> Any:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         if np.isinf(array).any():
             raise invalid("out_of_range", "infinity is no value of a table")
-        array = np.where(np.isnan(array), None, array.astype(object))
+        plain = array.astype(object)
+        plain[np.isnan(array)] = None
+        return plain.tolist()
     return array.tolist()
 
 

@@ -103,7 +103,8 @@ def _rows(data: list[Any], schema: Schema) -> list[Any]:
 def _split(value: Any, schema: Schema) -> list[Any]:
     if not isinstance(value, dict) or not isinstance(value.get("data"), list):
         raise invalid("wrong_type", "expected columns and data", field="dataframe_split")
-    names, rows = value.get("columns"), value["data"]
+    names = value.get("columns")
+    rows: list[Any] = value["data"]
     if names is None or not isinstance(schema, TableSchema) or names == list(schema.names):
         return rows
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

@@ -31,7 +31,7 @@ class TableSchema:
         self.positions = {name: index for index, name in enumerate(self.names)}
         if len(self.positions) != len(self.names):
             raise StartError("two columns of the input have the same name")
-        self.row_type: Any = tuple[tuple(_value_type(column) for column in columns)]  # type: ignore[misc]
+        self.row_type: Any = tuple[tuple(_checked_type(column) for column in columns)]  # type: ignore[misc]
         self._rows_type = list[self.row_type]  # type: ignore[name-defined]
         self._checks = [
             (index, check)
@@ -47,7 +47,7 @@ class TableSchema:
     def decode_fast(self, body: bytes) -> list[Row] | None:
         """Rows of a bare list of lists, the commonest body; None for every other body."""
         try:
-            rows = self._decoder.decode(body)
+            rows: list[Any] = self._decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         for row in rows:
@@ -113,7 +113,7 @@ class TableSchema:
     def _checked(self, rows: list[Row]) -> list[Row]:
         if not self._checks:
             return rows
-        checked = []
+        checked: list[Row] = []
         for index, row in enumerate(rows):
             values = list(row)
             for position, check in self._checks:
@@ -154,6 +154,8 @@ class TensorSchema:
             raise wrong_value(str(error), None) from None
         except ValueError:
             raise invalid("wrong_shape", "the lists of an axis differ in length") from None
+        if not len(array):
+            raise invalid("no_rows", "there are no rows")
         return self.check_shape(array)
 
     def check_shape(self, array: np.ndarray) -> np.ndarray:
@@ -192,6 +194,8 @@ class AnySchema:
                 raise invalid("wrong_type", "expected a list of values", row=index)
             if len(row) != len(rows[0]):
                 raise invalid("wrong_length", f"expected {len(rows[0])} values", row=index)
+            if any(isinstance(value, list | dict) for value in row):
+                raise invalid("wrong_type", "expected plain values", row=index)
         return rows
 
 
@@ -208,6 +212,32 @@ def compile_schema(given: Input) -> Schema:
 
 
 _MISSING: Any = object()
+
+
+def _checked_type(column: Column) -> Any:
+    """StartError for bounds and enumerations that no type can have."""
+    wrong = column.enum is not None and (
+        not column.enum or not all(_is_of(value, column.type) for value in column.enum)
+    )
+    try:
+        kind = None if wrong else _value_type(column)
+        msgspec.json.Decoder(kind)
+    except (TypeError, ValueError, OverflowError):
+        wrong = True
+    if wrong:
+        raise StartError(f"column {column.name!r}: its bounds or its enum do not fit {column.type}")
+    return kind
+
+
+def _is_of(value: str | int | float | bool, kind: str) -> bool:
+    """Whether a value of an enumeration can be one of the column."""
+    if kind == "boolean":
+        return isinstance(value, bool)
+    if kind in ("integer", "long"):
+        return type(value) is int
+    if kind in ("float", "double"):
+        return type(value) in (int, float)
+    return isinstance(value, str)
 
 
 def _value_type(column: Column) -> Any:
@@ -273,5 +303,8 @@ def _datetime(text: str) -> datetime:
 
 
 def _listed(values: Sequence[Any]) -> str:
-    shown = ", ".join(map(str, values[:12]))
+    words = {True: "true", False: "false"}
+    shown = ", ".join(
+        words[value] if isinstance(value, bool) else str(value) for value in values[:12]
+    )
     return f"{shown}, … ({len(values)} in all)" if len(values) > 12 else shown

@@ -104,7 +104,7 @@ class ObjectStoreSource:
         # Else gcsfs asks over gRPC of which kind a bucket is, for minutes where only HTTPS goes out.
         os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
         try:
-            import fsspec  # type: ignore[import-untyped]
+            import fsspec
 
             return fsspec.filesystem(self._scheme, **options)
         except ImportError:
