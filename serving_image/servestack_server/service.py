@@ -15,6 +15,7 @@ from servestack_server.api.graph import GraphTarget, entry_models
 from servestack_server.api.inference import describe_outputs
 from servestack_server.api.target import ModelTarget, RequestJob, Target
 from servestack_server.batching import Batcher, Job, listed
+from servestack_server.call_time import CallTime
 from servestack_server.config import Batching, Events, Pin, ServiceConfig
 from servestack_server.errors import RequestError, StartError
 from servestack_server.events.others import OtherEvents
@@ -127,6 +128,7 @@ class Service:
             batcher.predict_now(job)
             if call == 0:
                 self.output_tensors[target.name] = describe_outputs(job.outputs)
+                batcher.call_time = CallTime()  # The first call makes what later ones reuse.
         if not batcher.has_owner:
             # A full batch, so that it is known how long one takes.
             batcher.predict_now(Job(_repeated(rows, batcher.max_rows), float("inf"), _ignore))

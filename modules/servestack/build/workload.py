@@ -160,6 +160,9 @@ def _fetch_containers(service: ResolvedService) -> list[Body]:
     tracking_uri = mlflow_uri(service)
     if tracking_uri:
         container["env"] = [{"name": "MLFLOW_TRACKING_URI", "value": tracking_uri}]
+    secret = service.environment.fetch.secret
+    if secret is not None:
+        container["envFrom"] = [{"secretRef": {"name": secret}}]
     return [container]
 
 

@@ -178,6 +178,16 @@ class Mlflow(SpecModel):
     )
 
 
+class Fetch(SpecModel):
+    """What the init container is given to read artifacts with."""
+
+    secret: DnsName | None = Field(
+        default=None,
+        description="Secret whose keys it gets as variables, such as MLFLOW_TRACKING_TOKEN or "
+        "AWS_ACCESS_KEY_ID. Left out: the rights of the pod's service account alone.",
+    )
+
+
 class GuardRails(SpecModel):
     """What no model in this environment may do without."""
 
@@ -223,6 +233,7 @@ class Environment(SpecModel):
     grafana: Grafana | None = Field(default=None, description="Left out: no dashboards.")
     metrics: MetricsApi = Field(default=MetricsApi(), description="What the autoscaler can ask.")
     network: Network = Field(default=Network(), description="Network policies.")
+    fetch: Fetch = Field(default=Fetch(), description="Access to artifacts.")
     mlflow: Mlflow | None = Field(
         default=None, description="The model registry; needed for models:/ and runs:/ addresses."
     )

@@ -1,0 +1,48 @@
+"""What the init container and the server are given."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from servestack.build.server_config import server_config
+from servestack.build.workload import build_deployment
+from tests.support.services import NULL, resolved
+
+
+def pod(*arguments: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = build_deployment(resolved(*arguments))["spec"]["template"]["spec"]
+    return spec
+
+
+def fetch_container(pod_spec: dict[str, Any]) -> dict[str, Any]:
+    return next(c for c in pod_spec["initContainers"] if c["name"] == "fetch")
+
+
+def test_the_fetch_container_reads_the_settings_and_a_secret(tmp_path: Path) -> None:
+    container = fetch_container(pod(tmp_path, {}, {"fetch": {"secret": "artifact-access"}}))
+    assert "--config=/etc/servestack/service.json" in container["args"]
+    assert "/etc/servestack" in [mount["mountPath"] for mount in container["volumeMounts"]]
+    assert container["envFrom"] == [{"secretRef": {"name": "artifact-access"}}]
+    assert "envFrom" not in fetch_container(pod(tmp_path / "other"))
+
+
+def test_the_server_sees_how_far_kafka_is_where_events_are_shipped(tmp_path: Path) -> None:
+    for name, logging, shipped in (
+        ("shipped", {}, True),
+        ("silent", {"logging": {"predictions": NULL, "feedback": False}}, False),
+    ):
+        service = resolved(tmp_path / name, logging)
+        mounts = build_deployment(service)["spec"]["template"]["spec"]["containers"][0]
+        folders = {mount["mountPath"]: mount.get("readOnly") for mount in mounts["volumeMounts"]}
+        registry = server_config(service)["events"].get("registry", "")
+        assert (folders.get("/var/lib/filebeat") is True) == shipped
+        assert registry.startswith("/var/lib/filebeat/") == shipped
+
+
+def test_events_of_the_owners_code_are_a_kind_of_their_own(tmp_path: Path) -> None:
+    service = resolved(tmp_path, {"logging": {"custom": True}, "trust": {"code": True}})
+    config = json.loads(json.dumps(server_config(service)))
+    assert config["events"]["kinds"] == ["predictions", "feedback", "custom"]
+    assert config["trust"] == {"pickle": False, "code": True, "skopsTypes": []}
