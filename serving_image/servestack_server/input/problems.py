@@ -61,6 +61,9 @@ def _in_words(text: str, column: Column | None) -> tuple[str, str]:
     if text.startswith("Invalid enum value") and column is not None and column.enum:
         shown = ", ".join(map(str, column.enum[:12]))
         return "not_allowed", f"expected one of {shown}"
-    if "out of range" in text or "int too" in text or "too large" in text:
+    if any(
+        words in text
+        for words in ("out of range", "out of bounds", "int too", "too large", "overflow")
+    ):
         return "out_of_range", "the number is out of range"
     return "invalid_value", _AT.sub("", text).rstrip(".")

@@ -149,8 +149,10 @@ class TensorSchema:
     def convert(self, rows: Any) -> np.ndarray:
         """Nested lists of the right depth and element type to an array of the declared shape."""
         try:
-            array = np.array(msgspec.convert(rows, self._type), dtype=self.dtype)
-        except (msgspec.ValidationError, OverflowError) as error:
+            values = msgspec.convert(rows, self._type)
+            with np.errstate(over="raise"):
+                array = np.array(values, dtype=self.dtype)
+        except (msgspec.ValidationError, OverflowError, FloatingPointError) as error:
             raise wrong_value(str(error), None) from None
         except ValueError:
             raise invalid("wrong_shape", "the lists of an axis differ in length") from None
@@ -222,7 +224,7 @@ def _checked_type(column: Column) -> Any:
     try:
         kind = None if wrong else _value_type(column)
         msgspec.json.Decoder(kind)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, NotImplementedError):
         wrong = True
     if wrong:
         raise StartError(f"column {column.name!r}: its bounds or its enum do not fit {column.type}")

@@ -238,22 +238,23 @@ def test_who_waited_too_long_is_told_and_not_predicted() -> None:
 
 
 def test_a_model_is_called_from_one_place_at_a_time() -> None:
-    """Quick again after a slow start: the loop must not call while the thread still does."""
+    """The thread works on one batch, and the loop might make the next call itself."""
     fake = Fake()
     fake.seconds = 0.05
 
     async def run() -> None:
-        queue = in_thread(batcher(fake, max_rows=4))
-        asked = []
-        for at in range(12):
-            asked.append(Asked(queue, [at], deadline=0.0 if at % 4 == 1 else LATER))
-            await asyncio.sleep(0.01)
-            queue.call_time.base = 0.0
-        for at, one in enumerate(asked):
-            if at % 4 != 1:
-                assert await one.values() == [2 * at]
+        queue = batcher(fake, max_rows=4)
+        quick = iter([False, True, True, True])
+        queue._is_quick = lambda jobs: next(quick)  # type: ignore[method-assign]
+        late = Asked(queue, [0], deadline=0.0)
+        asked = [Asked(queue, [at]) for at in range(12)]
+        assert await asyncio.gather(*(one.values() for one in asked)) == [
+            [2 * at] for at in range(12)
+        ]
+        assert late.done.result().error is not None
 
     asyncio.run(run())
+    assert len(fake.threads) == 2
     assert fake.most_at_once == 1
 
 
@@ -305,9 +306,6 @@ class Owner:
             raise KeyError("a fault")
         return rows * 2 if rows[0][0] == 7 else rows
 
-    def predict(self, inputs: Any, model: Model) -> Any:
-        return model.predict(inputs)
-
     def postprocess(self, outputs: Any) -> Any:
         if outputs[0] == 16:
             raise ValueError("sixteen is not given")
@@ -340,13 +338,17 @@ class Frames:
 
         return pd.DataFrame(rows, columns=["a"])
 
-    def predict(self, inputs: Any, model: Model) -> Any:
-        return inputs["a"].to_numpy() * 3
+
+class Triples(Fake):
+    """Takes frames only."""
+
+    def predict(self, rows: Any) -> Any:
+        return rows["a"].to_numpy() * 3
 
 
 def test_frames_are_predicted_one_request_at_a_time() -> None:
     async def run() -> list[Any]:
-        queue = batcher(Fake(), owner=Frames())
+        queue = batcher(Triples(), owner=Frames())
         return await asyncio.gather(*(Asked(queue, [at, at + 1]).values() for at in range(5)))
 
     assert asyncio.run(run()) == [[3 * at, 3 * at + 3] for at in range(5)]
