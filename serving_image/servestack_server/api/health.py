@@ -9,7 +9,7 @@ from servestack_server.http.request import TEXT, Request
 if TYPE_CHECKING:
     from servestack_server.service import Service
 
-_EXPOSITION = b"text/plain; version=1.0.0; charset=utf-8"
+_EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
 
 
 class Health:

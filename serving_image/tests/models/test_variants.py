@@ -1,4 +1,4 @@
-"""PyTorch and Keras models, each saved and loaded where its framework is installed."""
+"""PyTorch and Keras models, each saved, loaded and served where its framework is installed."""
 
 from __future__ import annotations
 
@@ -30,6 +30,33 @@ def refused(name, message):
         raise SystemExit(f"{{name}} was loaded")
 """
 
+_SERVE = """
+import json, socket, subprocess, time, urllib.request
+def served(name):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    config = folder / "service.json"
+    config.write_text(json.dumps({{
+        "name": name, "models": [{{"name": name, "path": str(folder / name)}}],
+        "input": {{"tensor": {{"dtype": "float32", "shape": [-1, 4]}}, "example": X.tolist()}},
+    }}))
+    process = subprocess.Popen([sys.executable, "-m", "servestack_server", "serve",
+        f"--config={{config}}", f"--port={{port}}", "--host=127.0.0.1"])
+    try:
+        while process.poll() is None:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{{port}}/readyz").close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        body = json.dumps({{"inputs": X.tolist()}}).encode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{{port}}/v1/{{name}}/predict", body) as answer:
+            return json.load(answer)["predictions"]
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+"""
+
 _PYTORCH = """
 import torch, mlflow.pytorch
 torch.manual_seed(0)
@@ -50,6 +77,8 @@ columns = tuple(Column(name, "double") for name in "abcd")
 rows = [tuple(row) for row in X.tolist()]
 model = load("exported", columns=columns, tensor=None)
 assert np.allclose(model.predict(rows), expected, atol=1e-6)
+
+assert np.allclose(served("exported"), expected, atol=1e-5)
 
 import zipfile
 exported = next((folder / "exported").rglob("*.pt2"))
@@ -89,6 +118,7 @@ assert (model.flavor, model.runtime) == ("keras", "native")
 assert np.allclose(model.predict(X), expected, atol=1e-5)
 by_mlflow = mlflow.pyfunc.load_model(str(folder / "safe")).predict(X)
 assert np.allclose(model.predict(X), by_mlflow, atol=1e-5)
+assert np.allclose(served("safe"), expected, atol=1e-5)
 refused("lambda", "trust: {pickle: true}")
 assert load("lambda", trust=Trust(pickle=True)).predict(X).shape == (3, 3)
 print("as expected")
@@ -96,13 +126,13 @@ print("as expected")
 
 
 def test_pytorch_modules_pickled_and_exported(tmp_path: Path) -> None:
-    program = _LOAD.format(folder=str(tmp_path)) + _PYTORCH
+    program = (_LOAD + _SERVE).format(folder=str(tmp_path)) + _PYTORCH
     answer = run_in_variant("pytorch", program, needs_gib=10)
     assert answer.split("\n")[-2] == "as expected"
     assert "RAN" not in answer
 
 
 def test_keras_models_without_and_with_lambdas(tmp_path: Path) -> None:
-    program = _LOAD.format(folder=str(tmp_path)) + _KERAS
+    program = (_LOAD + _SERVE).format(folder=str(tmp_path)) + _KERAS
     answer = run_in_variant("keras", program, needs_gib=3)
     assert answer.split("\n")[-2] == "as expected"
