@@ -42,7 +42,8 @@ class GoTool:
     version: str = ""
 
     def key(self) -> str:
-        files = [HERE / self.module / name for name in ("go.mod", "go.sum")]
+        folder = HERE / self.module
+        files = [folder / "go.mod", folder / "go.sum", *sorted(folder.glob("*.go"))]
         parts = [file.read_bytes() for file in files]
         return _digest(*parts, self.package.encode(), self.version.encode(), _go_version())
 
@@ -67,7 +68,7 @@ class GoTool:
 
 @dataclass(frozen=True)
 class DebianTool:
-    """A program of a Debian package, found at `path` below the unpacked root.
+    """A program or folder of a Debian package, found at `path` below the unpacked root.
 
     `libraries` are the packages of shared libraries that a bare Debian does not have.
     """
@@ -147,13 +148,25 @@ Tool = GoTool | DebianTool | InstalledTool
 TOOLS: dict[str, Tool] = {
     tool.name: tool
     for tool in (
-        GoTool(
-            "kube-apiserver",
-            "kubernetes",
-            "k8s.io/kubernetes/cmd/kube-apiserver",
-            "k8s.io/component-base/version.gitVersion",
-            "v1.34.4",
+        *(
+            GoTool(
+                name,
+                "kubernetes",
+                f"k8s.io/kubernetes/cmd/{name}",
+                "k8s.io/component-base/version.gitVersion",
+                "v1.34.4",
+            )
+            for name in (
+                "kube-apiserver",
+                "kube-controller-manager",
+                "kube-scheduler",
+                "kubelet",
+                "kube-proxy",
+            )
         ),
+        GoTool("metrics-server", "metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server"),
+        GoTool("coredns", "coredns", "github.com/coredns/coredns"),
+        GoTool("pause", "pause", "."),
         GoTool(
             "pulumi",
             "pulumi",
@@ -163,6 +176,12 @@ TOOLS: dict[str, Tool] = {
         ),
         GoTool("filebeat", "filebeat", "github.com/elastic/beats/v7/filebeat"),
         DebianTool("etcd", "etcd-server", "usr/bin/etcd"),
+        DebianTool("containerd", "containerd", "usr/bin/containerd"),
+        DebianTool("runc", "runc", "usr/sbin/runc"),
+        DebianTool("cni-plugins", "containernetworking-plugins", "usr/lib/cni"),
+        DebianTool("busybox-static", "busybox-static", "bin/busybox"),
+        InstalledTool("iptables", "iptables"),
+        InstalledTool("ip", "iproute2"),
         DebianTool("promtool", "prometheus", "usr/bin/promtool"),
         InstalledTool("chromium", "chromium"),
         DebianTool("wrk", "wrk", "usr/bin/wrk", libraries=("libluajit-5.1-2",)),
