@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -20,7 +21,8 @@ from servestack_server.api.routes import build_router, count_refused
 from servestack_server.config import Pin, ServiceConfig
 from servestack_server.errors import StartError
 from servestack_server.events.writer import EventWriter
-from servestack_server.http.server import HttpServer
+from servestack_server.http.server import MAX_CONNECTIONS, HttpServer
+from servestack_server.input.schema import compile_schema
 from servestack_server.metrics import ServerMetrics
 from servestack_server.models.load import load_model
 from servestack_server.models.model import Model
@@ -33,6 +35,7 @@ FLUSH_SECONDS = 0.02
 _LOG_SECONDS = 5.0
 """For the last events to reach the disk at the end."""
 _KEYS_SECONDS = 2.0
+_OTHER_FILES = 256
 
 
 def serve(
@@ -49,6 +52,8 @@ def serve(
     """
     # Before the event loop has its own: the first process of a container ignores the default one.
     signal.signal(signal.SIGTERM, _leave)
+    _allow_connections()
+    compile_schema(config.input)  # What is wrong with it is told before minutes of loading.
     sock = _bind(host, config.port if port is None else port)
     metrics = ServerMetrics(config)
     events = _event_writer(config)
@@ -62,6 +67,15 @@ def _leave(number: int, frame: FrameType | None) -> None:
     """Stopped while loading, perhaps in code that would catch an exception; nothing is open yet."""
     log.info("stopped before it was ready")
     os._exit(0)
+
+
+def _allow_connections() -> None:
+    """A file for each connection: many systems allow 1,024 at first, and more on request."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -128,10 +142,11 @@ async def _run(
         service.events.start()
         if service.events.wants("access"):
             server.on_answered = service.log_access
+    port = sock.getsockname()[1]
     try:
         await server.listen(sock)
     except OSError as error:
-        raise _unusable(sock.getsockname()[1], error) from None
+        raise _unusable(port, error) from None
     before = perf_counter()
     for line in service.warm_up():
         log.info(line)
@@ -140,7 +155,6 @@ async def _run(
     # What is loaded stays: the collector need not look at it again while requests wait.
     gc.collect()
     gc.freeze()
-    port = sock.getsockname()[1]
     log.info("ready on port %d", port)
     if on_ready is not None:
         on_ready(port)

@@ -21,6 +21,7 @@ KEEP_ALIVE_SECONDS = 120.0
 """Longer than the idle time of any proxy in front, which would else send into a closed one."""
 _IDLE_AT_STOP_SECONDS = 1.0
 _BACKLOG = 2048
+MAX_CONNECTIONS = 4096
 
 
 class HttpServer:
@@ -37,7 +38,7 @@ class HttpServer:
         timeout_seconds: float,
         check_key: Callable[[Request], None] | None = None,
         refused_metrics: Callable[[Request], None] | None = None,
-        max_connections: int = 4096,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self.router = router
         self.max_body_bytes = max_body_bytes
@@ -55,7 +56,8 @@ class HttpServer:
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def listen(self, sock: socket.socket) -> None:
-        """Take connections from a bound socket."""
+        """Take connections from a bound socket. OSError where another process got it first."""
+        sock.listen(_BACKLOG)  # uvloop would not tell.
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
             lambda: Connection(self), sock=sock, backlog=_BACKLOG

@@ -136,7 +136,12 @@ class TensorSchema:
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
-        self.dtype = np.dtype(object if tensor.dtype == "str" else tensor.dtype)
+        try:
+            self.dtype = np.dtype(object if tensor.dtype == "str" else tensor.dtype)
+        except TypeError:
+            raise StartError(f"the input's dtype {tensor.dtype!r} is not known") from None
+        if not tensor.shape:
+            raise StartError("the input's shape has no axis", "the first one is the batch: -1")
         element: Any = _TENSOR_ELEMENTS.get(tensor.dtype, int)
         for _ in tensor.shape:
             element = list[element]
