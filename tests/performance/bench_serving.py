@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,8 @@ def main() -> int:
     if not {SERVER_CORE, CLIENT_CORE} <= os.sched_getaffinity(0):
         say("two cores are needed: one for the server, one for the load")
         return 1
+    # As an exception, so that the server of the moment is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     load = os.getloadavg()[0]
     install("wrk")
     with tempfile.TemporaryDirectory(prefix="servestack-bench-") as name:
