@@ -83,13 +83,13 @@ class KubernetesClient:
             headers={"Content-Type": "application/merge-patch+json"},
         )
 
-    def delete(self, body: Body) -> None:
-        """Delete, and for a namespace do what its controller would: let it go."""
+    def delete(self, body: Body, *, has_controllers: bool = False) -> None:
+        """Delete; without controllers a namespace is let go of here, which they would do."""
         answer = self._send("DELETE", self._path(body))
         if answer.status_code == 404:
             return
         self._checked(answer)
-        if body["kind"] == "Namespace":
+        if body["kind"] == "Namespace" and not has_controllers:
             live = self.get(body)
             if live is not None:
                 live["spec"]["finalizers"] = []
@@ -97,13 +97,22 @@ class KubernetesClient:
 
     def list_names(self, api_version: str, kind: str, namespace: str) -> list[str]:
         """Names of the objects of a kind in a namespace."""
+        items = self.list_objects(api_version, kind, namespace)
+        return [item["metadata"]["name"] for item in items]
+
+    def list_objects(
+        self, api_version: str, kind: str, namespace: str, labels: dict[str, str] | None = None
+    ) -> list[Body]:
+        """The objects of a kind in a namespace that carry all the labels."""
         probe = {
             "apiVersion": api_version,
             "kind": kind,
             "metadata": {"namespace": namespace, "name": ""},
         }
-        items = self._call("GET", self._path(probe).rstrip("/"))["items"]
-        return [item["metadata"]["name"] for item in items]
+        chosen = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
+        answer = self._call("GET", self._path(probe).rstrip("/"), params={"labelSelector": chosen})
+        items: list[Body] = answer["items"]
+        return items
 
     def wait_for_kinds(self, kinds: set[str]) -> None:
         """Wait until the API serves kinds of CRDs that were just installed."""

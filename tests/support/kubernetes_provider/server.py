@@ -23,6 +23,7 @@ from tests.support.kubernetes_provider.properties import (
     unwrapped,
     write,
 )
+from tests.support.kubernetes_provider.rollout import wait_until_gone, wait_until_rolled_out
 
 _IDENTITY = ("apiVersion", "kind", "metadata.name", "metadata.namespace")
 _IMMUTABLE = {"Deployment": ("spec.selector",)}
@@ -36,8 +37,9 @@ _KINDS = {
 class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
     """Creates, reads, updates and deletes plain Kubernetes objects."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, waits: bool) -> None:
         self._client: KubernetesClient | None = None
+        self._waits = waits
 
     def Handshake(self, request: Any, context: Any) -> Any:
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
@@ -108,7 +110,9 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(self, request: Any, context: Any) -> Any:
         body = unwrapped(read(request.old_inputs) or read(request.properties))
         with _told(context, request.id):
-            self._connected(context).delete(body)
+            self._connected(context).delete(body, has_controllers=self._waits)
+            if self._waits:
+                wait_until_gone(self._connected(context), body)
         return Empty()
 
     def Cancel(self, request: Any, context: Any) -> Any:
@@ -123,6 +127,8 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "inputs are unknown in an update")
         with _told(context, _identity(body)):
             self._connected(context).apply(body)
+            if self._waits and body["kind"] == "Deployment":
+                wait_until_rolled_out(self._connected(context), body)
 
     def _connected(self, context: Any) -> KubernetesClient:
         if self._client is None:
@@ -161,13 +167,19 @@ def _told(context: Any, about: str) -> Iterator[None]:
 
 
 @contextmanager
-def serving_provider() -> Iterator[str]:
-    """Serve on a free port of 127.0.0.1; yields the value for PULUMI_DEBUG_PROVIDERS."""
+def serving_provider(*, waits: bool = False) -> Iterator[str]:
+    """Serve on a free port of 127.0.0.1; yields the value for PULUMI_DEBUG_PROVIDERS.
+
+    With `waits` an update lasts until a Deployment is rolled out, as with Pulumi's own plugin;
+    that takes a cluster with controllers.
+    """
     server = grpc.server(
         ThreadPoolExecutor(max_workers=8),
         options=[("grpc.max_receive_message_length", 400 << 20)],
     )
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(KubernetesProvider(), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(
+        KubernetesProvider(waits=waits), server
+    )
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
