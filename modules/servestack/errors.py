@@ -80,3 +80,7 @@ class RenderError(ServestackError):
 
 class ApplyError(ServestackError):
     """Pulumi or the cluster refused what was declared."""
+
+
+class ClusterError(ServestackError):
+    """A cluster is out of reach, or does not let us see what is in it."""

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from servestack.cli.output import say, say_problems
-from servestack.errors import ServestackError
+from servestack.errors import Problem, ServestackError, SpecError
 
 app = typer.Typer(
     name="servestack",
@@ -119,10 +119,27 @@ def diff(
     against: Annotated[
         str | None, typer.Option(help="A git revision. Left out: what is in rendered/.")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Against the cluster: what applying would change.")
+    ] = False,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="With --live: instead of the environment's.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="With --live: instead of the environment's.")
+    ] = None,
     output: Annotated[DiffOutput, typer.Option("--output", "-o")] = DiffOutput.TEXT,
     project: Project = None,
 ) -> None:
     """Show what a change does. Exit code: 0 nothing, 2 something, 1 an error."""
+    if (live and against) or (not live and (kubeconfig or context)):
+        hint = "--kubeconfig and --context go with --live, --against without"
+        raise SpecError(Problem("SRV154", "these options of diff exclude each other", hint=hint))
+    if live:
+        from servestack.cli.live_command import LiveOptions, diff_live
+
+        options = LiveOptions(kubeconfig, context)
+        raise typer.Exit(diff_live(find_project(project), environments, options, output.value))
     from servestack.cli.review_commands import diff as run
 
     raise typer.Exit(run(find_project(project), environments, against, output.value))

@@ -21,13 +21,18 @@ def diff(root: Path, names: list[str] | None, against: str | None, output: str) 
         built = build_environment(root, name)
         result = _against_revision(built, name, against) if against else _against_files(built, name)
         changed = changed or not result.is_empty
-        if output == "json":
-            write(reports.to_json(result))
-        elif output == "github":
-            write(reports.to_github(result))
-        else:
-            write(reports.to_text(result, color=wants_color(sys.stdout)))
+        write_review(result, output)
     return 2 if changed else 0
+
+
+def write_review(result: Review, output: str) -> None:
+    """Print a review as `text`, `json` or `github`."""
+    if output == "json":
+        write(reports.to_json(result))
+    elif output == "github":
+        write(reports.to_github(result))
+    else:
+        write(reports.to_text(result, color=wants_color(sys.stdout)))
 
 
 def _against_files(built: Built, name: str) -> Review:

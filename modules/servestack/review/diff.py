@@ -7,16 +7,26 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from servestack.build.manifest import ENVIRONMENT_GROUP, Manifest
+from servestack.errors import Problem
 from servestack.review.changes import Change, ObjectKey, compare
 from servestack.review.effects import effect_of
 
 
 @dataclass(frozen=True, slots=True)
+class Writer:
+    """Who wrote a field of a live object, by the name given to the API; `time` is UTC, ISO 8601."""
+
+    manager: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
 class FieldReview:
-    """One changed field and what it does."""
+    """One changed field and what it does; `changed_by` is who moved a live one from what we set."""
 
     change: Change
     effect: str
+    changed_by: Writer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +60,15 @@ class GroupReview:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """Everything that changes in an environment; `against` says compared with what."""
+    """Everything that changes in an environment; `against` says compared with what.
+
+    `problems` are about objects that could not be compared.
+    """
 
     environment: str
     against: str
     groups: tuple[GroupReview, ...]
+    problems: tuple[Problem, ...] = ()
 
     @property
     def is_empty(self) -> bool:

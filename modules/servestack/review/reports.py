@@ -25,17 +25,22 @@ _VALUE_LENGTH = 90
 def to_text(review: Review, *, color: bool = False) -> str:
     """For a reader at a terminal: model → object → field, effect at the end of the line."""
     if review.is_empty:
-        return f"{review.environment}: no changes against {review.against}\n"
+        return f"{review.environment}: {_nothing(review)}\n"
     lines: list[str] = []
     for group in review.groups:
         lines.append(_painted(_title(group), "\x1b[1m", color))
-        lines += [f"  {cause}" for cause in group.causes]
+        lines += [f"  {_printable(cause)}" for cause in group.causes]
         lines.append(f"  → {_printable('; '.join(group.effects))}")
         for item in group.objects:
             lines += _object_lines(item, color)
         lines.append("")
     lines.append(f"{review.environment}: {_count(review)} against {review.against}")
     return "\n".join(lines) + "\n"
+
+
+def _nothing(review: Review) -> str:
+    found = f"no changes against {review.against}"
+    return f"{found} in what could be compared" if review.problems else found
 
 
 def _count(review: Review) -> str:
@@ -110,7 +115,7 @@ def _painted(text: str, code: str, color: bool) -> str:
 
 def to_json(review: Review) -> str:
     """For programs. Format: docs/formats.md, `version` rises when it changes."""
-    data = {
+    data: dict[str, Any] = {
         "version": JSON_VERSION,
         "environment": review.environment,
         "against": review.against,
@@ -124,6 +129,11 @@ def to_json(review: Review) -> str:
             for group in review.groups
         ],
     }
+    if review.problems:
+        data["problems"] = [
+            {"id": problem.id, "message": problem.message, "hint": problem.hint}
+            for problem in review.problems
+        ]
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -145,14 +155,18 @@ def _field_data(field: FieldReview) -> dict[str, Any]:
         data["old"] = old
     if new is not None:
         data["new"] = new
+    if field.changed_by is not None:
+        data["changedBy"] = {"manager": field.changed_by.manager, "time": field.changed_by.time}
     return data | {"effect": field.effect}
 
 
 def to_github(review: Review) -> str:
     """Markdown for a comment on a pull request, cut to what GitHub accepts."""
+    problems = [f"- **{p.id}** {_in_markdown(p.message)}" for p in review.problems]
     if review.is_empty:
-        return f"**{review.environment}**: no changes against {review.against}\n"
+        return "\n".join([f"**{review.environment}**: {_nothing(review)}", *problems]) + "\n"
     head = [f"### {review.environment}: {_count(review)}", ""]
+    head += [*problems, ""] if problems else []
     head += ["| model | objects | effect |", "| --- | --- | --- |"]
     text, rows_left = _filled("\n".join(head) + "\n", map(_row, review.groups), GITHUB_LIMIT // 2)
     if rows_left:

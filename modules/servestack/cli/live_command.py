@@ -1,0 +1,52 @@
+"""`servestack diff --live`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from servestack.cli.output import say_problems
+from servestack.cli.review_commands import write_review
+from servestack.live.client import Cluster
+from servestack.live.compare import review_live
+from servestack.live.kubeconfig import load_configuration
+from servestack.project import build_environment, chosen_environments
+from servestack.spec.environment import Cluster as ClusterSettings
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """Where the cluster is; None leaves it to the environment."""
+
+    kubeconfig: Path | None
+    context: str | None
+
+
+def diff_live(root: Path, names: list[str] | None, options: LiveOptions, output: str) -> int:
+    """Print a review of each environment against its cluster; 2 where something differs.
+
+    Where some objects cannot be compared, the others are, and the exit code is 1.
+    """
+    changed = failed = False
+    for name in chosen_environments(root, names):
+        built = build_environment(root, name)
+        settings = built.environment.cluster
+        context = options.context or settings.context
+        cluster = Cluster(load_configuration(_kubeconfig(root, settings, options), context))
+        result = review_live(name, context, cluster, built.environment.namespace, built.manifests)
+        write_review(result, output)
+        say_problems(result.problems)
+        changed = changed or not result.is_empty
+        failed = failed or bool(result.problems)
+    if failed:
+        return 1
+    return 2 if changed else 0
+
+
+def _kubeconfig(root: Path, settings: ClusterSettings, options: LiveOptions) -> str | None:
+    """The path given, or the environment's, which is relative to the project."""
+    if options.kubeconfig is not None:
+        return str(options.kubeconfig)
+    if settings.kubeconfig is None:
+        return None
+    return str(root / Path(settings.kubeconfig).expanduser())

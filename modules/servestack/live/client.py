@@ -1,0 +1,122 @@
+"""The three requests that a comparison needs, over connections that are kept open."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Any
+from urllib.parse import urlencode
+
+from servestack.build.manifest import Body
+from servestack.live.failures import failure, unreachable
+from servestack.live.kinds import Kind
+
+CONNECTIONS = 8
+"""Requests at the same time; a cluster answers a dry run in some milliseconds."""
+_CONNECT_SECONDS = 10
+_READ_SECONDS = 60
+
+
+class Cluster:
+    """One cluster's API; safe to use from CONNECTIONS threads. Every method raises ClusterError."""
+
+    def __init__(self, configuration: Any) -> None:
+        """`configuration` is the official client's."""
+        import urllib3
+        from kubernetes.client.rest import RESTClientObject
+
+        configuration.connection_pool_maxsize = CONNECTIONS
+        self._host: str = configuration.host
+        self._pool = RESTClientObject(configuration).pool_manager
+        self._headers = {
+            setting["key"]: setting["value"]
+            for setting in configuration.auth_settings().values()
+            if setting["in"] == "header"
+        }
+        self._timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
+        # Only what the API itself asks to repeat: it holds back those who ask too much at once.
+        self._retries = urllib3.Retry(
+            total=5, connect=0, read=0, other=0, redirect=0, status_forcelist=[429],
+            allowed_methods=None, backoff_factor=0.2, raise_on_status=False,
+        )  # fmt: skip
+        if not configuration.verify_ssl:
+            # Whoever wrote insecure-skip-tls-verify into the kubeconfig knows.
+            warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Body | None:
+        """One object; None where there is none."""
+        return self._ask("GET", kind.path(namespace, name), about=f"{kind.name}/{name}")
+
+    def list(self, kind: Kind, namespace: str, selector: str) -> list[Body] | None:
+        """The objects of a kind by their labels; None where the cluster does not know the kind."""
+        query = {"labelSelector": selector}
+        found = self._ask("GET", kind.path(namespace), query, about=kind.name)
+        if found is None:
+            return None
+        head = {"apiVersion": kind.api_version, "kind": kind.name}
+        return [head | item for item in found.get("items") or []]
+
+    def dry_run(self, kind: Kind, body: Body, manager: str) -> Body:
+        """What a forced server-side apply by a manager would leave; nothing is stored."""
+        metadata = body["metadata"]
+        path = kind.path(metadata.get("namespace", ""), metadata["name"])
+        query = {
+            "dryRun": "All", "fieldManager": manager, "force": "true", "fieldValidation": "Strict",
+        }  # fmt: skip
+        about = f"{kind.name}/{metadata['name']}"
+        result = self._ask("PATCH", path, query, body, about=about)
+        if result is None:
+            raise failure(404, b'{"message": "not found"}', self._host, about)
+        return result
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Body | None = None,
+        *,
+        about: str,
+    ) -> Body | None:
+        import urllib3
+
+        url = f"{self._host}{path}" + (f"?{urlencode(query)}" if query else "")
+        headers = self._headers | {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/apply-patch+yaml"
+        try:
+            answer = self._pool.request(
+                method, url, headers=headers, timeout=self._timeout, retries=self._retries,
+                body=None if body is None else json.dumps(body),
+            )  # fmt: skip
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise unreachable(self._host, _reason(error)) from None
+        if answer.status == 404:
+            return None
+        if answer.status >= 400:
+            raise failure(answer.status, answer.data, self._host, about)
+        try:
+            data = json.loads(answer.data)
+        except ValueError:
+            data = None
+        if not isinstance(data, dict):
+            raise unreachable(self._host, "answers as no Kubernetes API does")
+        return data
+
+
+def _reason(error: Exception) -> str:
+    """Why a request did not come through, without the client's own wrapping."""
+    cause: Any = getattr(error, "reason", None) or error
+    text = " ".join(str(cause).split())
+    for sign, words in _REASONS:
+        if sign in text:
+            return f"{words} ({text})" if words == _UNTRUSTED else words
+    return f"does not answer: {text}"
+
+
+_UNTRUSTED = "has a certificate that is not trusted"
+_REASONS = (
+    ("Connection refused", "does not answer: connection refused"),
+    ("timed out", "does not answer in time"),
+    ("CERTIFICATE_VERIFY_FAILED", _UNTRUSTED),
+)

@@ -1,0 +1,88 @@
+"""One declared object beside the live one: what a dry run of applying it says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from servestack.build.manifest import Body, Manifest
+from servestack.errors import Problem
+from servestack.live.client import Cluster
+from servestack.live.failures import RefusedError
+from servestack.live.kinds import KINDS, Kind
+from servestack.live.ownership import applying_manager, item_at
+from servestack.review.changes import Key, Path, compare_data
+
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_BOOKKEEPING = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
+
+Listed = dict[str, Body] | Problem
+"""Objects of ours of one kind by name, or why there are none to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What is declared, what the cluster has (None: nothing), and what applying would make of it.
+
+    With a problem it could not be compared.
+    """
+
+    declared: Manifest
+    live: Body | None = None
+    desired: Body | None = None
+    problem: Problem | None = None
+
+
+def compare_object(cluster: Cluster, manifest: Manifest, of_kind: dict[Kind, Listed]) -> Compared:
+    """Ask for a dry run of one object. A cluster that is out of reach raises ClusterError."""
+    kind = KINDS[manifest.api_version, manifest.kind]
+    listed = of_kind.get(kind, {})
+    if isinstance(listed, Problem):
+        about = f"{manifest.kind}/{manifest.name}: " if listed.id == "SRV537" else ""
+        return Compared(manifest, problem=replace(listed, message=about + listed.message))
+    try:
+        # One that lost its label is not among those listed.
+        live = listed.get(manifest.name) or cluster.get(kind, manifest.namespace, manifest.name)
+        desired = cluster.dry_run(kind, manifest.body, applying_manager(live))
+    except RefusedError as error:
+        return Compared(manifest, problem=error.problems[0])
+    if live is None:
+        return Compared(manifest)
+    return Compared(manifest, live, _without_what_kubectl_removes(live, desired, manifest.body))
+
+
+def plain(body: Body) -> Body:
+    """An object without what the API keeps for itself."""
+    metadata = {key: v for key, v in body["metadata"].items() if key not in _BOOKKEEPING}
+    annotations = metadata.pop("annotations", None) or {}
+    if kept := {key: v for key, v in annotations.items() if key != _LAST_APPLIED}:
+        metadata["annotations"] = kept
+    return {key: v for key, v in body.items() if key != "status"} | {"metadata": metadata}
+
+
+def _without_what_kubectl_removes(live: Body, desired: Body, declared: Body) -> Body:
+    """A client-side `kubectl apply` takes away what it applied last and is declared no more."""
+    last = (live["metadata"].get("annotations") or {}).get(_LAST_APPLIED)
+    if last is None:
+        return desired
+    for operation, path, _, _ in compare_data(json.loads(last), declared):
+        if operation == "remove":
+            _remove(desired, path)
+    return desired
+
+
+def _remove(body: Any, path: Path) -> None:
+    name = ""
+    for depth, part in enumerate(path):
+        index: Any = part
+        if isinstance(part, Key) and isinstance(body, list):
+            index = item_at(body, body, name, part)
+            if index is None:
+                return
+        elif not isinstance(body, dict) or part not in body:
+            return
+        if depth == len(path) - 1:
+            del body[index]
+            return
+        body, name = body[index], str(part)
