@@ -145,48 +145,48 @@ class InstalledTool:
 
 Tool = GoTool | DebianTool | InstalledTool
 
-TOOLS: dict[str, Tool] = {
-    tool.name: tool
-    for tool in (
-        *(
-            GoTool(
-                name,
-                "kubernetes",
-                f"k8s.io/kubernetes/cmd/{name}",
-                "k8s.io/component-base/version.gitVersion",
-                "v1.34.4",
-            )
-            for name in (
-                "kube-apiserver",
-                "kube-controller-manager",
-                "kube-scheduler",
-                "kubelet",
-                "kube-proxy",
-            )
-        ),
-        GoTool("metrics-server", "metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server"),
-        GoTool("coredns", "coredns", "github.com/coredns/coredns"),
-        GoTool("pause", "pause", "."),
+_ALL: tuple[Tool, ...] = (
+    *(
         GoTool(
-            "pulumi",
-            "pulumi",
-            "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-            "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version",
-            "v3.250.0",
-        ),
-        GoTool("filebeat", "filebeat", "github.com/elastic/beats/v7/filebeat"),
-        DebianTool("etcd", "etcd-server", "usr/bin/etcd"),
-        DebianTool("containerd", "containerd", "usr/bin/containerd"),
-        DebianTool("runc", "runc", "usr/sbin/runc"),
-        DebianTool("cni-plugins", "containernetworking-plugins", "usr/lib/cni"),
-        DebianTool("busybox-static", "busybox-static", "bin/busybox"),
-        InstalledTool("iptables", "iptables"),
-        InstalledTool("ip", "iproute2"),
-        DebianTool("promtool", "prometheus", "usr/bin/promtool"),
-        InstalledTool("chromium", "chromium"),
-        DebianTool("wrk", "wrk", "usr/bin/wrk", libraries=("libluajit-5.1-2",)),
-    )
-}
+            name,
+            "kubernetes",
+            f"k8s.io/kubernetes/cmd/{name}",
+            "k8s.io/component-base/version.gitVersion",
+            "v1.34.4",
+        )
+        for name in (
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+            "kubelet",
+            "kube-proxy",
+        )
+    ),
+    GoTool("metrics-server", "metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server"),
+    GoTool("coredns", "coredns", "github.com/coredns/coredns"),
+    GoTool("pause", "pause", "."),
+    GoTool(
+        "pulumi",
+        "pulumi",
+        "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+        "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version",
+        "v3.250.0",
+    ),
+    GoTool("filebeat", "filebeat", "github.com/elastic/beats/v7/filebeat"),
+    DebianTool("etcd", "etcd-server", "usr/bin/etcd"),
+    DebianTool("containerd", "containerd", "usr/bin/containerd"),
+    DebianTool("runc", "runc", "usr/sbin/runc"),
+    DebianTool("cni-plugins", "containernetworking-plugins", "usr/lib/cni"),
+    DebianTool("busybox-static", "busybox-static", "bin/busybox"),
+    InstalledTool("iptables", "iptables"),
+    InstalledTool("ip", "iproute2"),
+    DebianTool("promtool", "prometheus", "usr/bin/promtool"),
+    InstalledTool("chromium", "chromium"),
+    InstalledTool("buildah", "buildah"),
+    InstalledTool("debootstrap", "debootstrap"),
+    DebianTool("wrk", "wrk", "usr/bin/wrk", libraries=("libluajit-5.1-2",)),
+)
+TOOLS = {tool.name: tool for tool in _ALL}
 
 
 def main(arguments: list[str]) -> int:

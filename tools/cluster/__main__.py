@@ -1,0 +1,46 @@
+"""`python -m tools.cluster up|down|status [--name NAME]`: a real cluster by hand.
+
+`up` prints the path of its kubeconfig on stdout, and everything else on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tools.cluster import native
+from tools.cluster.state import ClusterError, existing
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.cluster", description=__doc__)
+    parser.add_argument("command", choices=("up", "down", "status"))
+    parser.add_argument("--name", default="dev")
+    arguments = parser.parse_args()
+    try:
+        if arguments.command == "down":
+            native.stop(arguments.name)
+            return 0
+        if arguments.command == "status":
+            return _print_status()
+        cluster = native.start(arguments.name)
+    except ClusterError as error:
+        print(f"cluster: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(f"cluster: ingress answers at {cluster.url}", file=sys.stderr)
+    print(cluster.kubeconfig)
+    return 0
+
+
+def _print_status() -> int:
+    for state in existing():
+        cluster = native.find(state.name)
+        where = f"{cluster.url} {cluster.kubeconfig}" if cluster else "broken: take it down"
+        print(f"{state.name} {where}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

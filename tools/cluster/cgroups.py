@@ -1,0 +1,70 @@
+"""The control groups that all of a cluster's processes live in, containers included.
+
+They are how nothing is lost: a process in them was started by the cluster, whatever became of the
+one who noted its pid. With cgroup v1 there is one hierarchy a controller, with v2 one in all.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+_ROOT = Path("/sys/fs/cgroup")
+_KILL_SECONDS = 20
+
+
+def hierarchies() -> list[Path]:
+    """The roots of the hierarchies, without links such as cpu -> cpu,cpuacct."""
+    if (_ROOT / "cgroup.controllers").exists():
+        return [_ROOT]
+    roots = [path for path in _ROOT.iterdir() if path.is_dir() and not path.is_symlink()]
+    return sorted(path for path in roots if (path / "cgroup.procs").exists())
+
+
+def make(name: str) -> list[Path]:
+    """Make the group `name` with a leaf `node` for the daemons in each hierarchy: the leaves."""
+    leaves = []
+    for root in hierarchies():
+        leaf = root / name / "node"
+        for group in (root / name, leaf):
+            group.mkdir(exist_ok=True)
+            for file in ("cpuset.cpus", "cpuset.mems"):
+                # A new v1 group has no CPU, and nothing can enter it, until it is given some.
+                if root != _ROOT and (group / file).exists():
+                    (group / file).write_text((group.parent / file).read_text())
+        leaves.append(leaf)
+    return leaves
+
+
+def members(name: str) -> list[int]:
+    """The ids of all processes in the group `name` and below, in any hierarchy."""
+    found: set[int] = set()
+    for root in hierarchies():
+        for file in (root / name).rglob("cgroup.procs"):
+            with suppress(OSError):
+                found.update(int(pid) for pid in file.read_text().split())
+    return sorted(found - {0})
+
+
+def kill(name: str) -> list[int]:
+    """Kill all members; those that are left after a while, which is none unless the kernel hangs."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    while (pids := members(name)) and time.monotonic() < deadline:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        time.sleep(0.1)
+    return pids
+
+
+def remove(name: str) -> None:
+    for root in hierarchies():
+        groups = [path for path in (root / name).rglob("*") if path.is_dir()]
+        for group in (*sorted(groups, reverse=True), root / name):
+            with suppress(FileNotFoundError):
+                group.rmdir()

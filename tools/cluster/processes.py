@@ -1,0 +1,79 @@
+"""Starts the daemons of a cluster, and ends exactly those."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tools.cluster import cgroups
+from tools.cluster.state import ClusterError, Process, Record, State
+
+_END_SECONDS = 10
+# Enters the groups before the program runs: no child of it is ever outside them.
+_ENTER = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit 1; shift; done; shift; exec "$@"'
+
+
+def spawn(
+    state: State,
+    record: Record,
+    name: str,
+    command: Sequence[str | Path],
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Start a daemon in a session of its own, with its output in logs/NAME.log, and note it."""
+    doors = [str(leaf / "cgroup.procs") for leaf in cgroups.make(state.cgroup)]
+    log = state.folder / "logs" / f"{name}.log"
+    log.parent.mkdir(exist_ok=True)
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", _ENTER, name, *doors, "--", *map(str, command)],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **(environment or {})},
+            cwd=state.folder,
+        )
+    process.returncode = 0  # It outlives this program, which is meant: no warning about that.
+    record.processes.append(Process(name, process.pid, _start_ticks(process.pid)))
+    state.write(record)
+
+
+def is_alive(process: Process) -> bool:
+    with suppress(ChildProcessError):
+        os.waitpid(process.pid, os.WNOHANG)
+    return process.start_ticks != 0 and _start_ticks(process.pid) == process.start_ticks
+
+
+def check_alive(state: State, record: Record) -> None:
+    """Say which daemon ended, with the end of its log, if one did."""
+    for process in record.processes:
+        if not is_alive(process):
+            log = state.folder / "logs" / f"{process.name}.log"
+            lines = log.read_text(errors="replace").splitlines()[-8:]
+            raise ClusterError("\n  ".join([f"{process.name} ended; the end of {log}:", *lines]))
+
+
+def end(processes: Sequence[Process]) -> None:
+    """Ask each in turn to end, the last started first, and kill what does not."""
+    for process in reversed(processes):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if is_alive(process):
+                os.kill(process.pid, number)
+                deadline = time.monotonic() + _END_SECONDS
+                while is_alive(process) and time.monotonic() < deadline:
+                    time.sleep(0.02)
+
+
+def _start_ticks(pid: int) -> int:
+    """When a process started, in clock ticks since boot (proc(5), field 22); 0 for none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if fields[0] == "Z" else int(fields[19])

@@ -1,0 +1,78 @@
+"""Takes a cluster away: processes, containers, mounts, links, rules, addresses, groups, files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+from tools.cluster import cgroups, firewall, machine, processes
+from tools.cluster.containers import BRIDGE, NETWORK
+from tools.cluster.state import ClusterError, Record, State
+
+_CNI_RESULTS = Path("/var/lib/cni/results")
+
+
+def take_away(state: State) -> None:
+    """Each step finds by itself what is left for it, so that a second try ends what a first left."""
+    record = state.read()
+    processes.end(record.processes)
+    # The containers and their shims, and a daemon whose start nobody lived to note.
+    if left := cgroups.kill(state.cgroup):
+        raise ClusterError(f"the processes {left} of {state.name!r} do not end")
+    _remove_shim_sockets(state.folder)
+    _unmount_below(state.folder)
+    _remove_links()
+    firewall.remove_chains()
+    machine.put_back(record)
+    _remove_logs(record)
+    for result in _CNI_RESULTS.glob(f"{NETWORK}-*"):
+        result.unlink()
+    cgroups.remove(state.cgroup)
+    shutil.rmtree(state.folder)
+
+
+def mounts_below(folder: Path) -> list[str]:
+    """The mount points in a folder, inner ones first."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    return [point for point in reversed(points) if point.startswith(f"{folder}/")]
+
+
+def _remove_shim_sockets(folder: Path) -> None:
+    """A shim that is killed leaves its socket, in a folder that all containerds share."""
+    for file in (folder / "containerd/state").glob("io.containerd.runtime.v2.task/*/*/address"):
+        Path(file.read_text().strip().removeprefix("unix://")).unlink(missing_ok=True)
+
+
+def _unmount_below(folder: Path) -> None:
+    for point in mounts_below(folder):
+        subprocess.run(["umount", point], check=True)
+
+
+def _remove_links() -> None:
+    """The bridge, and the node's ends of the pods' cables: the other ends go with them."""
+    shown = subprocess.run(
+        ["ip", "-json", "link", "show", "master", BRIDGE],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    cables = json.loads(shown.stdout or "[]") if shown.returncode == 0 else []
+    for name in (*(cable["ifname"] for cable in cables if cable), BRIDGE):
+        # One may have gone with its namespace in the meantime.
+        subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)
+
+
+def _remove_logs(record: Record) -> None:
+    for folder in machine.LOG_FOLDERS:
+        before = record.logs.get(str(folder))
+        if before is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        for entry in folder.iterdir():
+            if entry.name not in before:
+                shutil.rmtree(
+                    entry
+                ) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
