@@ -118,6 +118,11 @@ def _left_over(of_kind: dict[Kind, Listed], manifests: Sequence[Manifest]) -> li
 
 
 def _with_writers(item: ObjectReview, compared: Compared | None) -> ObjectReview:
+    if item.operation == "remove":
+        # Pulumi takes away what its state holds, `kubectl apply` nothing.
+        (field,) = item.fields
+        effect = f"left over, nobody declares it; once removed: {field.effect}"
+        return replace(item, fields=(replace(field, effect=effect),))
     if compared is None or compared.live is None or compared.desired is None:
         return item
     live, desired = compared.live, compared.desired
@@ -133,8 +138,6 @@ def _with_writers(item: ObjectReview, compared: Compared | None) -> ObjectReview
 
 def _causes(objects: Iterable[ObjectReview]) -> Iterator[str]:
     for item in objects:
-        if item.operation == "remove":
-            yield f"no longer declared: {item.key}"
         by_writer: dict[tuple[str, str], list[FieldReview]] = {}
         for field in item.fields:
             if field.changed_by is not None:
