@@ -1,0 +1,1 @@
+"""Builds the project's images: `python -m tools.images`."""
