@@ -175,15 +175,12 @@ class Service:
 
     # What is told of requests.
 
-    def answered(self, job: RequestJob, path: str, values: list[Any] | None) -> None:
+    def answered(
+        self, job: RequestJob, path: str, values: list[Any] | None, values_json: bytes = b""
+    ) -> None:
         """Log a prediction that was answered, and count its inputs."""
-        request = job.request
         if self._log_predictions:
-            line = self._predictions.line(
-                request.id, time(), traceparent_of(request), job.model, job.version,
-                path, 200, request.seconds * 1000, job.rows,
-                listed(job.outputs) if values is None else values,
-            )  # fmt: skip
+            line = self._prediction_line(job, path, values, values_json)
             if line is not None:
                 self.events.append("predictions", line)  # type: ignore[union-attr]
         metrics = self.metrics
@@ -192,6 +189,23 @@ class Service:
             for at, name in self._nullable:
                 missing = sum(row[at] is None for row in job.rows)
                 metrics.missing_values[name] = metrics.missing_values.get(name, 0) + missing
+
+    def _prediction_line(
+        self, job: RequestJob, path: str, values: list[Any] | None, values_json: bytes
+    ) -> bytes | None:
+        request, events = job.request, self._predictions
+        milliseconds = request.seconds * 1000
+        if events.takes_json and values_json and request.rows_json:
+            line = events.line_of_json(
+                request.id_bytes, time(), request.headers.get(b"traceparent"), job.model,
+                job.version, path, milliseconds, request.rows_json, values_json,
+            )  # fmt: skip
+            if line is not None:
+                return line
+        return events.line(
+            request.id, time(), traceparent_of(request), job.model, job.version, path, 200,
+            milliseconds, job.rows, listed(job.outputs) if values is None else values,
+        )  # fmt: skip
 
     def input_refused(self, error: RequestError) -> None:
         """Count a value that the input's ranges refuse."""

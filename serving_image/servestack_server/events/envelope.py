@@ -7,7 +7,7 @@ import time
 
 from servestack_server.events.values import to_json
 
-_MILLISECONDS = [b".%03dZ" % number for number in range(1000)]
+_MILLISECONDS = [b'.%03dZ"' % number for number in range(1000)]
 _TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -30,24 +30,21 @@ class Envelope:
 
         A traceparent that is not one of version 00 is left out.
         """
+        parts = [b'{"id":', to_json(request_id), self._until(seconds)]
+        if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
+            parts += (b',"traceparent":"', traceparent.encode(), b'"')
+        parts.append(b',"data":')
+        return b"".join(parts)
+
+    def after_id(self, seconds: float) -> bytes:
+        """What stands between the id's value and `data`'s, in an event without a traceparent."""
+        return self._until(seconds) + b',"data":'
+
+    def _until(self, seconds: float) -> bytes:
+        """All from the id's value to the time's."""
         second, millisecond = divmod(int(seconds * 1000), 1000)
         if second != self._second:
             self._second = second
             text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._head_and_second = self._head + text.encode()
-        fraction = _MILLISECONDS[millisecond]
-        if traceparent is None or _TRACEPARENT.fullmatch(traceparent) is None:
-            return b"".join(
-                (b'{"id":', to_json(request_id), self._head_and_second, fraction, b'","data":')
-            )
-        return b"".join(
-            (
-                b'{"id":',
-                to_json(request_id),
-                self._head_and_second,
-                fraction,
-                b'","traceparent":"',
-                traceparent.encode(),
-                b'","data":',
-            )
-        )
+        return self._head_and_second + _MILLISECONDS[millisecond]

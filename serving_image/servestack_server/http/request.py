@@ -44,26 +44,37 @@ class RequestIds:
 
     def __init__(self) -> None:
         head = os.urandom(8).hex()
-        self._prefix = f"{head[:8]}-{head[8:12]}-4{head[13:16]}-"
+        self._prefix = f"{head[:8]}-{head[8:12]}-4{head[13:16]}-".encode()
         self._counter = int.from_bytes(os.urandom(6)) << 8
 
-    def next(self) -> str:
+    def next(self) -> bytes:
         """An id of 36 characters."""
         self._counter = count = (self._counter + 1) & 0x3FFF_FFFF_FFFF_FFFF
-        digits = f"{count | 0x8000_0000_0000_0000:016x}"
-        return f"{self._prefix}{digits[:4]}-{digits[4:]}"
+        return b"%b%04x-%012x" % (self._prefix, 0x8000 | count >> 48, count & 0xFFFF_FFFF_FFFF)
 
 
 _ids = RequestIds()
-new_id = _ids.next
+
+
+def new_id() -> str:
+    """A new id, as text."""
+    return _ids.next().decode("ascii")
+
+
+def _is_fit(given: bytes) -> bool:
+    return len(given) in _ID_LENGTHS and _ID_CHARACTERS.issuperset(given)
 
 
 class Request:
-    """One request. `headers` has lower-case names; `started` is time.perf_counter() in seconds."""
+    """One request. `headers` has lower-case names; `started` is time.perf_counter() in seconds.
+
+    `seconds` is the time from the first byte to the answer, 0 before it. `rows_json` holds the
+    rows as the caller wrote them, where they are one line of JSON that can be logged as it is.
+    """
 
     __slots__ = (
         "_id", "answered", "body", "connection", "endpoint", "headers", "keep_alive", "method",
-        "ok200", "on_answered", "path", "query", "started",
+        "ok200", "on_answered", "path", "query", "rows_json", "seconds", "started",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, started: float) -> None:
@@ -79,21 +90,24 @@ class Request:
         self.ok200 = False
         self.endpoint: EndpointMetrics | None = None
         self.on_answered: Any = None
-        self._id: str = ""
+        self.seconds = 0.0
+        self.rows_json = b""
+        self._id = b""
 
     @property
-    def id(self) -> str:
-        """The caller's X-Request-Id where it is fit to be one, else a new id."""
+    def id_bytes(self) -> bytes:
+        """The caller's X-Request-Id where it is fit to be one, else a new id. Safe in JSON."""
         if not self._id:
-            given = self.headers.get(b"x-request-id", b"")
-            fit = len(given) in _ID_LENGTHS and _ID_CHARACTERS.issuperset(given)
-            self._id = given.decode("ascii") if fit else new_id()
+            given = self.headers.get(b"x-request-id")
+            if given is None or not _is_fit(given):
+                given = _ids.next()
+            self._id = given
         return self._id
 
     @property
-    def seconds(self) -> float:
-        """Time since the first byte."""
-        return time.perf_counter() - self.started
+    def id(self) -> str:
+        """The same as text."""
+        return self.id_bytes.decode("ascii")
 
     def answer(
         self, status: int, body: bytes, content_type: bytes = JSON, headers: bytes = b""
@@ -115,14 +129,15 @@ class Request:
                 _STATUS_LINES[shown],
                 content_type,
                 len(body),
-                self.id.encode(),
+                self.id_bytes,
                 headers,
                 self._told_connection(),
             ),
             body,
         )
+        self.seconds = seconds = time.perf_counter() - self.started
         if self.endpoint is not None:
-            self.endpoint.count(status, time.perf_counter() - self.started)
+            self.endpoint.count(status, seconds)
         if self.on_answered is not None:
             self.on_answered(self, status)
 

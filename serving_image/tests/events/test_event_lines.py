@@ -255,3 +255,30 @@ def test_the_owners_events_have_a_name_and_values() -> None:
     assert event["data"] == {
         "model": "iris", "version": "4", "name": "drift", "values": {"psi": 0.1}
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("time", [1767323045.0, 1767323045.678, 1767323045.9999])
+def test_a_line_of_ready_json_is_the_same_event(time: float) -> None:
+    events = PredictionEvents(config(), pins=[Pin("iris", "4", "ab" * 32)])
+    inputs, outputs = [[1.5, "é", None]], [{"label": "x"}]
+    assert events.takes_json
+    ready = events.line_of_json(
+        ID.encode(), time, None, "iris", "4", "/v1/iris/predict", 1.25,
+        json.dumps(inputs).encode(), json.dumps(outputs).encode(),
+    )  # fmt: skip
+    slow = events.line(
+        ID, time, None, "iris", "4", "/v1/iris/predict", 200, 1.25, inputs, outputs
+    )  # fmt: skip
+    assert checked(ready) == checked(slow)
+
+
+def test_ready_json_takes_the_long_way_where_something_is_to_be_done() -> None:
+    given = (ID.encode(), 1.0, None, "iris", "4", "/v1/iris/predict", 1.0)
+    assert not PredictionEvents(config(redact={"email": "hash"})).takes_json
+    assert not PredictionEvents(config(sample=0.5)).takes_json
+    assert not PredictionEvents(config(outputs=False)).takes_json
+    events = PredictionEvents(config())
+    assert events.line_of_json(*given, b"[[1]]", b"[0]") is not None
+    assert events.line_of_json(*given, b"[[" + b"1" * 3_000_000 + b"]]", b"[0]") is None
+    traced = (*given[:2], PARENT.encode(), *given[3:])
+    assert events.line_of_json(*traced, b"[[1]]", b"[0]") is None

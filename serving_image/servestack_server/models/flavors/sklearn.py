@@ -81,14 +81,14 @@ def _sklearn_version(artifact: Artifact) -> str:
 
 
 def _read_skops(file: Path, trusted: tuple[str, ...]) -> Any:
-    import skops.io
+    skops_io = import_lean("skops.io")
     from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
-        refused = sorted(set(skops.io.get_untrusted_types(file=file)) - set(trusted))
+        refused = sorted(set(skops_io.get_untrusted_types(file=file)) - set(trusted))
         if refused:
             raise untrusted_types(file, refused)
-        return skops.io.load(file, trusted=list(trusted))
+        return skops_io.load(file, trusted=list(trusted))
     except UntrustedTypesFoundException as error:
         raise StartError(f"{file.name}: {error}") from None
     except (BadZipFile, OSError) as error:
