@@ -173,6 +173,8 @@ def test_a_cluster_that_does_not_answer(run: Run, tmp_path: Path, apiserver: Api
     refused(run(kubeconfig=gone), "SRV534", f"127.0.0.1:{port}", "connection refused")
     gone = kubeconfig(file, apiserver, cluster={"server": "https://no-such-host.invalid"})
     refused(run(kubeconfig=gone), "SRV534", "no-such-host.invalid")
+    behind = kubeconfig(file, apiserver, cluster={"proxy-url": f"http://127.0.0.1:{port}"})
+    refused(run(kubeconfig=behind), "SRV534", "behind a proxy that does not answer")
     config = yaml.safe_load(apiserver.kubeconfig.read_text())
     del config["clusters"][0]["cluster"]["certificate-authority"]
     file.write_text(yaml.safe_dump(config))

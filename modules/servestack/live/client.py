@@ -116,6 +116,7 @@ def _reason(error: Exception) -> str:
 
 _UNTRUSTED = "has a certificate that is not trusted"
 _REASONS = (
+    ("Unable to connect to proxy", "is behind a proxy that does not answer"),
     ("Connection refused", "does not answer: connection refused"),
     ("timed out", "does not answer in time"),
     ("CERTIFICATE_VERIFY_FAILED", _UNTRUSTED),
