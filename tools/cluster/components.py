@@ -99,6 +99,9 @@ class Components:
             "--requestheader-username-headers=X-Remote-User",
             "--requestheader-group-headers=X-Remote-Group",
             "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            # Straight to metrics-server: its Service's address leads anywhere before kube-proxy acts,
+            # and the connection would be kept.
+            "--enable-aggregator-routing=true",
             f"--proxy-client-cert-file={self.certificate('front-proxy-client.crt')}",
             f"--proxy-client-key-file={self.certificate('front-proxy-client.key')}",
         ]  # fmt: skip
@@ -195,6 +198,7 @@ class Components:
             f"--tls-private-key-file={self.certificate('metrics-server.key')}",
             f"--kubelet-certificate-authority={self.certificate('ca.crt')}",
             "--kubelet-preferred-address-types=InternalIP", "--metric-resolution=10s", "--kubelet-request-timeout=5s",
+            "--kubelet-use-node-status-port",
         ]  # fmt: skip
 
     def traefik(self) -> list[str | Path]:
