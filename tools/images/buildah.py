@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from tools.images.pip_settings import write_pip_settings
 from tools.images.private import PRIVATELY, run_privately
@@ -31,6 +30,7 @@ def command(storage: Path) -> list[str]:
 
 def build(recipe: Recipe, storage: Path, work: Path) -> None:
     """Build into the storage, the bases first that it does not hold yet."""
+    _remove_abandoned(storage, work)
     bases = {argument: _base(base, storage, work) for argument, base in recipe.bases.items()}
     _bud(recipe, recipe.reference, bases, storage, work)
 
@@ -41,19 +41,10 @@ def save(reference: str, file: Path, storage: Path, work: Path) -> None:
     _run(["push", "-q", reference, target], storage, work)
 
 
-def facts(reference: str, storage: Path) -> dict[str, Any] | None:
-    """What `buildah inspect` says of an image of the storage; None where it is not there."""
-    done = subprocess.run(
-        [*command(storage), "inspect", "--type=image", reference],
-        capture_output=True,
-        check=False,
-    )
-    return None if done.returncode else dict(json.loads(done.stdout))
-
-
 def _base(recipe: Recipe, storage: Path, work: Path) -> str:
     reference = f"{recipe.reference}-{recipe.key(with_bases=True)}"
-    if facts(reference, storage) is None:
+    known = [*command(storage), "inspect", "--type=image", reference]
+    if subprocess.run(known, capture_output=True, check=False).returncode != 0:
         bases = {argument: _base(base, storage, work) for argument, base in recipe.bases.items()}
         _bud(recipe, reference, bases, storage, work)
     return reference
@@ -67,7 +58,7 @@ def _bud(recipe: Recipe, reference: str, bases: dict[str, str], storage: Path, w
         arguments = {**recipe.arguments, **bases}
         _run(
             [
-                *("bud", "--layers", "--pull-never"),
+                *("bud", "--layers", "--force-rm", "--pull-never"),
                 *(f"--build-arg={name}={value}" for name, value in sorted(arguments.items())),
                 *(["--timestamp=0"] if recipe.same_times else []),
                 f"--volume={write_pip_settings(work / 'pip', _MOUNTED)}:{_MOUNTED}:ro",
@@ -77,6 +68,17 @@ def _bud(recipe: Recipe, reference: str, bases: dict[str, str], storage: Path, w
             storage,
             work,
         )
+
+
+def _remove_abandoned(storage: Path, work: Path) -> None:
+    """Remove the containers of builds that were killed; those that tests run have other names."""
+    listed = subprocess.run(
+        [*command(storage), "containers", "--json"], check=True, capture_output=True
+    )
+    names = [container["containername"] for container in json.loads(listed.stdout) or ()]
+    abandoned = [name for name in names if "-working-container" in name]
+    if abandoned:
+        _run(["rm", *abandoned], storage, work)
 
 
 def _run(arguments: list[str], storage: Path, work: Path) -> None:
