@@ -14,13 +14,13 @@ from servestack.build.manifest import Manifest
 from servestack.live.client import Cluster
 from servestack.live.compare import review_live
 from servestack.live.kubeconfig import load_configuration
-from servestack.project import build_environment
+from servestack.project import build_environment, environment_names
 from servestack.render.tree import to_stream
 from servestack.review.diff import Review
 from tests.real.test_admission import CASES
 from tests.support.apiserver import CONTEXT, ApiServer
 from tests.support.kubectl import kubectl
-from tests.support.projects import REPOSITORY
+from tests.support.projects import PROJECTS, REPOSITORY
 
 NAMESPACE = "models"
 Found = list[tuple[str, str, str, str]]
@@ -296,3 +296,58 @@ def test_what_the_cluster_refuses(applied: tuple[Manifest, ...], apiserver: ApiS
     assert "Deployment/iris: the cluster refuses it" in problem.message
     assert "field is immutable" in problem.message
     assert found_in(review) == []
+
+
+def test_what_kubectl_left_behind_before_others_took_over(
+    declared: tuple[Manifest, ...], apiserver: ApiServer
+) -> None:
+    """Its annotation is stale then: applying takes nothing away that it names."""
+
+    def before(body: dict[str, Any]) -> None:
+        server(body).setdefault("env", []).append({"name": "OLD", "value": "1"})
+
+    try:
+        by_kubectl_as_ever(apiserver, edited(declared, "Deployment", before))
+        assert found_in(live(apiserver, declared)) != []
+        by_another_manager(apiserver, declared)
+        assert found_in(live(apiserver, declared)) == []
+    finally:
+        delete(apiserver, declared)
+
+
+def test_an_annotation_of_kubectl_that_somebody_broke(
+    declared: tuple[Manifest, ...], apiserver: ApiServer
+) -> None:
+    try:
+        by_kubectl_as_ever(apiserver, declared)
+        annotation = "kubectl.kubernetes.io/last-applied-configuration={"
+        kubectl(apiserver, "-n", NAMESPACE, "annotate", "service/iris", "--overwrite", annotation)
+        assert found_in(live(apiserver, declared)) == []
+    finally:
+        delete(apiserver, declared)
+
+
+def test_a_variable_of_ours_that_somebody_changed(apiserver: ApiServer) -> None:
+    """In a list of the container, found by its name and not by its place."""
+    root = next(root for root in PROJECTS if root.name == "complete")
+    built = build_environment(root, environment_names(root)[0])
+    manifests, namespace = built.manifests, built.environment.namespace
+    deployment = next(m for m in manifests if m.kind == "Deployment" and named_values(m.body))
+    name = named_values(deployment.body)[-1]
+    try:
+        by_kubectl(apiserver, manifests)
+        kubectl(
+            apiserver, "-n", namespace, "set", "env", f"deployment/{deployment.name}", "-c",
+            server(deployment.body)["name"], f"{name}=theirs", "ANOTHER=1",
+        )  # fmt: skip
+        field = f"spec.template.spec.containers[server].env[{name}].value"
+        assert found_in(live(apiserver, manifests, namespace)) == [
+            ("change", f"Deployment/{deployment.name}", field, "kubectl-set")
+        ]
+    finally:
+        delete(apiserver, manifests)
+
+
+def named_values(body: dict[str, Any]) -> list[str]:
+    """Names of the server's variables that have a value of their own."""
+    return [entry["name"] for entry in server(body).get("env", []) if "value" in entry]

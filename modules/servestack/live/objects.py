@@ -11,7 +11,7 @@ from servestack.errors import Problem
 from servestack.live.client import Cluster
 from servestack.live.failures import RefusedError
 from servestack.live.kinds import KINDS, Kind
-from servestack.live.ownership import applying_manager, item_at
+from servestack.live.ownership import FIELD_MANAGER, applying_manager, item_at
 from servestack.review.changes import Key, Path, compare_data
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -44,12 +44,15 @@ def compare_object(cluster: Cluster, manifest: Manifest, of_kind: dict[Kind, Lis
     try:
         # One that lost its label is not among those listed.
         live = listed.get(manifest.name) or cluster.get(kind, manifest.namespace, manifest.name)
-        desired = cluster.dry_run(kind, manifest.body, applying_manager(live))
+        manager = applying_manager(live)
+        desired = cluster.dry_run(kind, manifest.body, manager or FIELD_MANAGER)
     except RefusedError as error:
         return Compared(manifest, problem=error.problems[0])
     if live is None:
         return Compared(manifest)
-    return Compared(manifest, live, _without_what_kubectl_removes(live, desired, manifest.body))
+    if manager is None:
+        desired = _without_what_kubectl_removes(live, desired, manifest.body)
+    return Compared(manifest, live, desired)
 
 
 def plain(body: Body) -> Body:
@@ -63,10 +66,12 @@ def plain(body: Body) -> Body:
 
 def _without_what_kubectl_removes(live: Body, desired: Body, declared: Body) -> Body:
     """A client-side `kubectl apply` takes away what it applied last and is declared no more."""
-    last = (live["metadata"].get("annotations") or {}).get(_LAST_APPLIED)
-    if last is None:
+    try:
+        last = json.loads(live["metadata"]["annotations"][_LAST_APPLIED])
+    except (KeyError, ValueError):
+        # Nobody did so, or somebody wrote into the annotation, which kubectl then refuses.
         return desired
-    for operation, path, _, _ in compare_data(json.loads(last), declared):
+    for operation, path, _, _ in compare_data(last, declared):
         if operation == "remove":
             _remove(desired, path)
     return desired

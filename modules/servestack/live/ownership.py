@@ -23,14 +23,15 @@ Entry = dict[str, Any]
 _OUR_LABELS = (MANAGED_BY_LABEL, "app.kubernetes.io/part-of")
 
 
-def applying_manager(live: Body | None) -> str:
-    """The manager that applied an object last, and so would apply it again.
+def applying_manager(live: Body | None) -> str | None:
+    """The manager that applied an object last, and so would apply it again; None where nobody
+    did so server-side.
 
     Removed fields go away only by the manager that set them: `kubectl apply` has one name,
     Pulumi another for each resource. It is told by the labels that every object of ours has.
     """
     applied = [entry for entry in _ours(live or {}) if entry.get("operation") == "Apply"]
-    return str(max(applied, key=_time)["manager"]) if applied else FIELD_MANAGER
+    return str(max(applied, key=_time)["manager"]) if applied else None
 
 
 def foreign_writer(live: Body, desired: Body, path: Path) -> Writer | None:

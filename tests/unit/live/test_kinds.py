@@ -29,7 +29,7 @@ def test_every_declared_kind_is_known() -> None:
 def test_every_kind_has_its_version_of_the_bundled_schemas(kind: Kind) -> None:
     schema = load_schema(kind.name)
     assert schema is not None
-    assert schema["properties"]["apiVersion"].get("const", kind.api_version) == kind.api_version
+    assert schema["properties"]["apiVersion"]["const"] == kind.api_version
 
 
 def test_path_of_a_group_and_of_the_core() -> None:
