@@ -177,7 +177,7 @@ _ALL: tuple[Tool, ...] = (
     DebianTool("containerd", "containerd", "usr/bin/containerd"),
     DebianTool("runc", "runc", "usr/sbin/runc"),
     DebianTool("cni-plugins", "containernetworking-plugins", "usr/lib/cni"),
-    DebianTool("busybox-static", "busybox-static", "bin/busybox"),
+    DebianTool("busybox-dynamic", "busybox", "bin/busybox"),
     InstalledTool("iptables", "iptables"),
     InstalledTool("ip", "iproute2"),
     DebianTool("promtool", "prometheus", "usr/bin/promtool"),

@@ -111,6 +111,7 @@ class Components:
             *self._controller("kube-controller-manager"), "--use-service-account-credentials=true",
             f"--service-account-private-key-file={self.certificate('service-accounts.key')}",
             f"--root-ca-file={self.certificate('ca.crt')}",
+            f"--flex-volume-plugin-dir={self.file('kubelet/plugins-of-volumes')}",
         ]  # fmt: skip
 
     def kube_scheduler(self) -> list[str | Path]:

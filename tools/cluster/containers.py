@@ -11,7 +11,6 @@ from tools.cluster.state import ClusterError, State
 from tools.install import install
 
 BRIDGE = "servestack0"
-NETWORK = "servestack"
 POD_CIDR = "10.244.0.0/24"
 _PAUSE_IMAGE = "localhost/servestack/pause:1"
 
@@ -51,7 +50,7 @@ def _write_network(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     network = {
         "cniVersion": "0.4.0",
-        "name": NETWORK,
+        "name": "servestack",
         "plugins": [
             {
                 "type": "bridge",

@@ -60,14 +60,15 @@ def check_alive(state: State, record: Record) -> None:
 
 
 def end(processes: Sequence[Process]) -> None:
-    """Ask each in turn to end, the last started first, and kill what does not."""
-    for process in reversed(processes):
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if is_alive(process):
+    """Ask all to end, the last started first, and kill what does not."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        alive = [process for process in reversed(processes) if is_alive(process)]
+        for process in alive:
+            with suppress(ProcessLookupError):
                 os.kill(process.pid, number)
-                deadline = time.monotonic() + _END_SECONDS
-                while is_alive(process) and time.monotonic() < deadline:
-                    time.sleep(0.02)
+        deadline = time.monotonic() + _END_SECONDS
+        while any(map(is_alive, alive)) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def _start_ticks(pid: int) -> int:

@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 
 from tools.cluster import cgroups, firewall, machine, processes
-from tools.cluster.containers import BRIDGE, NETWORK
+from tools.cluster.containers import BRIDGE
 from tools.cluster.state import ClusterError, Record, State
 
-_CNI_RESULTS = Path("/var/lib/cni/results")
+_NETWORK_RESULTS = Path("/var/lib/cni/results")
 
 
 def take_away(state: State) -> None:
@@ -21,14 +21,12 @@ def take_away(state: State) -> None:
     # The containers and their shims, and a daemon whose start nobody lived to note.
     if left := cgroups.kill(state.cgroup):
         raise ClusterError(f"the processes {left} of {state.name!r} do not end")
-    _remove_shim_sockets(state.folder)
+    _remove_from_shared_folders(state.folder / "containerd")
     _unmount_below(state.folder)
     _remove_links()
     firewall.remove_chains()
     machine.put_back(record)
     _remove_logs(record)
-    for result in _CNI_RESULTS.glob(f"{NETWORK}-*"):
-        result.unlink()
     cgroups.remove(state.cgroup)
     shutil.rmtree(state.folder)
 
@@ -40,10 +38,14 @@ def mounts_below(folder: Path) -> list[str]:
     return [point for point in reversed(points) if point.startswith(f"{folder}/")]
 
 
-def _remove_shim_sockets(folder: Path) -> None:
-    """A shim that is killed leaves its socket, in a folder that all containerds share."""
-    for file in (folder / "containerd/state").glob("io.containerd.runtime.v2.task/*/*/address"):
+def _remove_from_shared_folders(containerd: Path) -> None:
+    """A shim that is killed leaves its socket, a pod that is leaves what it got from the network
+    plugins: both in folders that all containerds of a machine share."""
+    for file in containerd.glob("state/io.containerd.runtime.v2.task/*/*/address"):
         Path(file.read_text().strip().removeprefix("unix://")).unlink(missing_ok=True)
+    for pod in containerd.glob("root/io.containerd.grpc.v1.cri/sandboxes/*"):
+        for result in _NETWORK_RESULTS.glob(f"*-{pod.name}-*"):
+            result.unlink()
 
 
 def _unmount_below(folder: Path) -> None:
