@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 INLINE_SECONDS = 0.005
 """Longest call that the event loop makes itself: handing it to a thread costs 0.05 to 0.1 ms."""
+_ANYTHING = (Exception, SystemExit)
+"""What the owner's code may raise: a call of sys.exit ends a request, not the server."""
 _REFUSALS = (ValueError, TypeError, KeyError, IndexError, OverflowError)
 
 
@@ -202,7 +204,7 @@ class Batcher:
         elif jobs:
             try:
                 self._run_together(jobs)
-            except Exception:
+            except _ANYTHING:
                 # One of them is to blame: each for itself, so that the others get their answers.
                 for job in jobs:
                     self._run_alone(job)
@@ -221,14 +223,14 @@ class Batcher:
     def _run_alone(self, job: Job) -> None:
         try:
             job.outputs = self.call(job.inputs)
-        except Exception as error:
+        except _ANYTHING as error:
             job.error = self._failure(error)
 
     def _prepared(self, job: Job) -> bool:
         """The owner's preprocessing of one request; what it refuses concerns no other."""
         try:
             job.inputs = self._preprocess(job.rows)  # type: ignore[misc]
-        except Exception as error:
+        except _ANYTHING as error:
             job.error = self._owner_failure("preprocess", error)
             return False
         return True
@@ -237,7 +239,7 @@ class Batcher:
         if job.error is None:
             try:
                 job.outputs = self._postprocess(job.outputs)  # type: ignore[misc]
-            except Exception as error:
+            except _ANYTHING as error:
                 job.error = self._owner_failure("postprocess", error)
 
     def call(self, rows: Any) -> Any:
@@ -251,7 +253,7 @@ class Batcher:
         _check_length(outputs, len(rows))
         return outputs
 
-    def _owner_failure(self, step: str, error: Exception) -> RequestError:
+    def _owner_failure(self, step: str, error: BaseException) -> RequestError:
         """The owner's ValueError is meant for the caller; anything else is a fault of the code."""
         if isinstance(error, RequestError):
             return error
@@ -264,7 +266,7 @@ class Batcher:
             "the model's code failed; see the server's log",
         )
 
-    def _failure(self, error: Exception) -> RequestError:
+    def _failure(self, error: BaseException) -> RequestError:
         if isinstance(error, RequestError):
             return error
         if isinstance(error, _REFUSALS) or type(error).__module__.startswith("onnxruntime"):
@@ -275,7 +277,7 @@ class Batcher:
             )
         return self._failed(error)
 
-    def _failed(self, error: Exception) -> RequestError:
+    def _failed(self, error: BaseException) -> RequestError:
         log.error("model %s failed", self.model.name, exc_info=error)
         return RequestError(
             HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -293,7 +295,7 @@ def _timeout() -> RequestError:
     )
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0][:300] or type(error).__name__
 
 
