@@ -181,6 +181,8 @@ _ALL: tuple[Tool, ...] = (
     InstalledTool("iptables", "iptables"),
     InstalledTool("ip", "iproute2"),
     DebianTool("promtool", "prometheus", "usr/bin/promtool"),
+    DebianTool("prometheus", "prometheus", "usr/bin/prometheus"),
+    GoTool("kind", "kind", "sigs.k8s.io/kind"),
     InstalledTool("chromium", "chromium"),
     InstalledTool("buildah", "buildah"),
     InstalledTool("debootstrap", "debootstrap"),
