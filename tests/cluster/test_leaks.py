@@ -1,0 +1,88 @@
+"""A native cluster leaves nothing behind, however it ends. CYCLES=10 repeats start and stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tools.cluster import native
+from tools.cluster.state import named
+
+from tests.cluster.native_machine import came_in_between, require_native, snapshot
+from tests.support.busybox import write_busybox_image
+from tests.support.projects import REPOSITORY
+
+NAME = "leaks"
+_OBJECTS = Path(__file__).parent / "web.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _native(request: pytest.FixtureRequest) -> None:
+    require_native(request.config, NAME)
+
+
+def test_start_and_stop_leave_nothing_behind(tmp_path: Path) -> None:
+    write_busybox_image(tmp_path / "busybox.tar")
+    before = snapshot(NAME)
+    for cycle in range(1, int(os.environ.get("CYCLES", "1")) + 1):
+        started = time.monotonic()
+        up = _cluster("up")
+        try:
+            assert up.returncode == 0, up.stderr
+            came_up = time.monotonic()
+            cluster = native.find(NAME)
+            assert cluster is not None
+            assert up.stdout.strip() == str(cluster.kubeconfig)
+            cluster.load_image(tmp_path / "busybox.tar")
+            kubectl = ["kubectl", f"--kubeconfig={cluster.kubeconfig}"]
+            subprocess.run([*kubectl, "apply", "-f", _OBJECTS], check=True)
+            rollout = [*kubectl, "-n=web", "rollout", "status", "deployment/web", "--timeout=60s"]
+            subprocess.run(rollout, check=True)
+            assert came_in_between(before, snapshot(NAME)).keys() >= {
+                "processes", "mounts", "links", "addresses", "rules", "cgroups", "files",
+            }  # fmt: skip
+        finally:
+            ends = time.monotonic()
+            down = _cluster("down")
+        assert down.returncode == 0, down.stderr
+        print(f"{cycle}: up {came_up - started:.0f} s, down {time.monotonic() - ends:.0f} s")
+        assert came_in_between(before, snapshot(NAME)) == {}
+
+
+@pytest.mark.parametrize("moment", ["etcd", "containerd", "kubelet", "traefik"])
+def test_a_start_that_is_killed_is_taken_away(moment: str) -> None:
+    before = snapshot(NAME)
+    up = subprocess.Popen([*_COMMAND, "up", f"--name={NAME}"], cwd=REPOSITORY)
+    try:
+        while moment not in _started():
+            assert up.poll() is None
+            time.sleep(0.05)
+        up.send_signal(signal.SIGKILL)
+        up.wait()
+        assert came_in_between(before, snapshot(NAME)).keys() >= {"processes", "cgroups", "files"}
+    finally:
+        up.kill()
+        up.wait()
+        down = _cluster("down")
+    assert down.returncode == 0, down.stderr
+    assert came_in_between(before, snapshot(NAME)) == {}
+
+
+_COMMAND = [sys.executable, "-m", "tools.cluster"]
+
+
+def _cluster(command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*_COMMAND, command, f"--name={NAME}"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def _started() -> set[str]:
+    state = named(NAME)
+    return {process.name for process in state.read().processes} if state.exists() else set()
