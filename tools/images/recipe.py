@@ -18,8 +18,9 @@ class Recipe:
 
     `bases` are the arguments that name another image, with the recipe for that image where no
     registry has it. `prepare` adds to the context folder what is made from `sources`.
-    `same_times` gives all files one time, so that the same ingredients are the same image; not
-    for what installs compiled Python that is checked by time.
+    `same_times` gives all files one time, so that the same ingredients are the same image but for
+    what Python's compiler leaves to chance; not for what installs compiled Python that is checked
+    by time.
     """
 
     name: str
