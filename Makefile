@@ -58,3 +58,11 @@ bench-render: setup ## servestack render beside kustomize, Helm and cdk8s, as ra
 .PHONY: bench-serving
 bench-serving: setup ## the model server beside its peers, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_serving $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(PEERS),--peers=$(PEERS)) $(if $(JSON),--json=$(JSON))
+
+.PHONY: cluster
+cluster: setup ## a real Kubernetes node on this machine, by root; prints its kubeconfig's path
+	@$(BIN)/python -m tools.cluster up
+
+.PHONY: cluster-down
+cluster-down: setup ## take that node away, with all that belongs to it
+	@$(BIN)/python -m tools.cluster down
