@@ -91,7 +91,7 @@ def test_a_split_keeps_its_shares_and_its_keys(iris: Iris, three: Places, tmp_pa
                      {"node": "lgb", "weight": 5}],
     }  # fmt: skip
     with serving(iris, tmp_path, three, graph) as server, Caller(server.port) as caller:
-        chosen = {}
+        chosen: dict[int, str] = {}
         for start in range(0, 10_000, 50):
             part = range(start, start + 50)
             caller.send(b"".join(post(iris.rows[:1], f"x-user-id: user-{at}") for at in part))

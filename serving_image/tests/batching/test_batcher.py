@@ -30,7 +30,7 @@ class Fake:
         self.seconds = 0.0
         self.raises: dict[Any, Exception] = {}
 
-    def predict(self, rows: Sequence[Any]) -> Any:
+    def predict(self, rows: Any) -> Any:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.calls.append([row[0] for row in rows])
@@ -173,7 +173,7 @@ def test_a_bad_row_fails_its_own_request_only(place: str) -> None:
     async def run() -> list[Any]:
         queue = batcher(fake) if place == "loop" else in_thread(batcher(fake))
         asked = [Asked(queue, [at]).values() for at in range(20)]
-        return await asyncio.gather(*asked, return_exceptions=True)
+        return list(await asyncio.gather(*asked, return_exceptions=True))
 
     results = asyncio.run(run())
     refused, failed = results[13], results[14]
@@ -318,7 +318,7 @@ def test_the_owners_steps_concern_their_own_request() -> None:
     async def run() -> list[Any]:
         queue = batcher(fake, owner=Owner())
         asked = [Asked(queue, [at]).values() for at in range(4, 10)]
-        return await asyncio.gather(*asked, return_exceptions=True)
+        return list(await asyncio.gather(*asked, return_exceptions=True))
 
     four, five, six, seven, eight, nine = asyncio.run(run())
     assert (four, seven, nine) == ([8], [14, 14], [18])
@@ -349,7 +349,7 @@ class Triples(Fake):
 def test_frames_are_predicted_one_request_at_a_time() -> None:
     async def run() -> list[Any]:
         queue = batcher(Triples(), owner=Frames())
-        return await asyncio.gather(*(Asked(queue, [at, at + 1]).values() for at in range(5)))
+        return list(await asyncio.gather(*(Asked(queue, [at, at + 1]).values() for at in range(5))))
 
     assert asyncio.run(run()) == [[3 * at, 3 * at + 3] for at in range(5)]
 

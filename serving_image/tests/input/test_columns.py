@@ -180,13 +180,13 @@ def test_tensors_of_each_type(dtype: str) -> None:
         f"[{value}, {value}]",
         f'{{"inputs": [[{value}, {value}]]}}',
     ):
-        array = read_rows(body.encode(), schema)
+        array: Any = read_rows(body.encode(), schema)
         assert (array.dtype, array.shape) == (np.dtype(dtype), (1, 2))
         assert array.all()
 
 
 def test_tensors_of_strings() -> None:
-    array = read_rows(b'[["a", "bb"]]', compile_schema(Input(tensor=Tensor("str", (-1, 2)))))
+    array: Any = read_rows(b'[["a", "bb"]]', compile_schema(Input(tensor=Tensor("str", (-1, 2)))))
     assert array.tolist() == [["a", "bb"]]
 
 
@@ -220,7 +220,7 @@ def test_tensors_that_do_not_fit(dtype: str, shape: tuple[int, ...], body: str, 
 
 
 def test_a_tensor_of_one_axis_has_values_for_rows() -> None:
-    array = read_rows(b"[1, 2, 3]", compile_schema(Input(tensor=Tensor("float32", (-1,)))))
+    array: Any = read_rows(b"[1, 2, 3]", compile_schema(Input(tensor=Tensor("float32", (-1,)))))
     assert array.tolist() == [1, 2, 3]
 
 

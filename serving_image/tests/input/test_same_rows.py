@@ -51,7 +51,7 @@ def columns(draw: st.DrawFn) -> tuple[Column, ...]:
     names = draw(st.lists(TEXT.filter(bool), min_size=1, max_size=6, unique=True))
     made = []
     for name in names:
-        kind = draw(st.sampled_from(
+        kind: Any = draw(st.sampled_from(
             ["boolean", "integer", "long", "float", "double", "string", "binary", "datetime"]
         ))  # fmt: skip
         is_number = kind in ("integer", "long", "float", "double")
