@@ -56,6 +56,8 @@ def build(recipe: Recipe) -> Path:
             seconds = time.monotonic() - started
             _say(f"{recipe.reference}: {_megabytes(archive)}, built in {seconds:.0f} s")
             _discard_old(name)
+        else:
+            _say(f"{recipe.reference}: {_megabytes(archive)}, built by the other run")
     return archive
 
 

@@ -29,10 +29,20 @@ def command(storage: Path) -> list[str]:
 
 
 def build(recipe: Recipe, storage: Path, work: Path) -> None:
-    """Build into the storage, the bases first that it does not hold yet."""
+    """Build into the storage, the bases first that it does not hold yet.
+
+    Of images that were built before, what has no name any more is removed.
+    """
     _remove_abandoned(storage, work)
     bases = {argument: _base(base, storage, work) for argument, base in recipe.bases.items()}
     _bud(recipe, recipe.reference, bases, storage, work)
+    if recipe.kept_stage is not None:
+        # From the layers that are there, to give them a name.
+        stage = f"localhost/servestack/stage/{recipe.name}:{recipe.tag}"
+        _bud(recipe, stage, bases, storage, work, target=recipe.kept_stage)
+    # Without a check: what a container is made of stays until the next time.
+    prune = [*command(storage), "rmi", "--prune"]
+    subprocess.run(prune, check=False, capture_output=True)
 
 
 def save(reference: str, file: Path, storage: Path, work: Path) -> None:
@@ -50,7 +60,14 @@ def _base(recipe: Recipe, storage: Path, work: Path) -> str:
     return reference
 
 
-def _bud(recipe: Recipe, reference: str, bases: dict[str, str], storage: Path, work: Path) -> None:
+def _bud(
+    recipe: Recipe,
+    reference: str,
+    bases: dict[str, str],
+    storage: Path,
+    work: Path,
+    target: str | None = None,
+) -> None:
     print(f"{reference}: building …", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=work) as folder:
         context = Path(folder)
@@ -61,6 +78,7 @@ def _bud(recipe: Recipe, reference: str, bases: dict[str, str], storage: Path, w
                 *("bud", "--layers", "--force-rm", "--pull-never"),
                 *(f"--build-arg={name}={value}" for name, value in sorted(arguments.items())),
                 *(["--timestamp=0"] if recipe.same_times else []),
+                *([f"--target={target}"] if target is not None else []),
                 f"--volume={write_pip_settings(work / 'pip', _MOUNTED)}:{_MOUNTED}:ro",
                 f"--build-arg=PIP_CONFIG_FILE={_MOUNTED}/pip.conf",
                 *("-f", str(context / recipe.containerfile), "-t", reference, str(context)),

@@ -26,6 +26,7 @@ def serving(variant: str = "base") -> Recipe:
         arguments={"VARIANT": variant},
         bases={"BASE": _python()},
         same_times=True,
+        kept_stage="build",
     )
 
 

@@ -20,7 +20,8 @@ class Recipe:
     registry has it. `prepare` adds to the context folder what is made from `sources`.
     `same_times` gives all files one time, so that the same ingredients are the same image but for
     what Python's compiler leaves to chance; not for what installs compiled Python that is checked
-    by time.
+    by time. `kept_stage` names a stage that takes long and is in no image: it is kept for the next
+    build.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Recipe:
     bases: Mapping[str, Recipe] = field(default_factory=dict)
     prepare: Callable[[Path], None] | None = None
     same_times: bool = False
+    kept_stage: str | None = None
 
     @property
     def reference(self) -> str:
