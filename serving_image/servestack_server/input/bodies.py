@@ -71,7 +71,7 @@ def normalised(data: Any, schema: Schema) -> list[Any]:
     if not isinstance(data, dict):
         raise invalid("wrong_type", "expected a list of rows, or an object that holds one")
     given = [key for key in _KEYS if key in data]
-    if not given or (isinstance(schema, TableSchema) and data.keys() <= schema.positions.keys()):
+    if not given or _is_record(data, schema):
         if isinstance(schema, TableSchema) and not _is_columnar(data):
             return [data]
         raise invalid(
@@ -89,6 +89,15 @@ def normalised(data: Any, schema: Schema) -> list[Any]:
     if not isinstance(value, list):
         raise invalid("wrong_type", "expected a list of rows", field=key)
     return _rows(value, schema)
+
+
+def _is_record(data: dict[str, Any], schema: Schema) -> bool:
+    """Whether the keys are columns of those names: a column's value is no list and no object."""
+    return (
+        isinstance(schema, TableSchema)
+        and data.keys() <= schema.positions.keys()
+        and not any(isinstance(value, list | dict) for value in data.values())
+    )
 
 
 def _rows(data: list[Any], schema: Schema) -> list[Any]:

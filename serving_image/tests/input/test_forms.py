@@ -53,6 +53,12 @@ def test_a_row_alone(body: str) -> None:
 def test_columns_may_be_called_as_the_keys_are() -> None:
     schema = compile_schema(Input(columns=(Column("data", "double"), Column("inputs", "double"))))
     assert tuples(read_rows(b'{"data": 1, "inputs": 2}', schema)) == [(1.0, 2.0)]
+    for body in (
+        '{"data": [[1, 2]]}',
+        '{"inputs": {"inputs": [2], "data": [1]}}',
+        '{"data": [1, 2]}',
+    ):
+        assert tuples(read_rows(body.encode(), schema)) == [(1.0, 2.0)]
 
 
 @pytest.mark.parametrize(
