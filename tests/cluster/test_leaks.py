@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tools.cluster import native
+from tools.cluster.ready import find_kubectl
 from tools.cluster.state import named
 
 from tests.cluster.native_machine import came_in_between, require_native, snapshot
@@ -39,7 +40,7 @@ def test_start_and_stop_leave_nothing_behind(tmp_path: Path) -> None:
             assert cluster is not None
             assert up.stdout.strip() == str(cluster.kubeconfig)
             cluster.load_image(tmp_path / "busybox.tar")
-            kubectl = ["kubectl", f"--kubeconfig={cluster.kubeconfig}"]
+            kubectl = [find_kubectl(), f"--kubeconfig={cluster.kubeconfig}"]
             subprocess.run([*kubectl, "apply", "-f", _OBJECTS], check=True)
             rollout = [*kubectl, "-n=web", "rollout", "status", "deployment/web", "--timeout=60s"]
             subprocess.run(rollout, check=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tools.cluster import native
+from tools.cluster.ready import find_kubectl
 
 from tests.cluster.native_machine import require_native
 from tests.support.busybox import PAGE, write_busybox_image
@@ -112,7 +113,7 @@ def _eventually(is_so: Callable[[], bool]) -> None:
 
 
 def _command(node: native.Cluster, *arguments: str) -> list[str]:
-    return ["kubectl", f"--kubeconfig={node.kubeconfig}", "--namespace=web", *arguments]
+    return [find_kubectl(), f"--kubeconfig={node.kubeconfig}", "--namespace=web", *arguments]
 
 
 def _kubectl(node: native.Cluster, *arguments: str, fails: str | None = None) -> str:

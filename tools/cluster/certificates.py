@@ -25,6 +25,18 @@ _VALID_DAYS = 365
 _SERVICE_IPS = ("127.0.0.1", NODE_IP, "10.96.0.1")
 _API_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    key_cert_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True)
 class _Authority:
@@ -76,9 +88,12 @@ def write_kubeconfig(file: Path, context: str, server: str, authority: Path, tok
 def _make_authority(folder: Path, name: str) -> _Authority:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _subject(name, "")
-    usage = x509.BasicConstraints(ca=True, path_length=0)
-    builder = _builder(subject, subject, key).add_extension(usage, critical=True)
-    certificate = builder.sign(key, hashes.SHA256())
+    builder = (
+        _builder(subject, subject, key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_SIGNS_CERTIFICATES, critical=True)
+    )
+    certificate = _with_key_ids(builder, key, key).sign(key, hashes.SHA256())
     _write(folder, name, certificate, key)
     return _Authority(certificate, key)
 
@@ -98,7 +113,8 @@ def _issue(
     builder = _builder(_subject(user, group), authority.certificate.subject, key).add_extension(
         x509.SubjectAlternativeName(alternatives), critical=False
     )
-    _write(folder, name, builder.sign(authority.key, hashes.SHA256()), key)
+    certificate = _with_key_ids(builder, key, authority.key).sign(authority.key, hashes.SHA256())
+    _write(folder, name, certificate, key)
 
 
 def _subject(user: str, group: str) -> x509.Name:
@@ -121,6 +137,17 @@ def _builder(
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=_VALID_DAYS))
     )
+
+
+def _with_key_ids(
+    builder: x509.CertificateBuilder,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: ec.EllipticCurvePrivateKey,
+) -> x509.CertificateBuilder:
+    """RFC 5280, 4.2.1: strict clients (Python from 3.13) refuse a certificate without these."""
+    own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key())
+    return builder.add_extension(own, critical=False).add_extension(signer, critical=False)
 
 
 def _write(

@@ -71,7 +71,7 @@ def put_back(record: Record) -> None:
         subprocess.run(["ip", "address", "delete", f"{NODE_IP}/32", "dev", "lo"], check=True)
     for name, value in record.sysctls.items():
         file = Path("/proc/sys") / name
-        if file.read_text().strip() != value:
+        if file.exists() and file.read_text().strip() != value:
             file.write_text(value)
 
 

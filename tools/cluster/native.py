@@ -72,6 +72,8 @@ def start(name: str) -> Cluster:
             say(f"{name} did not come up, or lost a process: taking it away first")
             take_away(state)
         machine.check(state)
+        _install_tools()
+        shutil.rmtree(state.folder, ignore_errors=True)  # of a `stop` that was killed at its end
         started = time.monotonic()
         try:
             record = _bring_up(state)
@@ -105,8 +107,6 @@ def find(name: str) -> Cluster | None:
 
 
 def _bring_up(state: State) -> Record:
-    for tool in _TOOLS:
-        _install(tool)
     record = Record(ports=dict(zip(PORTS, _free_ports(len(PORTS)), strict=True)))
     state.write(record)
     parts = Components(state, record.ports)
@@ -159,11 +159,12 @@ def _objects(parts: Components) -> str:
     )
 
 
-def _install(tool: str) -> None:
-    try:
-        install(tool)
-    except SystemExit as error:
-        raise ClusterError(str(error)) from None
+def _install_tools() -> None:
+    for tool in _TOOLS:
+        try:
+            install(tool)
+        except SystemExit as error:
+            raise ClusterError(str(error)) from None
 
 
 def _free_ports(count: int) -> list[int]:

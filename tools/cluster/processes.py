@@ -1,11 +1,9 @@
-"""Starts the daemons of a cluster, and ends exactly those."""
+"""Starts the daemons of a cluster, and says whether they run."""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +11,6 @@ from pathlib import Path
 from tools.cluster import cgroups
 from tools.cluster.state import ClusterError, Process, Record, State
 
-_END_SECONDS = 10
 # Enters the groups before the program runs: no child of it is ever outside them.
 _ENTER = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit 1; shift; done; shift; exec "$@"'
 
@@ -57,18 +54,6 @@ def check_alive(state: State, record: Record) -> None:
             log = state.folder / "logs" / f"{process.name}.log"
             lines = log.read_text(errors="replace").splitlines()[-8:]
             raise ClusterError("\n  ".join([f"{process.name} ended; the end of {log}:", *lines]))
-
-
-def end(processes: Sequence[Process]) -> None:
-    """Ask all to end, the last started first, and kill what does not."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        alive = [process for process in reversed(processes) if is_alive(process)]
-        for process in alive:
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, number)
-        deadline = time.monotonic() + _END_SECONDS
-        while any(map(is_alive, alive)) and time.monotonic() < deadline:
-            time.sleep(0.05)
 
 
 def _start_ticks(pid: int) -> int:

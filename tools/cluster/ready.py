@@ -32,6 +32,15 @@ def wait(what: str, is_so: Question, check: Callable[[], None]) -> None:
         time.sleep(0.2)
 
 
+def find_kubectl() -> str:
+    """The one of the virtual environment, else the one on PATH."""
+    beside_python = Path(sys.executable).parent
+    program = shutil.which("kubectl", path=f"{beside_python}{os.pathsep}{os.environ['PATH']}")
+    if program is None:
+        raise ClusterError("kubectl is missing: requirements/dev.txt brings it")
+    return program
+
+
 @dataclass(frozen=True)
 class Kubectl:
     """kubectl with the cluster's own kubeconfig."""
@@ -54,12 +63,8 @@ class Kubectl:
             raise ClusterError(f"the cluster's own objects are refused: {done.stderr.strip()}")
 
     def _run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        beside_python = Path(sys.executable).parent
-        program = shutil.which("kubectl", path=f"{beside_python}{os.pathsep}{os.environ['PATH']}")
-        if program is None:
-            raise ClusterError("kubectl is missing: requirements/dev.txt brings it")
         return subprocess.run(
-            [program, f"--kubeconfig={self.kubeconfig}", *arguments],
+            [find_kubectl(), f"--kubeconfig={self.kubeconfig}", *arguments],
             input=text, capture_output=True, text=True, check=False,
         )  # fmt: skip
 

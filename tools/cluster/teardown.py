@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tools.cluster import cgroups, firewall, machine, processes
+from tools.cluster import cgroups, firewall, machine
 from tools.cluster.containers import BRIDGE
 from tools.cluster.state import ClusterError, Record, State
 
@@ -17,8 +17,8 @@ _NETWORK_RESULTS = Path("/var/lib/cni/results")
 def take_away(state: State) -> None:
     """Each step finds by itself what is left for it, so that a second try ends what a first left."""
     record = state.read()
-    processes.end(record.processes)
-    # The containers and their shims, and a daemon whose start nobody lived to note.
+    # Daemons, shims and containers at once. All they have is about to go: nothing is to be saved, and
+    # an API server that is asked to end waits for clients that are ending too.
     if left := cgroups.kill(state.cgroup):
         raise ClusterError(f"the processes {left} of {state.name!r} do not end")
     _remove_from_shared_folders(state.folder / "containerd")
@@ -50,7 +50,10 @@ def _remove_from_shared_folders(containerd: Path) -> None:
 
 def _unmount_below(folder: Path) -> None:
     for point in mounts_below(folder):
-        subprocess.run(["umount", point], check=True)
+        done = subprocess.run(["umount", point], capture_output=True, check=False)
+        if done.returncode != 0:
+            # Somebody looks into it at this moment; it goes when they do.
+            subprocess.run(["umount", "--lazy", point], check=True)
 
 
 def _remove_links() -> None:
