@@ -8,35 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import statistics
-import zlib
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
+from servestack_server.api.graph_nodes import (
+    Bandit,
+    Chain,
+    Ensemble,
+    Leaf,
+    Router,
+    Split,
+    Walk,
+)
 from servestack_server.api.target import ModelTarget, RequestJob
-from servestack_server.batching import Job, listed
 from servestack_server.errors import RequestError, StartError
-from servestack_server.input.problems import invalid
 
 log = logging.getLogger(__name__)
 
 _REMEMBERED_PULLS = 100_000
 """Requests whose arm is kept for a reward to come; the oldest are let go."""
-
-
-class Walk:
-    """One request's way through the graph."""
-
-    __slots__ = ("arms", "job", "models")
-
-    def __init__(self, job: RequestJob) -> None:
-        self.job = job
-        self.models: list[str] = []
-        self.arms: list[tuple[_Bandit, int]] = []
 
 
 class GraphTarget:
@@ -52,7 +45,7 @@ class GraphTarget:
         with _readable():
             self._root = _node(graph, models, columns)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pulls: OrderedDict[str, list[tuple[_Bandit, int]]] = OrderedDict()
+        self._pulls: OrderedDict[str, list[tuple[Bandit, int]]] = OrderedDict()
 
     def submit(self, job: RequestJob) -> None:
         """Walk the graph in a task of its own."""
@@ -133,7 +126,7 @@ def _node(given: Any, models: dict[str, ModelTarget], columns: Mapping[str, int]
     if isinstance(given, str):
         if given not in models:
             raise StartError(f"the graph names {given!r}, which is no model of the service")
-        return _Leaf(models[given])
+        return Leaf(models[given])
 
     def node(child: Any) -> Any:
         return _node(child, models, columns)
@@ -141,210 +134,22 @@ def _node(given: Any, models: dict[str, ModelTarget], columns: Mapping[str, int]
     match given["kind"]:
         case "split":
             branches = [(node(branch["node"]), branch["weight"]) for branch in given["branches"]]
-            return _Split(branches, given.get("stickyBy", ""), columns)
+            return Split(branches, given.get("stickyBy", ""), columns)
         case "router":
             if given["column"] not in columns:
                 raise StartError(f"the router's column {given['column']!r} is not in the input")
             cases = [(case["equals"], node(case["node"])) for case in given["cases"]]
-            return _Router(columns[given["column"]], cases, node(given["otherwise"]))
+            return Router(columns[given["column"]], cases, node(given["otherwise"]))
         case "chain":
-            return _Chain([node(step) for step in given["steps"]])
+            return Chain([node(step) for step in given["steps"]])
         case "ensemble":
             labels = [_label(child, at) for at, child in enumerate(given["nodes"])]
             nodes = [node(child) for child in given["nodes"]]
-            return _Ensemble(labels, nodes, given.get("combine", "object"))
+            return Ensemble(labels, nodes, given.get("combine", "object"))
         case "bandit":
-            return _Bandit([node(arm) for arm in given["arms"]], given)
+            return Bandit([node(arm) for arm in given["arms"]], given)
     raise StartError(f"the graph has a node of kind {given['kind']!r}, which is not known")
 
 
 def _label(child: Any, at: int) -> str:
     return child if isinstance(child, str) else f"{child['kind']}{at}"
-
-
-class _Leaf:
-    """A model."""
-
-    def __init__(self, target: ModelTarget) -> None:
-        self._target = target
-
-    async def ask(self, walk: Walk, rows: Any) -> list[Any]:
-        answer: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
-
-        def finish(job: Job) -> None:
-            if not answer.done():
-                answer.set_result(job)
-
-        walk.models.append(self._target.name)
-        self._target.batcher.submit(Job(rows, walk.job.deadline, finish))
-        job = await answer
-        if job.error is not None:
-            raise job.error
-        return listed(job.outputs)
-
-
-class _Split:
-    """One branch for the whole request, the same for the same key."""
-
-    def __init__(
-        self, branches: list[tuple[Any, float]], sticky_by: str, columns: Mapping[str, int]
-    ) -> None:
-        self._branches = branches
-        self._header = sticky_by.lower().encode()
-        self._column = columns.get(sticky_by)
-
-    async def ask(self, walk: Walk, rows: Any) -> list[Any]:
-        return await self._choose(walk, rows).ask(walk, rows)  # type: ignore[no-any-return]
-
-    def _choose(self, walk: Walk, rows: Any) -> Any:
-        key = walk.job.request.headers.get(self._header) if self._header else None
-        if key is None and self._column is not None:
-            key = str(rows[0][self._column]).encode()
-        if key is None:
-            key = walk.job.request.id.encode()
-        point = zlib.crc32(key) / 2**32 * sum(weight for _, weight in self._branches)
-        for branch, weight in self._branches:
-            point -= weight
-            if point < 0:
-                return branch
-        return self._branches[-1][0]
-
-
-class _Router:
-    """Each row goes where its column's value says."""
-
-    def __init__(self, column: int, cases: list[tuple[Any, Any]], otherwise: Any) -> None:
-        self._column = column
-        self._cases = cases
-        self._otherwise = otherwise
-
-    async def ask(self, walk: Walk, rows: Any) -> list[Any]:
-        ways: dict[int, list[int]] = {}
-        for at, row in enumerate(rows):
-            ways.setdefault(self._way(row[self._column]), []).append(at)
-        outputs: list[Any] = [None] * len(rows)
-
-        async def go(way: int, positions: list[int]) -> None:
-            node = self._otherwise if way < 0 else self._cases[way][1]
-            answers = await node.ask(walk, [rows[at] for at in positions])
-            for at, answer in zip(positions, answers, strict=True):
-                outputs[at] = answer
-
-        await _all(*(go(way, positions) for way, positions in ways.items()))
-        return outputs
-
-    def _way(self, value: Any) -> int:
-        for at, (equals, _) in enumerate(self._cases):
-            if value == equals and isinstance(value, bool) == isinstance(equals, bool):
-                return at
-        return -1
-
-
-class _Chain:
-    """Each step takes what the one before answered."""
-
-    def __init__(self, steps: list[Any]) -> None:
-        self._steps = steps
-
-    async def ask(self, walk: Walk, rows: Any) -> list[Any]:
-        for step in self._steps[:-1]:
-            rows = [_as_row(answer) for answer in await step.ask(walk, rows)]
-        return await self._steps[-1].ask(walk, rows)  # type: ignore[no-any-return]
-
-
-def _as_row(answer: Any) -> Any:
-    if isinstance(answer, dict):
-        return list(answer.values())
-    return answer if isinstance(answer, list | tuple) else [answer]
-
-
-class _Ensemble:
-    """All nodes answer, at the same time where they run in threads."""
-
-    def __init__(self, labels: list[str], nodes: list[Any], combine: str) -> None:
-        self._labels = labels
-        self._nodes = nodes
-        self._combine = combine
-
-    async def ask(self, walk: Walk, rows: Any) -> list[Any]:
-        answers = await _all(*(node.ask(walk, rows) for node in self._nodes))
-        by_row = list(zip(*answers, strict=True))
-        if self._combine == "object":
-            return [dict(zip(self._labels, row, strict=True)) for row in by_row]
-        if self._combine == "vote":
-            return [_vote(row) for row in by_row]
-        middle = statistics.fmean if self._combine == "mean" else statistics.median
-        return [_elementwise(middle, row) for row in by_row]
-
-
-def _vote(answers: tuple[Any, ...]) -> Any:
-    """The commonest answer; among equally common ones that of the node named first."""
-    counts = Counter(map(repr, answers))
-    most = max(counts.values())
-    return next(answer for answer in answers if counts[repr(answer)] == most)
-
-
-def _elementwise(middle: Any, answers: tuple[Any, ...]) -> Any:
-    if all(isinstance(answer, list) for answer in answers):
-        return [_elementwise(middle, part) for part in zip(*answers, strict=True)]
-    try:
-        return middle(answers)
-    except (TypeError, statistics.StatisticsError):
-        raise invalid("not_a_number", "the models' answers are no numbers to combine") from None
-
-
-class _Bandit:
-    """One arm for the whole request: the one that has earned the most, or one to explore.
-
-    What is learned stays in this process: pods learn apart, and a new pod begins anew.
-    """
-
-    def __init__(self, arms: list[Any], given: Mapping[str, Any]) -> None:
-        self._arms = arms
-        self._thompson = given.get("algorithm") == "thompson"
-        self._epsilon = given.get("epsilon", 0.1)
-        self._field = given.get("reward", "reward")
-        self._minimum_pulls = given.get("minimumPulls", 20)
-        self.pulls = [0] * len(arms)
-        self.rewards = [0.0] * len(arms)
-        self.rewarded = [0] * len(arms)
-
-    async def ask(self, walk: Walk, rows: Any) -> list[Any]:
-        arm = self._choose()
-        self.pulls[arm] += 1
-        walk.arms.append((self, arm))
-        return await self._arms[arm].ask(walk, rows)  # type: ignore[no-any-return]
-
-    def reward(self, arm: int, feedback: Any) -> None:
-        """Count a reward from 0 to 1; anything else is left out."""
-        value = feedback.get(self._field) if isinstance(feedback, dict) else None
-        if isinstance(value, int | float) and 0 <= value <= 1:
-            self.rewards[arm] += value
-            self.rewarded[arm] += 1
-
-    def _choose(self) -> int:
-        fewest = min(self.pulls)
-        if fewest < self._minimum_pulls:
-            return self.pulls.index(fewest)
-        if self._thompson:
-            draws = [
-                random.betavariate(1 + earned, 1 + max(0.0, count - earned))
-                for earned, count in zip(self.rewards, self.rewarded, strict=True)
-            ]
-            return draws.index(max(draws))
-        if random.random() < self._epsilon:
-            return random.randrange(len(self._arms))
-        means = [
-            earned / count if count else 0.0
-            for earned, count in zip(self.rewards, self.rewarded, strict=True)
-        ]
-        return means.index(max(means))
-
-
-async def _all(*questions: Any) -> list[Any]:
-    """Await all of them; the first error once all have ended, so that none is left behind."""
-    results = await asyncio.gather(*questions, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return list(results)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +36,6 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
 
 
 def _load_pyfunc(artifact: Artifact) -> Any:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it asks a host for its settings
     forget_lean("sklearn", "xgboost", "lightgbm")  # what the owner's code imports is complete
     add_code(artifact.code)
     import mlflow.pyfunc

@@ -46,7 +46,6 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
 
 
 def _load_module(artifact: Artifact, trust: Trust) -> Any:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it asks a host for its settings
     if trust.pickle:
         add_code(artifact.code)
     import mlflow.pytorch
