@@ -28,6 +28,8 @@ def make(name: str) -> list[Path]:
     """Make the group `name` with a leaf `node` for the daemons in each hierarchy: the leaves."""
     leaves = []
     for root in hierarchies():
+        if root == _ROOT:
+            _hand_down_controllers(root)
         leaf = root / name / "node"
         for group in (root / name, leaf):
             group.mkdir(exist_ok=True)
@@ -37,6 +39,13 @@ def make(name: str) -> list[Path]:
                     (group / file).write_text((group.parent / file).read_text())
         leaves.append(leaf)
     return leaves
+
+
+def _hand_down_controllers(root: Path) -> None:
+    """With v2 a group has the controllers that its parent hands down; the kubelet wants all of these."""
+    offered = (root / "cgroup.controllers").read_text().split()
+    for controller in sorted({"cpu", "cpuset", "hugetlb", "memory", "pids"}.intersection(offered)):
+        (root / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
 def members(name: str) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,9 @@ def check(state: State) -> None:
             install(tool)
         except SystemExit as error:
             missing.append(str(error))
+        else:
+            if shutil.which(tool) is None:
+                missing.append(f"{tool} on PATH, which lacks /usr/sbin perhaps")
     for module, proof in (("overlay", "fs/overlay"), ("br_netfilter", "net/bridge")):
         if not _has(module, Path("/proc/sys") / proof):
             missing.append(f"the kernel's module {module}")
