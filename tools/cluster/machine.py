@@ -19,6 +19,8 @@ _SET_BY_OTHERS = (
     "net/ipv4/conf/all/route_localnet", "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic",
     "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
 )  # fmt: skip
+# A socket's path has at most 107 bytes (unix(7)); the longest one here is kubelet's.
+_LONGEST_FOLDER = 107 - len("/kubelet/pod-resources/kubelet.sock")
 _CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 
 
@@ -32,6 +34,11 @@ def check(state: State) -> None:
             )
     if os.geteuid() != 0:
         raise ClusterError("a native cluster needs root, for control groups, mounts and networks")
+    if len(str(state.folder)) > _LONGEST_FOLDER:
+        raise ClusterError(
+            f"{state.folder} is too long for the sockets in it: at most {_LONGEST_FOLDER} "
+            "characters; set SERVESTACK_CACHE to a shorter folder"
+        )
     missing = []
     for tool in ("iptables", "ip"):
         try:
@@ -61,7 +68,7 @@ def prepare(state: State, record: Record) -> None:
     for folder in LOG_FOLDERS:
         if folder.exists():
             record.logs[str(folder)] = sorted(entry.name for entry in folder.iterdir())
-    record.address_added = True
+    record.machine_noted = True
     state.write(record)
     for name, value in _SYSCTLS.items():
         (Path("/proc/sys") / name).write_text(value)
@@ -71,7 +78,7 @@ def prepare(state: State, record: Record) -> None:
 
 def put_back(record: Record) -> None:
     """Address and sysctls as they were."""
-    if record.address_added and _has_address():
+    if _has_address():
         subprocess.run(["ip", "address", "delete", f"{NODE_IP}/32", "dev", "lo"], check=True)
     for name, value in record.sysctls.items():
         file = Path("/proc/sys") / name

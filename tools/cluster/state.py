@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from tools.install import CACHE
@@ -37,13 +37,14 @@ class Process:
 
 @dataclass
 class Record:
-    """`sysctls` and `logs`, the names in each folder, are as found; `ready`: `start` came to its end."""
+    """`sysctls` and `logs`, the names in each folder, are as found, once `machine_noted`; nothing of
+    the machine is changed before that. `ready`: `start` came to its end."""
 
     ports: dict[str, int] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
     sysctls: dict[str, str] = field(default_factory=dict)
     logs: dict[str, list[str]] = field(default_factory=dict)
-    address_added: bool = False
+    machine_noted: bool = False
     ready: bool = False
 
 
@@ -79,8 +80,10 @@ class State:
 
     def read(self) -> Record:
         content = json.loads((self.folder / "record.json").read_text())
-        processes = [Process(**process) for process in content.pop("processes")]
-        return Record(processes=processes, **content)
+        content["processes"] = [Process(**process) for process in content["processes"]]
+        # A cluster outlives a change of this program, which must still take it down.
+        known = {field.name for field in fields(Record)}
+        return Record(**{name: value for name, value in content.items() if name in known})
 
     def write(self, record: Record) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

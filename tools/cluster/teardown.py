@@ -25,8 +25,9 @@ def take_away(state: State) -> None:
     _unmount_below(state.folder)
     _remove_links()
     firewall.remove_chains()
-    machine.put_back(record)
-    _remove_logs(record)
+    if record.machine_noted:
+        machine.put_back(record)
+        _remove_logs(record)
     cgroups.remove(state.cgroup)
     shutil.rmtree(state.folder)
 
@@ -77,7 +78,9 @@ def _remove_logs(record: Record) -> None:
             shutil.rmtree(folder, ignore_errors=True)
             continue
         for entry in folder.iterdir():
-            if entry.name not in before:
-                shutil.rmtree(
-                    entry
-                ) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            if entry.name in before:
+                continue
+            if entry.is_symlink():
+                entry.unlink()
+            else:
+                shutil.rmtree(entry)
