@@ -81,3 +81,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write the golden files anew; then review them"
     )
+    parser.addoption(
+        "--cluster", default="auto", choices=["auto", "kind", "native", "current"],
+        help="where the tests of a whole cluster run; auto: kind with Docker, else the native node",
+    )  # fmt: skip

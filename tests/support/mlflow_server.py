@@ -28,12 +28,14 @@ class MlflowServer:
 
 
 @contextmanager
-def running_mlflow(folder: Path) -> Iterator[MlflowServer]:
+def running_mlflow(folder: Path, host: str = "127.0.0.1") -> Iterator[MlflowServer]:
     """Start one with a database and artifacts in a folder; ended by its own handle."""
     (port,) = free_ports(1)
-    uri = f"http://127.0.0.1:{port}"
+    uri = f"http://{host}:{port}"
     command = [
-        sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
+        # The kernel ends it when whoever started it is killed.
+        "setpriv", "--pdeathsig", "KILL",
+        sys.executable, "-m", "mlflow", "server", f"--host={host}", f"--port={port}", "--workers=1",
         f"--backend-store-uri=sqlite:///{folder}/mlflow.db",
         f"--artifacts-destination={folder}/artifacts", "--serve-artifacts",
     ]  # fmt: skip

@@ -1,0 +1,90 @@
+"""One cluster, one registry and one project for all tests of this folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cluster.clusters import NoClusterError, TestCluster, running_cluster
+from tests.cluster.deployment import Deployment, make_project
+from tests.support.kubernetes_client import KubernetesClient
+
+if TYPE_CHECKING:
+    from tests.support.mlflow_server import MlflowServer
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestCluster]:
+    """A running cluster with both images."""
+    from tools.images.build import build, obstacle
+    from tools.images.catalogue import filebeat, serving
+
+    reason = obstacle()
+    if reason is not None:
+        pytest.skip(reason)
+    kind = request.config.getoption("--cluster")
+    archives = [build(serving()), build(filebeat())]
+    try:
+        with running_cluster(kind, tmp_path_factory.mktemp("cluster")) as found:
+            for archive in archives:
+                found.load_image(archive)
+            request.config.stash[CLUSTER_USED] = found.kind
+            yield found
+    except NoClusterError as error:
+        pytest.skip(str(error))
+
+
+CLUSTER_USED = pytest.StashKey[str]()
+
+
+@pytest.fixture(scope="session")
+def registry(
+    cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MlflowServer]:
+    """An MLflow server that the cluster's pods reach; `iris` has versions 1 and 2."""
+    from tests.support.mlflow_server import register_iris, running_mlflow
+
+    with running_mlflow(tmp_path_factory.mktemp("mlflow"), cluster.host) as server:
+        register_iris(server.uri, regularization=1000)
+        register_iris(server.uri, regularization=1)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    cluster: TestCluster, registry: MlflowServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    """A project with iris, version 1 locked, and Pulumi's engine ready for it."""
+    from tests.support.kubernetes_provider import serving_provider
+    from tests.support.tools import installed
+
+    root = tmp_path_factory.mktemp("project")
+    make_project(root, cluster, registry.uri)
+    (root / "state").mkdir()
+    environment = os.environ | {
+        "PATH": f"{installed('pulumi').parent}{os.pathsep}{os.environ['PATH']}",
+        "PULUMI_CONFIG_PASSPHRASE": "only for tests",
+        "PULUMI_HOME": str(root / "pulumi"),
+        "PULUMI_BACKEND_URL": f"file://{root / 'state'}",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "KUBECONFIG": str(cluster.kubeconfig),
+    }
+    client = KubernetesClient.from_kubeconfig(cluster.kubeconfig, cluster.context)
+    plugins = Path.home() / ".pulumi/plugins"
+    if list(plugins.glob("resource-kubernetes-*")):
+        (root / "pulumi").mkdir()
+        (root / "pulumi/plugins").symlink_to(plugins)
+        yield Deployment(root, cluster, registry.uri, client, environment)
+        return
+    with serving_provider(waits=True) as address:
+        environment |= {
+            "PULUMI_DEBUG_PROVIDERS": address,
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        }
+        yield Deployment(root, cluster, registry.uri, client, environment)

@@ -1,0 +1,148 @@
+"""A project on a cluster, driven as its owner does: commands in a shell, requests from outside."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from servestack.yaml_writer import dump
+from tests.cluster.clusters import TestCluster, kubectl
+from tests.support.kubernetes_client import KubernetesClient
+
+ENVIRONMENT = "test"
+NAMESPACE = "models-test"
+HOST = "iris.models.localhost"
+ROW = [[5.1, 3.5, 1.4, 0.2]]
+
+
+def make_project(root: Path, cluster: TestCluster, mlflow_uri: str) -> None:
+    """One model, one environment, in git, with version 1 called `production`."""
+    import mlflow
+
+    mlflow.MlflowClient(mlflow_uri).set_registered_model_alias("iris", "production", "1")
+    spec = {
+        "apiVersion": "servestack/v1",
+        "kind": "ModelService",
+        "name": "iris",
+        "artifact": "models:/iris@production",
+        "api": {"input": {"example": ROW}},
+        "resources": {"cpu": "100m", "memory": "400Mi", "limits": {"cpu": "1"}},
+        "autoscaling": {"min": 1, "max": 3, "cpuPercent": 50},
+        "startup": {"timeoutSeconds": 60},
+        "rollout": {"minReadySeconds": 1, "progressDeadlineSeconds": 75},
+        "shutdown": {"drainSeconds": 5},
+    }
+    environment = {
+        "apiVersion": "servestack/v1",
+        "kind": "Environment",
+        "name": ENVIRONMENT,
+        "namespace": NAMESPACE,
+        "cluster": {"context": cluster.context, "kubeconfig": str(cluster.kubeconfig)},
+        "images": {
+            "server": {"repository": "localhost/servestack/serving", "tag": "0.1.0"},
+            "filebeat": {"repository": "localhost/servestack/filebeat", "tag": "7.17.29"},
+        },
+        "ingress": {
+            "kind": "ingress",
+            "className": "traefik",
+            "hostSuffix": "models.localhost",
+            "namespace": "traefik",
+        },
+        "prometheus": {"style": "annotations"},
+        "mlflow": {"trackingUri": mlflow_uri},
+    }
+    files = {
+        "models/iris.yaml": dump(spec),
+        f"stacks/{ENVIRONMENT}.yaml": dump(environment),
+        "Pulumi.yaml": "name: servestack\nruntime: python\nmain: stacks/\n",
+        ".gitignore": "state\npulumi\n",
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "iris")
+
+
+def git(root: Path, *arguments: str) -> None:
+    author = ["-c", "user.name=owner", "-c", "user.email=owner@example.com"]
+    subprocess.run(["git", *author, *arguments], cwd=root, check=True, capture_output=True)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The project, its cluster, and the ways to both."""
+
+    root: Path
+    cluster: TestCluster
+    mlflow_uri: str
+    client: KubernetesClient
+    environment: dict[str, str]
+
+    def servestack(self, *arguments: str, fails: bool = False) -> str:
+        """Run a verb; what it said on both streams."""
+        command = [str(Path(sys.executable).with_name("servestack")), *arguments]
+        return self._run(command, fails=fails)
+
+    def kubectl(self, *arguments: str, fails: bool = False) -> str:
+        """Run kubectl on the cluster."""
+        return self._run([str(kubectl()), *arguments], fails=fails)
+
+    def _run(self, command: list[str], *, fails: bool) -> str:
+        done = subprocess.run(
+            command, cwd=self.root, env=self.environment, check=False, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=400,
+        )  # fmt: skip
+        assert (done.returncode != 0) == fails, done.stdout[-4000:]
+        assert "Traceback" not in done.stdout, done.stdout[-4000:]
+        return done.stdout
+
+    def move_alias(self, version: str) -> None:
+        """Call another version `production`, and lock it."""
+        import mlflow
+
+        client = mlflow.MlflowClient(self.mlflow_uri)
+        client.set_registered_model_alias("iris", "production", version)
+        self.servestack("lock", ENVIRONMENT)
+
+    def commit(self, message: str) -> None:
+        git(self.root, "add", "-A")
+        git(self.root, "commit", "-qm", message)
+
+    def predict(self, session: requests.Session | None = None) -> dict[str, Any]:
+        """One request through the ingress; the answer's body."""
+        answer = self.post("/v1/iris/predict", ROW, session)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def post(
+        self, path: str, body: Any, session: requests.Session | None = None
+    ) -> requests.Response:
+        return (session or requests).post(
+            self.cluster.ingress + path, json=body, headers={"Host": HOST}, timeout=30
+        )
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(self.cluster.ingress + path, headers={"Host": HOST}, timeout=30)
+
+    def pods(self) -> list[dict[str, Any]]:
+        """The model's pods that are not on their way out."""
+        found = self.client.list_objects("v1", "Pod", NAMESPACE, {"app.kubernetes.io/name": "iris"})
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def wait(self, what: str, is_so: Callable[[], Any], seconds: float = 120) -> Any:
+        """Ask until the answer is true; returns it."""
+        deadline = time.monotonic() + seconds
+        while not (answer := is_so()):
+            assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+            time.sleep(0.5)
+        return answer

@@ -1,0 +1,87 @@
+"""A real Prometheus that finds the pods by their annotations."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.support.ports import free_ports
+from tests.support.tools import installed
+
+
+@contextmanager
+def running_prometheus(deployment: Deployment, folder: Path) -> Iterator[str]:
+    """Its address. Ended by its own handle."""
+    (port,) = free_ports(1)
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(_settings(deployment)))
+    command = [
+        "setpriv", "--pdeathsig", "KILL", str(installed("prometheus")),
+        f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]  # fmt: skip
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def query(address: str, expression: str) -> list[dict[str, Any]]:
+    """The samples of an instant query; empty while Prometheus does not answer."""
+    try:
+        answer = requests.get(
+            f"{address}/api/v1/query", params={"query": expression}, timeout=10
+        ).json()
+    except requests.RequestException:
+        return []
+    found: list[dict[str, Any]] = answer["data"]["result"]
+    return found
+
+
+def _settings(deployment: Deployment) -> dict[str, Any]:
+    """The relabelling that Prometheus's own example configuration has for annotated pods."""
+    annotation = "__meta_kubernetes_pod_annotation_prometheus_io_"
+    return {
+        "global": {"scrape_interval": "2s", "scrape_timeout": "2s"},
+        "scrape_configs": [
+            {
+                "job_name": "kubernetes-pods",
+                "kubernetes_sd_configs": [
+                    {
+                        "role": "pod",
+                        "kubeconfig_file": str(deployment.cluster.kubeconfig),
+                        "namespaces": {"names": [NAMESPACE]},
+                    }
+                ],
+                "relabel_configs": [
+                    {"source_labels": [f"{annotation}scrape"], "action": "keep", "regex": "true"},
+                    {
+                        "source_labels": [f"{annotation}path"],
+                        "action": "replace",
+                        "target_label": "__metrics_path__",
+                        "regex": "(.+)",
+                    },
+                    {
+                        "source_labels": ["__address__", f"{annotation}port"],
+                        "action": "replace",
+                        "regex": r"([^:]+)(?::\d+)?;(\d+)",
+                        "replacement": "$1:$2",
+                        "target_label": "__address__",
+                    },
+                    {
+                        "source_labels": ["__meta_kubernetes_pod_name"],
+                        "target_label": "pod",
+                    },
+                ],
+            }
+        ],
+    }

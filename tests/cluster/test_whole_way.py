@@ -1,0 +1,197 @@
+"""From a registered model to answers, and all that may come after, in the order of a model's life."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.callers import Callers
+from tests.cluster.deployment import ENVIRONMENT, NAMESPACE, Deployment, git
+from tests.cluster.scraping import query, running_prometheus
+from tests.support.tools import installed
+
+ROLLS = int(os.environ.get("ROLLS", "2"))
+"""Rolling updates in a row under steady requests; the bar of ten is measured with ROLLS=10."""
+
+
+@pytest.fixture(autouse=True)
+def _with_ingress(deployment: Deployment) -> None:
+    if not deployment.cluster.ingress:
+        pytest.skip(f"{deployment.cluster.kind}: no ingress controller is reached from here")
+
+
+def test_up_serves_through_the_ingress(deployment: Deployment) -> None:
+    deployment.servestack("lock", ENVIRONMENT)
+    deployment.commit("version 1")
+    deployment.servestack("up", ENVIRONMENT, "--yes")
+    answer = deployment.wait("the ingress", lambda: _answered(deployment))
+    assert (answer["predictions"], answer["version"]) == ([0], "1")
+    namespace = deployment.client.get(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    )
+    assert namespace is not None
+    enforced = namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+    assert enforced == "restricted"
+    page = deployment.get("/v1/iris/docs")
+    assert (page.status_code, "swagger" in page.text) == (200, True)
+    assert deployment.get("/v1/iris/openapi.json").json()["openapi"].startswith("3.1")
+    assert deployment.get("/metrics").status_code == 404
+
+
+def _answered(deployment: Deployment) -> dict[str, object] | None:
+    answer = deployment.post("/v1/iris/predict", [[5.1, 3.5, 1.4, 0.2]])
+    return answer.json() if answer.status_code == 200 else None
+
+
+def test_what_was_applied_is_no_drift(deployment: Deployment) -> None:
+    assert "no changes" in deployment.servestack("diff", ENVIRONMENT, "--live").lower()
+
+
+def test_prometheus_finds_the_pods_by_their_annotations(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    with running_prometheus(deployment, tmp_path) as address:
+        expression = 'sum by (environment, model_service) (servestack_requests_total{endpoint="/v1/iris/predict"})'
+        (found,) = deployment.wait("a scrape", lambda: query(address, expression))
+        assert found["metric"] == {"environment": ENVIRONMENT, "model_service": "iris"}
+        (info,) = query(address, "servestack_model_info")
+        assert info["metric"]["version"] == "1"
+        assert query(address, "up == 0") == []
+
+
+def test_load_adds_pods(deployment: Deployment) -> None:
+    if not deployment.cluster.has_metrics:
+        pytest.skip(f"{deployment.cluster.kind}: nobody answers metrics.k8s.io")
+    scaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "iris", "namespace": NAMESPACE},
+    }
+
+    def utilization() -> int | None:
+        status = (deployment.client.get(scaler) or {}).get("status", {})
+        for metric in status.get("currentMetrics") or []:
+            current = metric.get("containerResource", {}).get("current", {})
+            if "averageUtilization" in current:
+                return int(current["averageUtilization"]) + 1
+        return None
+
+    deployment.wait("a CPU figure in the HPA", utilization, 180)
+    script = deployment.root / "post.lua"
+    script.write_text(
+        'wrk.method = "POST"\nwrk.body = "[[5.1,3.5,1.4,0.2]]"\n'
+        'wrk.headers["Content-Type"] = "application/json"\n'
+        'wrk.headers["Host"] = "iris.models.localhost"\n'
+    )
+    load = subprocess.Popen(
+        [installed("wrk"), "-t1", "-c4", "-d120s", "-s", script,
+         f"{deployment.cluster.ingress}/v1/iris/predict"],
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        deployment.wait("more pods", lambda: len(deployment.pods()) > 1, 180)
+    finally:
+        load.terminate()
+        load.wait()
+
+
+def test_rolling_updates_lose_no_request(deployment: Deployment) -> None:
+    with Callers(deployment) as callers:
+        for roll in range(ROLLS):
+            deployment.move_alias("2" if roll % 2 == 0 else "1")
+            deployment.servestack("up", ENVIRONMENT, "--yes")
+    print(f"{ROLLS} rolling updates: {len(callers.failures)} of {callers.sent} requests failed")
+    assert callers.failures == []
+    assert set(callers.versions) == {"1", "2"}
+    assert callers.sent > 50 * ROLLS
+    deployment.move_alias("2")
+    deployment.servestack("up", ENVIRONMENT, "--yes")
+    deployment.commit("version 2")
+    assert deployment.predict()["version"] == "2"
+
+
+def test_an_artifact_that_is_not_the_locked_one_never_serves(deployment: Deployment) -> None:
+    lock = deployment.root / f"stacks/{ENVIRONMENT}.lock.yaml"
+    text = lock.read_text()
+    digest = next(line.split()[-1] for line in text.splitlines() if "sha256" in line)
+    lock.write_text(text.replace(digest, "0" * 64))
+    deployment.commit("a digest that is not the artifact's")
+    with Callers(deployment) as callers:
+        said = deployment.servestack("up", ENVIRONMENT, "--yes", fails=True)
+    assert f"has sha256 {digest}, but {'0' * 64} is locked" in said
+    assert callers.failures == []
+    assert set(callers.versions) == {"2"}
+
+
+def test_reverting_the_lock_rolls_back(deployment: Deployment) -> None:
+    git(deployment.root, "revert", "--no-edit", "HEAD")
+    deployment.servestack("up", ENVIRONMENT, "--yes")
+    assert deployment.predict()["version"] == "2"
+    deployment.wait("one version alone", lambda: _versions(deployment) == {"2"})
+
+
+def _versions(deployment: Deployment) -> set[str]:
+    return {pod["metadata"]["labels"]["servestack.dev/version"] for pod in deployment.pods()}
+
+
+def test_a_model_that_does_not_load_never_serves(deployment: Deployment) -> None:
+    version = _register_pickle(deployment.mlflow_uri)
+    deployment.move_alias(version)
+    with Callers(deployment) as callers:
+        said = deployment.servestack("up", ENVIRONMENT, "--yes", fails=True)
+    assert "trust: {pickle: true}" in said
+    assert callers.failures == []
+    assert set(callers.versions) == {"2"}
+    git(deployment.root, "checkout", "-q", "--", ".")
+    deployment.servestack("up", ENVIRONMENT, "--yes")
+
+
+def _register_pickle(uri: str) -> str:
+    import mlflow
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+
+    mlflow.set_tracking_uri(uri)
+    model = LogisticRegression(max_iter=500).fit(*load_iris(return_X_y=True))
+    with mlflow.start_run():
+        info = mlflow.sklearn.log_model(
+            model, name="model", serialization_format="cloudpickle",
+            registered_model_name="iris", pip_requirements=["scikit-learn"],
+        )  # fmt: skip
+    return str(info.registered_model_version)
+
+
+def test_drift_is_found(deployment: Deployment) -> None:
+    deployment.kubectl(
+        "-n", NAMESPACE, "set", "image", "deployment/iris", "server=localhost/other:1"
+    )
+    deployment.kubectl("-n", NAMESPACE, "delete", "poddisruptionbudget,ingress", "--all")
+    report = json.loads(
+        deployment.servestack("diff", ENVIRONMENT, "--live", "--output", "json", fails=True)
+    )
+    text = json.dumps(report)
+    assert "localhost/other:1" in text
+    assert "Ingress" in text
+    deployment.kubectl("-n", NAMESPACE, "rollout", "undo", "deployment/iris")
+
+
+def test_destroy_leaves_nothing(deployment: Deployment) -> None:
+    deployment.servestack("destroy", ENVIRONMENT, "--yes")
+    left = deployment.kubectl("get", "namespace", NAMESPACE, "--ignore-not-found")
+    assert left == ""
+
+
+def test_kubectl_applies_what_is_rendered(deployment: Deployment) -> None:
+    deployment.servestack("render", ENVIRONMENT)
+    folder = f"rendered/{ENVIRONMENT}"
+    deployment.kubectl("apply", "--server-side", "-R", "-f", folder)
+    deployment.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/iris", "--timeout=120s")
+    answer = deployment.wait("the ingress", lambda: _answered(deployment))
+    assert answer["version"] == "2"
+    assert "no changes" in deployment.servestack("diff", ENVIRONMENT, "--live").lower()
+    deployment.kubectl("delete", "-R", "-f", folder, "--wait")
+    assert deployment.kubectl("get", "namespace", NAMESPACE, "--ignore-not-found") == ""
