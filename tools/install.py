@@ -33,19 +33,24 @@ CACHE = Path(os.environ.get("SERVESTACK_CACHE") or _USER_CACHE / "servestack") /
 
 @dataclass(frozen=True)
 class GoTool:
-    """A program built from a module folder. `version_variable` is set to `version` by the linker."""
+    """A program built from a module folder, with `tags` separated by commas.
+
+    `version_variable` is set to `version` by the linker.
+    """
 
     name: str
     module: str
     package: str
     version_variable: str = ""
     version: str = ""
+    tags: str = ""
 
     def key(self) -> str:
         folder = HERE / self.module
         files = [folder / "go.mod", folder / "go.sum", *sorted(folder.glob("*.go"))]
         parts = [file.read_bytes() for file in files]
-        return _digest(*parts, self.package.encode(), self.version.encode(), _go_version())
+        parts += [self.package.encode(), self.version.encode(), _go_version()]
+        return _digest(*parts, *([self.tags.encode()] if self.tags else []))
 
     def build(self, target: Path) -> None:
         flags = "-s -w"
@@ -56,6 +61,7 @@ class GoTool:
                 "go",
                 "build",
                 "-trimpath",
+                f"-tags={self.tags}",
                 "-ldflags",
                 flags,
                 "-o",
@@ -115,6 +121,10 @@ exec "$root/{path}" "$@"
 """
 
 
+class UnavailableError(SystemExit):
+    """This machine's user cannot have the tool; what needs it can be left out."""
+
+
 @dataclass(frozen=True)
 class InstalledTool:
     """A program with too many libraries to be unpacked alone: on PATH, else installed by root."""
@@ -128,7 +138,9 @@ class InstalledTool:
     def build(self, target: Path) -> None:
         if shutil.which(self.name) is None:
             if os.geteuid() != 0 or shutil.which("apt-get") is None:
-                raise SystemExit(f"{self.name}: not on PATH; install the package {self.package}")
+                raise UnavailableError(
+                    f"{self.name}: not on PATH; install the package {self.package}"
+                )
             os.environ["DEBIAN_FRONTEND"] = "noninteractive"
             command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", self.package]
             try:
@@ -181,7 +193,13 @@ _ALL: tuple[Tool, ...] = (
     InstalledTool("iptables", "iptables"),
     InstalledTool("ip", "iproute2"),
     DebianTool("promtool", "prometheus", "usr/bin/promtool"),
-    DebianTool("prometheus", "prometheus", "usr/bin/prometheus"),
+    GoTool(
+        "prometheus",
+        "prometheus",
+        "github.com/prometheus/prometheus/cmd/prometheus",
+        # All others are clients of clouds.
+        tags="remove_all_sd,enable_kubernetes_sd",
+    ),
     GoTool("kind", "kind", "sigs.k8s.io/kind"),
     InstalledTool("chromium", "chromium"),
     InstalledTool("buildah", "buildah"),
@@ -199,7 +217,13 @@ def main(arguments: list[str]) -> int:
         print(f"no tool is called {unknown[0]!r}; there are {', '.join(TOOLS)}", file=sys.stderr)
         return 1
     for name in names:
-        path = install(name)
+        try:
+            path = install(name)
+        except UnavailableError as error:
+            if name in arguments:
+                raise
+            print(f"{error}: what needs it is left out", file=sys.stderr)
+            continue
         if print_path:
             print(path)
     return 0

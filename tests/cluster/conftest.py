@@ -43,6 +43,14 @@ def cluster(
 CLUSTER_USED = pytest.StashKey[str]()
 
 
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say where the tests of a whole cluster ran: a skipped one must not look like a passed one."""
+    used = config.stash.get(CLUSTER_USED, "none")
+    terminalreporter.write_line(f"whole cluster: {used}")
+
+
 @pytest.fixture(scope="session")
 def registry(
     cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory

@@ -111,7 +111,8 @@ def test_rolling_updates_lose_no_request(deployment: Deployment) -> None:
     deployment.move_alias("2")
     deployment.servestack("up", ENVIRONMENT, "--yes")
     deployment.commit("version 2")
-    assert deployment.predict()["version"] == "2"
+    deployment.wait("one version alone", lambda: _versions(deployment) == {"2"})
+    deployment.wait("its answers", lambda: deployment.predict()["version"] == "2")
 
 
 def test_an_artifact_that_is_not_the_locked_one_never_serves(deployment: Deployment) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +144,11 @@ def test_a_version_whose_bytes_are_gone(embedded: Embedded) -> None:
     assert source in problem.message
 
 
-def test_a_version_in_a_bucket_without_the_client_for_it(embedded: Embedded) -> None:
+def test_a_version_in_a_bucket_without_the_client_for_it(
+    embedded: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ["boto3", *(name for name in sys.modules if name.startswith("boto3."))]:
+        monkeypatch.setitem(sys.modules, name, None)
     embedded.client.create_registered_model("far")
     embedded.client.create_model_version("far", "s3://bucket/far")
     with pytest.raises(RegistryError, match=r"SRV227 .*\n.*servestack\[s3\]"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.install import install
+import pytest
+from tools.install import UnavailableError, install
 
 
 def installed(name: str) -> Path:
@@ -12,5 +13,7 @@ def installed(name: str) -> Path:
     asks for it, but stumbles over the SystemExit by which a program ends."""
     try:
         return install(name)
+    except UnavailableError as error:
+        pytest.skip(str(error))
     except SystemExit as error:
         raise RuntimeError(str(error)) from None
