@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def test_rolling_updates_lose_no_request(deployment: Deployment) -> None:
 def test_an_artifact_that_is_not_the_locked_one_never_serves(deployment: Deployment) -> None:
     lock = deployment.root / f"stacks/{ENVIRONMENT}.lock.yaml"
     text = lock.read_text()
-    digest = next(line.split()[-1] for line in text.splitlines() if "sha256" in line)
+    (digest,) = re.findall(r"\b[0-9a-f]{64}\b", text)
     lock.write_text(text.replace(digest, "0" * 64))
     deployment.commit("a digest that is not the artifact's")
     with Callers(deployment) as callers:
