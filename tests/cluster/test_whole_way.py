@@ -13,6 +13,7 @@ import pytest
 from tests.cluster.callers import Callers
 from tests.cluster.deployment import ENVIRONMENT, NAMESPACE, Deployment, git
 from tests.cluster.scraping import query, running_prometheus
+from tests.served.trained import iris
 from tests.support.tools import installed
 
 ROLLS = int(os.environ.get("ROLLS", "2"))
@@ -141,28 +142,31 @@ def _versions(deployment: Deployment) -> set[str]:
 
 
 def test_a_model_that_does_not_load_never_serves(deployment: Deployment) -> None:
-    version = _register_pickle(deployment.mlflow_uri)
+    version = _register_forest(deployment.mlflow_uri)
     deployment.move_alias(version)
     with Callers(deployment) as callers:
         said = deployment.servestack("up", ENVIRONMENT, "--yes", fails=True)
-    assert "trust: {pickle: true}" in said
+    assert "skopsTypes: [sklearn.tree._tree.Tree]" in said
     assert callers.failures == []
     assert set(callers.versions) == {"2"}
     git(deployment.root, "checkout", "-q", "--", ".")
     deployment.servestack("up", ENVIRONMENT, "--yes")
 
 
-def _register_pickle(uri: str) -> str:
+def _register_forest(uri: str) -> str:
+    """A version whose file holds a type that the spec does not trust: no check sees it before."""
     import mlflow
-    from sklearn.datasets import load_iris
-    from sklearn.linear_model import LogisticRegression
+    from mlflow.models import infer_signature
+    from sklearn.ensemble import RandomForestClassifier
 
     mlflow.set_tracking_uri(uri)
-    model = LogisticRegression(max_iter=500).fit(*load_iris(return_X_y=True))
+    data, species = iris()
+    model = RandomForestClassifier(n_estimators=5).fit(data, species)
     with mlflow.start_run():
         info = mlflow.sklearn.log_model(
-            model, name="model", serialization_format="cloudpickle",
-            registered_model_name="iris", pip_requirements=["scikit-learn"],
+            model, name="model", serialization_format="skops",
+            skops_trusted_types=["sklearn.tree._tree.Tree"], registered_model_name="iris",
+            signature=infer_signature(data, species), pip_requirements=["scikit-learn"],
         )  # fmt: skip
     return str(info.registered_model_version)
 
