@@ -54,6 +54,7 @@ class Service:
         )
         self._others = OtherEvents(config.events or Events(folder="", source=""))
         self._log_predictions = events is not None and self._predictions.is_on
+        self._append = events.append if events is not None else _not_kept
         self._loop_thread = threading.get_ident()
         self._loop: asyncio.AbstractEventLoop | None = None
         metrics.queue_depth = lambda: sum(t.batcher.depth for t in self.targets.values())
@@ -180,9 +181,16 @@ class Service:
     ) -> None:
         """Log a prediction that was answered, and count its inputs."""
         if self._log_predictions:
-            line = self._prediction_line(job, path, values, values_json)
+            request, line = job.request, None
+            if values_json and request.rows_json and self._predictions.takes_json:
+                line = self._predictions.line_of_json(
+                    request.id_bytes, time(), request.headers.get(b"traceparent"), job.model,
+                    job.version, path, request.seconds * 1000, request.rows_json, values_json,
+                )  # fmt: skip
+            if line is None:
+                line = self._prediction_line(job, path, values)
             if line is not None:
-                self.events.append("predictions", line)  # type: ignore[union-attr]
+                self._append("predictions", line)
         metrics = self.metrics
         if metrics.drift_columns:
             metrics.rows_seen += job.size
@@ -191,20 +199,12 @@ class Service:
                 metrics.missing_values[name] = metrics.missing_values.get(name, 0) + missing
 
     def _prediction_line(
-        self, job: RequestJob, path: str, values: list[Any] | None, values_json: bytes
+        self, job: RequestJob, path: str, values: list[Any] | None
     ) -> bytes | None:
-        request, events = job.request, self._predictions
-        milliseconds = request.seconds * 1000
-        if events.takes_json and values_json and request.rows_json:
-            line = events.line_of_json(
-                request.id_bytes, time(), request.headers.get(b"traceparent"), job.model,
-                job.version, path, milliseconds, request.rows_json, values_json,
-            )  # fmt: skip
-            if line is not None:
-                return line
-        return events.line(
+        request = job.request
+        return self._predictions.line(
             request.id, time(), traceparent_of(request), job.model, job.version, path, 200,
-            milliseconds, job.rows, listed(job.outputs) if values is None else values,
+            request.seconds * 1000, job.rows, listed(job.outputs) if values is None else values,
         )  # fmt: skip
 
     def input_refused(self, error: RequestError) -> None:
@@ -267,6 +267,10 @@ def traceparent_of(request: Request) -> str | None:
     """The caller's W3C trace context, unchecked."""
     given = request.headers.get(b"traceparent")
     return given.decode("latin-1") if given else None
+
+
+def _not_kept(kind: str, line: bytes) -> bool:
+    return False
 
 
 def _ignore(job: Job) -> None:

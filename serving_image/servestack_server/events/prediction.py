@@ -22,6 +22,8 @@ class PredictionEvents:
 
     `pins` hold each model's version and digest. `variant` and `spec_digest` are in the events
     where they are known. `workers` is that of the EventWriter, whose longest line depends on it.
+    `takes_json` says whether inputs and outputs are logged as they are, so that `line_of_json` may
+    be used.
     """
 
     def __init__(
@@ -48,17 +50,16 @@ class PredictionEvents:
         self._spec_digest = spec_digest
         self._envelope = Envelope(events.source if events is not None else "", "prediction.v1")
         self._middle = b""
-        self._middle_of: tuple[int, str, str, str] = (0, "", "", "")
+        self._middle_millisecond = 0
+        self._middle_model = self._middle_endpoint = ""
+        self.takes_json = (
+            self._inputs and self._outputs and self._sample >= 1 and not self._redaction.names
+        )
         self._data: dict[tuple[str, str, str, int], bytes] = {}
 
     def is_sampled(self, request_id: str) -> bool:
         """Whether this request is in the log: every worker and every pod answer alike."""
         return self._sample >= 1 or crc32(request_id.encode("utf-8", "replace")) < self._crc_limit
-
-    @property
-    def takes_json(self) -> bool:
-        """Whether inputs and outputs are logged as they are, so that `line_of_json` may be used."""
-        return self._inputs and self._outputs and self._sample >= 1 and not self._redaction.names
 
     def line_of_json(
         self,
@@ -76,14 +77,19 @@ class PredictionEvents:
 
         None where it takes `line`: with a traceparent, or when it is too long.
         """
-        millisecond = int(time * 1000)
-        written = (millisecond, model, version, endpoint)
-        if written != self._middle_of:
-            head = self._envelope.after_id(time)
-            self._middle = head + self._prepare(model, version, endpoint, 200)
-            self._middle_of = written
         if traceparent is not None:
             return None
+        millisecond = int(time * 1000)
+        if (
+            millisecond != self._middle_millisecond
+            or model != self._middle_model
+            or endpoint != self._middle_endpoint
+        ):
+            # All lines of a millisecond have it in common.
+            head = self._envelope.after_id(time)
+            self._middle = head + self._prepare(model, version, endpoint, 200)
+            self._middle_millisecond = millisecond
+            self._middle_model, self._middle_endpoint = model, endpoint
         line = b'{"id":"%b"%b%.3f,"inputs":%b,"outputs":%b,"truncated":false}}' % (
             request_id, self._middle, latency_ms, inputs_json, outputs_json,
         )  # fmt: skip
