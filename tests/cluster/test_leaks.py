@@ -55,7 +55,8 @@ def test_start_and_stop_leave_nothing_behind(tmp_path: Path) -> None:
         assert came_in_between(before, snapshot(NAME)) == {}
 
 
-@pytest.mark.parametrize("moment", ["etcd", "containerd", "kubelet", "traefik"])
+# kubectl is at work when kube-proxy was the last to start.
+@pytest.mark.parametrize("moment", ["etcd", "containerd", "kubelet", "kube-proxy", "traefik"])
 def test_a_start_that_is_killed_is_taken_away(moment: str) -> None:
     before = snapshot(NAME)
     up = subprocess.Popen([*_COMMAND, "up", f"--name={NAME}"], cwd=REPOSITORY)

@@ -24,21 +24,23 @@ def hierarchies() -> list[Path]:
     return sorted(path for path in roots if (path / "cgroup.procs").exists())
 
 
-def make(name: str) -> list[Path]:
-    """Make the group `name` with a leaf `node` for the daemons in each hierarchy: the leaves."""
-    leaves = []
+def make(name: str) -> None:
+    """Make the group `name` with a leaf `node` for the node's own programs in each hierarchy."""
     for root in hierarchies():
         if root == _ROOT:
             _hand_down_controllers(root)
-        leaf = root / name / "node"
-        for group in (root / name, leaf):
+        for group in (root / name, root / name / "node"):
             group.mkdir(exist_ok=True)
             for file in ("cpuset.cpus", "cpuset.mems"):
                 # A new v1 group has no CPU, and nothing can enter it, until it is given some.
                 if root != _ROOT and (group / file).exists():
                     (group / file).write_text((group.parent / file).read_text())
-        leaves.append(leaf)
-    return leaves
+
+
+def doors(name: str) -> list[Path]:
+    """The files that a process writes its id to in order to be in the group's leaves."""
+    files = [root / name / "node" / "cgroup.procs" for root in hierarchies()]
+    return [file for file in files if file.exists()]
 
 
 def _hand_down_controllers(root: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
+from tools.cluster import processes
 from tools.cluster.scratch_image import write_image
 from tools.cluster.state import ClusterError, State
 from tools.install import install
@@ -93,4 +94,4 @@ def is_serving(state: State) -> bool:
 def _ctr(state: State, *arguments: str) -> subprocess.CompletedProcess[str]:
     program = install("containerd").resolve().parent / "ctr"
     command = [str(program), f"--address={state.containerd_socket}", "--namespace=k8s.io"]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    return processes.run(state, [*command, *arguments])

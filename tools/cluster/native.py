@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.cluster import containers, machine, processes, ready
+from tools.cluster import cgroups, containers, machine, processes, ready
 from tools.cluster.certificates import write_certificates
 from tools.cluster.components import DNS_IP, PORTS, Components
 from tools.cluster.state import (
@@ -113,6 +113,7 @@ def _bring_up(state: State) -> Record:
     write_certificates(parts.file("certificates"))
     parts.write_access()
     machine.prepare(state, record)
+    cgroups.make(state.cgroup)
 
     def run(name: str, command: list[str | Path], **environment: str) -> None:
         processes.spawn(state, record, name, command, environment)
@@ -120,7 +121,7 @@ def _bring_up(state: State) -> Record:
     def wait(what: str, is_so: ready.Question) -> None:
         ready.wait(what, is_so, lambda: processes.check_alive(state, record))
 
-    kubectl = ready.Kubectl(parts.file("admin.kubeconfig"))
+    kubectl = ready.Kubectl(state, parts.file("admin.kubeconfig"))
     run("etcd", parts.etcd())
     run("kube-apiserver", parts.kube_apiserver())
     run("containerd", parts.containerd())

@@ -1,4 +1,4 @@
-"""Starts the daemons of a cluster, and says whether they run."""
+"""Runs the programs of a cluster in its control groups: daemons that stay, commands that end."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ def spawn(
     environment: Mapping[str, str] | None = None,
 ) -> None:
     """Start a daemon in a session of its own, with its output in logs/NAME.log, and note it."""
-    doors = [str(leaf / "cgroup.procs") for leaf in cgroups.make(state.cgroup)]
     log = state.folder / "logs" / f"{name}.log"
     log.parent.mkdir(exist_ok=True)
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            ["/bin/sh", "-c", _ENTER, name, *doors, "--", *map(str, command)],
+            _inside(state, name, command),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
@@ -39,6 +38,24 @@ def spawn(
     process.returncode = 0  # It outlives this program, which is meant: no warning about that.
     record.processes.append(Process(name, process.pid, _start_ticks(process.pid)))
     state.write(record)
+
+
+def run(
+    state: State, command: Sequence[str | Path], text: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of the cluster to its end, `text` at its input.
+
+    It is in the cluster's groups too: where this program is killed meanwhile, it goes with the rest.
+    """
+    return subprocess.run(
+        _inside(state, Path(command[0]).name, command),
+        input=text, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def _inside(state: State, name: str, command: Sequence[str | Path]) -> list[str]:
+    doors = cgroups.doors(state.cgroup)
+    return ["/bin/sh", "-c", _ENTER, name, *map(str, (*doors, "--", *command))]
 
 
 def is_alive(process: Process) -> bool:

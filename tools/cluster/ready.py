@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.cluster.state import ClusterError, say
+from tools.cluster import processes
+from tools.cluster.state import ClusterError, State, say
 
 Question = Callable[[], bool]
 _SECONDS = 120
@@ -43,8 +44,9 @@ def find_kubectl() -> str:
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl with the cluster's own kubeconfig."""
+    """kubectl on the cluster of `state`, with the rights of `kubeconfig`."""
 
+    state: State
     kubeconfig: Path
 
     def is_serving(self) -> bool:
@@ -63,10 +65,8 @@ class Kubectl:
             raise ClusterError(f"the cluster's own objects are refused: {done.stderr.strip()}")
 
     def _run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [find_kubectl(), f"--kubeconfig={self.kubeconfig}", *arguments],
-            input=text, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        command = [find_kubectl(), f"--kubeconfig={self.kubeconfig}", *arguments]
+        return processes.run(self.state, command, text)
 
 
 def resolves(name: str, server: str) -> bool:
