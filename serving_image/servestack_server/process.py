@@ -9,7 +9,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from types import FrameType
@@ -44,7 +44,6 @@ def serve(
     *,
     host: str = "0.0.0.0",
     port: int | None = None,
-    on_ready: Callable[[int], None] | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT. The exit code: 0, or 1 when requests or events were lost.
 
@@ -59,7 +58,7 @@ def serve(
     events = _event_writer(config)
     models = [_load(config, place.name, Path(place.path), pins, metrics) for place in config.models]
     service = Service(config, models, metrics, events)
-    code: int = uvloop.run(_run(service, sock, on_ready))
+    code: int = uvloop.run(_run(service, sock))
     return code
 
 
@@ -123,9 +122,7 @@ def _load(
     return model
 
 
-async def _run(
-    service: Service, sock: socket.socket, on_ready: Callable[[int], None] | None
-) -> int:
+async def _run(service: Service, sock: socket.socket) -> int:
     config = service.config
     keys = KeyCheck(config.api_keys) if config.api_keys else None
     server = HttpServer(
@@ -156,8 +153,6 @@ async def _run(
     gc.collect()
     gc.freeze()
     log.info("ready on port %d", port)
-    if on_ready is not None:
-        on_ready(port)
     refreshing = asyncio.create_task(_refresh(keys)) if keys else None
     await stop.wait()
     if refreshing is not None:

@@ -167,12 +167,13 @@ class Service:
         """Whether the log is full and the spec says that nothing is answered unlogged."""
         return self.events is not None and self.events.is_full
 
-    def log_is_full(self) -> RequestError:
-        """What a request is told then."""
-        return RequestError(
-            HTTPStatus.SERVICE_UNAVAILABLE, "log_full", "the event log is full",
-            retry_after_seconds=5,
-        )  # fmt: skip
+    def require_room(self) -> None:
+        """RequestError 503 then."""
+        if self.takes_no_more:
+            raise RequestError(
+                HTTPStatus.SERVICE_UNAVAILABLE, "log_full", "the event log is full",
+                retry_after_seconds=5,
+            )  # fmt: skip
 
     # What is told of requests.
 
@@ -215,24 +216,22 @@ class Service:
 
     def log_feedback(self, request: Request, request_id: str, feedback: Any, path: str) -> bool:
         """False when the event could not be kept."""
-        if self.events is None:
-            return False
         model, version = self._entry()
         line = self._others.feedback(
             request_id, time(), traceparent_of(request), model, version, path, 202, feedback
         )
-        return self.events.append("feedback", line)
+        return self._append("feedback", line)
 
     def log_access(self, request: Request, status: int) -> None:
         """An event for an HTTP request of a counted endpoint."""
-        if request.endpoint is None or self.events is None:
+        if request.endpoint is None:
             return
         model, version = self._entry()
         line = self._others.access(
             request.id, time(), traceparent_of(request), model, version,
             request.endpoint.path, status, request.seconds * 1000,
         )  # fmt: skip
-        self.events.append("access", line)
+        self._append("access", line)
 
     def _entry(self) -> tuple[str, str]:
         """The model that events name where no single one has answered."""
@@ -251,9 +250,9 @@ class Service:
         model, version = self._entry()
         line = self._others.custom(new_id(), time(), None, model, version, name, data)
         if threading.get_ident() == self._loop_thread:
-            self.events.append("custom", line)
+            self._append("custom", line)
         elif self._loop is not None:
-            self._loop.call_soon_threadsafe(self.events.append, "custom", line)
+            self._loop.call_soon_threadsafe(self._append, "custom", line)
 
 
 def entry_names(config: ServiceConfig) -> set[str]:

@@ -6,13 +6,13 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from tools.cluster.ready import find_kubectl
 
 from tests.support.tools import installed
 
@@ -81,7 +81,7 @@ def _kind(folder: Path) -> Iterator[TestCluster]:
 
     kind = installed("kind")
     cluster = KindCluster(
-        "servestack-test", folder / "kubeconfig", kind_path=kind, kubectl_path=kubectl()
+        "servestack-test", folder / "kubeconfig", kind_path=kind, kubectl_path=Path(find_kubectl())
     )
     cluster.create()
 
@@ -112,11 +112,6 @@ def _current(folder: Path) -> Iterator[TestCluster]:
         "current", Path(given), _own_address(), os.environ.get("SERVESTACK_INGRESS", ""),
         bool(os.environ.get("SERVESTACK_METRICS")), (lambda archive: None) if loaded else refuse,
     )  # fmt: skip
-
-
-def kubectl() -> Path:
-    """The program of the pinned wheel."""
-    return Path(sys.executable).with_name("kubectl")
 
 
 def _own_address() -> str:

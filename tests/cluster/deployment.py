@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from tools.cluster.ready import find_kubectl
 
 from servestack.yaml_writer import dump
-from tests.cluster.clusters import TestCluster, kubectl
+from tests.cluster.clusters import TestCluster
 from tests.support.kubernetes_client import KubernetesClient
 
 ENVIRONMENT = "test"
@@ -94,7 +95,7 @@ class Deployment:
 
     def kubectl(self, *arguments: str, fails: bool = False) -> str:
         """Run kubectl on the cluster."""
-        return self._run([str(kubectl()), *arguments], fails=fails)
+        return self._run([find_kubectl(), *arguments], fails=fails)
 
     def _run(self, command: list[str], *, fails: bool) -> str:
         done = subprocess.run(

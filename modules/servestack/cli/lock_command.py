@@ -14,6 +14,8 @@ from servestack.resolve.locking import LockEntry, LockRequest, RegistryOf, lock_
 from servestack.resolve.registry import Registry
 from servestack.resolve.service import effective_spec
 from servestack.spec.artifact_uri import ArtifactKind, ArtifactUri
+from servestack.spec.load import Loaded
+from servestack.spec.model_service import ModelService
 
 
 def lock(root: Path, names: list[str] | None, *, refresh: bool) -> None:
@@ -34,13 +36,20 @@ def lock(root: Path, names: list[str] | None, *, refresh: bool) -> None:
 
 
 def _requests(inputs: Inputs) -> list[LockRequest]:
-    requests = []
+    requests: list[LockRequest] = []
     for loaded in deployed(inputs.specs, inputs.environment.value):
-        spec, provenance = effective_spec(loaded, inputs.environment)
-        for index, model in enumerate(spec.artifacts()):
-            path = ("artifact",) if spec.models is None else ("models", index, "artifact")
-            location = provenance.location(path)
-            requests.append(LockRequest(spec.name, model.name, model.artifact, location))
+        requests += lock_requests(loaded, inputs)
+    return requests
+
+
+def lock_requests(loaded: Loaded[ModelService], inputs: Inputs) -> list[LockRequest]:
+    """What is to be pinned of one spec, each with the place of its address."""
+    spec, provenance = effective_spec(loaded, inputs.environment)
+    requests = []
+    for index, model in enumerate(spec.artifacts()):
+        path = ("artifact",) if spec.models is None else ("models", index, "artifact")
+        location = provenance.location(path)
+        requests.append(LockRequest(spec.name, model.name, model.artifact, location))
     return requests
 
 

@@ -22,14 +22,14 @@ from servestack.build.server_config import (
     serve_argument,
     server_config,
 )
-from servestack.cli.lock_command import registries
+from servestack.cli.lock_command import lock_requests, registries
 from servestack.cli.output import say, write
-from servestack.errors import Location, Problem, ServestackError, SpecError
-from servestack.project import Inputs, environment_names, load_inputs
+from servestack.errors import Problem, ServestackError, SpecError
+from servestack.project import Inputs, chosen_environments, load_inputs
 from servestack.resolve.lock import Lock
-from servestack.resolve.locking import LockRequest, lock_artifacts
+from servestack.resolve.locking import lock_artifacts
 from servestack.resolve.resolved import ResolvedService
-from servestack.resolve.service import effective_spec, resolve_service
+from servestack.resolve.service import resolve_service
 from servestack.spec.load import Loaded
 from servestack.spec.model_service import ModelService
 
@@ -72,12 +72,7 @@ def serve(root: Path, spec: str, environment: str | None, options: ServeOptions)
 
 
 def _default_environment(root: Path) -> str:
-    names = environment_names(root)
-    if not names:
-        hint = "write stacks/dev.yaml, or make a project with `servestack init`"
-        raise SpecError(
-            Problem("SRV206", "there are no environments", Location(Path("stacks")), hint=hint)
-        )
+    names = chosen_environments(root, None)
     return _PREFERRED_ENVIRONMENT if _PREFERRED_ENVIRONMENT in names else names[0]
 
 
@@ -102,14 +97,7 @@ def _resolved(inputs: Inputs, spec: Loaded[ModelService]) -> ResolvedService:
         if any(problem.id != "SRV201" for problem in error.problems):
             raise
     say(f"{spec.value.name} is not locked in {name}: asking the registry")
-    value, provenance = effective_spec(spec, inputs.environment)
-    requests = []
-    for index, model in enumerate(value.artifacts()):
-        path = ("artifact",) if value.models is None else ("models", index, "artifact")
-        requests.append(
-            LockRequest(value.name, model.name, model.artifact, provenance.location(path))
-        )
-    report = lock_artifacts(requests, Lock(name), registries(inputs))
+    report = lock_artifacts(lock_requests(spec, inputs), Lock(name), registries(inputs))
     return resolve_service(spec, inputs.environment, report.lock)
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from servestack_server.api.content import body_of, require_json
 from servestack_server.api.predict import Endpoint
-from servestack_server.api.target import RequestJob, Target
+from servestack_server.api.target import RequestJob
 from servestack_server.batching import listed
 from servestack_server.errors import RequestError
 from servestack_server.http.request import Request
 from servestack_server.input.bodies import read_loose_rows
 from servestack_server.input.problems import invalid
-
-if TYPE_CHECKING:
-    from servestack_server.service import Service
 
 _CHUNK_ROWS = 256
 """Rows predicted before other requests get their turn."""
@@ -42,13 +41,9 @@ class _Batch:
 class BatchEndpoint(Endpoint):
     """`{"predictions": [0, null, …], "errors": [{"row": 1, …}], …}`; 422 when no row is good."""
 
-    def __init__(self, service: Service, target: Target, path: str) -> None:
-        super().__init__(service, target, path)
-
     def __call__(self, request: Request) -> None:
         """Check row by row, then predict chunk by chunk."""
-        if self.service.takes_no_more:
-            raise self.service.log_is_full()
+        self.service.require_room()
         require_json(request)
         loose = read_loose_rows(body_of(request), self.schema)
         self.check_count(loose)
@@ -83,13 +78,11 @@ class BatchEndpoint(Endpoint):
             return
         positions, rows = batch.waiting.pop()
         if hasattr(rows[0], "dtype"):
-            import numpy as np
-
             rows = np.stack(rows)  # type: ignore[assignment]
-        deadline = batch.request.started + self._timeout_seconds
         job = RequestJob(
-            batch.request, rows, deadline, lambda done: self._chunk_done(batch, positions, done)
-        )
+            batch.request, rows, self.deadline(batch.request),
+            lambda done: self._chunk_done(batch, positions, done),
+        )  # fmt: skip
         try:
             self.target.submit(job)
         except RequestError as error:

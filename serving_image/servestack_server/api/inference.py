@@ -55,9 +55,11 @@ class InferEndpoint(Endpoint):
     """`POST /v2/models/<name>[/versions/<version>]/infer`."""
 
     def read(self, request: Request) -> Rows:
-        """Tensors to rows. What the answer needs of the request stays with it, parsed again."""
+        """Tensors to rows. What the answer needs of the request stays with it."""
         asked, raw = _parse(request)
         arrays = _arrays(asked, raw)
+        asked.inputs = []
+        request.asked = asked
         return _checked(self._rows(arrays), self.schema)
 
     def _rows(self, arrays: dict[str, np.ndarray]) -> Any:
@@ -82,13 +84,10 @@ class InferEndpoint(Endpoint):
             array = array.reshape(1, -1)
         return _values(array)
 
-    def finish(self, job: RequestJob) -> None:
+    def reply(self, job: RequestJob) -> None:
         """Answer with tensors; the data of a tensor raw where that was asked for."""
         request = job.request
-        if request.answered or job.error is not None:
-            super().finish(job)
-            return
-        asked, _ = _parse(request)
+        asked: _Inference = request.asked
         raw_default = asked.parameters.get("binary_data_output") is True
         wanted = {output.name: output.parameters for output in asked.outputs or ()}
         arrays = _named(job.outputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from servestack_server.api.content import body_of, require_json
 from servestack_server.api.target import RequestJob, Target
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Endpoint:
     """What the predicting routes of all protocols have in common.
 
-    A protocol says how a request is read (`read`) and an answer written (`body`).
+    A protocol says how a request is read (`read`) and how it is answered (`reply`).
     """
 
     def __init__(self, service: Service, target: Target, path: str) -> None:
@@ -32,18 +32,18 @@ class Endpoint:
 
     def __call__(self, request: Request) -> None:
         """Read, check, and hand to the target; the answer comes from `finish`."""
-        service = self.service
-        if service.takes_no_more:
-            raise service.log_is_full()
+        self.service.require_room()
         try:
             rows = self.read(request)
         except RequestError as error:
-            service.input_refused(error)
+            self.service.input_refused(error)
             raise
         self.check_count(rows)
-        self.target.submit(
-            RequestJob(request, rows, request.started + self._timeout_seconds, self.finish)
-        )
+        self.target.submit(RequestJob(request, rows, self.deadline(request), self.finish))
+
+    def deadline(self, request: Request) -> float:
+        """When the time of a request is up, on the clock of its `started`."""
+        return request.started + self._timeout_seconds
 
     def check_count(self, rows: Rows) -> None:
         """RequestError 413 for more rows than one request may have."""
@@ -58,26 +58,18 @@ class Endpoint:
         """The rows of a request."""
         raise NotImplementedError
 
-    def body(self, job: RequestJob, values: list[Any]) -> bytes:
-        """The answer's body."""
+    def reply(self, job: RequestJob) -> None:
+        """Answer a request whose job has outputs, and log what was answered."""
         raise NotImplementedError
 
     def finish(self, job: RequestJob) -> None:
-        """Answer, and log what was answered."""
-        request = job.request
-        if request.answered:
+        """Answer what still waits, with the outputs or the error."""
+        if job.request.answered:
             return
         if job.error is not None:
-            request.fail(job.error)
-            return
-        values = listed(job.outputs)
-        try:
-            body = self.body(job, values)
-        except RequestError as error:
-            request.fail(error)
-            return
-        request.answer(200, body)
-        self.service.answered(job, self.path, values)
+            job.request.fail(job.error)
+        else:
+            self.reply(job)
 
 
 class PredictEndpoint(Endpoint):
@@ -98,14 +90,9 @@ class PredictEndpoint(Endpoint):
             request.rows_json = body
         return rows
 
-    def finish(self, job: RequestJob) -> None:
-        """Answer, and log what was answered with the JSON that is there already."""
+    def reply(self, job: RequestJob) -> None:
+        """Log what is answered with the JSON that is there already."""
         request = job.request
-        if request.answered:
-            return
-        if job.error is not None:
-            request.fail(job.error)
-            return
         values = listed(job.outputs)
         values_json = encode_json(values)
         tail = self._tails.get(job.model) or self._tail(job)

@@ -5,11 +5,10 @@ Source: mlflow/pyfunc/scoring_server/__init__.py of MLflow 3.17.
 
 from __future__ import annotations
 
-from typing import Any
-
 from servestack_server.api.content import body_of, media_type, require_json
 from servestack_server.api.predict import Endpoint
 from servestack_server.api.target import RequestJob
+from servestack_server.batching import listed
 from servestack_server.http.request import TEXT, Request, encode_json
 from servestack_server.input.bodies import Rows, read_csv, read_rows
 
@@ -27,9 +26,11 @@ class InvocationsEndpoint(Endpoint):
         require_json(request)
         return read_rows(body_of(request), self.schema)
 
-    def body(self, job: RequestJob, values: list[Any]) -> bytes:
+    def reply(self, job: RequestJob) -> None:
         """As MLflow's own server answers."""
-        return b'{"predictions":%b}' % encode_json(values)
+        values = listed(job.outputs)
+        job.request.answer(200, b'{"predictions":%b}' % encode_json(values))
+        self.service.answered(job, self.path, values)
 
 
 def version(request: Request) -> None:

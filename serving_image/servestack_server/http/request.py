@@ -69,11 +69,12 @@ class Request:
     """One request. `headers` has lower-case names; `started` is time.perf_counter() in seconds.
 
     `seconds` is the time from the first byte to the answer, 0 before it. `rows_json` holds the
-    rows as the caller wrote them, where they are one line of JSON that can be logged as it is.
+    rows as the caller wrote them, where they are one line of JSON that can be logged as it is;
+    `asked` what a protocol needs of the body for its answer.
     """
 
     __slots__ = (
-        "_id", "answered", "body", "connection", "endpoint", "headers", "keep_alive", "method",
+        "_id", "answered", "asked", "body", "connection", "endpoint", "headers", "keep_alive", "method",
         "ok200", "on_answered", "path", "query", "rows_json", "seconds", "started",
     )  # fmt: skip
 
@@ -92,6 +93,7 @@ class Request:
         self.on_answered: Any = None
         self.seconds = 0.0
         self.rows_json = b""
+        self.asked: Any = None
         self._id = b""
 
     @property
