@@ -4,11 +4,11 @@
     python tools/install.py kube-apiserver etcd these
     python tools/install.py --print-path etcd   install and print the program's path
 
-Go programs are built from the go.mod next to this file, Debian programs are unpacked from their
-packages without being installed, so nothing needs root and nothing is started. The browser alone
-needs the packages that it depends on: it is the one on PATH, or root has it installed. The cache
-is $SERVESTACK_CACHE, or servestack below $XDG_CACHE_HOME, which is ~/.cache where it is not set; a
-second run at once waits for the first.
+Go programs are built from the go.mod next to this file, jars fetched by the pom.xml, Debian programs
+unpacked from their packages without being installed, so nothing needs root and nothing is started.
+Those with too much around them to be unpacked (a browser, Java) are the ones on PATH, or root has
+them installed. The cache is $SERVESTACK_CACHE, or servestack below $XDG_CACHE_HOME, which is ~/.cache
+where it is not set; a second run at once waits for the first.
 """
 
 from __future__ import annotations
@@ -155,7 +155,24 @@ class InstalledTool:
         (target / self.name).symlink_to(found)
 
 
-Tool = GoTool | DebianTool | InstalledTool
+@dataclass(frozen=True)
+class MavenTool:
+    """A folder of jars: what the pom.xml of a module folder names, with all that needs."""
+
+    name: str
+    module: str
+
+    def key(self) -> str:
+        return _digest((HERE / self.module / "pom.xml").read_bytes())
+
+    def build(self, target: Path) -> None:
+        install("mvn")
+        command = ["mvn", "-q", "-B", "-ntp", "dependency:copy-dependencies"]
+        command += ["-DincludeScope=runtime", f"-DoutputDirectory={target / self.name}"]
+        _run(command, HERE / self.module)
+
+
+Tool = GoTool | DebianTool | InstalledTool | MavenTool
 
 _ALL: tuple[Tool, ...] = (
     *(
@@ -204,6 +221,9 @@ _ALL: tuple[Tool, ...] = (
     InstalledTool("chromium", "chromium"),
     InstalledTool("buildah", "buildah"),
     InstalledTool("debootstrap", "debootstrap"),
+    InstalledTool("java", "default-jre-headless"),
+    InstalledTool("mvn", "maven"),
+    MavenTool("kafka", "kafka"),
     DebianTool("wrk", "wrk", "usr/bin/wrk", libraries=("libluajit-5.1-2",)),
 )
 TOOLS = {tool.name: tool for tool in _ALL}

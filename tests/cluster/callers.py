@@ -9,7 +9,7 @@ from types import TracebackType
 
 import requests
 
-from tests.cluster.deployment import HOST, ROW, Deployment
+from tests.cluster.deployment import ROW, Deployment
 
 _CALLERS = 4
 _PAUSE_SECONDS = 0.02
@@ -22,7 +22,7 @@ class Callers:
     """
 
     def __init__(self, deployment: Deployment) -> None:
-        self._url = f"{deployment.cluster.ingress}/v1/iris/predict"
+        self._deployment = deployment
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._ask, args=(number % 2 == 0,), daemon=True)
@@ -52,9 +52,7 @@ class Callers:
         kept = requests.Session() if keeps else None
         while not self._stop.is_set():
             try:
-                answer = (kept or requests).post(
-                    self._url, json=ROW, headers={"Host": HOST}, timeout=30
-                )
+                answer = self._deployment.post("/v1/iris/predict", ROW, kept)
                 told = "" if answer.status_code == 200 else f"{answer.status_code} {answer.text}"
                 version = answer.json()["version"] if not told else ""
             except requests.RequestException as error:

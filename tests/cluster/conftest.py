@@ -14,10 +14,11 @@ from tests.cluster.deployment import Deployment, make_project
 from tests.support.kubernetes_client import KubernetesClient
 
 if TYPE_CHECKING:
+    from tests.support.kafka import KafkaBroker
     from tests.support.mlflow_server import MlflowServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TestCluster]:
@@ -51,7 +52,7 @@ def pytest_terminal_summary(
     terminalreporter.write_line(f"whole cluster: {used}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def registry(
     cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MlflowServer]:
@@ -64,16 +65,29 @@ def registry(
         yield server
 
 
+@pytest.fixture(scope="package")
+def kafka(cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A Kafka broker that the cluster's pods reach, with the topics of `iris`."""
+    from tests.support.kafka import running_kafka
+
+    with running_kafka(tmp_path_factory.mktemp("kafka"), cluster.host) as broker:
+        broker.create_topics("iris")
+        yield broker
+
+
 @pytest.fixture(scope="module")
 def deployment(
-    cluster: TestCluster, registry: MlflowServer, tmp_path_factory: pytest.TempPathFactory
+    cluster: TestCluster,
+    registry: MlflowServer,
+    kafka: KafkaBroker,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
     """A project with iris, version 1 locked, and Pulumi's engine ready for it."""
     from tests.support.kubernetes_provider import serving_provider
     from tests.support.tools import installed
 
     root = tmp_path_factory.mktemp("project")
-    make_project(root, cluster, registry.uri)
+    make_project(root, cluster, registry.uri, kafka)
     (root / "state").mkdir()
     environment = os.environ | {
         "PATH": f"{installed('pulumi').parent}{os.pathsep}{os.environ['PATH']}",
@@ -88,11 +102,11 @@ def deployment(
     if list(plugins.glob("resource-kubernetes-*")):
         (root / "pulumi").mkdir()
         (root / "pulumi/plugins").symlink_to(plugins)
-        yield Deployment(root, cluster, registry.uri, client, environment)
+        yield Deployment(root, cluster, registry.uri, client, environment, kafka)
         return
     with serving_provider(waits=True) as address:
         environment |= {
             "PULUMI_DEBUG_PROVIDERS": address,
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         }
-        yield Deployment(root, cluster, registry.uri, client, environment)
+        yield Deployment(root, cluster, registry.uri, client, environment, kafka)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tools.cluster.ready import find_kubectl
 
 from servestack.yaml_writer import dump
 from tests.cluster.clusters import TestCluster
+from tests.support.kafka import USERNAME, KafkaBroker
 from tests.support.kubernetes_client import KubernetesClient
 
 ENVIRONMENT = "test"
@@ -23,7 +24,7 @@ HOST = "iris.models.localhost"
 ROW = [[5.1, 3.5, 1.4, 0.2]]
 
 
-def make_project(root: Path, cluster: TestCluster, mlflow_uri: str) -> None:
+def make_project(root: Path, cluster: TestCluster, mlflow_uri: str, kafka: KafkaBroker) -> None:
     """One model, one environment, in git, with version 1 called `production`."""
     import mlflow
 
@@ -56,6 +57,14 @@ def make_project(root: Path, cluster: TestCluster, mlflow_uri: str) -> None:
             "hostSuffix": "models.localhost",
             "namespace": "traefik",
         },
+        "kafka": {
+            "brokers": [kafka.address],
+            "security": {
+                "protocol": "SASL_SSL",
+                "credentials": {"secret": "kafka-credentials"},
+                "ca": {"secret": "kafka-ca", "key": "ca.crt"},
+            },
+        },
         "prometheus": {"style": "annotations"},
         "mlflow": {"trackingUri": mlflow_uri},
     }
@@ -80,13 +89,18 @@ def git(root: Path, *arguments: str) -> None:
 
 @dataclass(frozen=True)
 class Deployment:
-    """The project, its cluster, and the ways to both."""
+    """The project, its cluster, and the ways to both.
+
+    `answered` holds the ids of all requests that were answered 200.
+    """
 
     root: Path
     cluster: TestCluster
     mlflow_uri: str
     client: KubernetesClient
     environment: dict[str, str]
+    kafka: KafkaBroker
+    answered: set[str] = field(default_factory=set)
 
     def servestack(self, *arguments: str, fails: bool = False) -> str:
         """Run a verb; what it said on both streams."""
@@ -105,6 +119,16 @@ class Deployment:
         assert (done.returncode != 0) == fails, done.stdout[-4000:]
         assert "Traceback" not in done.stdout, done.stdout[-4000:]
         return done.stdout
+
+    def hand_over_secrets(self) -> None:
+        """What a platform has before a model comes: the namespace, with Kafka's keys in it."""
+        self.kubectl("create", "namespace", NAMESPACE)
+        secret = ("-n", NAMESPACE, "create", "secret", "generic")
+        self.kubectl(*secret, "kafka-ca", f"--from-file=ca.crt={self.kafka.ca}")
+        self.kubectl(
+            *secret, "kafka-credentials",
+            f"--from-literal=username={USERNAME}", f"--from-literal=password={self.kafka.password}",
+        )  # fmt: skip
 
     def move_alias(self, version: str) -> None:
         """Call another version `production`, and lock it."""
@@ -128,9 +152,12 @@ class Deployment:
     def post(
         self, path: str, body: Any, session: requests.Session | None = None
     ) -> requests.Response:
-        return (session or requests).post(
+        answer = (session or requests).post(
             self.cluster.ingress + path, json=body, headers={"Host": HOST}, timeout=30
         )
+        if answer.status_code == 200:
+            self.answered.add(answer.headers["X-Request-Id"])
+        return answer
 
     def get(self, path: str) -> requests.Response:
         return requests.get(self.cluster.ingress + path, headers={"Host": HOST}, timeout=30)

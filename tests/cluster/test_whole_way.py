@@ -8,12 +8,14 @@ import re
 import subprocess
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.cluster.callers import Callers
 from tests.cluster.deployment import ENVIRONMENT, NAMESPACE, Deployment, git
 from tests.cluster.scraping import query, running_prometheus
 from tests.served.trained import iris
+from tests.support.projects import REPOSITORY
 from tests.support.tools import installed
 
 ROLLS = int(os.environ.get("ROLLS", "2"))
@@ -29,6 +31,7 @@ def _with_ingress(deployment: Deployment) -> None:
 def test_up_serves_through_the_ingress(deployment: Deployment) -> None:
     deployment.servestack("lock", ENVIRONMENT)
     deployment.commit("version 1")
+    deployment.hand_over_secrets()
     deployment.servestack("up", ENVIRONMENT, "--yes")
     answer = deployment.wait("the ingress", lambda: _answered(deployment))
     assert (answer["predictions"], answer["version"]) == ([0], "1")
@@ -88,6 +91,8 @@ def test_load_adds_pods(deployment: Deployment) -> None:
         'wrk.method = "POST"\nwrk.body = "[[5.1,3.5,1.4,0.2]]"\n'
         'wrk.headers["Content-Type"] = "application/json"\n'
         'wrk.headers["Host"] = "iris.models.localhost"\n'
+        # Some 2,000 requests a second are twenty times what the autoscaler wants a pod to do.
+        "function delay() return 1 end\n"
     )
     load = subprocess.Popen(
         [installed("wrk"), "-t1", "-c4", "-d120s", "-s", script,
@@ -191,7 +196,22 @@ def test_destroy_leaves_nothing(deployment: Deployment) -> None:
     assert left == ""
 
 
+def test_kafka_has_an_event_of_every_answer(deployment: Deployment) -> None:
+    """Of all pods, those of every update that failed or was rolled back included."""
+    messages = deployment.kafka.read("servestack.iris.predictions")
+    logged = {key for key, _ in messages}
+    lost = deployment.answered - logged
+    print(f"{len(deployment.answered)} answers: {len(lost)} without an event in Kafka")
+    assert len(deployment.answered) > 100 * ROLLS
+    assert lost == set()
+    key, value = messages[0]
+    event = json.loads(value)
+    assert event["id"] == key
+    jsonschema.validate(event, json.loads((REPOSITORY / "logging/event.schema.json").read_text()))
+
+
 def test_kubectl_applies_what_is_rendered(deployment: Deployment) -> None:
+    deployment.hand_over_secrets()
     deployment.servestack("render", ENVIRONMENT)
     folder = f"rendered/{ENVIRONMENT}"
     deployment.kubectl("apply", "--server-side", "-R", "-f", folder)

@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from tools.install import install
-
-from tests.real.test_filebeat import drain, shipping_to_a_file, write_events
+from tests.real.test_filebeat import write_events
+from tests.support.filebeat import config_to_a_file, drain, running_filebeat
 
 CHECKPOINT_BYTES = 10 * 2**20
 """Size of the registry's log above which Filebeat 7.17 writes a checkpoint."""
-
-
-@contextmanager
-def restarted(folder: Path) -> Iterator[None]:
-    """Filebeat again, with the configuration and the registry of the first time."""
-    with (folder / "again.log").open("wb") as log:
-        process = subprocess.Popen(
-            [install("filebeat"), "-e", "--strict.perms=false", "-c", folder / "filebeat.yml"],
-            stderr=log,
-        )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 def lengthen_log(registry: Path, of: str) -> None:
@@ -47,13 +28,14 @@ def lengthen_log(registry: Path, of: str) -> None:
 
 def test_offsets_that_were_read_back_are_understood(tmp_path: Path) -> None:
     registry = tmp_path / "data/registry/filebeat"
-    with shipping_to_a_file(tmp_path):
+    config = config_to_a_file(tmp_path)
+    with running_filebeat(tmp_path, config):
         write_events(tmp_path, "predictions", 0, 20_000)
         write_events(tmp_path, "feedback", 0, 100)
         (tmp_path / "events/.server-exited").touch()
         assert drain(tmp_path, 60).stderr == ""
     lengthen_log(registry, "feedback")
-    with restarted(tmp_path):
+    with running_filebeat(tmp_path, config):
         write_events(tmp_path, "feedback", 100, 100)
         deadline = time.monotonic() + 30
         while not list(registry.glob("[0-9]*.json")) and time.monotonic() < deadline:

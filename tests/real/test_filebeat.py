@@ -6,25 +6,28 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from tools.install import install
 
 from servestack.build import names
-from servestack.build.log_shipping import build_filebeat_config_map, filebeat_config
-from servestack.spec.environment import Kafka
+from servestack.build.log_shipping import build_filebeat_config_map
+from tests.support.filebeat import (
+    PLAINTEXT,
+    config_to_a_file,
+    drain,
+    rendered_config,
+    running_filebeat,
+)
 from tests.support.projects import REPOSITORY
 from tests.support.services import resolved
 
 CREDENTIALS = {"secret": "kafka"}
 CA = {"secret": "kafka-ca", "key": "ca.crt"}
 SECURITY = [
-    {"protocol": "PLAINTEXT", "credentials": None},
+    PLAINTEXT,
     {"protocol": "SSL", "credentials": None},
     {"protocol": "SSL", "credentials": None, "ca": CA},
     *(
@@ -33,16 +36,6 @@ SECURITY = [
         for mechanism in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
     ),
 ]
-
-
-def rendered_config(folder: Path, security: dict[str, Any]) -> str:
-    service = resolved(
-        folder,
-        {"logging": {"access": True}},
-        {"kafka": {"brokers": ["a:9093", "b:9093"], "security": security}},
-    )
-    assert isinstance(service.environment.kafka, Kafka)
-    return filebeat_config(service, service.environment.kafka)
 
 
 @pytest.mark.parametrize("security", SECURITY, ids=lambda s: "-".join(map(str, s.values()))[:40])
@@ -71,7 +64,7 @@ def test_configuration_is_accepted(tmp_path: Path, security: dict[str, Any]) -> 
 
 def test_a_broken_configuration_is_refused(tmp_path: Path) -> None:
     """The test above could not fail if Filebeat took anything."""
-    text = rendered_config(tmp_path / "project", SECURITY[0])
+    text = rendered_config(tmp_path / "project", PLAINTEXT)
     config = tmp_path / "filebeat.yml"
     config.write_text(text.replace("required_acks: -1", "required_acks: many"))
     done = subprocess.run(
@@ -79,42 +72,6 @@ def test_a_broken_configuration_is_refused(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode != 0
-
-
-@contextmanager
-def shipping_to_a_file(folder: Path) -> Iterator[Path]:
-    """The rendered inputs, with a file in Kafka's place; yields that file."""
-    config = yaml.safe_load(rendered_config(folder / "project", SECURITY[0]))
-    del config["output.kafka"]
-    config["output.file"] = {
-        "path": str(folder / "out"),
-        "filename": "events",
-        "codec.format.string": "%{[message]}",
-    }
-    config["path.data"] = str(folder / "data")
-    config["http"] = {"enabled": False}
-    for given in config["filebeat.inputs"]:
-        given["paths"] = [given["paths"][0].replace(names.EVENTS_FOLDER, str(folder / "events"))]
-    (folder / "events").mkdir()
-    file = folder / "filebeat.yml"
-    file.write_text(yaml.safe_dump(config))
-    with (folder / "filebeat.log").open("wb") as log:
-        process = subprocess.Popen(
-            [install("filebeat"), "-e", "--strict.perms=false", "-c", file], stderr=log
-        )
-    try:
-        yield folder / "out/events"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def drain(folder: Path, seconds: int) -> subprocess.CompletedProcess[str]:
-    script = REPOSITORY / "logging/drain.sh"
-    return subprocess.run(
-        ["sh", script, folder / "events", folder / "data", str(seconds)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
 
 
 def write_events(folder: Path, kind: str, first: int, count: int) -> None:
@@ -126,20 +83,20 @@ def write_events(folder: Path, kind: str, first: int, count: int) -> None:
 
 
 def test_drain_returns_when_everything_is_out(tmp_path: Path) -> None:
-    with shipping_to_a_file(tmp_path) as out:
+    with running_filebeat(tmp_path, config_to_a_file(tmp_path)):
         write_events(tmp_path, "predictions", 0, 20_000)
         write_events(tmp_path, "feedback", 0, 500)
         write_events(tmp_path, "predictions", 20_000, 5_000)
         (tmp_path / "events/.server-exited").touch()
         done = drain(tmp_path, 60)
         assert done.stderr == ""
-        lines = out.read_text().splitlines()
+        lines = (tmp_path / "out/events").read_text().splitlines()
     ids = {json.loads(line)["id"] for line in lines}
     assert len(ids) == 25_500
 
 
 def test_drain_waits_for_the_server_and_no_longer_than_told(tmp_path: Path) -> None:
-    with shipping_to_a_file(tmp_path):
+    with running_filebeat(tmp_path, config_to_a_file(tmp_path)):
         write_events(tmp_path, "predictions", 0, 100)
         started = time.monotonic()
         done = drain(tmp_path, 3)

@@ -3,53 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 from event_support import line, number_of, settings
 from servestack_server.events.files import file_mark
 from servestack_server.events.writer import EventWriter
-from tests.real.test_filebeat import drain, rendered_config
-from tools.install import install
+from tests.support.filebeat import config_to_a_file, drain, running_filebeat
 
-from servestack.build import names
-
-PLAINTEXT = {"protocol": "PLAINTEXT", "credentials": None}
 KINDS = ("predictions", "feedback")
-
-
-@contextmanager
-def filebeat(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Filebeat with the rendered inputs and a file in Kafka's place."""
-    config = yaml.safe_load(rendered_config(folder / "project", PLAINTEXT))
-    del config["output.kafka"]
-    config["output.file"] = {
-        "path": str(folder / "out"),
-        "filename": "events",
-        "rotate_every_kb": 2**20,
-        "codec.format.string": "%{[message]}",
-    }
-    config["path.data"] = str(folder / "data")
-    config["http"] = {"enabled": False}
-    for given in config["filebeat.inputs"]:
-        given["paths"] = [given["paths"][0].replace(names.EVENTS_FOLDER, str(folder / "events"))]
-    file = folder / "filebeat.yml"
-    file.write_text(yaml.safe_dump(config))
-    with (folder / "filebeat.log").open("ab") as log:
-        process = subprocess.Popen(
-            [install("filebeat"), "-e", "--strict.perms=false", "-c", file], stderr=log
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 def shipped(folder: Path) -> Counter[int]:
@@ -73,7 +37,7 @@ def test_all_events_arrive_while_files_come_and_go(tmp_path: Path) -> None:
     budget = 12 << 20
     events = settings(tmp_path / "events", kinds=KINDS, disk_budget_bytes=budget)
     largest = 0
-    with filebeat(tmp_path) as process:
+    with running_filebeat(tmp_path, config_to_a_file(tmp_path)) as process:
         writer = EventWriter(events, registry=registry(tmp_path))
         writer.start()
         number = 0
@@ -114,7 +78,7 @@ def sizes(folder: Path) -> list[Path]:
 def test_a_file_that_begins_with_a_known_id_is_read_from_its_start(tmp_path: Path) -> None:
     """A caller sends its ids again and again; files are deleted in between."""
     events = settings(tmp_path / "events", kinds=KINDS, disk_budget_bytes=1 << 20)
-    with filebeat(tmp_path):
+    with running_filebeat(tmp_path, config_to_a_file(tmp_path)):
         for _ in range(3):
             writer = EventWriter(events, registry=registry(tmp_path))
             writer.start()
@@ -129,7 +93,7 @@ def test_a_file_that_begins_with_a_known_id_is_read_from_its_start(tmp_path: Pat
 
 def test_short_lines_are_shipped(tmp_path: Path) -> None:
     """Filebeat leaves a file alone until it has 64 bytes."""
-    with filebeat(tmp_path):
+    with running_filebeat(tmp_path, config_to_a_file(tmp_path)):
         writer = EventWriter(settings(tmp_path / "events"), registry=registry(tmp_path))
         writer.start()
         assert writer.append("predictions", b'{"id":"000000000001"}')
@@ -141,7 +105,7 @@ def test_short_lines_are_shipped(tmp_path: Path) -> None:
 def test_a_torn_line_of_a_killed_server_is_not_shipped(tmp_path: Path) -> None:
     """And what came before it is, at least once."""
     old = tmp_path / "events/predictions-pod-0-1-000001.ndjson"
-    with filebeat(tmp_path):
+    with running_filebeat(tmp_path, config_to_a_file(tmp_path)):
         whole = file_mark() + b"".join(line(number) + b"\n" for number in range(100))
         old.write_bytes(whole + line(100)[:150])
         deadline = time.monotonic() + 30

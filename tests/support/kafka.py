@@ -1,0 +1,181 @@
+"""A real Kafka broker as a process: KRaft, SASL (SCRAM-SHA-512) over TLS, one node."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trustme
+import yaml
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from cryptography.hazmat.primitives import serialization
+
+from tests.support.ports import free_ports
+from tests.support.projects import REPOSITORY
+from tests.support.tools import installed
+
+USERNAME = "filebeat"
+_READY_SECONDS = 60
+_SETTINGS = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+controller.listener.names=CONTROLLER
+listeners=SASL_SSL://{host}:{port},CONTROLLER://127.0.0.1:{controller_port}
+listener.security.protocol.map=SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=SASL_SSL
+sasl.enabled.mechanisms=SCRAM-SHA-512
+sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={login} required username="{user}" password="{password}";
+ssl.keystore.type=PEM
+ssl.keystore.location={folder}/broker.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={folder}/ca.crt
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+group.initial.rebalance.delay.ms=0
+log.dirs={folder}/data
+"""
+_LOGIN_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
+
+
+@dataclass(frozen=True)
+class KafkaBroker:
+    """A running broker at `address` (host:port), the authority of its certificate, and a user."""
+
+    address: str
+    ca: Path
+    password: str
+    process: subprocess.Popen[bytes]
+
+    def create_topics(self, model: str, prefix: str = "servestack") -> None:
+        """The topics of a model as logging/topics.yaml has them, but for the copies."""
+        settings = yaml.safe_load((REPOSITORY / "logging/topics.yaml").read_text())
+        config = {**settings["config"], "min.insync.replicas": 1}
+        wanted = [
+            NewTopic(
+                f"{prefix}.{model}.{kind}",
+                num_partitions=one["partitions"],
+                replication_factor=1,
+                config=config | {"retention.ms": str(one["retentionHours"] * 3_600_000)},
+            )
+            for kind, one in settings["kinds"].items()
+        ]
+        admin = AdminClient(self._client())
+        for created in admin.create_topics(wanted).values():
+            created.result(timeout=30)
+
+    def read(self, topic: str) -> list[tuple[str, bytes]]:
+        """Key and value of each message that the topic holds at this moment."""
+        consumer = Consumer(self._client() | {"group.id": "reader", "enable.auto.commit": False})
+        try:
+            return _read_all(consumer, topic)
+        finally:
+            consumer.close()
+
+    def _client(self) -> dict[str, Any]:
+        return {
+            "bootstrap.servers": self.address,
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": USERNAME,
+            "sasl.password": self.password,
+            "ssl.ca.location": str(self.ca),
+        }
+
+
+def _read_all(consumer: Consumer, topic: str) -> list[tuple[str, bytes]]:
+    ends = {}
+    for partition in consumer.list_topics(topic, timeout=30).topics[topic].partitions:
+        first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
+        if end > first:
+            ends[partition] = end
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
+    messages = []
+    missing = dict(ends)
+    while missing:
+        message = consumer.poll(30)
+        if message is None:
+            raise TimeoutError(f"{topic} holds more than it hands out")
+        if message.error():
+            raise KafkaException(message.error())
+        end = ends[message.partition()]
+        if message.offset() < end:
+            messages.append((message.key().decode(), message.value()))
+        if message.offset() + 1 >= end:
+            missing.pop(message.partition(), None)
+    return messages
+
+
+@contextmanager
+def running_kafka(folder: Path, host: str = "127.0.0.1") -> Iterator[KafkaBroker]:
+    """Start one that keeps everything in `folder`; ended by its own handle."""
+    java = [str(installed("java")), "-Xmx512m", "-cp", f"{installed('kafka')}/*"]
+    port, controller_port = free_ports(2)
+    password = secrets.token_hex(16)
+    _write_certificates(folder, host)
+    settings = folder / "server.properties"
+    settings.touch(0o600)
+    settings.write_text(
+        _SETTINGS.format(
+            folder=folder, host=host, port=port, controller_port=controller_port,
+            login=_LOGIN_MODULE, user=USERNAME, password=password,
+        )
+    )  # fmt: skip
+    format_log = [
+        *java, "kafka.tools.StorageTool", "format", f"--config={settings}",
+        f"--cluster-id={urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip('=')}",
+        f"--add-scram=SCRAM-SHA-512=[name={USERNAME},password={password}]",
+    ]  # fmt: skip
+    subprocess.run(format_log, check=True, capture_output=True)
+    # The kernel ends it when whoever started it is killed.
+    command = ["setpriv", "--pdeathsig", "KILL", *java, "kafka.Kafka", str(settings)]
+    with (folder / "kafka.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    broker = KafkaBroker(f"{host}:{port}", folder / "ca.crt", password, process)
+    try:
+        _wait_until_ready(broker, folder / "kafka.log")
+        yield broker
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _write_certificates(folder: Path, host: str) -> None:
+    """ca.crt, and broker.pem with the key in PKCS#8, the one form that Kafka reads."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.crt")
+    issued = authority.issue_cert(host)
+    key = serialization.load_pem_private_key(issued.private_key_pem.bytes(), None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    pem = folder / "broker.pem"
+    pem.touch(0o600)
+    pem.write_bytes(key + b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+
+
+def _wait_until_ready(broker: KafkaBroker, log: Path) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline and broker.process.poll() is None:
+        try:
+            AdminClient(broker._client() | {"log_level": 0}).list_topics(timeout=2)
+        except KafkaException:
+            time.sleep(0.2)
+        else:
+            return
+    raise RuntimeError(f"Kafka did not start:\n{log.read_text(errors='replace')[-3000:]}")
