@@ -29,7 +29,7 @@ test: setup ## everything that CI checks: lint, types, contracts, generated file
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python tools/install.py
 	@$(BIN)/python -m tools.images >/dev/null || echo "the images cannot be built here: tests that need them are skipped"
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest -n2 --no-loadscope-reorder $(PYTEST)
 
 .PHONY: lint
 lint: setup ## lint, types, import contracts, generated files

@@ -13,7 +13,10 @@ import pytest
 from tests.support.projects import REPOSITORY
 
 if TYPE_CHECKING:
+    from xdist.remote import Producer
+
     from tests.support.apiserver import ApiServer
+    from tests.support.folder_scheduling import FolderScheduling
     from tests.support.mlflow_server import MlflowServer
 
 
@@ -85,3 +88,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--cluster", default="auto", choices=["auto", "kind", "native", "current"],
         help="where the tests of a whole cluster run; auto: kind with Docker, else the native node",
     )  # fmt: skip
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FolderScheduling:
+    """Where workers share the work (`make test`), a folder's tests go to one, with its fixtures."""
+    from tests.support.folder_scheduling import FolderScheduling
+
+    return FolderScheduling(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have measured (`record_property`), and on which cluster: a skipped one must not
+    look like a passed one."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    told = dict(entry for report in reports for entry in report.user_properties)
+    terminalreporter.section("measured")
+    for name, value in ({"whole cluster": "none"} | told).items():
+        terminalreporter.write_line(f"{name}: {value}")

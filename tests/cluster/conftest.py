@@ -35,21 +35,9 @@ def cluster(
         with running_cluster(kind, tmp_path_factory.mktemp("cluster")) as found:
             for archive in archives:
                 found.load_image(archive)
-            request.config.stash[CLUSTER_USED] = found.kind
             yield found
     except NoClusterError as error:
         pytest.skip(str(error))
-
-
-CLUSTER_USED = pytest.StashKey[str]()
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Say where the tests of a whole cluster ran: a skipped one must not look like a passed one."""
-    used = config.stash.get(CLUSTER_USED, "none")
-    terminalreporter.write_line(f"whole cluster: {used}")
 
 
 @pytest.fixture(scope="package")

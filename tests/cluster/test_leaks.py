@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,9 @@ def _native(request: pytest.FixtureRequest) -> None:
     require_native(request.config, NAME)
 
 
-def test_start_and_stop_leave_nothing_behind(tmp_path: Path) -> None:
+def test_start_and_stop_leave_nothing_behind(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     write_busybox_image(tmp_path / "busybox.tar")
     before = snapshot(NAME)
     for cycle in range(1, int(os.environ.get("CYCLES", "1")) + 1):
@@ -51,7 +54,8 @@ def test_start_and_stop_leave_nothing_behind(tmp_path: Path) -> None:
             ends = time.monotonic()
             down = _cluster("down")
         assert down.returncode == 0, down.stderr
-        print(f"{cycle}: up {came_up - started:.0f} s, down {time.monotonic() - ends:.0f} s")
+        told = f"up in {came_up - started:.0f} s, down in {time.monotonic() - ends:.0f} s"
+        record_property(f"native cluster, cycle {cycle}", told)
         assert came_in_between(before, snapshot(NAME)) == {}
 
 

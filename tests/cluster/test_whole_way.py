@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -23,7 +24,8 @@ ROLLS = int(os.environ.get("ROLLS", "2"))
 
 
 @pytest.fixture(autouse=True)
-def _with_ingress(deployment: Deployment) -> None:
+def _with_ingress(deployment: Deployment, record_property: Callable[[str, object], None]) -> None:
+    record_property("whole cluster", deployment.cluster.kind)
     if not deployment.cluster.ingress:
         pytest.skip(f"{deployment.cluster.kind}: no ingress controller is reached from here")
 
@@ -106,12 +108,15 @@ def test_load_adds_pods(deployment: Deployment) -> None:
         load.wait()
 
 
-def test_rolling_updates_lose_no_request(deployment: Deployment) -> None:
+def test_rolling_updates_lose_no_request(
+    deployment: Deployment, record_property: Callable[[str, object], None]
+) -> None:
     with Callers(deployment) as callers:
         for roll in range(ROLLS):
             deployment.move_alias("2" if roll % 2 == 0 else "1")
             deployment.servestack("up", ENVIRONMENT, "--yes")
-    print(f"{ROLLS} rolling updates: {len(callers.failures)} of {callers.sent} requests failed")
+    told = f"{len(callers.failures)} of {callers.sent} requests failed"
+    record_property(f"{ROLLS} rolling updates", told)
     assert callers.failures == []
     assert set(callers.versions) == {"1", "2"}
     assert callers.sent > 50 * ROLLS
@@ -196,12 +201,15 @@ def test_destroy_leaves_nothing(deployment: Deployment) -> None:
     assert left == ""
 
 
-def test_kafka_has_an_event_of_every_answer(deployment: Deployment) -> None:
+def test_kafka_has_an_event_of_every_answer(
+    deployment: Deployment, record_property: Callable[[str, object], None]
+) -> None:
     """Of all pods, those of every update that failed or was rolled back included."""
     messages = deployment.kafka.read("servestack.iris.predictions")
     logged = {key for key, _ in messages}
     lost = deployment.answered - logged
-    print(f"{len(deployment.answered)} answers: {len(lost)} without an event in Kafka")
+    told = f"{len(lost)} of {len(deployment.answered)} answers have none in Kafka"
+    record_property("events", told)
     assert len(deployment.answered) > 100 * ROLLS
     assert lost == set()
     key, value = messages[0]
