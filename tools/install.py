@@ -167,7 +167,7 @@ class MavenTool:
 
     def build(self, target: Path) -> None:
         install("mvn")
-        command = ["mvn", "-q", "-B", "-ntp", "dependency:copy-dependencies"]
+        command = ["mvn", "-q", "-B", "-ntp", "-Dstyle.color=never", "dependency:copy-dependencies"]
         command += ["-DincludeScope=runtime", f"-DoutputDirectory={target / self.name}"]
         _run(command, HERE / self.module)
 
