@@ -84,3 +84,7 @@ class ApplyError(ServestackError):
 
 class ClusterError(ServestackError):
     """A cluster is out of reach, or does not let us see what is in it."""
+
+
+class ServeError(ServestackError):
+    """The model cannot be served on this machine."""

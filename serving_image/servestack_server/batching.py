@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from servestack_server.call_time import CallTime
-from servestack_server.errors import RequestError
+from servestack_server.errors import RequestError, first_line
 
 if TYPE_CHECKING:
     from servestack_server.metrics import ModelMetrics
@@ -258,7 +258,7 @@ class Batcher:
         if isinstance(error, RequestError):
             return error
         if isinstance(error, ValueError):
-            return RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, "refused", _first_line(error))
+            return RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, "refused", first_line(error))
         log.error("%s of model %s failed", step, self.model.name, exc_info=error)
         return RequestError(
             HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -273,7 +273,7 @@ class Batcher:
             return RequestError(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "model_refused",
-                f"the model refuses the input: {_first_line(error)}",
+                f"the model refuses the input: {first_line(error)}",
             )
         return self._failed(error)
 
@@ -293,10 +293,6 @@ def _timeout() -> RequestError:
         "the request waited too long",
         retry_after_seconds=1,
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0][:300] or type(error).__name__
 
 
 def _together(jobs: list[Job]) -> Any:

@@ -46,3 +46,8 @@ class RequestError(Exception):
         self.row = row
         self.retry_after_seconds = retry_after_seconds
         self.headers = headers
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of other people's code says, short enough for a message of ours."""
+    return str(error).strip().partition("\n")[0][:300] or type(error).__name__

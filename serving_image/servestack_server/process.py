@@ -52,12 +52,12 @@ def serve(
     # Before the event loop has its own: the first process of a container ignores the default one.
     signal.signal(signal.SIGTERM, _leave)
     _allow_connections()
-    compile_schema(config.input)  # What is wrong with it is told before minutes of loading.
+    schema = compile_schema(config.input)  # Its mistakes are told before minutes of loading.
     sock = _bind(host, config.port if port is None else port)
     metrics = ServerMetrics(config)
     events = _event_writer(config)
     models = [_load(config, place.name, Path(place.path), pins, metrics) for place in config.models]
-    service = Service(config, models, metrics, events)
+    service = Service(config, schema, models, metrics, events)
     code: int = uvloop.run(_run(service, sock))
     return code
 
@@ -144,11 +144,8 @@ async def _run(service: Service, sock: socket.socket) -> int:
         await server.listen(sock)
     except OSError as error:
         raise _unusable(port, error) from None
-    before = perf_counter()
     for line in service.warm_up():
         log.info(line)
-    for metrics in service.metrics.models.values():
-        metrics.load_seconds += perf_counter() - before
     # What is loaded stays: the collector need not look at it again while requests wait.
     gc.collect()
     gc.freeze()

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from time import time
+from time import perf_counter, time
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,13 @@ from servestack_server.api.target import ModelTarget, RequestJob, Target
 from servestack_server.batching import Batcher, Job, listed
 from servestack_server.call_time import CallTime
 from servestack_server.config import Batching, Events, Pin, ServiceConfig
-from servestack_server.errors import RequestError, StartError
+from servestack_server.errors import RequestError, StartError, first_line
 from servestack_server.events.others import OtherEvents
 from servestack_server.events.prediction import PredictionEvents
 from servestack_server.events.writer import EventWriter
 from servestack_server.http.request import Request, new_id
 from servestack_server.input.bodies import normalised
-from servestack_server.input.schema import TableSchema, compile_schema
+from servestack_server.input.schema import Schema, TableSchema
 from servestack_server.metrics import ServerMetrics
 from servestack_server.models.model import Model
 
@@ -35,13 +35,13 @@ class Service:
     """The models of a service behind its routes. Belongs to the event loop's thread."""
 
     def __init__(
-        self, config: ServiceConfig, models: Sequence[Model], metrics: ServerMetrics,
-        events: EventWriter | None,
+        self, config: ServiceConfig, schema: Schema, models: Sequence[Model],
+        metrics: ServerMetrics, events: EventWriter | None,
     ) -> None:  # fmt: skip
         self.config = config
         self.metrics = metrics
         self.events = metrics.events = events
-        self.schema = compile_schema(config.input)
+        self.schema = schema
         self.warm = False
         self.stopping = False
         self.receiving: Callable[[], int] = int
@@ -109,16 +109,17 @@ class Service:
             if rows is None:
                 said.append(f"{target.name}: no example to warm up on; give api.input.example")
                 continue
+            before = perf_counter()
             try:
                 said.append(self._warm_up_model(target, rows))
             except Exception as error:
                 if is_given:
-                    first = str(error).strip().partition("\n")[0] or type(error).__name__
                     raise StartError(
-                        f"{target.name}: the model fails on the example: {first}",
+                        f"{target.name}: the model fails on the example: {first_line(error)}",
                         "is api.input as the model was trained?",
                     ) from error
                 said.append(f"{target.name}: not warmed up: {error}")
+            target.batcher.metrics.load_seconds += perf_counter() - before
         self.warm = True
         return said
 

@@ -24,7 +24,7 @@ from servestack.build.server_config import (
 )
 from servestack.cli.lock_command import lock_requests, registries
 from servestack.cli.output import say, write
-from servestack.errors import Problem, ServestackError, SpecError
+from servestack.errors import Problem, ServeError, ServestackError, SpecError
 from servestack.project import Inputs, chosen_environments, load_inputs
 from servestack.resolve.lock import Lock
 from servestack.resolve.locking import lock_artifacts
@@ -46,10 +46,6 @@ class ServeOptions:
     port: int
     events: Path | None
     api_keys: Path | None
-
-
-class ServeError(ServestackError):
-    """The model cannot be served on this machine."""
 
 
 def serve(root: Path, spec: str, environment: str | None, options: ServeOptions) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from servestack_server.errors import StartError
+from servestack_server.errors import StartError, first_line
 
 FLAVORS = (
     "sklearn", "xgboost", "lightgbm", "catboost", "onnx", "keras", "tensorflow", "pytorch",
@@ -173,8 +173,7 @@ def _read_yaml(file: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise StartError(f"{file}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StartError(f"{file}: is not YAML: {reason}") from None
+        raise StartError(f"{file}: is not YAML: {first_line(error)}") from None
     if not isinstance(description, dict):
         raise StartError(f"{file}: holds no mapping")
     return description

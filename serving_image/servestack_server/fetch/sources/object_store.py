@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from servestack_server.errors import StartError
+from servestack_server.errors import StartError, first_line
 from servestack_server.fetch.paths import checked_path
 from servestack_server.fetch.sources.source import Listing, PassingError, Remote, Stream
 
@@ -87,7 +87,7 @@ class ObjectStoreSource:
         except PermissionError as error:
             raise StartError(f"{self.shown}: access is refused: {error}", self.hint) from None
         except Exception as error:  # botocore, aiohttp and google-auth raise types of their own
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            reason = first_line(error)
             if any(
                 sign.lower() in f"{type(error).__name__} {reason}".lower()
                 for sign in _NO_CREDENTIALS

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from servestack_server.config import Input, Trust
-from servestack_server.errors import StartError
+from servestack_server.errors import StartError, first_line
 from servestack_server.models.columns import feature_positions
 from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.model import Array, Loaded, Outputs, Predict, Rows
@@ -57,7 +57,7 @@ def open_session(model: Path | bytes) -> Any:
     except Exception as error:  # the library's exceptions have no base of their own
         what = "the model" if isinstance(model, bytes) else str(model)
         raise StartError(
-            f"{what}: ONNX Runtime {onnxruntime.__version__} cannot load it: {_first_line(error)}"
+            f"{what}: ONNX Runtime {onnxruntime.__version__} cannot load it: {first_line(error)}"
         ) from None
 
 
@@ -148,7 +148,3 @@ def _shaper(output: Any, flat: bool) -> Callable[[Any], Array] | None:
 
 def _column_shape(item: Any) -> tuple[int, ...]:
     return (-1, 1) if len(item.shape or ()) == 2 else (-1,)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
