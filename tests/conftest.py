@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,31 +52,15 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowSe
 @pytest.fixture(scope="session")
 def pulumi_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Pulumi's CLI on PATH, and a kubernetes provider: the official one where it is installed."""
-    from tests.support.kubernetes_provider import serving_provider
-    from tests.support.tools import installed
+    from tests.support.pulumi_settings import pulumi_settings
 
-    home = tmp_path_factory.mktemp("pulumi")
-    values = {
-        "PATH": f"{installed('pulumi').parent}{os.pathsep}{os.environ['PATH']}",
-        "PULUMI_CONFIG_PASSPHRASE": "only for tests",
-        "PULUMI_HOME": str(home),
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-    }
-    official = list((Path.home() / ".pulumi/plugins").glob("resource-kubernetes-*"))
-    with pytest.MonkeyPatch.context() as patch:
-        if official:
-            (home / "plugins").symlink_to(Path.home() / ".pulumi/plugins")
-            for name, value in values.items():
-                patch.setenv(name, value)
-            yield values
-            return
-        with serving_provider() as address:
-            values["PULUMI_DEBUG_PROVIDERS"] = address
-            # Else every run looks on the network for the plugin that the state names: two seconds.
-            values["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
-            for name, value in values.items():
-                patch.setenv(name, value)
-            yield values
+    with (
+        pulumi_settings(tmp_path_factory.mktemp("pulumi")) as values,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in values.items():
+            patch.setenv(name, value)
+        yield values
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,30 +70,17 @@ def deployment(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
     """A project with iris, version 1 locked, and Pulumi's engine ready for it."""
-    from tests.support.kubernetes_provider import serving_provider
-    from tests.support.tools import installed
+    from tests.support.pulumi_settings import pulumi_settings
 
     root = tmp_path_factory.mktemp("project")
     make_project(root, cluster, registry.uri, kafka)
     (root / "state").mkdir()
-    environment = os.environ | {
-        "PATH": f"{installed('pulumi').parent}{os.pathsep}{os.environ['PATH']}",
-        "PULUMI_CONFIG_PASSPHRASE": "only for tests",
-        "PULUMI_HOME": str(root / "pulumi"),
-        "PULUMI_BACKEND_URL": f"file://{root / 'state'}",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "KUBECONFIG": str(cluster.kubeconfig),
-    }
     client = KubernetesClient.from_kubeconfig(cluster.kubeconfig, cluster.context)
-    plugins = Path.home() / ".pulumi/plugins"
-    if list(plugins.glob("resource-kubernetes-*")):
-        (root / "pulumi").mkdir()
-        (root / "pulumi/plugins").symlink_to(plugins)
-        yield Deployment(root, cluster, registry.uri, client, environment, kafka)
-        return
-    with serving_provider(waits=True) as address:
-        environment |= {
-            "PULUMI_DEBUG_PROVIDERS": address,
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+    with pulumi_settings(root / "pulumi", waits=True) as values:
+        environment = {
+            **os.environ,
+            **values,
+            "PULUMI_BACKEND_URL": f"file://{root / 'state'}",
+            "KUBECONFIG": str(cluster.kubeconfig),
         }
         yield Deployment(root, cluster, registry.uri, client, environment, kafka)

@@ -162,6 +162,11 @@ class Deployment:
     def get(self, path: str) -> requests.Response:
         return requests.get(self.cluster.ingress + path, headers={"Host": HOST}, timeout=30)
 
+    def without_event(self) -> set[str]:
+        """The ids that were answered and of which Kafka has no event."""
+        messages = self.kafka.read("servestack.iris.predictions")
+        return self.answered - {key for key, _ in messages}
+
     def pods(self) -> list[dict[str, Any]]:
         """The model's pods, those on their way out included: they still answer."""
         return self.client.list_objects("v1", "Pod", NAMESPACE, {"app.kubernetes.io/name": "iris"})

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,6 +128,13 @@ def test_rolling_updates_lose_no_request(
     deployment.wait("its answers", lambda: deployment.predict()["version"] == "2")
 
 
+def test_a_kafka_that_hangs_costs_no_answer_and_no_event(deployment: Deployment) -> None:
+    with deployment.kafka.hanging(), Callers(deployment) as callers:
+        time.sleep(10)
+    assert callers.failures == []
+    deployment.wait("the events of the meantime", lambda: not deployment.without_event())
+
+
 def test_an_artifact_that_is_not_the_locked_one_never_serves(deployment: Deployment) -> None:
     lock = deployment.root / f"stacks/{ENVIRONMENT}.lock.yaml"
     text = lock.read_text()
@@ -205,14 +213,12 @@ def test_kafka_has_an_event_of_every_answer(
     deployment: Deployment, record_property: Callable[[str, object], None]
 ) -> None:
     """Of all pods, those of every update that failed or was rolled back included."""
-    messages = deployment.kafka.read("servestack.iris.predictions")
-    logged = {key for key, _ in messages}
-    lost = deployment.answered - logged
+    lost = deployment.without_event()
     told = f"{len(lost)} of {len(deployment.answered)} answers have none in Kafka"
     record_property("events", told)
     assert len(deployment.answered) > 100 * ROLLS
     assert lost == set()
-    key, value = messages[0]
+    key, value = deployment.kafka.read("servestack.iris.predictions")[0]
     event = json.loads(value)
     assert event["id"] == key
     jsonschema.validate(event, json.loads((REPOSITORY / "logging/event.schema.json").read_text()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import subprocess
 import time
 import uuid
@@ -81,6 +82,15 @@ class KafkaBroker:
             return _read_all(consumer, topic)
         finally:
             consumer.close()
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It says nothing, neither yes nor no, and keeps its connections."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def _client(self) -> dict[str, Any]:
         return {
