@@ -27,7 +27,7 @@ demo: setup ## the main job on real input: train, lock, render, check, diff
 .PHONY: test
 test: setup ## everything that CI checks: lint, types, contracts, generated files, all tests
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python tools/install.py
+	@$(BIN)/python -m tools.install
 	@$(BIN)/python -m tools.images >/dev/null || echo "the images cannot be built here: tests that need them are skipped"
 	@$(BIN)/python -m pytest -n2 --no-loadscope-reorder $(PYTEST)
 

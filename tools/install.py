@@ -1,8 +1,8 @@
 """Builds or unpacks the pinned tools that tests need, into a cache keyed by their pins.
 
-    python tools/install.py                     all of them
-    python tools/install.py kube-apiserver etcd these
-    python tools/install.py --print-path etcd   install and print the program's path
+    python -m tools.install                     all of them
+    python -m tools.install kube-apiserver etcd these
+    python -m tools.install --print-path etcd   install and print the program's path
 
 Go programs are built from the go.mod next to this file, jars fetched by the pom.xml, Debian programs
 unpacked from their packages without being installed, so nothing needs root and nothing is started.
@@ -13,7 +13,6 @@ where it is not set; a second run at once waits for the first.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -21,10 +20,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from tools.locking import exclusive
 
 HERE = Path(__file__).parent
 _USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -254,8 +254,8 @@ def install(name: str) -> Path:
     tool = TOOLS[name]
     folder = CACHE / f"{name}-{tool.key()}"
     if not (folder / name).exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with _locked(CACHE / f".{name}.lock"):
+        said = partial(print, f"{name}: waiting for another run that builds it …", file=sys.stderr)
+        with exclusive(CACHE / f".{name}.lock", on_wait=said):
             if not (folder / name).exists():
                 _build(tool, folder)
     return folder / name
@@ -278,13 +278,6 @@ def _build(tool: Tool, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         target.rename(folder)
     print(f"{tool.name}: built in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    with file.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def _run(command: list[str], folder: Path) -> None:

@@ -27,7 +27,7 @@ from tools.cluster.state import (
     ClusterError,
     Record,
     State,
-    exclusive,
+    alone,
     named,
     say,
 )
@@ -64,7 +64,7 @@ def start(name: str) -> Cluster:
     Raises ClusterError if this machine cannot have one, or a component does not come up.
     """
     state = named(name)
-    with exclusive():
+    with alone():
         if state.exists():
             record = state.read()
             if record.ready and all(map(processes.is_alive, record.processes)):
@@ -88,7 +88,7 @@ def start(name: str) -> Cluster:
 def stop(name: str) -> None:
     """Take the cluster away with everything that belongs to it, whoever started it."""
     state = named(name)
-    with exclusive():
+    with alone():
         if state.exists():
             say(f"taking {name} away")
             take_away(state)

@@ -6,17 +6,16 @@ it takes everything away also after whoever started the cluster was killed half-
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from tools.install import CACHE
+from tools.locking import exclusive
 
 CLUSTERS = CACHE.parent / "clusters"
 NODE_IP = "10.88.0.1"
@@ -111,17 +110,11 @@ def replace_file(file: Path, content: str) -> None:
     temporary.replace(file)
 
 
-@contextmanager
-def exclusive() -> Iterator[None]:
+def alone() -> AbstractContextManager[None]:
     """One `start` or `stop` at a time; whoever comes second waits, and says so."""
-    CLUSTERS.mkdir(parents=True, exist_ok=True)
-    with (CLUSTERS / ".lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another up or down is at work: waiting for it")
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+    return exclusive(
+        CLUSTERS / ".lock", on_wait=lambda: say("another up or down is at work: waiting for it")
+    )
 
 
 def say(message: str) -> None:

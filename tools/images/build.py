@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from tools.images import buildah, docker
 from tools.images.recipe import Recipe
 from tools.install import CACHE
+from tools.locking import exclusive
 
 FOLDER = CACHE.parent / "images"
 STORAGE = FOLDER / "storage"
@@ -64,13 +64,9 @@ def build(recipe: Recipe) -> Path:
 @contextmanager
 def _alone() -> Iterator[None]:
     """Wait for another run, then start with an empty folder for temporary files."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _say("waiting for another run that builds images …")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive(
+        FOLDER / "lock", on_wait=lambda: _say("waiting for another run that builds images …")
+    ):
         shutil.rmtree(_WORK, ignore_errors=True)
         _WORK.mkdir()
         yield

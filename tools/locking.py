@@ -1,0 +1,24 @@
+"""One at a time, also across processes."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def exclusive(file: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock of a file, which stays; `on_wait` is called where another has it.
+
+    The kernel lets go of it when its holder ends, however that ends.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
