@@ -76,12 +76,21 @@ class KafkaBroker:
             created.result(timeout=30)
 
     def read(self, topic: str) -> list[tuple[str, bytes]]:
-        """Key and value of each message that the topic holds at this moment."""
-        consumer = Consumer(self._client() | {"group.id": "reader", "enable.auto.commit": False})
-        try:
-            return _read_all(consumer, topic)
-        finally:
-            consumer.close()
+        """Key and value of each message that the topic holds at this moment.
+
+        Asked again for a while: partitions of a broker that hung are without a leader at first.
+        """
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            consumer = Consumer(self._client() | {"group.id": "reader"})
+            try:
+                return _read_all(consumer, topic)
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+            finally:
+                consumer.close()
 
     @contextmanager
     def hanging(self) -> Iterator[None]:
