@@ -54,6 +54,7 @@ class Service:
         )
         self._others = OtherEvents(config.events or Events(folder="", source=""))
         self._log_predictions = events is not None and self._predictions.is_on
+        self._takes_json = self._predictions.takes_json
         self._append = events.append if events is not None else _not_kept
         self._loop_thread = threading.get_ident()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -184,10 +185,14 @@ class Service:
         """Log a prediction that was answered, and count its inputs."""
         if self._log_predictions:
             request, line = job.request, None
-            if values_json and request.rows_json and self._predictions.takes_json:
+            if (
+                values_json and request.rows_json and self._takes_json
+                and b"traceparent" not in request.headers
+            ):  # fmt: skip
+                seconds = request.seconds
                 line = self._predictions.line_of_json(
-                    request.id_bytes, time(), request.headers.get(b"traceparent"), job.model,
-                    job.version, path, request.seconds * 1000, request.rows_json, values_json,
+                    request.id_bytes, job.model, job.version, path, request.started + seconds,
+                    seconds, request.rows_json, values_json,
                 )  # fmt: skip
             if line is None:
                 line = self._prediction_line(job, path, values)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -15,6 +16,9 @@ from servestack_server.events.values import to_json
 _PREPARED = 1024
 _END = b',"truncated":false}}'
 _END_CUT = b',"truncated":true}}'
+_FAST = 4096
+_LATENCIES = [b"%d.%03d" % divmod(microseconds, 1000) for microseconds in range(_FAST)]
+"""Milliseconds as text, for as many microseconds: to write a float takes longer than all the rest."""
 
 
 class PredictionEvents:
@@ -23,7 +27,7 @@ class PredictionEvents:
     `pins` hold each model's version and digest. `variant` and `spec_digest` are in the events
     where they are known. `workers` is that of the EventWriter, whose longest line depends on it.
     `takes_json` says whether inputs and outputs are logged as they are, so that `line_of_json` may
-    be used.
+    be used. `clock` tells the seconds since 1970.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class PredictionEvents:
         variant: str = "",
         spec_digest: str = "",
         workers: int = 1,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         events = config.events
         log = events.predictions if events is not None else None
@@ -49,8 +54,9 @@ class PredictionEvents:
         self._variant = variant
         self._spec_digest = spec_digest
         self._envelope = Envelope(events.source if events is not None else "", "prediction.v1")
+        self._clock = clock
         self._middle = b""
-        self._middle_millisecond = 0
+        self._middle_until = float("-inf")
         self._middle_model = self._middle_endpoint = ""
         self.takes_json = (
             self._inputs and self._outputs and self._sample >= 1 and not self._redaction.names
@@ -64,36 +70,42 @@ class PredictionEvents:
     def line_of_json(
         self,
         request_id: bytes,
-        time: float,
-        traceparent: bytes | None,
         model: str,
         version: str,
         endpoint: str,
-        latency_ms: float,
+        finished: float,
+        seconds: float,
         inputs_json: bytes,
         outputs_json: bytes,
     ) -> bytes | None:
         """The event of an answer 200 whose inputs and outputs are one line of JSON each already.
 
-        None where it takes `line`: with a traceparent, or when it is too long.
+        `finished` is when it was answered, on the clock of time.perf_counter(), `seconds` how long
+        that took. There is no traceparent. None where it takes `line`: when it is too long.
         """
-        if traceparent is not None:
-            return None
-        millisecond = int(time * 1000)
         if (
-            millisecond != self._middle_millisecond
+            finished >= self._middle_until
             or model != self._middle_model
             or endpoint != self._middle_endpoint
         ):
-            # All lines of a millisecond have it in common.
-            head = self._envelope.after_id(time)
-            self._middle = head + self._prepare(model, version, endpoint, 200)
-            self._middle_millisecond = millisecond
-            self._middle_model, self._middle_endpoint = model, endpoint
-        line = b'{"id":"%b"%b%.3f,"inputs":%b,"outputs":%b,"truncated":false}}' % (
-            request_id, self._middle, latency_ms, inputs_json, outputs_json,
+            self._begin_millisecond(finished, model, version, endpoint)
+        microseconds = int(seconds * 1e6 + 0.5)
+        latency = _LATENCIES[microseconds] if microseconds < _FAST else b"%.3f" % (seconds * 1000)
+        line = b"".join(
+            (
+                b'{"id":"', request_id, self._middle, latency, b',"inputs":', inputs_json,
+                b',"outputs":', outputs_json, _END,
+            )
         )  # fmt: skip
         return line if len(line) < self._largest_bytes else None
+
+    def _begin_millisecond(self, now: float, model: str, version: str, endpoint: str) -> None:
+        """Make what all lines up to the next millisecond of the clock have in common."""
+        seconds = self._clock()
+        self._middle_until = now + 0.001 - seconds % 0.001
+        head = self._envelope.after_id(seconds)
+        self._middle = b'"' + head + self._prepare(model, version, endpoint, 200)
+        self._middle_model, self._middle_endpoint = model, endpoint
 
     def line(
         self,

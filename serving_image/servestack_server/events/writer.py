@@ -26,7 +26,7 @@ REASONS: tuple[Reason, ...] = (
     "too_large", "queue_full", "disk_budget", "disk_error", "rotated_out", "not_running",
 )  # fmt: skip
 
-BATCH_BYTES = 256 * 2**10
+BATCH_BYTES = 2**20
 """Lines in memory that are written without waiting for the flush interval."""
 RETRY_SECONDS = 0.25
 """Between two tries of a disk that refused a write."""

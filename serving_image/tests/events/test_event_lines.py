@@ -259,11 +259,11 @@ def test_the_owners_events_have_a_name_and_values() -> None:
 
 @pytest.mark.parametrize("time", [1767323045.0, 1767323045.678, 1767323045.9999])
 def test_a_line_of_ready_json_is_the_same_event(time: float) -> None:
-    events = PredictionEvents(config(), pins=[Pin("iris", "4", "ab" * 32)])
+    events = PredictionEvents(config(), pins=[Pin("iris", "4", "ab" * 32)], clock=lambda: time)
     inputs, outputs = [[1.5, "é", None]], [{"label": "x"}]
     assert events.takes_json
     ready = events.line_of_json(
-        ID.encode(), time, None, "iris", "4", "/v1/iris/predict", 1.25,
+        ID.encode(), "iris", "4", "/v1/iris/predict", 7.0, 0.00125,
         json.dumps(inputs).encode(), json.dumps(outputs).encode(),
     )  # fmt: skip
     slow = events.line(
@@ -273,12 +273,32 @@ def test_a_line_of_ready_json_is_the_same_event(time: float) -> None:
 
 
 def test_ready_json_takes_the_long_way_where_something_is_to_be_done() -> None:
-    given = (ID.encode(), 1.0, None, "iris", "4", "/v1/iris/predict", 1.0)
+    given = (ID.encode(), "iris", "4", "/v1/iris/predict", 7.0, 0.001)
     assert not PredictionEvents(config(redact={"email": "hash"})).takes_json
     assert not PredictionEvents(config(sample=0.5)).takes_json
     assert not PredictionEvents(config(outputs=False)).takes_json
     events = PredictionEvents(config())
     assert events.line_of_json(*given, b"[[1]]", b"[0]") is not None
     assert events.line_of_json(*given, b"[[" + b"1" * 3_000_000 + b"]]", b"[0]") is None
-    traced = (*given[:2], PARENT.encode(), *given[3:])
-    assert events.line_of_json(*traced, b"[[1]]", b"[0]") is None
+
+
+def test_the_time_in_lines_of_ready_json_follows_the_clock() -> None:
+    """Which is read once a millisecond, and may have been set back meanwhile."""
+    clock = [1767323045.9996]
+    events = PredictionEvents(config(), clock=lambda: clock[0])
+
+    def told(finished: float, model: str = "iris") -> str:
+        line = events.line_of_json(
+            ID.encode(), model, "4", "/predict", finished, 0.5, b"[[1]]", b"[0]"
+        )
+        event = checked(line)
+        assert (event["data"]["model"], event["data"]["latencyMs"]) == (model, 500)
+        return str(event["time"])
+
+    assert told(10.0) == "2026-01-02T03:04:05.999Z"
+    clock[0] += 0.001
+    assert told(10.0003) == "2026-01-02T03:04:05.999Z"
+    assert told(10.0005) == "2026-01-02T03:04:06.000Z"
+    clock[0] -= 3600
+    assert told(10.0016) == "2026-01-02T02:04:06.000Z"
+    assert told(10.0016, "other") == "2026-01-02T02:04:06.000Z"
