@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from tools.install import install
 
 from servestack.build import names
@@ -42,13 +43,7 @@ SECURITY = [
 def test_configuration_is_accepted(tmp_path: Path, security: dict[str, Any]) -> None:
     config = tmp_path / "filebeat.yml"
     text = rendered_config(tmp_path / "project", security)
-    (tmp_path / "ca.crt").write_bytes(
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null",
-             "-subj", "/CN=test", "-days", "1"],
-            check=True, capture_output=True,
-        ).stdout
-    )  # fmt: skip
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.crt")
     config.write_text(
         text.replace(names.KAFKA_CA_FOLDER, str(tmp_path)).replace(
             names.FILEBEAT_DATA_FOLDER, str(tmp_path)

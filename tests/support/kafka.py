@@ -71,7 +71,7 @@ class KafkaBroker:
             )
             for kind, one in settings["kinds"].items()
         ]
-        admin = AdminClient(self._client())
+        admin = AdminClient(self.client_settings())
         for created in admin.create_topics(wanted).values():
             created.result(timeout=30)
 
@@ -82,7 +82,7 @@ class KafkaBroker:
         """
         deadline = time.monotonic() + _READY_SECONDS
         while True:
-            consumer = Consumer(self._client() | {"group.id": "reader"})
+            consumer = Consumer(self.client_settings() | {"group.id": "reader"})
             try:
                 return _read_all(consumer, topic)
             except KafkaException:
@@ -101,7 +101,8 @@ class KafkaBroker:
         finally:
             self.process.send_signal(signal.SIGCONT)
 
-    def _client(self) -> dict[str, Any]:
+    def client_settings(self) -> dict[str, Any]:
+        """What a client of librdkafka needs to speak to it."""
         return {
             "bootstrap.servers": self.address,
             "security.protocol": "SASL_SSL",
@@ -192,7 +193,7 @@ def _wait_until_ready(broker: KafkaBroker, log: Path) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline and broker.process.poll() is None:
         try:
-            AdminClient(broker._client() | {"log_level": 0}).list_topics(timeout=2)
+            AdminClient(broker.client_settings() | {"log_level": 0}).list_topics(timeout=2)
         except KafkaException:
             time.sleep(0.2)
         else:

@@ -74,8 +74,8 @@ class Request:
     """
 
     __slots__ = (
-        "_id", "answered", "asked", "body", "connection", "endpoint", "headers", "keep_alive", "method",
-        "ok200", "on_answered", "path", "query", "rows_json", "seconds", "started",
+        "_id", "answered", "asked", "body", "connection", "endpoint", "headers", "keep_alive",
+        "method", "ok200", "on_answered", "path", "query", "rows_json", "seconds", "started",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, started: float) -> None:
