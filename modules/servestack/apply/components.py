@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 
 from servestack.apply.resource_types import declare_manifest
+from servestack.apply.timeouts import ready_timeouts
 from servestack.build.manifest import Manifest
 from servestack.resolve.resolved import ResolvedService
 
@@ -41,10 +42,11 @@ class Concern(pulumi.ComponentResource):
         model: str,
         manifests: Sequence[Manifest],
         declared: Declared,
+        timeouts: pulumi.CustomTimeouts | None,
         opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__(f"{_PACKAGE}:{_camel(concern)}", f"{model}/{concern}", {}, opts)
-        _declare_in_order(manifests, self, declared)
+        _declare_in_order(manifests, self, declared, timeouts)
         self.register_outputs({})
 
 
@@ -61,8 +63,9 @@ class ModelService(pulumi.ComponentResource):
         by_concern = sorted(manifests, key=lambda manifest: _ORDER.index(manifest.concern))
         declared: Declared = []
         of_model = pulumi.ResourceOptions(parent=self)
+        timeouts = ready_timeouts(manifests)
         for concern, of_concern in groupby(by_concern, key=lambda manifest: manifest.concern):
-            Concern(concern, service.name, list(of_concern), declared, of_model)
+            Concern(concern, service.name, list(of_concern), declared, timeouts, of_model)
         self.summary = summary_of(service, manifests)
         self.register_outputs(self.summary)
 
@@ -83,13 +86,16 @@ def summary_of(service: ResolvedService, manifests: Sequence[Manifest]) -> dict[
 
 
 def _declare_in_order(
-    manifests: Sequence[Manifest], parent: pulumi.Resource, declared: Declared
+    manifests: Sequence[Manifest],
+    parent: pulumi.Resource,
+    declared: Declared,
+    timeouts: pulumi.CustomTimeouts | None = None,
 ) -> None:
     for manifest in manifests:
         # Objects wait for each other, never components: where an update goes on after an error,
         # a component that is passed over ends the program.
         before = [resource for other, resource in declared if _waits_for(manifest, other)]
-        opts = pulumi.ResourceOptions(parent=parent, depends_on=before)
+        opts = pulumi.ResourceOptions(parent=parent, depends_on=before, custom_timeouts=timeouts)
         resource = declare_manifest(manifest, manifest.path.removesuffix(".yaml"), opts)
         declared.append((manifest, resource))
 

@@ -15,7 +15,10 @@ from typing import Any, TypeVar
 from pulumi import automation
 from pulumi.automation import errors
 
-from servestack.apply.failures import Told, problems_of
+from servestack.apply.cli_process import CliProcess, interrupting
+from servestack.apply.events import Events
+from servestack.apply.failures import locked, problems_of
+from servestack.apply.pending import PendingCreate, pending_creates
 from servestack.apply.program import declare, declare_built
 from servestack.errors import ApplyError, Location, Problem
 from servestack.review.gate import build_checked
@@ -34,33 +37,73 @@ class Engine:
 
     def __init__(self, root: Path, environment: str, say: Say, *, create: bool = True) -> None:
         # What is wrong with the files is told before Pulumi starts.
+        self.built = build_checked(root, environment) if create else None
         program = (
-            partial(declare_built, build_checked(root, environment))
-            if create
+            partial(declare_built, self.built)
+            if self.built
             else partial(declare, environment, root)
         )
         _check_installation(root)
         choose = automation.create_or_select_stack if create else automation.select_stack
         self._say = say
         self._environment = environment
-        self._told = Told()
+        self._root = root
+        self.events = Events()
+        try:
+            self._command = CliProcess()
+        except (errors.InvalidVersionError, OSError) as error:
+            raise ApplyError(problems_of(str(error), [])) from None
         self._stack = self._ask(
             lambda: choose(
                 stack_name=environment,
                 project_name="servestack",
                 program=program,
-                opts=automation.LocalWorkspaceOptions(work_dir=str(root)),
+                opts=automation.LocalWorkspaceOptions(
+                    work_dir=str(root), pulumi_command=self._command
+                ),
             )
         )
 
     def preview(self) -> dict[str, int]:
-        """Counts of what `up` would do: {"create": 3, "same": 1}."""
+        """Counts of what `up` would do: {"create": 3, "same": 1}. `events.planned` has names."""
         return _counts(self._ask(partial(self._stack.preview, **self._talk())).change_summary)
 
     def up(self) -> dict[str, Any]:
         """Apply. Returns the stack's outputs. A model that fails does not hold up the others."""
         result = self._ask(partial(self._stack.up, continue_on_error=True, **self._talk()))
         return _values(result.outputs)
+
+    def interrupt(self) -> None:
+        """Ask the running update to end in order; called from another thread."""
+        self._command.interrupt()
+
+    def objects(self) -> list[str]:
+        """What the stack made and `destroy` deletes, as `Deployment/iris`, the last made first."""
+        deployment = self._ask(self._stack.export_stack).deployment or {}
+        return [name for r in reversed(deployment.get("resources", ())) if (name := _object(r))]
+
+    def settle_pending(self, exists: Callable[[Mapping[str, Any]], bool]) -> None:
+        """Take up what a killed run was creating at its end.
+
+        `exists` says whether the cluster has an object that the killed run made. Such an object is
+        taken into the state, or creating it again would fail; the others are forgotten.
+        """
+        deployment = self._ask(self._stack.export_stack).deployment or {}
+        pending = pending_creates(deployment)
+        if not pending:
+            return
+        made = [create for create in pending if exists(create.body)]
+        self._say(_pending_words(pending, made))
+        arguments = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"]
+        arguments += ["--stack", self._environment]
+        arguments += [
+            part
+            for create in made
+            for value in (create.urn, create.id)
+            for part in ("--import-pending-creates", value)
+        ]
+        variables = {**self._stack.workspace.env_vars}
+        self._ask(lambda: self._command.run(arguments, str(self._root), variables, self._say))
 
     def refresh(self) -> dict[str, int]:
         """Read the cluster into the state. Counts of what differed: {"update": 1, "same": 20}."""
@@ -76,23 +119,27 @@ class Engine:
         return _values(self._ask(self._stack.outputs))
 
     def _talk(self) -> dict[str, Any]:
-        return {"on_output": self._say, "on_event": self._told.take, "color": "never"}
+        return {"on_output": self._say, "on_event": self.events.take, "color": "never"}
 
     def _ask(self, question: Callable[[], T]) -> T:
         """Ask Pulumi, and put its failures in words."""
-        self._told.forget()
+        self.events.forget()
+        received: list[int] = []
         try:
-            return question()
+            with interrupting(self._command, self._say) as received:
+                return question()
         except errors.StackNotFoundError:
             hint = f"run `servestack up {self._environment}` first"
             message = f"{self._environment} was never brought up"
             raise ApplyError(Problem("SRV518", message, hint=hint)) from None
-        except errors.ConcurrentUpdateError:
-            message = f"another run holds the stack {self._environment}"
-            hint = f"wait for it, or after a crash: `pulumi cancel --stack {self._environment}`"
-            raise ApplyError(Problem("SRV516", message, hint=hint)) from None
+        except errors.ConcurrentUpdateError as error:
+            raise ApplyError(locked(str(error), self._environment, self._root)) from None
         except (errors.CommandError, errors.InvalidVersionError, OSError) as error:
-            raise ApplyError(problems_of(str(error), self._told)) from None
+            if received:
+                hint = f"run `servestack up {self._environment}` to go on"
+                message = "interrupted; what was done is in the state, and the stack is free"
+                raise ApplyError(Problem("SRV520", message, hint=hint)) from None
+            raise ApplyError(problems_of(str(error), self.events.errors)) from None
 
 
 def _check_installation(root: Path) -> None:
@@ -104,6 +151,19 @@ def _check_installation(root: Path) -> None:
         hint = "`servestack init` in an empty folder writes one to copy, and stacks/__main__.py"
         message = "the project has no Pulumi.yaml"
         raise ApplyError(Problem("SRV519", message, Location(root / "Pulumi.yaml"), hint=hint))
+
+
+def _object(resource: Mapping[str, Any]) -> str:
+    """`Deployment/iris` of a resource in the state; empty for what is no object of ours to delete."""
+    kind = resource["type"].rpartition(":")[2]
+    if not resource["type"].startswith("kubernetes:") or kind.endswith("Patch"):
+        return ""
+    return f"{kind}/{resource['inputs']['metadata']['name']}"
+
+
+def _pending_words(pending: list[PendingCreate], made: list[PendingCreate]) -> str:
+    names = ", ".join(create.name for create in made) or "none"
+    return f"an earlier run was killed while it created {len(pending)} objects; in the cluster: {names}"
 
 
 def _counts(changes: Mapping[Any, int]) -> dict[str, int]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
 
 from servestack.errors import Problem
 
@@ -28,42 +30,48 @@ _HINTS = {
 }
 _CAUSE_IS_TOLD = ("SRV512", "SRV513", "SRV514")
 _ERROR = re.compile(r"(?:stderr: )?error: (.+)")
-_FOLLOWS = ("update failed", "preview failed", "cannot complete a resource")
-"""How Pulumi goes on to tell of what failed before."""
+_LOCKED_BY = re.compile(r"created by (.+?) at (\S+)")
+_EXISTS = re.compile(r'([a-z.]+) "([^"]+)" already exists')
+_CONFLICT = re.compile(r"conflicts? with \"([^\"]+)\"")
 
 
-class Told:
-    """The errors among the engine's events: (name of the resource, message)."""
-
-    def __init__(self) -> None:
-        self.errors: list[tuple[str, str]] = []
-
-    def take(self, event: Any) -> None:
-        """Keep an event of pulumi.automation where it is an error."""
-        said = event.diagnostic_event
-        if said is None or said.severity != "error":
-            return
-        name = "" if not said.urn else said.urn.rpartition("::")[2]
-        message = re.sub(r"<\{%.*?%\}>", "", said.message).strip()
-        if message and not message.startswith(_FOLLOWS):
-            self.errors.append((name, message))
-
-    def forget(self) -> None:
-        """Begin anew."""
-        self.errors.clear()
-
-
-def problems_of(text: str, told: Told) -> list[Problem]:
-    """One problem for what was told of each resource; `text` is what Pulumi printed besides."""
-    if told.errors:
-        return list(dict.fromkeys(_in_words(*error) for error in told.errors))
+def problems_of(text: str, told: Sequence[tuple[str, str]]) -> list[Problem]:
+    """One problem for each (resource, message) that was told; `text` is what Pulumi printed besides."""
+    if told:
+        return list(dict.fromkeys(_in_words(*error) for error in told))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     reasons = [found[1] for line in lines if (found := _ERROR.match(line))]
     said = "; ".join(dict.fromkeys(reasons)) or "\n".join(lines)
     return [_in_words("", said or "Pulumi failed without a word")]
 
 
+def locked(text: str, environment: str, root: Path) -> Problem:
+    """Another run holds the stack, or one was killed; `text` is what Pulumi printed."""
+    holder = _LOCKED_BY.search(text)
+    by = f": {holder[1]}, since {holder[2]}" if holder else ""
+    where = "" if Path.cwd() == root.resolve() else f" --cwd {shlex.quote(str(root))}"
+    return Problem(
+        "SRV516",
+        f"another run holds the stack {environment}{by}",
+        hint="wait for it, or where it was killed: "
+        f"`pulumi cancel --yes --stack {environment}{where}`",
+    )
+
+
 def _in_words(name: str, message: str) -> Problem:
+    if exists := _EXISTS.search(message):
+        told = f"{name}: {exists[2]} ({exists[1]}) exists already and is not of this stack; "
+        hint = "rename the model, or remove the object if nobody needs it, then run up again"
+        return Problem("SRV522", told + "it was left as it is", hint=hint)
+    if "pply failed with" in message and (others := _CONFLICT.findall(message)):
+        told = f"{name}: {', '.join(dict.fromkeys(others))} set other values of the same fields"
+        hint = "let one of the two own them: "
+        hint += (
+            "set podSecurity to the platform's level, or createNamespace: false, in the environment"
+            if "/namespace-" in name
+            else "see `kubectl get … --show-managed-fields`"
+        )
+        return Problem("SRV523", f"{told}: {' '.join(message.split())}", hint=hint)
     for id, sign, words in _SIGNS:
         if sign.lower() in message.lower():
             told = words if id in _CAUSE_IS_TOLD else f"{words}: {message}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from servestack.cli.cluster import kubeconfig_path
 from servestack.cli.output import say_problems
 from servestack.cli.review_commands import write_review
 from servestack.live.client import Cluster
 from servestack.live.compare import review_live
 from servestack.live.kubeconfig import load_configuration
 from servestack.project import build_environment, chosen_environments
-from servestack.spec.environment import Cluster as ClusterSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,12 @@ def diff_live(root: Path, names: list[str] | None, options: LiveOptions, output:
         built = build_environment(root, name)
         settings = built.environment.cluster
         context = options.context or settings.context
-        cluster = Cluster(load_configuration(_kubeconfig(root, settings, options), context))
+        kubeconfig = (
+            kubeconfig_path(root, settings)
+            if options.kubeconfig is None
+            else str(options.kubeconfig)
+        )
+        cluster = Cluster(load_configuration(kubeconfig, context))
         result = review_live(name, context, cluster, built.environment.namespace, built.manifests)
         write_review(result, output)
         say_problems(result.problems)
@@ -41,12 +46,3 @@ def diff_live(root: Path, names: list[str] | None, options: LiveOptions, output:
     if failed:
         return 1
     return 2 if changed else 0
-
-
-def _kubeconfig(root: Path, settings: ClusterSettings, options: LiveOptions) -> str | None:
-    """The path given, or the environment's, which is relative to the project."""
-    if options.kubeconfig is not None:
-        return str(options.kubeconfig)
-    if settings.kubeconfig is None:
-        return None
-    return str(root / Path(settings.kubeconfig).expanduser())

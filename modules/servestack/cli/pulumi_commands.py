@@ -3,35 +3,101 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from servestack.apply.engine import Engine
+from servestack.apply.events import Step
+from servestack.cli.cluster import open_cluster
 from servestack.cli.output import say, write
+from servestack.errors import ApplyError, ClusterError, Problem
+from servestack.live.client import Cluster
+from servestack.live.objects import is_ours
+from servestack.live.rollout_watch import RolloutWatch
 
 
 def preview(root: Path, environment: str) -> None:
-    """Print the counts of what would change."""
-    write(json.dumps(Engine(root, environment, say).preview(), indent=2) + "\n")
+    """Print the counts of what would change; name what would be deleted."""
+    engine = Engine(root, environment, say)
+    counts = engine.preview()
+    _announce_deletes(engine.events.planned)
+    write(json.dumps(counts, indent=2) + "\n")
 
 
 def up(root: Path, environment: str, *, yes: bool) -> None:
-    """Preview, ask, apply, print the outputs."""
+    """Preview, name what is deleted, ask, apply, print the outputs."""
     engine = Engine(root, environment, say)
-    if not yes and set(engine.preview()) - {"same"}:
+    assert engine.built is not None
+    namespace = engine.built.environment.namespace
+    cluster = open_cluster(root, engine.built.environment)
+    engine.settle_pending(lambda body: _was_made(cluster, body))
+    changes = set(engine.preview()) - {"same"}
+    planned = engine.events.planned
+    _announce_deletes(planned)
+    if not yes and changes:
         typer.confirm(f"Bring {environment} to this?", abort=True, err=True)
-    write(json.dumps(engine.up(), indent=2) + "\n")
+    write(json.dumps(_applied(engine, cluster, namespace, planned), indent=2) + "\n")
 
 
 def destroy(root: Path, environment: str, *, yes: bool) -> None:
-    """Ask, then take everything away."""
+    """Name what is deleted, ask, then delete everything that the stack made."""
     engine = Engine(root, environment, say, create=False)
+    objects = engine.objects()
+    say(f"deletes {len(objects)} objects: {', '.join(objects)}" if objects else "nothing to delete")
+    say("the namespace stays, with all that is not named here")
     if not yes:
-        typer.confirm(f"Take away everything in {environment}?", abort=True, err=True)
+        typer.confirm(f"Delete everything of {environment}?", abort=True, err=True)
     engine.destroy()
 
 
 def status(root: Path, environment: str) -> None:
     """Print the outputs of the last update."""
     write(json.dumps(Engine(root, environment, say, create=False).outputs(), indent=2) + "\n")
+
+
+def _applied(
+    engine: Engine, cluster: Cluster | None, namespace: str, planned: list[Step]
+) -> dict[str, Any]:
+    """Apply; what failed in a rollout is reported by its pods' own words."""
+    if cluster is None:
+        return engine.up()
+    models = [model for step in planned if (model := _rolled_out_model(step))]
+    with RolloutWatch(cluster, namespace, models, engine.interrupt, say) as watch:
+        engine.events.on_begin = lambda step: (
+            watch.begin(model) if (model := _rolled_out_model(step)) else None
+        )
+        try:
+            return engine.up()
+        except ApplyError as error:
+            failed = watch.problems()
+            others = [p for p in error.problems if not _is_about(p, failed)]
+            raise ApplyError([*failed.values(), *others]) from None
+
+
+def _rolled_out_model(step: Step) -> str:
+    """The model whose Deployment a step creates or updates; empty for any other step."""
+    rolls = step.operation in ("create", "update", "create-replacement")
+    return step.name.partition("/")[0] if rolls and step.kind == "Deployment" else ""
+
+
+def _is_about(problem: Problem, models: Mapping[str, Problem]) -> bool:
+    """Whether a problem only repeats that a model's pods did not become ready."""
+    waits = ("deployment-", "service-", "ingress-")
+    return any(problem.message.startswith(f"{m}/{kind}") for m in models for kind in waits)
+
+
+def _announce_deletes(planned: list[Step]) -> None:
+    if names := [step.name for step in planned if step.deletes]:
+        say(f"deletes {len(names)} objects: {', '.join(names)}")
+
+
+def _was_made(cluster: Cluster | None, body: Mapping[str, Any]) -> bool:
+    if cluster is None:
+        return False
+    try:
+        return is_ours(cluster, body)
+    except ClusterError:
+        return False

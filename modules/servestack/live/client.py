@@ -56,6 +56,20 @@ class Cluster:
         head = {"apiVersion": kind.api_version, "kind": kind.name}
         return [head | item for item in found.get("items") or []]
 
+    def log(self, namespace: str, pod: str, container: str, lines: int) -> str:
+        """The last lines that a container wrote; empty where there are none to be had."""
+        import urllib3
+
+        query = urlencode({"container": container, "tailLines": lines})
+        url = f"{self._host}/api/v1/namespaces/{namespace}/pods/{pod}/log?{query}"
+        try:
+            answer = self._pool.request(
+                "GET", url, headers=self._headers, timeout=self._timeout, retries=self._retries
+            )
+        except (urllib3.exceptions.HTTPError, OSError):
+            return ""
+        return answer.data.decode(errors="replace") if answer.status == 200 else ""
+
     def dry_run(self, kind: Kind, body: Body, manager: str) -> Body:
         """What a forced server-side apply by a manager would leave; nothing is stored."""
         metadata = body["metadata"]

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from servestack.build.manifest import Body, Manifest
+from servestack.build.names import MANAGED_BY
 from servestack.errors import Problem
 from servestack.live.client import Cluster
 from servestack.live.failures import RefusedError
 from servestack.live.kinds import KINDS, Kind
-from servestack.live.ownership import FIELD_MANAGER, applying_manager, item_at
+from servestack.live.ownership import (
+    FIELD_MANAGER,
+    MANAGED_BY_LABEL,
+    applying_manager,
+    item_at,
+)
 from servestack.review.changes import Key, Path, compare_data
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -53,6 +60,17 @@ def compare_object(cluster: Cluster, manifest: Manifest, of_kind: dict[Kind, Lis
     if manager is None:
         desired = _without_what_kubectl_removes(live, desired, manifest.body)
     return Compared(manifest, live, desired)
+
+
+def is_ours(cluster: Cluster, body: Mapping[str, Any]) -> bool:
+    """Whether the cluster has this object, made by servestack. Raises ClusterError."""
+    kind = KINDS.get((body["apiVersion"], body["kind"]))
+    metadata = body["metadata"]
+    if kind is None:
+        return False
+    live = cluster.get(kind, metadata.get("namespace", ""), metadata["name"]) or {}
+    labels = live.get("metadata", {}).get("labels", {})
+    return bool(labels.get(MANAGED_BY_LABEL) == MANAGED_BY)
 
 
 def plain(body: Body) -> Body:

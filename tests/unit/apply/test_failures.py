@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from servestack.apply.failures import Told, problems_of
+from servestack.apply.events import Events
+from servestack.apply.failures import problems_of
 
 
 def event(message: str, name: str = "", severity: str = "error") -> SimpleNamespace:
@@ -16,10 +17,10 @@ def event(message: str, name: str = "", severity: str = "error") -> SimpleNamesp
 
 
 def told(*events: SimpleNamespace) -> list[str]:
-    kept = Told()
+    kept = Events()
     for one in events:
         kept.take(one)
-    return [str(problem) for problem in problems_of("code: 255\nstderr: error: more", kept)]
+    return [str(problem) for problem in problems_of("code: 255\nstderr: error: more", kept.errors)]
 
 
 def test_the_failing_resource_and_its_reason() -> None:
@@ -77,5 +78,5 @@ def test_known_causes_have_their_hint(message: str, id: str, words: str) -> None
     ],
 )
 def test_before_the_engine_runs_its_text_is_all_there_is(text: str, said: str) -> None:
-    (problem,) = problems_of(text, Told())
+    (problem,) = problems_of(text, [])
     assert str(problem).startswith(said)

@@ -1,0 +1,67 @@
+"""What the engine's events say: what it is about to do, what it has begun, what failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+_FOLLOWS = ("update failed", "preview failed", "cannot complete a resource")
+"""How Pulumi goes on to report what failed before."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation on one resource, such as update of `iris/deployment-iris`."""
+
+    operation: str
+    kind: str
+    name: str
+
+    @property
+    def deletes(self) -> bool:
+        """Whether an object goes. What is deleted in order to be replaced counts too."""
+        is_object = self.kind and not self.kind.endswith("Patch")
+        return bool(is_object) and self.operation in ("delete", "delete-replaced")
+
+
+class Events:
+    """Collects the events of one operation of the engine.
+
+    `errors` has (resource, message), `planned` and `begun` the steps; `on_begin` is called with
+    each step of an update as it begins.
+    """
+
+    def __init__(self) -> None:
+        self.errors: list[tuple[str, str]] = []
+        self.planned: list[Step] = []
+        self.begun: list[Step] = []
+        self.on_begin: Callable[[Step], Any] = lambda step: None
+
+    def take(self, event: Any) -> None:
+        """Keep an event of pulumi.automation where it tells one of these."""
+        said = getattr(event, "diagnostic_event", None)
+        if said is not None and said.severity == "error":
+            name = "" if not said.urn else said.urn.rpartition("::")[2]
+            message = re.sub(r"<\{%.*?%\}>", "", said.message).strip()
+            if message and not message.startswith(_FOLLOWS):
+                self.errors.append((name, message))
+        before = getattr(event, "resource_pre_event", None)
+        if before is not None:
+            self._take_step(before)
+
+    def forget(self) -> None:
+        """Begin a new operation."""
+        self.errors, self.planned, self.begun = [], [], []
+
+    def _take_step(self, before: Any) -> None:
+        data = before.metadata
+        operation = str(getattr(data.op, "value", data.op))
+        kind = data.type.rpartition(":")[2] if data.type.startswith("kubernetes:") else ""
+        step = Step(operation, kind, data.urn.rpartition("::")[2])
+        if before.planning:
+            self.planned.append(step)
+        else:
+            self.begun.append(step)
+            self.on_begin(step)

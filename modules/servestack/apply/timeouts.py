@@ -1,0 +1,42 @@
+"""How long Pulumi waits for a model's objects to become ready."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+
+from servestack.build.manifest import Manifest
+
+MARGIN_SECONDS = 60
+"""Time for the API, the scheduler and the plugin's own checks, beyond the rollout itself."""
+
+
+def ready_timeouts(manifests: Sequence[Manifest]) -> pulumi.CustomTimeouts | None:
+    """The timeouts of one model's objects; None without a Deployment.
+
+    The plugin would wait for ten minutes, whatever progressDeadlineSeconds says, and as long for
+    the endpoints of a Service and the Services of an Ingress.
+    """
+    seconds = rollout_seconds(manifests)
+    if seconds is None:
+        return None
+    return pulumi.CustomTimeouts(create=f"{seconds}s", update=f"{seconds}s")
+
+
+def rollout_seconds(manifests: Sequence[Manifest]) -> int | None:
+    """Seconds until a rollout that makes no progress has certainly failed.
+
+    Kubernetes starts the deadline anew with each pod that becomes available, so the time that
+    each further pod has to stay ready comes on top.
+    """
+    bodies = {
+        manifest.kind: manifest.body["spec"] for manifest in manifests if "spec" in manifest.body
+    }
+    if "Deployment" not in bodies:
+        return None
+    deployment = bodies["Deployment"]
+    scaler = bodies.get("HorizontalPodAutoscaler", {})
+    pods = int(scaler.get("maxReplicas", deployment.get("replicas", 1)))
+    stays_ready = int(deployment["minReadySeconds"]) * max(0, pods - 1)
+    return int(deployment["progressDeadlineSeconds"]) + stays_ready + MARGIN_SECONDS

@@ -1,0 +1,123 @@
+"""Which rollouts fail, why, and what serves meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from servestack.build.manifest import Body
+from servestack.live.client import Cluster
+from servestack.live.kinds import KINDS, Kind
+
+_DEPLOYMENT = KINDS["apps/v1", "Deployment"]
+_REPLICA_SET = Kind("apps/v1", "ReplicaSet", "replicasets")
+_POD = Kind("v1", "Pod", "pods")
+_REVISION = "deployment.kubernetes.io/revision"
+_VERSION = "servestack.dev/version"
+_LAST_LINES = 5
+_STARTS = ("ContainerCreating", "PodInitializing")
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A Deployment's newest version on its way.
+
+    `generation` is that of the spec; `done` and `exceeded` are the controller's word on exactly
+    that generation: every pod is new and available, or the progress deadline is over. `reasons`
+    say why pods are not ready, each with its step (the container) and that one's last lines;
+    `serving` has the version of every ready pod.
+    """
+
+    model: str
+    version: str
+    generation: int
+    deadline_seconds: int
+    done: bool
+    exceeded: bool
+    reasons: tuple[str, ...]
+    serving: tuple[str, ...]
+
+
+def see_rollout(cluster: Cluster, namespace: str, model: str) -> Rollout | None:
+    """The rollout of a model as it stands; None where it has no Deployment. Raises ClusterError."""
+    live = cluster.get(_DEPLOYMENT, namespace, model)
+    if live is None:
+        return None
+    labels = live["spec"]["selector"]["matchLabels"]
+    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    sets = cluster.list(_REPLICA_SET, namespace, selector) or []
+    revision = live["metadata"].get("annotations", {}).get(_REVISION)
+    newest = {
+        item["metadata"]["labels"].get("pod-template-hash")
+        for item in sets
+        if item["metadata"].get("annotations", {}).get(_REVISION) == revision
+    }
+    pods = cluster.list(_POD, namespace, selector) or []
+    new = [pod for pod in pods if pod["metadata"]["labels"].get("pod-template-hash") in newest]
+    status, wanted = live.get("status", {}), live["spec"].get("replicas", 1)
+    seen = status.get("observedGeneration", 0) >= live["metadata"]["generation"]
+    counts = [status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")]
+    done = seen and counts == [wanted] * 3
+    reasons: tuple[str, ...] = ()
+    if not done:
+        told = [reason for pod in new for reason in _reasons(cluster, namespace, pod)]
+        told += [
+            condition.get("message", "")
+            for condition in status.get("conditions", ())
+            if condition["type"] == "ReplicaFailure" and condition["status"] == "True"
+        ]
+        reasons = tuple(dict.fromkeys(told))
+    return Rollout(
+        model,
+        live["spec"]["template"]["metadata"]["labels"].get(_VERSION, ""),
+        live["metadata"]["generation"],
+        live["spec"].get("progressDeadlineSeconds", 600),
+        done,
+        seen and _condition(status, "Progressing").get("reason") == "ProgressDeadlineExceeded",
+        reasons,
+        tuple(
+            pod["metadata"]["labels"].get(_VERSION, "")
+            for pod in pods
+            if _condition(pod.get("status", {}), "Ready").get("status") == "True"
+            and "deletionTimestamp" not in pod["metadata"]
+        ),
+    )
+
+
+def _reasons(cluster: Cluster, namespace: str, pod: Body) -> Iterator[str]:
+    """Why a pod is not ready. Names of pods are left out, so that equal reasons are one."""
+    status = pod.get("status", {})
+    scheduled = _condition(status, "PodScheduled")
+    if scheduled.get("status") == "False":
+        yield f"no node takes the pod: {scheduled.get('message', scheduled.get('reason', ''))}"
+    initial = status.get("initContainerStatuses") or []
+    for container in initial + (status.get("containerStatuses") or []):
+        state, last = container.get("state", {}), container.get("lastState", {})
+        waiting = state.get("waiting", {})
+        ended = state.get("terminated") or last.get("terminated") or {}
+        if ended and ended.get("exitCode", 0) != 0:
+            yield _ended(container["name"], ended)
+        elif waiting and waiting.get("reason") not in _STARTS:
+            words = " ".join(waiting.get("message", "").split())
+            yield f"{container['name']}: {waiting.get('reason')}: {words}".rstrip(": ")
+        elif (
+            "running" in state and not container.get("ready") and container.get("started") is False
+        ):
+            log = cluster.log(namespace, pod["metadata"]["name"], container["name"], _LAST_LINES)
+            yield _with_lines(f"{container['name']}: runs and is not ready", log)
+
+
+def _ended(step: str, ended: Body) -> str:
+    by_kernel = ended.get("reason") == "OOMKilled"
+    how = "killed, out of memory" if by_kernel else f"exited with {ended.get('exitCode')}"
+    return _with_lines(f"{step}: {how}", ended.get("message", ""))
+
+
+def _with_lines(head: str, text: str) -> str:
+    lines = [line.rstrip() for line in text.strip().splitlines() if line.strip()]
+    return "\n".join([head, *(f"  {line}" for line in lines[-_LAST_LINES:])])
+
+
+def _condition(status: Body, kind: str) -> Body:
+    found = (c for c in status.get("conditions", ()) if c["type"] == kind)
+    return next(found, {})
