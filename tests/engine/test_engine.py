@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,27 +13,15 @@ from servestack.apply.engine import Engine
 from servestack.errors import ServestackError
 from servestack.project import build_environment
 from servestack.review.changes import compare_data
-from tests.support.apiserver import CONTEXT, ApiServer
+from tests.engine.projects import edit, on_apiserver, servestack
+from tests.support.apiserver import ApiServer
 
 
 @pytest.fixture
 def on_cluster(project: Path, apiserver: ApiServer) -> Iterator[Path]:
     """The repository's prod environment, pointed at the test cluster and gone from it afterwards."""
-    edit(
-        project / "stacks/prod.yaml",
-        "cluster: {context: prod}",
-        f"cluster: {{context: {CONTEXT}, kubeconfig: {apiserver.kubeconfig}}}",
-    )
-    manifests = build_environment(project, "prod").manifests
-    yield project
-    for manifest in reversed(manifests):
-        apiserver.client.delete(manifest.body)
-
-
-def edit(file: Path, old: str, new: str) -> None:
-    text = file.read_text()
-    assert old in text
-    file.write_text(text.replace(old, new))
+    with on_apiserver(project, apiserver) as root:
+        yield root
 
 
 def run(root: Path) -> tuple[Engine, list[str]]:
@@ -88,7 +74,8 @@ def test_life_of_a_stack(on_cluster: Path, apiserver: ApiServer) -> None:
     assert (apiserver.client.get(scaler) or {})["spec"]["maxReplicas"] == 12
 
     engine.destroy()
-    assert not any(live(on_cluster, apiserver).values())
+    left = [path for path, body in live(on_cluster, apiserver).items() if body]
+    assert left == ["_environment/namespace-models.yaml"]
 
 
 def test_a_broken_spec_changes_nothing(on_cluster: Path, apiserver: ApiServer) -> None:
@@ -126,11 +113,3 @@ def test_verbs_of_the_command_line(on_cluster: Path, apiserver: ApiServer) -> No
     assert servestack("destroy", "prod", folder=on_cluster).returncode == 1
     assert servestack("destroy", "prod", "--yes", folder=on_cluster).returncode == 0
     assert live_of_namespace(apiserver) == []
-
-
-def servestack(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """The command line, as a user runs it."""
-    command = [str(Path(sys.executable).with_name("servestack")), *arguments]
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )

@@ -8,6 +8,12 @@ from servestack.spec.environment import Environment
 
 _LABELS = {"app.kubernetes.io/managed-by": MANAGED_BY, "app.kubernetes.io/part-of": "servestack"}
 
+_KEPT = {
+    "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+    "kustomize.toolkit.fluxcd.io/prune": "disabled",
+}
+"""Tell Argo CD and Flux never to delete it: others may keep things in it (docs/adr/0011)."""
+
 
 def build_namespace(environment: Environment) -> Body | None:
     """The Namespace, which enforces the environment's Pod Security level."""
@@ -21,6 +27,7 @@ def build_namespace(environment: Environment) -> Body | None:
         "metadata": {
             "name": environment.namespace,
             "labels": _LABELS | {f"pod-security.kubernetes.io/{mode}": level for mode in modes},
+            "annotations": dict(_KEPT),
         },
     }
 

@@ -46,7 +46,7 @@ def destroy(root: Path, environment: str, *, yes: bool) -> None:
     """Name what is deleted, ask, then delete everything that the stack made."""
     engine = Engine(root, environment, say, create=False)
     objects = engine.objects()
-    say(f"deletes {len(objects)} objects: {', '.join(objects)}" if objects else "nothing to delete")
+    say(f"deletes: {', '.join(objects)}" if objects else "nothing to delete")
     say("the namespace stays, with all that is not named here")
     if not yes:
         typer.confirm(f"Delete everything of {environment}?", abort=True, err=True)
@@ -91,7 +91,7 @@ def _is_about(problem: Problem, models: Mapping[str, Problem]) -> bool:
 
 def _announce_deletes(planned: list[Step]) -> None:
     if names := [step.name for step in planned if step.deletes]:
-        say(f"deletes {len(names)} objects: {', '.join(names)}")
+        say(f"deletes: {', '.join(names)}")
 
 
 def _was_made(cluster: Cluster | None, body: Mapping[str, Any]) -> bool:
