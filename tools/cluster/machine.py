@@ -13,6 +13,14 @@ from tools.cluster.state import NODE_IP, ClusterError, Record, State, existing
 from tools.install import install
 
 LOG_FOLDERS = (Path("/var/log/pods"), Path("/var/log/containers"))
+SHARED_FOLDERS = tuple(
+    Path(folder)
+    for folder in (
+        "/run/containerd", "/run/netns", "/usr/libexec/kubernetes", "/var/lib/cni",
+        "/var/lib/containerd", "/var/lib/kubelet",
+    )
+)  # fmt: skip
+"""What containerd, the kubelet and the network plugins make outside of a cluster's own folder."""
 _SYSCTLS = {"net/ipv4/ip_forward": "1", "net/bridge/bridge-nf-call-iptables": "1"}
 # kubelet and kube-proxy set these by themselves.
 _SET_BY_OTHERS = (
@@ -68,6 +76,7 @@ def prepare(state: State, record: Record) -> None:
     for folder in LOG_FOLDERS:
         if folder.exists():
             record.logs[str(folder)] = sorted(entry.name for entry in folder.iterdir())
+    record.absent = [str(folder) for folder in SHARED_FOLDERS if not folder.exists()]
     record.machine_noted = True
     state.write(record)
     for name, value in _SYSCTLS.items():

@@ -36,13 +36,15 @@ class Process:
 
 @dataclass
 class Record:
-    """`sysctls` and `logs`, the names in each folder, are as found, once `machine_noted`; nothing of
-    the machine is changed before that. `ready`: `start` came to its end."""
+    """`sysctls`, `logs`, the names in each folder, and `absent`, the shared folders that were not
+    there, are as found, once `machine_noted`; nothing of the machine is changed before that.
+    `ready`: `start` came to its end."""
 
     ports: dict[str, int] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
     sysctls: dict[str, str] = field(default_factory=dict)
     logs: dict[str, list[str]] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
     machine_noted: bool = False
     ready: bool = False
 

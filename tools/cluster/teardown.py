@@ -28,6 +28,7 @@ def take_away(state: State) -> None:
     if record.machine_noted:
         machine.put_back(record)
         _remove_logs(record)
+        _remove_absent(record)
     cgroups.remove(state.cgroup)
     shutil.rmtree(state.folder)
 
@@ -84,3 +85,12 @@ def _remove_logs(record: Record) -> None:
                 entry.unlink()
             else:
                 shutil.rmtree(entry)
+
+
+def _remove_absent(record: Record) -> None:
+    """Folders that the first cluster on a machine makes: a fresh machine is left without them."""
+    for folder in record.absent:
+        for point in mounts_below(Path(folder).parent):
+            if point == folder or point.startswith(f"{folder}/"):
+                subprocess.run(["umount", "--lazy", point], check=True)
+        shutil.rmtree(folder, ignore_errors=True)
