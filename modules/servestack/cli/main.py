@@ -58,7 +58,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder of the new project.")] = Path(),
 ) -> None:
-    """Make a project: a first model, two environments, a Pulumi program."""
+    """Make a project: a first model, two environments, a Pulumi program. Overwrites nothing."""
     from servestack.cli.start_commands import init as run
 
     run(folder)

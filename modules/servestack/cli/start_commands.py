@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from servestack.cli.installed import requirement
 from servestack.cli.output import say
 from servestack.errors import Location, Problem, SpecError
 from servestack.files import write_atomically
@@ -17,28 +20,71 @@ from servestack.spec.load import check_model_service, load_environment
 from servestack.yaml_writer import dump
 
 _SKELETON = Path(__file__).parent.parent / "skeleton"
-_NAMES = {"gitignore": ".gitignore"}
+_NAMES = {
+    "gitignore": ".gitignore",
+    "gitattributes": ".gitattributes",
+    "project-readme.md": "README.md",
+}
 """Files that have another name here, where it would take effect on this repository."""
+_FIRST_MODEL = ("models/", "train.py")
+_ENVIRONMENTS = ("stacks/dev.yaml", "stacks/prod.yaml", "stacks/config/")
 
 
 def init(folder: Path) -> None:
-    """Copy the skeleton of a project; a file that is there already is never touched."""
-    targets = {
-        file: folder / _NAMES.get(file.name, str(file.relative_to(_SKELETON)))
-        for file in sorted(_SKELETON.rglob("*"))
-        if file.is_file() and file.name != "README.md" and file.suffix != ".pyc"
-    }
-    there = [target for target in targets.values() if target.exists()]
-    if there:
-        raise SpecError(
-            Problem("SRV161", "is there already", Location(target), hint="choose an empty folder")
-            for target in there
+    """Write what a project needs and the folder does not have yet; what is there stays as it is."""
+    texts = {name: file.read_text(encoding="utf-8") for name, file in _skeleton()}
+    texts["requirements.txt"] = requirement()
+    # A project has its own models and environments by now: the examples are for an empty one.
+    if any((folder / MODELS_FOLDER).rglob("*.y*ml")):
+        texts = {name: text for name, text in texts.items() if not name.startswith(_FIRST_MODEL)}
+    if environment_names(folder):
+        texts = {name: text for name, text in texts.items() if not name.startswith(_ENVIRONMENTS)}
+    try:
+        written = [name for name in sorted(texts) if _write_new(folder / name, texts[name])]
+    except OSError as error:
+        reason = error.strerror or str(error)
+        where = Location(Path(error.filename or folder))
+        hint = "init makes a project in a folder that you may write to"
+        problem = Problem("SRV304", f"the project cannot be written: {reason}", where, hint=hint)
+        raise SpecError(problem) from None
+    if _make_repository(folder):
+        say(f"made a git repository in {folder.resolve()}")
+    if not written:
+        say("nothing to write: the project has it all")
+        return
+    say(f"next: the commands in {folder / 'README.md'}")
+
+
+def _skeleton() -> Iterator[tuple[str, Path]]:
+    """(name in the project, file of the skeleton)"""
+    for file in sorted(_SKELETON.rglob("*")):
+        name = file.relative_to(_SKELETON).as_posix()
+        if file.is_file() and name != "README.md" and file.suffix != ".pyc":
+            yield _NAMES.get(name, name), file
+
+
+def _write_new(file: Path, text: str) -> bool:
+    """Write a file where there is none, not even a broken link, and say so."""
+    if os.path.lexists(file):
+        say(f"kept {file}")
+        return False
+    write_atomically(file, text)
+    say(f"wrote {file}")
+    return True
+
+
+def _make_repository(folder: Path) -> bool:
+    """`git init`, where git is there and the folder is in no repository yet. Never fails."""
+    try:
+        inside = subprocess.run(
+            ["git", "rev-parse", "--git-dir"], cwd=folder, capture_output=True, check=False
         )
-    for file, target in targets.items():
-        write_atomically(target, file.read_text(encoding="utf-8"))
-        say(f"wrote {target}")
-    say("next: put an artifact's address into models/iris.yaml, then")
-    say("  servestack lock dev && servestack render dev && servestack check dev")
+        if inside.returncode == 0:
+            return False
+        made = subprocess.run(["git", "init", "-q"], cwd=folder, capture_output=True, check=False)
+    except OSError:
+        return False
+    return made.returncode == 0
 
 
 def new(root: Path, name: str | None, artifact: str, tracking_uri: str | None) -> None:
