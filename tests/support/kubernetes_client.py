@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import base64
 import json
+import shutil
+import tempfile
 import time
 from functools import cache
 from pathlib import Path
@@ -12,16 +16,23 @@ import requests
 import yaml
 
 FIELD_MANAGER = "servestack-test-provider"
+CREATING_MANAGER = "pulumi-kubernetes"
+"""The official plugin's name for a create; a server-side apply of it bears another for each object."""
+_NO_MATCH = "NoMatch"
 _CRD_GROUPS = ("gateway.networking.k8s.io/v1", "monitoring.coreos.com/v1")
 Body = dict[str, Any]
 
 
 class ApiError(Exception):
-    """The API said no, in its own words."""
+    """The API said no, in its own words. `reason` and `kind` are what its Status names."""
+
+    def __init__(self, message: str, reason: str = "", kind: str = "") -> None:
+        super().__init__(message)
+        self.reason, self.kind = reason, kind
 
 
 class KubernetesClient:
-    """A client for one API server, with a bearer token."""
+    """A client for one API server, with a bearer token or, by `from_kubeconfig`, a certificate."""
 
     def __init__(self, server: str, token: str, certificate: Path) -> None:
         self.server = server
@@ -45,7 +56,14 @@ class KubernetesClient:
         chosen = named("contexts", context, "context")
         cluster = named("clusters", chosen["cluster"], "cluster")
         user = named("users", chosen["user"], "user")
-        return cls(cluster["server"], user["token"], Path(cluster["certificate-authority"]))
+        client = cls(
+            cluster["server"], user.get("token", ""), _as_file(cluster, "certificate-authority")
+        )
+        if "token" not in user:
+            del client._session.headers["Authorization"]
+            certificate, key = _as_file(user, "client-certificate"), _as_file(user, "client-key")
+            client._session.cert = (str(certificate), str(key))
+        return client
 
     def is_ready(self) -> bool:
         try:
@@ -53,14 +71,30 @@ class KubernetesClient:
         except requests.RequestException:
             return False
 
-    def apply(self, body: Body, *, dry_run: bool = False) -> Body:
-        """Server-side apply, forced, with strict field validation."""
+    def create(self, body: Body, *, dry_run: bool = False) -> Body:
+        """Create, with strict field validation. ApiError where the object exists."""
+        return self._call(
+            "POST",
+            self._path(body).rpartition("/")[0],
+            params={
+                "fieldManager": CREATING_MANAGER,
+                "fieldValidation": "Strict",
+                **({"dryRun": "All"} if dry_run else {}),
+            },
+            data=json.dumps(body),
+            headers={"Content-Type": "application/json"},
+        )
+
+    def apply(
+        self, body: Body, *, manager: str = FIELD_MANAGER, force: bool = True, dry_run: bool = False
+    ) -> Body:
+        """Server-side apply, with strict field validation. ApiError for a conflict without `force`."""
         return self._call(
             "PATCH",
             self._path(body),
             params={
-                "fieldManager": FIELD_MANAGER,
-                "force": "true",
+                "fieldManager": manager,
+                "force": str(force).lower(),
                 "fieldValidation": "Strict",
                 **({"dryRun": "All"} if dry_run else {}),
             },
@@ -68,16 +102,29 @@ class KubernetesClient:
             headers={"Content-Type": "application/apply-patch+yaml"},
         )
 
+    def replace_managers(self, live: Body, managed_fields: list[Body]) -> None:
+        """Write who owns which fields, unless the object has changed since `live` was read."""
+        metadata = {
+            "managedFields": managed_fields,
+            "resourceVersion": live["metadata"]["resourceVersion"],
+        }
+        self._call(
+            "PATCH",
+            self._path(live),
+            data=json.dumps({"metadata": metadata}),
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+
     def get(self, body: Body) -> Body | None:
         """The live object with the identity of `body`; None where there is none."""
         answer = self._send("GET", self._path(body))
         return None if answer.status_code == 404 else self._checked(answer)
 
-    def patch(self, body: Body, change: Body) -> Body:
+    def patch(self, body: Body, change: Body, *, subresource: str = "") -> Body:
         """A merge patch, as somebody else would do it."""
         return self._call(
             "PATCH",
-            self._path(body),
+            self._path(body) + (f"/{subresource}" if subresource else ""),
             params={"fieldManager": "somebody-else"},
             data=json.dumps(change),
             headers={"Content-Type": "application/merge-patch+json"},
@@ -85,7 +132,9 @@ class KubernetesClient:
 
     def delete(self, body: Body, *, has_controllers: bool = False) -> None:
         """Delete; without controllers a namespace is let go of here, which they would do."""
-        answer = self._send("DELETE", self._path(body))
+        # Foreground deletion ends by a controller's hand.
+        policy = {"propagationPolicy": "Foreground" if has_controllers else "Background"}
+        answer = self._send("DELETE", self._path(body), params=policy)
         if answer.status_code == 404:
             return
         self._checked(answer)
@@ -130,6 +179,16 @@ class KubernetesClient:
             time.sleep(0.2)
         raise ApiError(f"{kinds} are not served")
 
+    def serves(self, body: Body) -> bool:
+        """Whether the API has the kind of `body`."""
+        try:
+            self._path(body)
+        except ApiError as error:
+            if error.reason in (_NO_MATCH, "NotFound"):
+                return False
+            raise
+        return True
+
     def _path(self, body: Body) -> str:
         api_version, metadata = body["apiVersion"], body["metadata"]
         root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
@@ -142,7 +201,7 @@ class KubernetesClient:
         for resource in self._call("GET", root)["resources"]:
             if resource["kind"] == kind and "/" not in resource["name"]:
                 return resource["name"], resource["namespaced"]
-        raise ApiError(f"{root} serves no {kind}")
+        raise ApiError(f"{root} serves no {kind}", _NO_MATCH)
 
     def _call(self, method: str, path: str, **arguments: Any) -> Body:
         return self._checked(self._send(method, path, **arguments))
@@ -156,7 +215,21 @@ class KubernetesClient:
 
     @staticmethod
     def _checked(answer: requests.Response) -> Body:
+        if answer.status_code == 404 and "json" not in answer.headers.get("Content-Type", ""):
+            raise ApiError(answer.text.strip(), "NotFound")
         data: Body = answer.json()
         if answer.status_code >= 400:
-            raise ApiError(data.get("message", answer.text))
+            kind = data.get("details", {}).get("kind", "")
+            raise ApiError(data.get("message", answer.text), data.get("reason", ""), kind)
         return data
+
+
+def _as_file(entry: Body, name: str) -> Path:
+    """A file that a kubeconfig names, or what it holds itself, in a file of this process."""
+    if name in entry:
+        return Path(entry[name])
+    folder = Path(tempfile.mkdtemp(prefix="kubeconfig-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / name
+    file.write_bytes(base64.b64decode(entry[f"{name}-data"]))
+    return file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Any
 
 from google.protobuf import json_format
@@ -48,6 +49,16 @@ def as_declared(declared: Any, live: Any) -> Any:
         return [as_declared(mine, theirs) for mine, theirs in zip(declared, live, strict=True)]
     # Of another shape, nobody can say which part of it is the secret one.
     return live if unwrapped(declared) == declared else _secret(live)
+
+
+def with_written_strings(live: Data) -> Data:
+    """The API answers a Secret's `stringData` as base64 in `data`: put it back beside it."""
+    if live.get("kind") != "Secret":
+        return live
+    data = live.get("data", {})
+    return live | {
+        "stringData": {key: b64decode(data[key]).decode(errors="replace") for key in data}
+    }
 
 
 def _is_secret(value: Any) -> bool:

@@ -1,8 +1,8 @@
-"""The provider itself: Pulumi's calls on one side, server-side apply on the other."""
+"""The provider itself: Pulumi's calls on one side, the Kubernetes API on the other."""
 
 from __future__ import annotations
 
-from base64 import b64decode
+import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +13,23 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from tests.support.kubernetes_client import ApiError, KubernetesClient
+from tests.support.kubernetes_client import ApiError
+from tests.support.kubernetes_provider.answers import failed_to_initialize, state_of, told
+from tests.support.kubernetes_provider.applying import (
+    create,
+    is_patch,
+    preview_create,
+    preview_update,
+    relinquish,
+    update,
+)
+from tests.support.kubernetes_provider.awaiting import (
+    NotReadyError,
+    Waiting,
+    check_ready,
+    wait_until_gone,
+    wait_until_ready,
+)
 from tests.support.kubernetes_provider.properties import (
     Data,
     as_declared,
@@ -21,12 +37,15 @@ from tests.support.kubernetes_provider.properties import (
     has_unknowns,
     read,
     unwrapped,
+    with_written_strings,
     write,
 )
-from tests.support.kubernetes_provider.rollout import wait_until_gone, wait_until_rolled_out
+from tests.support.kubernetes_provider.replacing import replaces, replacing_fields
+from tests.support.kubernetes_provider.session import ConfigurationError, Session
 
-_IDENTITY = ("apiVersion", "kind", "metadata.name", "metadata.namespace")
-_IMMUTABLE = {"Deployment": ("spec.selector",)}
+_FIELD_MANAGER = "pulumi.com/patchFieldManager"
+_WORKERS = 256
+"""Each object that is awaited holds one."""
 _KINDS = {
     "add": provider_pb2.PropertyDiff.ADD,
     "delete": provider_pb2.PropertyDiff.DELETE,
@@ -38,10 +57,13 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
     """Creates, reads, updates and deletes plain Kubernetes objects."""
 
     def __init__(self, *, waits: bool) -> None:
-        self._client: KubernetesClient | None = None
         self._waits = waits
+        # The engine opens a connection for each provider resource of each run.
+        self._folders: dict[str, Path] = {}
+        self._sessions: dict[str, Session] = {}
 
     def Handshake(self, request: Any, context: Any) -> Any:
+        self._folders[context.peer()] = Path(request.program_directory)
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
 
     def Attach(self, request: Any, context: Any) -> Any:
@@ -54,33 +76,41 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=request.news)
 
     def DiffConfig(self, request: Any, context: Any) -> Any:
-        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+        """Settings are updated in place; another active cluster, which would replace, is not told."""
+        olds, news = read(request.old_inputs), read(request.news)
+        changed = [key for key in {*olds, *news} if olds.get(key) != news.get(key)]
+        response = provider_pb2.DiffResponse
+        changes = response.DIFF_SOME if changed else response.DIFF_NONE
+        return response(changes=changes, diffs=sorted(changed))
 
     def Configure(self, request: Any, context: Any) -> Any:
-        settings = unwrapped(read(request.args))
-        if settings.get("enableServerSideApply") not in ("true", True):
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "enableServerSideApply is not set")
-        if not settings.get("kubeconfig"):
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "there is no kubeconfig")
-        with _told(context, "provider"):
-            self._client = KubernetesClient.from_kubeconfig(
-                Path(settings["kubeconfig"]), settings["context"]
-            )
+        folder = self._folders.get(context.peer(), Path())
+        try:
+            session = Session(unwrapped(read(request.args)), folder)
+        except (ApiError, ConfigurationError, OSError) as error:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            raise AssertionError from error
+        self._sessions[context.peer()] = session
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Check(self, request: Any, context: Any) -> Any:
         return provider_pb2.CheckResponse(inputs=request.news)
 
     def Diff(self, request: Any, context: Any) -> Any:
+        """What is declared against what was live when it was last written or read."""
         news = unwrapped(read(request.news))
-        changes = changed_paths(unwrapped(read(request.old_inputs)), news)
-        replaces = [path for path in changes if _replaces(news["kind"], path)]
+        changes = changed_paths(unwrapped(read(request.olds)), news)
+        fields = replacing_fields(
+            news, patch=is_patch(request.urn, news), mutable=self._session(context).mutable
+        )
+        replacing = [path for path in changes if replaces(path, fields)]
+        same_object = _identity(news) == request.id
         response = provider_pb2.DiffResponse
         return response(
             changes=response.DIFF_SOME if changes else response.DIFF_NONE,
             diffs=sorted({path.split(".")[0] for path in changes}),
-            replaces=replaces,
-            deleteBeforeReplace=bool(replaces),
+            replaces=replacing,
+            deleteBeforeReplace=bool(replacing) and same_object,
             hasDetailedDiff=True,
             detailedDiff={
                 path: provider_pb2.PropertyDiff(kind=_KINDS[kind], inputDiff=True)
@@ -89,81 +119,126 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Create(self, request: Any, context: Any) -> Any:
-        inputs = read(request.properties)
-        self._apply(inputs, context, preview=request.preview)
-        identity = "" if request.preview else _identity(inputs)
-        return provider_pb2.CreateResponse(id=identity, properties=request.properties)
+        session, inputs = self._session(context), read(request.properties)
+        body = unwrapped(inputs)
+        patch = is_patch(request.urn, body)
+        refused = (
+            f'resource "{request.urn}" was not successfully created by the Kubernetes API server'
+        )
+        if request.preview:
+            if not (has_unknowns(body) or patch or not session.client.serves(body)):
+                with told(context, refused):
+                    preview_create(session, body)
+            return provider_pb2.CreateResponse(id="", properties=request.properties)
+        manager = _field_manager(request.urn, body, {})
+        with told(context, refused):
+            live = create(session, body, manager, patch=patch)
+        try:
+            live = self._wait(session, body, live, request.timeout)
+        except NotReadyError as error:
+            words = f'resource "{request.urn}" was successfully created, but the Kubernetes API server reported that it failed to fully initialize or become live: {error}'
+            state = state_of(inputs, session.client.get(body) or live, manager)
+            failed_to_initialize(context, _identity(body), words, error.reasons, state)
+        state = state_of(inputs, live, manager)
+        return provider_pb2.CreateResponse(id=_identity(body), properties=state)
 
     def Update(self, request: Any, context: Any) -> Any:
-        self._apply(read(request.news), context, preview=request.preview)
-        return provider_pb2.UpdateResponse(properties=request.news)
+        session, inputs = self._session(context), read(request.news)
+        body = unwrapped(inputs)
+        old = read(request.olds)
+        manager = _field_manager(request.urn, body, old)
+        try:
+            if request.preview:
+                if session.client.serves(body) and not has_unknowns(body):
+                    preview_update(session, body, manager)
+                return provider_pb2.UpdateResponse(properties=request.news)
+            patch = is_patch(request.urn, body)
+            live = update(session, body, manager, patch=patch)
+            live = self._wait(session, body, live, request.timeout)
+        except (ApiError, NotReadyError) as error:
+            # Whatever failed: what is declared counts as written, and is tried again.
+            found = session.client.get(body)
+            if found is None:
+                words = f'update of resource "{request.urn}" failed: {error}'
+                context.abort(grpc.StatusCode.UNKNOWN, words)
+            words = f'the Kubernetes API server reported that "{_identity(body)}" failed to fully initialize or become live: {error}'
+            reasons = error.reasons if isinstance(error, NotReadyError) else []
+            state = state_of(inputs, found or {}, manager)
+            failed_to_initialize(context, _identity(body), words, reasons, state)
+            raise AssertionError from error
+        before = _field_manager(request.urn, {"metadata": {}}, old)
+        if before != manager:
+            with told(context, "update"):
+                relinquish(session.client, body, before)
+        return provider_pb2.UpdateResponse(properties=state_of(inputs, live, manager))
 
     def Read(self, request: Any, context: Any) -> Any:
-        inputs = read(request.inputs)
-        with _told(context, request.id):
-            live = self._connected(context).get(unwrapped(inputs))
+        session, inputs = self._session(context), read(request.inputs)
+        body = unwrapped(inputs)
+        with told(context, request.id):
+            live = session.client.get(body) if session.client.serves(body) else None
         if live is None:
             return provider_pb2.ReadResponse()
-        seen = write(as_declared(inputs, _with_written_strings(live)))
-        return provider_pb2.ReadResponse(id=request.id, properties=seen, inputs=seen)
+        manager = _field_manager(request.urn, body, read(request.properties))
+        state = state_of(inputs, live, manager)
+        seen = write(as_declared(inputs, with_written_strings(live)))
+        if self._waits:
+            try:
+                check_ready(session.client, body)
+            except NotReadyError as error:
+                failed_to_initialize(context, request.id, str(error), error.reasons, state, seen)
+        return provider_pb2.ReadResponse(id=request.id, properties=state, inputs=seen)
 
     def Delete(self, request: Any, context: Any) -> Any:
-        body = unwrapped(read(request.old_inputs) or read(request.properties))
-        with _told(context, request.id):
-            self._connected(context).delete(body, has_controllers=self._waits)
-            if self._waits:
-                wait_until_gone(self._connected(context), body)
+        session, state = self._session(context), read(request.properties)
+        body = unwrapped(read(request.old_inputs) or state)
+        with told(context, ""):
+            if not session.client.serves(body):
+                return Empty()
+            if is_patch(request.urn, body):
+                relinquish(session.client, body, _field_manager(request.urn, body, state))
+                return Empty()
+            session.client.delete(body, has_controllers=self._waits)
+        if self._waits:
+            try:
+                wait_until_gone(session.client, body, Waiting(request.timeout, session.cancelled))
+            except NotReadyError as error:
+                reasons, kept = error.reasons, request.properties
+                failed_to_initialize(context, request.id, str(error), reasons, kept)
         return Empty()
 
     def Cancel(self, request: Any, context: Any) -> Any:
+        """End what is being waited for; what was made stays in the state, as partly created."""
+        if context.peer() in self._sessions:
+            self._sessions[context.peer()].cancelled.set()
         return Empty()
 
-    def _apply(self, inputs: Data, context: Any, *, preview: bool) -> None:
-        if preview:
-            # The namespace may be part of the same update, so a dry run would refuse.
-            return
-        body = unwrapped(inputs)
-        if has_unknowns(body):
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "inputs are unknown in an update")
-        with _told(context, _identity(body)):
-            self._connected(context).apply(body)
-            if self._waits and body["kind"] == "Deployment":
-                wait_until_rolled_out(self._connected(context), body)
+    def _wait(self, session: Session, body: Data, live: Data, timeout: float) -> Data:
+        """The object when it is ready."""
+        if not self._waits:
+            return live
+        wait_until_ready(session.client, body, Waiting(timeout, session.cancelled))
+        return session.client.get(body) or live
 
-    def _connected(self, context: Any) -> KubernetesClient:
-        if self._client is None:
+    def _session(self, context: Any) -> Session:
+        session = self._sessions.get(context.peer())
+        if session is None:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the provider is not configured")
             raise AssertionError
-        return self._client
+        return session
+
+
+def _field_manager(urn: str, body: Data, state: Data) -> str:
+    """The manager of one resource: what it asks for, else a name of its own, kept in its state."""
+    if asked := body["metadata"].get("annotations", {}).get(_FIELD_MANAGER):
+        return str(asked)
+    random = hashlib.sha256(urn.encode()).hexdigest()[:8]
+    return str(state.get("__fieldManager") or f"pulumi-kubernetes-{random}")
 
 
 def _identity(body: Data) -> str:
-    metadata = unwrapped(body["metadata"])
+    metadata = body["metadata"]
     return "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
-
-
-def _replaces(kind: str, path: str) -> bool:
-    fixed = (*_IDENTITY, *_IMMUTABLE.get(kind, ()))
-    return any(path == field or path.startswith((f"{field}.", f"{field}[")) for field in fixed)
-
-
-def _with_written_strings(live: Data) -> Data:
-    """The API answers a Secret's `stringData` as base64 in `data`: put it back beside it."""
-    if live["kind"] != "Secret":
-        return live
-    data = live.get("data", {})
-    return live | {
-        "stringData": {key: b64decode(data[key]).decode(errors="replace") for key in data}
-    }
-
-
-@contextmanager
-def _told(context: Any, about: str) -> Iterator[None]:
-    """Pass on the API's own words as the call's error."""
-    try:
-        yield
-    except ApiError as error:
-        context.abort(grpc.StatusCode.UNKNOWN, f"{about}: {error}")
 
 
 @contextmanager
@@ -174,7 +249,7 @@ def serving_provider(*, waits: bool = False) -> Iterator[str]:
     that takes a cluster with controllers.
     """
     server = grpc.server(
-        ThreadPoolExecutor(max_workers=8),
+        ThreadPoolExecutor(max_workers=_WORKERS),
         options=[("grpc.max_receive_message_length", 400 << 20)],
     )
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(
