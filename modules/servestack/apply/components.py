@@ -20,13 +20,20 @@ _PACKAGE = "servestack:index"
 
 
 class EnvironmentBase(pulumi.ComponentResource):
-    """What the environment has once: its namespace and its default network policy."""
+    """What the environment has once: its namespace and its default network policy.
+
+    `shared` is the provider of what may be somebody else's, the namespace.
+    """
 
     def __init__(
-        self, name: str, manifests: Sequence[Manifest], opts: pulumi.ResourceOptions
+        self,
+        name: str,
+        manifests: Sequence[Manifest],
+        shared: pulumi.ProviderResource,
+        opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__(f"{_PACKAGE}:EnvironmentBase", name, {}, opts)
-        _declare_in_order(manifests, self, [])
+        _declare_in_order(manifests, self, [], shared=shared)
         self.register_outputs({})
 
 
@@ -90,12 +97,15 @@ def _declare_in_order(
     parent: pulumi.Resource,
     declared: Declared,
     timeouts: pulumi.CustomTimeouts | None = None,
+    shared: pulumi.ProviderResource | None = None,
 ) -> None:
     for manifest in manifests:
         # Objects wait for each other, never components: where an update goes on after an error,
         # a component that is passed over ends the program.
         before = [resource for other, resource in declared if _waits_for(manifest, other)]
         opts = pulumi.ResourceOptions(parent=parent, depends_on=before, custom_timeouts=timeouts)
+        if manifest.kind == "Namespace":
+            opts.provider = shared
         resource = declare_manifest(manifest, manifest.path.removesuffix(".yaml"), opts)
         declared.append((manifest, resource))
 

@@ -31,10 +31,12 @@ def declare(environment: str, root: Path) -> None:
 
 def declare_built(built: Built) -> None:
     """Declare what was built: the base first, then each model on its own."""
-    provider = _provider(built)
+    provider = _provider(built, "cluster", enable_patch_force=True)
+    # Nothing is forced on a namespace that may be somebody else's (docs/adr/0011).
+    shared = _provider(built, "shared", enable_patch_force=False)
     own = [m for m in built.manifests if m.group == ENVIRONMENT_GROUP]
     base = EnvironmentBase(
-        built.environment.name, own, pulumi.ResourceOptions(providers=[provider])
+        built.environment.name, own, shared, pulumi.ResourceOptions(providers=[provider])
     )
     models = {}
     for service in built.services:
@@ -46,14 +48,19 @@ def declare_built(built: Built) -> None:
     pulumi.export("models", models)
 
 
-def _provider(built: Built) -> pulumi_kubernetes.Provider:
-    """The cluster of the environment, never the kubeconfig's current context."""
+def _provider(built: Built, name: str, *, enable_patch_force: bool) -> pulumi_kubernetes.Provider:
+    """The cluster of the environment, never the kubeconfig's current context.
+
+    With `enable_patch_force` an update sets back what somebody else has changed in an object of
+    ours, as the preview says. Creating an object that exists is refused either way.
+    """
     cluster = built.environment.cluster
     return pulumi_kubernetes.Provider(
-        "cluster",
+        name,
         kubeconfig=_kubeconfig(cluster.kubeconfig),
         context=cluster.context,
         enable_server_side_apply=True,
+        enable_patch_force=enable_patch_force,
         # A changed ConfigMap is updated in place; pods restart by the digest in their template.
         enable_config_map_mutable=True,
     )

@@ -45,7 +45,9 @@ def test_every_object_is_below_a_component_and_on_the_environments_cluster(sever
         group = name.partition("/")[0]
         below = "EnvironmentBase::staging" if group == "_environment" else f"::{group}/"
         assert below in resource.parent, name
-        assert resource.provider == "pulumi:providers:kubernetes::cluster", name
+        # A namespace may be somebody else's, and nothing is forced on it.
+        provider = "shared" if resource.type.endswith(":NamespacePatch") else "cluster"
+        assert resource.provider == f"pulumi:providers:kubernetes::{provider}", name
 
 
 def test_models_wait_for_what_the_environment_has_once(several: Run) -> None:
@@ -101,13 +103,16 @@ def test_the_cluster_is_the_same_on_every_machine(
     assert "{context: prod}" in text
     file.write_text(text.replace("{context: prod}", f"{{context: prod{written}}}"))
     run = under_mocks(declare, "prod", project)
-    (provider,) = (r for r in run.resources if r.type == "pulumi:providers:kubernetes")
-    assert provider.inputs == {
-        "kubeconfig": given,
-        "context": "prod",
-        "enableServerSideApply": "true",
-        "enableConfigMapMutable": "true",
-    }
+    providers = {r.name: r for r in run.resources if r.type == "pulumi:providers:kubernetes"}
+    assert set(providers) == {"cluster", "shared"}
+    for name, provider in providers.items():
+        assert provider.inputs == {
+            "kubeconfig": given,
+            "context": "prod",
+            "enableServerSideApply": "true",
+            "enablePatchForce": "true" if name == "cluster" else "false",
+            "enableConfigMapMutable": "true",
+        }
 
 
 @pytest.mark.parametrize(
