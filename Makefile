@@ -61,9 +61,9 @@ bench-serving: setup ## the model server beside its peers, as ratios from one ru
 	@$(BIN)/python -m tests.performance.bench_serving $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(PEERS),--peers=$(PEERS)) $(if $(JSON),--json=$(JSON))
 
 .PHONY: cluster
-cluster: setup ## a real Kubernetes node on this machine, by root; prints its kubeconfig's path
+cluster: setup ## a real cluster by kind, on Docker or else on podman as root; prints its kubeconfig's path
 	@$(BIN)/python -m tools.cluster up
 
 .PHONY: cluster-down
-cluster-down: setup ## take that node away, with all that belongs to it
+cluster-down: setup ## take that cluster away, with all that belongs to it
 	@$(BIN)/python -m tools.cluster down

@@ -68,8 +68,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--update-golden", action="store_true", help="write the golden files anew; then review them"
     )
     parser.addoption(
-        "--cluster", default="auto", choices=["auto", "kind", "native", "current"],
-        help="where the tests of a whole cluster run; auto: kind with Docker, else the native node",
+        "--cluster", default="auto", choices=["auto", "kind", "current"],
+        help="where the tests of a whole cluster run; auto: kind, on Docker or else on podman as root",
     )  # fmt: skip
 
 

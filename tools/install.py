@@ -127,22 +127,27 @@ class UnavailableError(SystemExit):
 
 @dataclass(frozen=True)
 class InstalledTool:
-    """A program with too many libraries to be unpacked alone: on PATH, else installed by root."""
+    """A program with too many libraries to be unpacked alone: on PATH, else installed by root.
+
+    `package` may name several, separated by spaces; `needs` are files of theirs besides.
+    """
 
     name: str
     package: str
+    needs: tuple[str, ...] = ()
 
     def key(self) -> str:
         return _digest(self.package.encode())
 
     def build(self, target: Path) -> None:
-        if shutil.which(self.name) is None:
+        if shutil.which(self.name) is None or not all(Path(file).exists() for file in self.needs):
             if os.geteuid() != 0 or shutil.which("apt-get") is None:
                 raise UnavailableError(
                     f"{self.name}: not on PATH; install the package {self.package}"
                 )
             os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-            command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", self.package]
+            command = ["apt-get", "install", "-q", "-y", "--no-install-recommends"]
+            command += self.package.split()
             try:
                 _run(command, target)
             except subprocess.CalledProcessError:
@@ -191,6 +196,20 @@ _ALL: tuple[Tool, ...] = (
             "kube-proxy",
         )
     ),
+    *(
+        GoTool(
+            name,
+            "kind-node",
+            f"k8s.io/kubernetes/cmd/{name}",
+            "k8s.io/component-base/version.gitVersion",
+            "v1.34.4",
+        )
+        for name in ("kubeadm", "kubectl")
+    ),
+    GoTool("etcd-3.6", "etcd", "go.etcd.io/etcd/server/v3"),
+    GoTool(
+        "kube-router", "kube-router", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"
+    ),
     GoTool("metrics-server", "metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server"),
     GoTool("coredns", "coredns", "github.com/coredns/coredns"),
     GoTool("pause", "pause", "."),
@@ -203,12 +222,8 @@ _ALL: tuple[Tool, ...] = (
     ),
     GoTool("filebeat", "filebeat", "github.com/elastic/beats/v7/filebeat"),
     DebianTool("etcd", "etcd-server", "usr/bin/etcd"),
-    DebianTool("containerd", "containerd", "usr/bin/containerd"),
-    DebianTool("runc", "runc", "usr/sbin/runc"),
-    DebianTool("cni-plugins", "containernetworking-plugins", "usr/lib/cni"),
     DebianTool("busybox-dynamic", "busybox", "bin/busybox"),
     InstalledTool("iptables", "iptables"),
-    InstalledTool("ip", "iproute2"),
     DebianTool("promtool", "prometheus", "usr/bin/promtool"),
     GoTool(
         "prometheus",
@@ -221,6 +236,11 @@ _ALL: tuple[Tool, ...] = (
     InstalledTool("chromium", "chromium"),
     InstalledTool("buildah", "buildah"),
     InstalledTool("debootstrap", "debootstrap"),
+    InstalledTool(
+        "podman",
+        "podman netavark aardvark-dns runc",
+        needs=("/usr/lib/podman/netavark", "/usr/sbin/runc"),
+    ),
     InstalledTool("java", "default-jre-headless"),
     InstalledTool("mvn", "maven"),
     MavenTool("kafka", "kafka"),

@@ -1,20 +1,15 @@
-"""Where the tests of a whole cluster run: kind, the native node, or what KUBECONFIG names."""
+"""Where the tests of a whole cluster run: kind, or what KUBECONFIG names."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from tools.cluster.ready import find_kubectl
-
-from tests.support.tools import installed
 
 
 class NoClusterError(Exception):
@@ -43,56 +38,29 @@ class TestCluster:
 @contextmanager
 def running_cluster(kind: str, folder: Path) -> Iterator[TestCluster]:
     """The cluster of that kind, taken down afterwards where it was made here."""
-    chosen = choose() if kind == "auto" else kind
-    with {"kind": _kind, "native": _native, "current": _current}[chosen](folder) as cluster:
+    with _current(folder) if kind == "current" else _kind() as cluster:
         yield cluster
 
 
-def choose() -> str:
-    """kind where a Docker daemon answers, else the native node."""
-    docker = shutil.which("docker")
-    if docker is None:
-        return "native"
-    asked = subprocess.run([docker, "info"], capture_output=True, check=False, timeout=30)
-    return "kind" if asked.returncode == 0 else "native"
-
-
 @contextmanager
-def _native(folder: Path) -> Iterator[TestCluster]:
-    from tools.cluster import native
+def _kind() -> Iterator[TestCluster]:
+    from tools.cluster import kind
     from tools.cluster.state import ClusterError
 
+    reason = kind.obstacle()
+    if reason is not None:
+        raise NoClusterError(reason)
     name = "test"
     try:
-        cluster = native.start(name)
+        cluster = kind.start(name)
     except ClusterError as error:
-        raise NoClusterError(str(error)) from None
+        raise RuntimeError(str(error)) from None
     try:
         yield TestCluster(
-            "native", cluster.kubeconfig, cluster.node_ip, cluster.url, True, cluster.load_image
+            "kind", cluster.kubeconfig, cluster.host, cluster.url, True, cluster.load_image
         )
     finally:
-        native.stop(name)
-
-
-@contextmanager
-def _kind(folder: Path) -> Iterator[TestCluster]:
-    from pytest_kind.cluster import KindCluster
-
-    kind = installed("kind")
-    cluster = KindCluster(
-        "servestack-test", folder / "kubeconfig", kind_path=kind, kubectl_path=Path(find_kubectl())
-    )
-    cluster.create()
-
-    def load_image(archive: Path) -> None:
-        command = [kind, "load", "image-archive", archive, "--name", cluster.name]
-        subprocess.run(command, check=True)
-
-    try:
-        yield TestCluster("kind", folder / "kubeconfig", _own_address(), "", False, load_image)
-    finally:
-        cluster.delete()
+        kind.stop(name)
 
 
 @contextmanager

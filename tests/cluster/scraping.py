@@ -48,13 +48,18 @@ def query(address: str, expression: str) -> list[dict[str, Any]]:
 
 
 def _settings(deployment: Deployment) -> dict[str, Any]:
-    """The relabelling that Prometheus's own example configuration has for annotated pods."""
+    """The relabelling that Prometheus's own example configuration has for annotated pods, through the
+    API server: from outside a cluster its pods have no addresses."""
     annotation = "__meta_kubernetes_pod_annotation_prometheus_io_"
+    client = deployment.client
+    pod = ["__meta_kubernetes_namespace", "__meta_kubernetes_pod_name"]
     return {
         "global": {"scrape_interval": "2s", "scrape_timeout": "2s"},
         "scrape_configs": [
             {
                 "job_name": "kubernetes-pods",
+                "scheme": "https",
+                **client.prometheus_settings(),
                 "kubernetes_sd_configs": [
                     {
                         "role": "pod",
@@ -65,17 +70,15 @@ def _settings(deployment: Deployment) -> dict[str, Any]:
                 "relabel_configs": [
                     {"source_labels": [f"{annotation}scrape"], "action": "keep", "regex": "true"},
                     {
-                        "source_labels": [f"{annotation}path"],
+                        "source_labels": [*pod, f"{annotation}port", f"{annotation}path"],
                         "action": "replace",
                         "target_label": "__metrics_path__",
-                        "regex": "(.+)",
+                        "regex": "(.+);(.+);(.+);(.+)",
+                        "replacement": "/api/v1/namespaces/$1/pods/$2:$3/proxy$4",
                     },
                     {
-                        "source_labels": ["__address__", f"{annotation}port"],
-                        "action": "replace",
-                        "regex": r"([^:]+)(?::\d+)?;(\d+)",
-                        "replacement": "$1:$2",
                         "target_label": "__address__",
+                        "replacement": client.server.removeprefix("https://"),
                     },
                     {
                         "source_labels": ["__meta_kubernetes_pod_name"],

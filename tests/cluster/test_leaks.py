@@ -1,4 +1,4 @@
-"""A native cluster leaves nothing behind, however it ends. CYCLES=10 repeats start and stop."""
+"""A cluster leaves nothing behind, however it ends. CYCLES=10 repeats start and stop."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tools.cluster import native
+from tools.cluster import kind
 from tools.cluster.ready import find_kubectl
-from tools.cluster.state import named
 
-from tests.cluster.native_machine import came_in_between, require_native, snapshot
+from tests.cluster.host_machine import came_in_between, require_podman, runs_now, snapshot
 from tests.support.busybox import write_busybox_image
 from tests.support.projects import REPOSITORY
 
@@ -24,8 +23,8 @@ _OBJECTS = Path(__file__).parent / "web.yaml"
 
 
 @pytest.fixture(autouse=True)
-def _native(request: pytest.FixtureRequest) -> None:
-    require_native(request.config, NAME)
+def _podman(request: pytest.FixtureRequest) -> None:
+    require_podman(request.config)
 
 
 def test_start_and_stop_leave_nothing_behind(
@@ -39,7 +38,7 @@ def test_start_and_stop_leave_nothing_behind(
         try:
             assert up.returncode == 0, up.stderr
             came_up = time.monotonic()
-            cluster = native.find(NAME)
+            cluster = kind.find(NAME)
             assert cluster is not None
             assert up.stdout.strip() == str(cluster.kubeconfig)
             cluster.load_image(tmp_path / "busybox.tar")
@@ -55,17 +54,17 @@ def test_start_and_stop_leave_nothing_behind(
             down = _cluster("down")
         assert down.returncode == 0, down.stderr
         told = f"up in {came_up - started:.0f} s, down in {time.monotonic() - ends:.0f} s"
-        record_property(f"native cluster, cycle {cycle}", told)
+        record_property(f"kind, cycle {cycle}", told)
         assert came_in_between(before, snapshot(NAME)) == {}
 
 
-# kubectl is at work when kube-proxy was the last to start.
-@pytest.mark.parametrize("moment", ["etcd", "containerd", "kubelet", "kube-proxy", "traefik"])
-def test_a_start_that_is_killed_is_taken_away(moment: str) -> None:
+# From before the first container to when kubeadm and the kubelet are at work.
+@pytest.mark.parametrize("sign", ["podman run", "kubeadm init", "etcd --", "traefik --"])
+def test_a_start_that_is_killed_is_taken_away(sign: str) -> None:
     before = snapshot(NAME)
     up = subprocess.Popen([*_COMMAND, "up", f"--name={NAME}"], cwd=REPOSITORY)
     try:
-        while moment not in _started():
+        while not runs_now(before, sign):
             assert up.poll() is None
             time.sleep(0.05)
         up.send_signal(signal.SIGKILL)
@@ -87,8 +86,3 @@ def _cluster(command: str) -> subprocess.CompletedProcess[str]:
         [*_COMMAND, command, f"--name={NAME}"],
         cwd=REPOSITORY, capture_output=True, text=True, check=False,
     )  # fmt: skip
-
-
-def _started() -> set[str]:
-    state = named(NAME)
-    return {process.name for process in state.read().processes} if state.exists() else set()

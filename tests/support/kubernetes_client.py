@@ -65,6 +65,15 @@ class KubernetesClient:
             client._session.cert = (str(certificate), str(key))
         return client
 
+    def prometheus_settings(self) -> Body:
+        """How a Prometheus is to ask this server, as this client does."""
+        tls = {"ca_file": self._session.verify}
+        if isinstance(self._session.cert, tuple):
+            certificate, key = self._session.cert
+            return {"tls_config": {**tls, "cert_file": certificate, "key_file": key}}
+        token = str(self._session.headers["Authorization"]).removeprefix("Bearer ")
+        return {"tls_config": tls, "authorization": {"credentials": token}}
+
     def is_ready(self) -> bool:
         try:
             return self._session.get(f"{self.server}/readyz", timeout=2).status_code == 200

@@ -1,4 +1,4 @@
-"""`python -m tools.cluster up|down|status [--name NAME]`: a real cluster by hand.
+"""`python -m tools.cluster up|down|status [--name NAME]`: a real cluster by kind.
 
 `up` prints the path of its kubeconfig on stdout, and everything else on stderr.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tools.cluster import native
+from tools.cluster import kind
 from tools.cluster.state import ClusterError, existing
 
 
@@ -19,11 +19,11 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         if arguments.command == "down":
-            native.stop(arguments.name)
+            kind.stop(arguments.name)
             return 0
         if arguments.command == "status":
             return _print_status()
-        cluster = native.start(arguments.name)
+        cluster = kind.start(arguments.name)
     except ClusterError as error:
         print(f"cluster: {error}", file=sys.stderr)
         return 1
@@ -36,7 +36,7 @@ def main() -> int:
 
 def _print_status() -> int:
     for state in existing():
-        cluster = native.find(state.name)
+        cluster = kind.find(state.name)
         where = f"{cluster.url} {cluster.kubeconfig}" if cluster else "broken: take it down"
         print(f"{state.name} {where}")
     return 0

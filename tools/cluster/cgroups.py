@@ -1,7 +1,7 @@
-"""The control groups that all of a cluster's processes live in, containers included.
+"""The control group that kind and podman run in while they make a cluster.
 
-They are how nothing is lost: a process in them was started by the cluster, whatever became of the
-one who noted its pid. With cgroup v1 there is one hierarchy a controller, with v2 one in all.
+It is how nothing is lost: a process in it was started for the cluster, whatever became of the one
+who started it. With cgroup v1 there is one hierarchy a controller, with v2 one in all.
 """
 
 from __future__ import annotations
@@ -78,4 +78,13 @@ def remove(name: str) -> None:
         groups = [path for path in (root / name).rglob("*") if path.is_dir()]
         for group in (*sorted(groups, reverse=True), root / name):
             with suppress(FileNotFoundError):
+                group.rmdir()
+
+
+def remove_empty(name: str) -> None:
+    """Remove the group `name` and those below, as far as no process is in them."""
+    for root in hierarchies():
+        groups = [path for path in (root / name).rglob("*") if path.is_dir()]
+        for group in (*sorted(groups, reverse=True), root / name):
+            with suppress(OSError):
                 group.rmdir()

@@ -1,12 +1,12 @@
-"""The chains of iptables that kubelet, kube-proxy and the network plugins make."""
+"""The chains of iptables that podman makes on this machine; those of nodes are in the nodes."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-_PREFIXES = ("KUBE-", "CNI-")
+_PREFIXES = ("NETAVARK",)
 _FAMILIES = ("iptables", "ip6tables")
 
 
@@ -14,11 +14,11 @@ def find_chains() -> list[str]:
     return sorted({chain for family in _FAMILIES for _, chain in _chains(_save(family))})
 
 
-def remove_chains() -> None:
+def remove_chains(names: Collection[str]) -> None:
     """Take away these chains and the rules that lead to them; all other rules stay as they are."""
     for family in _FAMILIES:
         saved = _save(family)
-        script = [line for table in _tables(saved) for line in _removal(table, saved)]
+        script = [line for table in _tables(saved) for line in _removal(table, saved, names)]
         if script:
             subprocess.run(
                 [f"{family}-restore", "--noflush"],
@@ -26,8 +26,8 @@ def remove_chains() -> None:
             )  # fmt: skip
 
 
-def _removal(table: str, saved: str) -> Iterator[str]:
-    chains = [chain for owner, chain in _chains(saved) if owner == table]
+def _removal(table: str, saved: str, names: Collection[str]) -> Iterator[str]:
+    chains = [chain for owner, chain in _chains(saved) if owner == table and chain in names]
     if not chains:
         return
     yield f"*{table}"

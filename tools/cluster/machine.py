@@ -1,118 +1,84 @@
-"""What a cluster needs of the machine, and what it changes there."""
+"""What podman and the nodes change on this machine: noted before the first cluster, put back
+after the last."""
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
 import subprocess
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tools.cluster import cgroups, firewall
-from tools.cluster.state import NODE_IP, ClusterError, Record, State, existing
-from tools.install import install
+from tools.cluster.state import KIND, replace_file
 
-LOG_FOLDERS = (Path("/var/log/pods"), Path("/var/log/containers"))
-SHARED_FOLDERS = tuple(
-    Path(folder)
-    for folder in (
-        "/run/containerd", "/run/netns", "/usr/libexec/kubernetes", "/var/lib/cni",
-        "/var/lib/containerd", "/var/lib/kubelet",
-    )
+_NOTE = KIND / "machine.json"
+_MODULES = Path("/lib/modules")
+# The kubelet and netavark set these; a node shares them with the machine.
+_SYSCTLS = (
+    "kernel/keys/root_maxbytes", "kernel/keys/root_maxkeys", "kernel/panic",
+    "kernel/panic_on_oops", "net/ipv4/ip_forward", "vm/overcommit_memory", "vm/panic_on_oom",
 )  # fmt: skip
-"""What containerd, the kubelet and the network plugins make outside of a cluster's own folder."""
-_SYSCTLS = {"net/ipv4/ip_forward": "1", "net/bridge/bridge-nf-call-iptables": "1"}
-# kubelet and kube-proxy set these by themselves.
-_SET_BY_OTHERS = (
-    "net/ipv4/conf/all/route_localnet", "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic",
-    "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
+_PATHS = (
+    _MODULES, Path("/dev/shm/libpod_lock"), Path("/etc/cni"), Path("/etc/containers/networks"),
+    Path("/run/containers"), Path("/run/containers/networks"),
+    Path("/run/containers/networks/ipam.db"), Path("/run/libpod"), Path("/run/netns"),
+    Path("/run/crun"), Path("/run/runc"), Path("/run/xtables.lock"),
+    Path("/var/lib/cni"), Path("/var/lib/containers"),
 )  # fmt: skip
-# A socket's path has at most 107 bytes (unix(7)); the longest one here is kubelet's.
-_LONGEST_FOLDER = 107 - len("/kubelet/pod-resources/kubelet.sock")
-_CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
+_PODMANS_GROUP = "libpod_parent"
 
 
-def check(state: State) -> None:
-    """Say everything at once that keeps this machine from being a node."""
-    for other in existing():
-        if other.name != state.name:
-            raise ClusterError(
-                f"the cluster {other.name!r} is on this machine, and only one can be: "
-                f"`python -m tools.cluster down --name {other.name}` takes it away"
-            )
-    if os.geteuid() != 0:
-        raise ClusterError("a native cluster needs root, for control groups, mounts and networks")
-    if len(str(state.folder)) > _LONGEST_FOLDER:
-        raise ClusterError(
-            f"{state.folder} is too long for the sockets in it: at most {_LONGEST_FOLDER} "
-            "characters; set SERVESTACK_CACHE to a shorter folder"
+@dataclass
+class _Note:
+    """As found: the sysctls' values, paths that were not there, chains and groups that were."""
+
+    sysctls: dict[str, str]
+    absent: list[str]
+    chains: list[str]
+
+
+def prepare() -> None:
+    """Note what is there, unless a cluster has been there since, then make what nodes need."""
+    if not _NOTE.exists():
+        files = {name: Path("/proc/sys") / name for name in _SYSCTLS}
+        note = _Note(
+            {name: file.read_text().strip() for name, file in files.items() if file.exists()},
+            [str(path) for path in _PATHS if not path.exists()],
+            firewall.find_chains(),
         )
-    missing = []
-    for tool in ("iptables", "ip"):
-        try:
-            install(tool)
-        except SystemExit as error:
-            missing.append(str(error))
-        else:
-            if shutil.which(tool) is None:
-                missing.append(f"{tool} on PATH, which lacks /usr/sbin perhaps")
-    for module, proof in (("overlay", "fs/overlay"), ("br_netfilter", "net/bridge")):
-        if not _has(module, Path("/proc/sys") / proof):
-            missing.append(f"the kernel's module {module}")
-    missing += [f"the cgroup controller {name}" for name in _CONTROLLERS if not _controls(name)]
-    if missing:
-        raise ClusterError("a native cluster cannot run here, for want of " + "; ".join(missing))
-    if firewall.find_chains():
-        raise ClusterError("another Kubernetes node runs here: iptables has KUBE- or CNI- chains")
-    if _has_address():
-        raise ClusterError(f"lo has {NODE_IP} already, which a native cluster's node would take")
+        KIND.mkdir(parents=True, exist_ok=True)
+        replace_file(_NOTE, json.dumps(asdict(note), indent=1))
+    _MODULES.mkdir(exist_ok=True)  # kind mounts it into each node
 
 
-def prepare(state: State, record: Record) -> None:
-    """Note what is there, then change it."""
-    for name in (*_SYSCTLS, *_SET_BY_OTHERS):
-        with suppress(OSError):
-            record.sysctls[name] = (Path("/proc/sys") / name).read_text().strip()
-    for folder in LOG_FOLDERS:
-        if folder.exists():
-            record.logs[str(folder)] = sorted(entry.name for entry in folder.iterdir())
-    record.absent = [str(folder) for folder in SHARED_FOLDERS if not folder.exists()]
-    record.machine_noted = True
-    state.write(record)
-    for name, value in _SYSCTLS.items():
-        (Path("/proc/sys") / name).write_text(value)
-    # The kubelet takes no loopback address, and links of the type dummy are not to be had everywhere.
-    subprocess.run(["ip", "address", "add", f"{NODE_IP}/32", "dev", "lo"], check=True)
-
-
-def put_back(record: Record) -> None:
-    """Address and sysctls as they were."""
-    if _has_address():
-        subprocess.run(["ip", "address", "delete", f"{NODE_IP}/32", "dev", "lo"], check=True)
-    for name, value in record.sysctls.items():
+def put_back() -> None:
+    """After the last cluster: the machine as it was."""
+    if not _NOTE.exists():
+        return
+    note = _Note(**json.loads(_NOTE.read_text()))
+    firewall.remove_chains(set(firewall.find_chains()) - set(note.chains))
+    _unmount(KIND / "podman")
+    for name, value in note.sysctls.items():
         file = Path("/proc/sys") / name
-        if file.exists() and file.read_text().strip() != value:
+        if file.read_text().strip() != value:
             file.write_text(value)
+    for path in map(Path, note.absent):
+        _unmount(path)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    cgroups.remove_empty(_PODMANS_GROUP)
+    _NOTE.unlink()
 
 
-def _has_address() -> bool:
-    shown = subprocess.run(
-        ["ip", "-4", "-o", "address", "show", "dev", "lo"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return f" {NODE_IP}/" in shown.stdout
-
-
-def _has(module: str, proof: Path) -> bool:
-    if not proof.exists() and module not in Path("/proc/filesystems").read_text().split():
-        with suppress(FileNotFoundError):
-            subprocess.run(["modprobe", module], capture_output=True, check=False)
-    return proof.exists() or module in Path("/proc/filesystems").read_text().split()
-
-
-def _controls(controller: str) -> bool:
-    roots = cgroups.hierarchies()
-    listed = roots[0] / "cgroup.controllers" if len(roots) == 1 else None
-    if listed is not None and listed.exists():
-        return controller in listed.read_text().split()
-    return any(controller in root.name.split(",") for root in roots)
+def _unmount(folder: Path) -> None:
+    """The mounts at and below a folder, inner ones first."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    for point in reversed(points):
+        if point == str(folder) or point.startswith(f"{folder}/"):
+            with suppress(subprocess.CalledProcessError):
+                subprocess.run(["umount", "--lazy", point], check=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,19 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.cluster import processes
-from tools.cluster.state import ClusterError, State, say
+from tools.cluster.state import ClusterError, say
 
 Question = Callable[[], bool]
 _SECONDS = 120
 
 
-def wait(what: str, is_so: Question, check: Callable[[], None]) -> None:
-    """Ask until the answer is yes; `check` raises where there is no hope."""
+def wait(what: str, is_so: Question) -> None:
+    """Ask until the answer is yes."""
     say(f"waiting for {what}")
     deadline = time.monotonic() + _SECONDS
     while not is_so():
-        check()
         if time.monotonic() > deadline:
             raise ClusterError(f"{what}: not ready after {_SECONDS} s")
         time.sleep(0.2)
@@ -44,13 +40,9 @@ def find_kubectl() -> str:
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl on the cluster of `state`, with the rights of `kubeconfig`."""
+    """kubectl with the rights of `kubeconfig`."""
 
-    state: State
     kubeconfig: Path
-
-    def is_serving(self) -> bool:
-        return self._run("get", "--raw", "/readyz").returncode == 0
 
     def exists(self, resource: str) -> bool:
         return self._run("get", resource).returncode == 0
@@ -59,31 +51,25 @@ class Kubectl:
         path = f'jsonpath={{.status.conditions[?(@.type=="{condition}")].status}}'
         return self._run("get", resource, "-o", path).stdout == "True"
 
-    def apply(self, objects: str) -> None:
-        done = self._run("apply", "--server-side", "-f", "-", text=objects)
+    def is_available(self, deployment: str, namespace: str) -> bool:
+        wanted = "jsonpath={.status.availableReplicas}"
+        shown = self._run(
+            "get", f"deployment/{deployment}", f"--namespace={namespace}", "-o", wanted
+        )
+        return shown.stdout not in ("", "0")
+
+    def node_address(self) -> str:
+        path = "jsonpath={.items[0].status.addresses[0].address}"
+        return self._run("get", "nodes", "-o", path).stdout
+
+    def apply(self, file: Path) -> None:
+        done = self._run("apply", "--server-side", "-f", str(file))
         if done.returncode != 0:
             raise ClusterError(f"the cluster's own objects are refused: {done.stderr.strip()}")
 
-    def _run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [find_kubectl(), f"--kubeconfig={self.kubeconfig}", *arguments]
-        return processes.run(self.state, command, text)
-
-
-def resolves(name: str, server: str) -> bool:
-    """Whether a name server has an address for a name (an A query of RFC 1035, over UDP)."""
-    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
-    identity = secrets.token_bytes(2)
-    query = identity + b"\1\0\0\1\0\0\0\0\0\0" + labels + b"\0\0\1\0\1"
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(1)
-        client.connect((server, 53))
-        try:
-            client.send(query)
-            answer = client.recv(512)
-        except OSError:
-            return False
-    code, count = answer[3] & 15, int.from_bytes(answer[6:8], "big")
-    return answer[:2] == identity and code == 0 and count > 0
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def answers(url: str, status: int) -> bool:

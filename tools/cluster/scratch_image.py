@@ -32,7 +32,7 @@ def write_image(
             tar.addfile(entry)
     digest = hashlib.sha256(layer.getvalue()).hexdigest()
     config = {
-        "architecture": _architecture(),
+        "architecture": architecture(),
         "os": "linux",
         "config": {"Entrypoint": list(command), "Env": ["PATH=/bin"], "User": "65534:65534"},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
@@ -51,5 +51,5 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> 
     tar.addfile(entry, io.BytesIO(content))
 
 
-def _architecture() -> str:
+def architecture() -> str:
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())

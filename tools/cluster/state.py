@@ -1,8 +1,4 @@
-"""What a cluster has on this machine, written down before it is made.
-
-One folder a cluster holds its certificates, logs, data and `record.json`: what `stop` reads, so that
-it takes everything away also after whoever started the cluster was killed half-way.
-"""
+"""Where clusters are, and what each has on this machine, written down before it is made."""
 
 from __future__ import annotations
 
@@ -11,14 +7,15 @@ import os
 import re
 import sys
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tools.install import CACHE
 from tools.locking import exclusive
 
 CLUSTERS = CACHE.parent / "clusters"
-NODE_IP = "10.88.0.1"
+KIND = CACHE.parent / "kind"
+"""What all clusters share: podman's storage with the node's image, the note of the machine."""
 
 
 class ClusterError(Exception):
@@ -26,26 +23,10 @@ class ClusterError(Exception):
 
 
 @dataclass
-class Process:
-    """A process that was started. A pid alone may be somebody else's by now."""
-
-    name: str
-    pid: int
-    start_ticks: int
-
-
-@dataclass
 class Record:
-    """`sysctls`, `logs`, the names in each folder, and `absent`, the shared folders that were not
-    there, are as found, once `machine_noted`; nothing of the machine is changed before that.
-    `ready`: `start` came to its end."""
+    """`http_port` of 127.0.0.1 leads to Traefik. `ready`: `start` came to its end."""
 
-    ports: dict[str, int] = field(default_factory=dict)
-    processes: list[Process] = field(default_factory=list)
-    sysctls: dict[str, str] = field(default_factory=dict)
-    logs: dict[str, list[str]] = field(default_factory=dict)
-    absent: list[str] = field(default_factory=list)
-    machine_noted: bool = False
+    http_port: int
     ready: bool = False
 
 
@@ -60,12 +41,8 @@ class State:
         return CLUSTERS / self.name
 
     @property
-    def node_name(self) -> str:
-        return f"servestack-{self.name}"
-
-    @property
     def cgroup(self) -> str:
-        """The parent, in every hierarchy, of all that runs in this cluster."""
+        """Where kind and podman run; the nodes have groups of podman's."""
         return f"servestack-{self.name}"
 
     @property
@@ -73,18 +50,16 @@ class State:
         return self.folder / "kubeconfig"
 
     @property
-    def containerd_socket(self) -> Path:
-        return self.folder / "containerd.sock"
+    def kind(self) -> Path:
+        """kind as it is to be called for this cluster."""
+        return self.folder / "kind"
 
     def exists(self) -> bool:
         return (self.folder / "record.json").exists()
 
     def read(self) -> Record:
         content = json.loads((self.folder / "record.json").read_text())
-        content["processes"] = [Process(**process) for process in content["processes"]]
-        # A cluster outlives a change of this program, which must still take it down.
-        known = {field.name for field in fields(Record)}
-        return Record(**{name: value for name, value in content.items() if name in known})
+        return Record(content["http_port"], content["ready"])
 
     def write(self, record: Record) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -92,7 +67,7 @@ class State:
 
 
 def named(name: str) -> State:
-    """The state of a cluster, if that can be the name of one (a cgroup, a node, a folder)."""
+    """The state of a cluster, if that can be the name of one (a cgroup, a container, a folder)."""
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", name):
         raise ClusterError(
             f"{name!r} cannot name a cluster: lower-case letters, digits and dashes, at most 32"

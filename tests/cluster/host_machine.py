@@ -1,4 +1,4 @@
-"""What a native cluster could leave behind on this machine, seen without the cluster's own code."""
+"""What a cluster of kind on podman could leave behind on this machine, seen without the cluster's own code."""
 
 from __future__ import annotations
 
@@ -7,35 +7,34 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tools.cluster import machine
-from tools.cluster.state import CLUSTERS, ClusterError, named
+from tools.cluster import kind
+from tools.cluster.state import CLUSTERS
+from tools.images import docker
 
-from tests.cluster.clusters import choose
-
-_DAEMONS = (
-    "containerd", "containerd-shim", "coredns", "kube-controller", "kube-proxy", "kube-scheduler",
-    "kubelet", "metrics-server", "pause", "runc", "traefik",
-)  # fmt: skip
+_DAEMONS = ("aardvark-dns", "conmon", "podman")
 _SHARED_FOLDERS = (
-    "/run/containerd", "/run/containerd/s", "/run/netns", "/usr/libexec/kubernetes", "/var/lib/cni",
-    "/var/lib/cni/results", "/var/lib/containerd", "/var/lib/kubelet", "/var/log/containers",
-    "/var/log/pods",
+    "/etc", "/etc/cni", "/etc/cni/net.d", "/etc/containers", "/etc/containers/networks",
+    "/lib", "/run", "/run/containers", "/run/containerd", "/run/lock", "/run/netns",
+    "/usr/libexec", "/var/lib", "/var/lib/cni", "/var/lib/containers", "/var/lib/kubelet",
+    "/var/log",
 )  # fmt: skip
 _SYSCTLS = (
-    "net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables", "net/ipv4/conf/all/route_localnet",
-    "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
+    "kernel/keys/root_maxbytes", "kernel/keys/root_maxkeys", "kernel/panic", "kernel/panic_on_oops",
+    "net/ipv4/conf/all/forwarding", "net/ipv4/conf/all/route_localnet", "net/ipv4/ip_forward",
+    "net/ipv6/conf/all/forwarding", "vm/overcommit_memory", "vm/panic_on_oom", "fs/file-max",
+    "fs/inotify/max_user_instances", "fs/inotify/max_user_watches", "fs/nr_open",
 )  # fmt: skip
 
 
-def require_native(config: pytest.Config, name: str) -> None:
-    """Skip, with the reason, where tests run elsewhere or no cluster called `name` can be made."""
-    kind = config.getoption("--cluster")
-    if (choose() if kind == "auto" else kind) != "native":
-        pytest.skip(f"these are tests of the native node, and --cluster={kind} means another")
-    try:
-        machine.check(named(name))
-    except ClusterError as error:
-        pytest.skip(str(error))
+def require_podman(config: pytest.Config) -> None:
+    """Skip, with the reason, where tests run elsewhere or there can be no kind on podman."""
+    if config.getoption("--cluster") == "current":
+        pytest.skip("these are tests of kind, and --cluster=current means another")
+    if docker.answers():
+        pytest.skip("Docker has its own leftovers: these are tests of kind on podman")
+    reason = kind.obstacle()
+    if reason is not None:
+        pytest.skip(reason)
 
 
 def snapshot(name: str) -> dict[str, set[str]]:
@@ -49,7 +48,11 @@ def snapshot(name: str) -> dict[str, set[str]]:
         "rules": _rules("iptables") | _rules("ip6tables"),
         "cgroups": {str(path) for path in Path("/sys/fs/cgroup").glob("*/*") if path.is_dir()}
         | {str(path) for path in Path("/sys/fs/cgroup").glob("*") if path.is_dir()},
-        "sysctls": {f"{key} = {Path('/proc/sys', key).read_text().strip()}" for key in _SYSCTLS},
+        "sysctls": {
+            f"{key} = {Path('/proc/sys', key).read_text().strip()}"
+            for key in _SYSCTLS
+            if Path("/proc/sys", key).exists()
+        },
         "files": _files(name),
     }
 
@@ -57,6 +60,11 @@ def snapshot(name: str) -> dict[str, set[str]]:
 def came_in_between(before: dict[str, set[str]], after: dict[str, set[str]]) -> dict[str, set[str]]:
     """What one of two snapshots has and the other has not, by kind; nothing for none."""
     return {kind: before[kind] ^ after[kind] for kind in before if before[kind] != after[kind]}
+
+
+def runs_now(before: dict[str, set[str]], sign: str) -> bool:
+    """Whether a process that was not there before has `sign` in its command line."""
+    return any(sign in process for process in _processes("") - before["processes"])
 
 
 def _processes(name: str) -> set[str]:
@@ -75,6 +83,7 @@ def _processes(name: str) -> set[str]:
             comm.strip().startswith(_DAEMONS)
             or f"{CLUSTERS / name}/" in command
             or f"/servestack-{name}" in groups
+            or "/libpod" in groups
         ):
             found.add(f"{folder.name} {command}")
     return found

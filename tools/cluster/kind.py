@@ -1,0 +1,235 @@
+"""A real Kubernetes cluster by kind: on Docker where a daemon answers, else on podman as root.
+
+cluster = start("dev")      # or the one of that name that is there already
+cluster.load_image(archive)
+stop("dev")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pytest_kind.cluster import KindCluster  # type: ignore[import-untyped]
+
+from tools.cluster import cgroups, machine, podman, ready
+from tools.cluster.node_image import node_image, write_addon_images
+from tools.cluster.state import ClusterError, Record, State, alone, existing, named, say
+from tools.images import docker
+from tools.install import install
+
+_ADDONS = Path(__file__).parent / "node" / "addons.yaml"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster. Traefik answers at `http_port` of 127.0.0.1."""
+
+    name: str
+    kubeconfig: Path
+    http_port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def node_ip(self) -> str:
+        """Where NodePorts answer."""
+        return ready.Kubectl(self.kubeconfig).node_address()
+
+    @property
+    def host(self) -> str:
+        """The address at which pods reach this machine."""
+        return _docker_gateway() if docker.answers() else podman.gateway()
+
+    def load_image(self, archive: Path) -> None:
+        """Make the images of a docker-archive known to the nodes, under the names that they have."""
+        _load(named(self.name), archive)
+
+
+def obstacle() -> str | None:
+    """Why there can be no cluster here; None where there can."""
+    if docker.answers():
+        return None
+    if os.geteuid() != 0:
+        return "kind runs on a Docker daemon, which does not answer here, or on podman as root"
+    try:
+        for tool in ("podman", "iptables", "debootstrap"):
+            install(tool)
+    except SystemExit as error:
+        return str(error)
+    return None
+
+
+def start(name: str) -> Cluster:
+    """The cluster of that name, ready: the one that runs, else a new one.
+
+    Raises ClusterError if this machine cannot have one, or it does not come up.
+    """
+    state = named(name)
+    reason = obstacle()
+    if reason is not None:
+        raise ClusterError(reason)
+    try:
+        kind = install("kind")
+    except SystemExit as error:
+        raise ClusterError(str(error)) from None
+    with alone():
+        found = find(name)
+        if found is not None:
+            return found
+        if state.exists():
+            say(f"{name} did not come up, or ended since: taking it away first")
+            _take_away(state)
+        started = time.monotonic()
+        try:
+            cluster = _bring_up(state, kind)
+        except BaseException:
+            _take_away(state)
+            raise
+        say(f"{name} is ready after {time.monotonic() - started:.0f} s")
+        return cluster
+
+
+def stop(name: str) -> None:
+    """Take the cluster away with everything that belongs to it, whoever started it."""
+    state = named(name)
+    with alone():
+        if state.folder.exists():
+            say(f"taking {name} away")
+            _take_away(state)
+        else:
+            say(f"there is no cluster {name}")
+
+
+def find(name: str) -> Cluster | None:
+    """The running cluster of that name."""
+    state = named(name)
+    if not state.exists() or not state.read().ready:
+        return None
+    cluster = Cluster(name, state.kubeconfig, state.read().http_port)
+    return cluster if ready.answers(f"{cluster.url}/ping", 200) else None
+
+
+def _bring_up(state: State, kind: Path) -> Cluster:
+    record = Record(_free_port())
+    state.write(record)
+    cgroups.make(state.cgroup)
+    image = None
+    if not docker.answers():
+        machine.prepare()
+        image = node_image()
+        podman.make_network()
+    _write_kind(state, kind)
+    config = state.folder / "kind.yaml"
+    config.write_text(yaml.safe_dump(_config(record)))
+    say("kind is making the node")
+    try:
+        with contextlib.chdir(state.folder):
+            _kind_cluster(state, image).create(config)
+    except subprocess.CalledProcessError as error:
+        raise ClusterError(f"kind: {' '.join(error.cmd[1:3])} failed") from None
+    if image is None:
+        _load_addon_images(state)
+    kubectl = ready.Kubectl(state.kubeconfig)
+    kubectl.apply(_ADDONS)
+    cluster = Cluster(state.name, state.kubeconfig, record.http_port)
+    node = f"node/{state.name}-control-plane"
+    ready.wait("the node", lambda: kubectl.has_condition(node, "Ready"))
+    ready.wait("names of Services", lambda: kubectl.is_available("coredns", "kube-system"))
+    ready.wait("Traefik", lambda: ready.answers(f"{cluster.url}/ping", 200))
+    metrics = "apiservice/v1beta1.metrics.k8s.io"
+    ready.wait("metrics", lambda: kubectl.has_condition(metrics, "Available"))
+    ready.wait("service accounts", lambda: kubectl.exists("serviceaccount/default"))
+    record.ready = True
+    state.write(record)
+    return cluster
+
+
+def _config(record: Record) -> dict[str, object]:
+    port = {"containerPort": 80, "hostPort": record.http_port, "listenAddress": "127.0.0.1"}
+    return {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "nodes": [{"role": "control-plane", "extraPortMappings": [port]}],
+    }
+
+
+def _write_kind(state: State, kind: Path) -> None:
+    """kind, always in the cluster's control group and with its settings: where whoever calls it is
+    killed, `stop` finds it."""
+    settings = {} if docker.answers() else podman.environment()
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in settings.items()]
+    doors = " ".join(shlex.quote(str(door)) for door in cgroups.doors(state.cgroup))
+    lines.append(f"for door in {doors}; do echo $$ >$door; done")
+    text = "\n".join(["#!/bin/sh -e", *lines, f'exec {shlex.quote(str(kind))} "$@"', ""])
+    state.kind.write_text(text)
+    state.kind.chmod(0o755)
+
+
+def _kind_cluster(state: State, image: str | None = None) -> KindCluster:
+    return KindCluster(
+        state.name, state.kubeconfig, image,
+        kind_path=state.kind, kubectl_path=Path(ready.find_kubectl()),
+    )  # fmt: skip
+
+
+def _load(state: State, archive: Path) -> None:
+    command = [str(state.kind), "load", "image-archive", str(archive.resolve())]
+    command.append(f"--name={state.name}")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ClusterError(f"{archive} cannot be loaded: {done.stderr.strip()}")
+
+
+def _load_addon_images(state: State) -> None:
+    """kind's own node image has none of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_addon_images(Path(folder), Path("/"))
+        for archive in Path(folder).glob("*.tar"):
+            _load(state, archive)
+
+
+def _take_away(state: State) -> None:
+    """Each step finds by itself what is left for it, so that a second try ends what a first left."""
+    if left := cgroups.kill(state.cgroup):
+        raise ClusterError(f"the processes {left} of {state.name!r} do not end")
+    if state.kind.exists():
+        cgroups.make(state.cgroup)
+        with contextlib.chdir(state.folder):
+            _kind_cluster(state).delete()
+    if not docker.answers():
+        podman.remove_leftovers(state.name)
+        others = [other for other in existing() if other.name != state.name]
+        if not others and not podman.nodes():
+            podman.remove_shared()
+            machine.put_back()
+    cgroups.kill(state.cgroup)
+    cgroups.remove(state.cgroup)
+    shutil.rmtree(state.folder, ignore_errors=True)
+
+
+def _docker_gateway() -> str:
+    """kind's network on Docker is called kind."""
+    template = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
+    shown = subprocess.run(
+        ["docker", "network", "inspect", "kind", "--format", template],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return next(address for address in shown.stdout.split() if ":" not in address)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port

@@ -1,0 +1,97 @@
+"""podman with all that it has below the cache, set so that kind's nodes run on it.
+
+The settings and what each is for: docs/adr/0012.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+from pathlib import Path
+
+from tools.cluster.state import KIND
+from tools.install import install
+
+NETWORK = "servestack-kind"
+_FOLDER = KIND / "podman"
+
+
+def environment() -> dict[str, str]:
+    """What podman and kind need in their environment. Writes the files that it names."""
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    # conmon lowers it to the highest pid, and a higher one cannot be set again without
+    # CAP_SYS_RESOURCE.
+    highest = int(Path("/proc/sys/kernel/pid_max").read_text())
+    processes = min(resource.getrlimit(resource.RLIMIT_NPROC)[1], highest)
+    storage, containers = _FOLDER / "storage.conf", _FOLDER / "containers.conf"
+    storage.write_text(
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{_FOLDER}/root"\nrunroot = "{_FOLDER}/run"\n'
+    )
+    containers.write_text(f"""[containers]
+default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+stop_timeout = 1
+tmp_dir = "{_FOLDER}/tmp"
+volume_path = "{_FOLDER}/volumes"
+[network]
+network_backend = "netavark"
+network_config_dir = "{_FOLDER}/networks"
+""")
+    return {
+        "CONTAINERS_CONF": str(containers),
+        "CONTAINERS_STORAGE_CONF": str(storage),
+        "KIND_EXPERIMENTAL_PROVIDER": "podman",
+        "KIND_EXPERIMENTAL_PODMAN_NETWORK": NETWORK,
+        "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
+    }
+
+
+def podman(
+    *arguments: str, check: bool = True, stdin: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run it; what it prints is in `stdout`."""
+    return subprocess.run(
+        [install("podman"), *arguments], env=os.environ | environment(),
+        text=True, check=check, stdin=stdin, stdout=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def make_network() -> None:
+    """kind would make one with IPv6, which sets forwarding, and with a daemon for names."""
+    if podman("network", "exists", NETWORK, check=False).returncode != 0:
+        podman("network", "create", "--driver=bridge", "--disable-dns", NETWORK)
+
+
+def gateway() -> str:
+    """The address at which pods reach this machine."""
+    (network,) = json.loads(podman("network", "inspect", NETWORK).stdout)
+    address: str = network["subnets"][0]["gateway"]
+    return address
+
+
+def nodes(name: str = "") -> list[str]:
+    """The containers of all clusters, or of one."""
+    label = "io.x-k8s.kind.cluster" + (f"={name}" if name else "")
+    return podman("ps", "-aq", f"--filter=label={label}").stdout.split()
+
+
+def remove_leftovers(name: str) -> None:
+    """Containers of a node that kind does not know of: their maker was killed half-way."""
+    listed = podman("ps", "-a", "--external", "--format={{.ID}} {{.Names}}").stdout
+    for line in listed.splitlines():
+        identity, _, names = line.partition(" ")
+        if names == f"{name}-control-plane":
+            podman("rm", "-f", "-v", identity, check=False)
+
+
+def remove_shared() -> None:
+    """After the last cluster: volumes that no container has any more, and the network."""
+    podman("volume", "prune", "-f", check=False)
+    podman("network", "rm", "-f", NETWORK, check=False)
