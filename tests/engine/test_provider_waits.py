@@ -6,10 +6,13 @@ and let go of what is deleted.
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -127,17 +130,28 @@ def test_skip_await(apiserver: ApiServer, monkeypatch: pytest.MonkeyPatch) -> No
         assert time.monotonic() - began < 50
 
 
+def interrupt_pulumi() -> None:
+    """As Ctrl-C does. `pulumi cancel` only takes the lock of a backend in a folder away."""
+    for task in Path("/proc/self/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if words[0].endswith(b"pulumi") and b"up" in words:
+                os.kill(int(pid), signal.SIGINT)
+
+
 def test_cancel_ends_the_wait_and_keeps_what_was_made(
     apiserver: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def cancels() -> None:
+    def interrupts() -> None:
         when_made(apiserver, DEPLOYMENT)
-        time.sleep(1)
-        stack.cancel()
+        time.sleep(2)
+        interrupt_pulumi()
 
     with waiting_stack(deployment(apiserver, 300), apiserver, monkeypatch) as stack:
-        in_background(cancels)
+        in_background(interrupts)
         began = time.monotonic()
         with pytest.raises(automation.CommandError):
             stack.up()
         assert time.monotonic() - began < 100
+        (held,) = resources_of(stack)
+        assert 'Resource operation was cancelled for "small"' in held["initErrors"][0]

@@ -141,9 +141,7 @@ class KubernetesClient:
 
     def delete(self, body: Body, *, has_controllers: bool = False) -> None:
         """Delete; without controllers a namespace is let go of here, which they would do."""
-        # Foreground deletion ends by a controller's hand.
-        policy = {"propagationPolicy": "Foreground" if has_controllers else "Background"}
-        answer = self._send("DELETE", self._path(body), params=policy)
+        answer = self._send("DELETE", self._path(body))
         if answer.status_code == 404:
             return
         self._checked(answer)
