@@ -142,18 +142,30 @@ def _bring_up(state: State, kind: Path) -> Cluster:
     if image is None:
         _load_addon_images(state)
     kubectl = ready.Kubectl(state.kubeconfig)
-    kubectl.apply(_ADDONS)
+    first, last = _addons()
+    kubectl.apply(first)
     cluster = Cluster(state.name, state.kubeconfig, record.http_port)
     node = f"node/{state.name}-control-plane"
     ready.wait("the node", lambda: kubectl.has_condition(node, "Ready"))
     ready.wait("names of Services", lambda: kubectl.is_available("coredns", "kube-system"))
     ready.wait("Traefik", lambda: ready.answers(f"{cluster.url}/ping", 200))
+    ready.wait("figures", lambda: kubectl.is_available("metrics-server", "kube-system"))
+    kubectl.apply(last)
     metrics = "apiservice/v1beta1.metrics.k8s.io"
     ready.wait("metrics", lambda: kubectl.has_condition(metrics, "Available"))
     ready.wait("service accounts", lambda: kubectl.exists("serviceaccount/default"))
     record.ready = True
     state.write(record)
     return cluster
+
+
+def _addons() -> tuple[str, str]:
+    """addons.yaml in two parts. A Service's address leads anywhere before kube-proxy knows it, and the
+    API server would keep such a connection: it hears of metrics-server when that is there."""
+    objects = list(yaml.safe_load_all(_ADDONS.read_text()))
+    last = [body for body in objects if body["kind"] == "APIService"]
+    first = [body for body in objects if body["kind"] != "APIService"]
+    return yaml.safe_dump_all(first), yaml.safe_dump_all(last)
 
 
 def _config(record: Record) -> dict[str, object]:

@@ -62,14 +62,14 @@ class Kubectl:
         path = "jsonpath={.items[0].status.addresses[0].address}"
         return self._run("get", "nodes", "-o", path).stdout
 
-    def apply(self, file: Path) -> None:
-        done = self._run("apply", "--server-side", "-f", str(file))
+    def apply(self, objects: str) -> None:
+        done = self._run("apply", "--server-side", "-f", "-", text=objects)
         if done.returncode != 0:
             raise ClusterError(f"the cluster's own objects are refused: {done.stderr.strip()}")
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         command = [find_kubectl(), f"--kubeconfig={self.kubeconfig}", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
 
 
 def answers(url: str, status: int) -> bool:
