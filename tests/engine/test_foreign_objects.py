@@ -99,11 +99,11 @@ def test_an_object_of_somebody_else_is_left_as_it_is(prod: Path, apiserver: ApiS
 
 def test_what_up_deletes_is_named_first(prod: Path, apiserver: ApiServer) -> None:
     assert servestack("up", "prod", "--yes", folder=prod).returncode == 0
-    edit(prod / "models/iris.yaml", "monitoring:", "monitoring:\n  alerts: false")
+    edit(prod / "stacks/prod.yaml", "grafana: {folder: Models}\n", "")
     preview, up = (
         servestack(*command, folder=prod)
         for command in (("preview", "prod"), ("up", "prod", "--yes"))
     )
     for shown in (preview, up):
         assert shown.returncode == 0, shown.stderr
-        assert "\ndeletes: iris/prometheusrule-iris\n" in shown.stderr
+        assert "\ndeletes: iris/configmap-iris-dashboard\n" in shown.stderr

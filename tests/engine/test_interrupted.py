@@ -63,7 +63,7 @@ def test_a_signal_stops_it_in_order(
     said, _ = process.communicate(timeout=_SECONDS)
     assert process.returncode == 1
     assert "Traceback" not in said
-    assert "SRV520 interrupted" in said
+    assert "SRV520 interrupted" in said, said
     assert list(state.glob(".pulumi/locks/**/*.json")) == []
     assert servestack("destroy", "prod", "--yes", folder=prod).returncode == 0
 

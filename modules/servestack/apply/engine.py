@@ -18,7 +18,7 @@ from pulumi.automation import errors
 from servestack.apply.cli_process import CliProcess, interrupting
 from servestack.apply.events import Events
 from servestack.apply.failures import locked, problems_of
-from servestack.apply.pending import PendingCreate, pending_creates
+from servestack.apply.pending import PendingCreate, pending_creates, settled
 from servestack.apply.program import declare, declare_built
 from servestack.errors import ApplyError, Location, Problem
 from servestack.review.gate import build_checked
@@ -88,22 +88,14 @@ class Engine:
         `exists` says whether the cluster has an object that the killed run made. Such an object is
         taken into the state, or creating it again would fail; the others are forgotten.
         """
-        deployment = self._ask(self._stack.export_stack).deployment or {}
-        pending = pending_creates(deployment)
+        exported = self._ask(self._stack.export_stack)
+        pending = pending_creates(exported.deployment or {})
         if not pending:
             return
         made = [create for create in pending if exists(create.body)]
         self._say(_pending_words(pending, made))
-        arguments = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"]
-        arguments += ["--stack", self._environment]
-        arguments += [
-            part
-            for create in made
-            for value in (create.urn, create.id)
-            for part in ("--import-pending-creates", value)
-        ]
-        variables = {**self._stack.workspace.env_vars}
-        self._ask(lambda: self._command.run(arguments, str(self._root), variables, self._say))
+        exported.deployment = settled(exported.deployment or {}, made)
+        self._ask(lambda: self._stack.import_stack(exported))
 
     def refresh(self) -> dict[str, int]:
         """Read the cluster into the state. Counts of what differed: {"update": 1, "same": 20}."""

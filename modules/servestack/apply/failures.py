@@ -31,7 +31,7 @@ _HINTS = {
 _CAUSE_IS_TOLD = ("SRV512", "SRV513", "SRV514")
 _ERROR = re.compile(r"(?:stderr: )?error: (.+)")
 _LOCKED_BY = re.compile(r"created by (.+?) at (\S+)")
-_EXISTS = re.compile(r'([a-z.]+) "([^"]+)" already exists')
+_EXISTS = re.compile(r'([a-z0-9.]+) "([^"]+)" already exists')
 _CONFLICT = re.compile(r"conflicts? with \"([^\"]+)\"")
 
 

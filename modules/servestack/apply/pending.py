@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,13 @@ from typing import Any
 class PendingCreate:
     """A create without an end in a stack's state."""
 
-    urn: str
-    body: Mapping[str, Any]
+    resource: Mapping[str, Any]
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """The object as it was declared."""
+        body: Mapping[str, Any] = self.resource["inputs"]
+        return body
 
     @property
     def id(self) -> str:
@@ -28,9 +33,31 @@ class PendingCreate:
 
 def pending_creates(deployment: Mapping[str, Any]) -> list[PendingCreate]:
     """The pending creates of Kubernetes objects in an exported deployment."""
+    operations = deployment.get("pending_operations") or ()
     return [
-        PendingCreate(operation["resource"]["urn"], operation["resource"]["inputs"])
-        for operation in deployment.get("pending_operations") or ()
-        if operation["type"] == "creating"
-        and operation["resource"]["type"].startswith("kubernetes:")
+        PendingCreate(operation["resource"]) for operation in operations if _is_create(operation)
     ]
+
+
+def settled(deployment: Mapping[str, Any], made: Sequence[PendingCreate]) -> dict[str, Any]:
+    """The deployment without pending creates, and with the objects that came to be.
+
+    Their `initErrors` make the next update apply them again and wait for them, as for any other
+    object that was not yet seen ready.
+    """
+    pending = deployment.get("pending_operations") or ()
+    unfinished = "an earlier run was killed before this was ready"
+    taken_up = [
+        {**create.resource, "id": create.id, "outputs": create.body, "initErrors": [unfinished]}
+        for create in made
+    ]
+    return {
+        **deployment,
+        "resources": [*deployment.get("resources", ()), *taken_up],
+        "pending_operations": [operation for operation in pending if not _is_create(operation)],
+    }
+
+
+def _is_create(operation: Mapping[str, Any]) -> bool:
+    is_object = operation["resource"]["type"].startswith("kubernetes:")
+    return bool(is_object and operation["type"] == "creating")
