@@ -122,7 +122,7 @@ class _Network:
         return self.run("exec", f"--namespace={namespace}", name, "--", "sh", "-c", command)
 
     def reaches(self, source: str, target: str) -> bool:
-        fetch = f"wget -q -O- -T 3 http://{self._targets[target]}/ || true"
+        fetch = f"busybox timeout 4 wget -q -O- http://{self._targets[target]}/ || true"
         return self.execute(source, fetch) == PAGE
 
     def reached(self) -> set[tuple[str, str]]:
