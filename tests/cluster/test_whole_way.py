@@ -135,15 +135,23 @@ def test_a_kafka_that_hangs_costs_no_answer_and_no_event(deployment: Deployment)
     deployment.wait("the events of the meantime", lambda: not deployment.without_event())
 
 
-def test_an_artifact_that_is_not_the_locked_one_never_serves(deployment: Deployment) -> None:
+def test_an_artifact_that_is_not_the_locked_one_never_serves(
+    deployment: Deployment, record_property: Callable[[str, object], None]
+) -> None:
     lock = deployment.root / f"stacks/{ENVIRONMENT}.lock.yaml"
     text = lock.read_text()
     (digest,) = re.findall(r"\b[0-9a-f]{64}\b", text)
     lock.write_text(text.replace(digest, "0" * 64))
     deployment.commit("a digest that is not the artifact's")
+    started = time.monotonic()
     with Callers(deployment) as callers:
         said = deployment.servestack("up", ENVIRONMENT, "--yes", fails=True)
+    told = f"{time.monotonic() - started:.0f} s with a progress deadline of 45 s"
+    record_property("a bad version fails `up` after", told)
     assert f"has sha256 {digest}, but {'0' * 64} is locked" in said
+    assert "SRV524 iris: version 2 was not rolled out within 45 s" in said
+    assert "fetch: exited with 1" in said
+    assert "still serving: version 2" in said
     assert callers.failures == []
     assert set(callers.versions) == {"2"}
 
@@ -203,10 +211,15 @@ def test_drift_is_found(deployment: Deployment) -> None:
     deployment.kubectl("-n", NAMESPACE, "rollout", "undo", "deployment/iris")
 
 
-def test_destroy_leaves_nothing(deployment: Deployment) -> None:
-    deployment.servestack("destroy", ENVIRONMENT, "--yes")
-    left = deployment.kubectl("get", "namespace", NAMESPACE, "--ignore-not-found")
-    assert left == ""
+def test_destroy_leaves_what_the_platform_made(deployment: Deployment) -> None:
+    """The namespace with Kafka's Secrets was there first (docs/adr/0011)."""
+    said = deployment.servestack("destroy", ENVIRONMENT, "--yes")
+    (announced,) = [line for line in said.splitlines() if line.startswith("deletes: ")]
+    assert "Deployment/iris" in announced
+    kinds = "deployments,services,ingresses,networkpolicies,horizontalpodautoscalers"
+    assert deployment.kubectl("-n", NAMESPACE, "get", kinds, "-o", "name") == ""
+    secrets = deployment.kubectl("-n", NAMESPACE, "get", "secrets", "-o", "name").split()
+    assert set(secrets) == {"secret/kafka-ca", "secret/kafka-credentials"}
 
 
 def test_kafka_has_an_event_of_every_answer(
@@ -225,7 +238,6 @@ def test_kafka_has_an_event_of_every_answer(
 
 
 def test_kubectl_applies_what_is_rendered(deployment: Deployment) -> None:
-    deployment.hand_over_secrets()
     deployment.servestack("render", ENVIRONMENT)
     folder = f"rendered/{ENVIRONMENT}"
     deployment.kubectl("apply", "--server-side", "-R", "-f", folder)
