@@ -217,7 +217,9 @@ def test_destroy_leaves_what_the_platform_made(deployment: Deployment) -> None:
     (announced,) = [line for line in said.splitlines() if line.startswith("deletes: ")]
     assert "Deployment/iris" in announced
     kinds = "deployments,services,ingresses,networkpolicies,horizontalpodautoscalers"
-    assert deployment.kubectl("-n", NAMESPACE, "get", kinds, "-o", "name") == ""
+    assert (
+        deployment.kubectl("-n", NAMESPACE, "get", kinds, "-o", "name", "--ignore-not-found") == ""
+    )
     secrets = deployment.kubectl("-n", NAMESPACE, "get", "secrets", "-o", "name").split()
     assert set(secrets) == {"secret/kafka-ca", "secret/kafka-credentials"}
 

@@ -94,4 +94,8 @@ def remove_leftovers(name: str) -> None:
 def remove_shared() -> None:
     """After the last cluster: volumes that no container has any more, and the network."""
     podman("volume", "prune", "-f", check=False)
+    shown = podman("network", "inspect", NETWORK, "--format={{.NetworkInterface}}", check=False)
     podman("network", "rm", "-f", NETWORK, check=False)
+    if bridge := shown.stdout.strip():
+        # A start that was killed between making the bridge and noting its container leaves it.
+        subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)
