@@ -7,52 +7,16 @@ changes no identity.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-from pulumi import automation
 
-from tests.support.apiserver import CONTEXT, ApiServer
+from tests.engine.small_stacks import DEPLOYMENT, METADATA, counts, deployment_spec, on, stack_of
+from tests.support.apiserver import ApiServer
 
 CANARY = "canary-5b1f0c"
 ENCODED = base64.b64encode(CANARY.encode()).decode()
-METADATA = {"name": "small", "namespace": "default"}
-DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": METADATA}
-
-
-def on(apiserver: ApiServer) -> pulumi.ResourceOptions:
-    provider = kubernetes.Provider(
-        "cluster",
-        kubeconfig=str(apiserver.kubeconfig),
-        context=CONTEXT,
-        enable_server_side_apply=True,
-    )
-    return pulumi.ResourceOptions(provider=provider)
-
-
-@contextmanager
-def stack_of(program: Callable[[], None]) -> Iterator[automation.Stack]:
-    """A stack that leaves nothing to the next test, even where this one fails."""
-    stack = automation.create_or_select_stack("small", "servestack-small", program)
-    try:
-        yield stack
-    finally:
-        stack.destroy()
-
-
-def deployment_spec(labels: dict[str, str], env: list[dict[str, Any]]) -> dict[str, Any]:
-    containers = [{"name": "server", "image": "server:1", "env": env}]
-    template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
-    return {"selector": {"matchLabels": labels}, "template": template}
-
-
-def counts(result: automation.UpResult | automation.RefreshResult) -> dict[str, int]:
-    changes = result.summary.resource_changes or {}
-    return {str(getattr(op, "value", op)): count for op, count in changes.items()}
 
 
 def leaks(state: Path) -> list[str]:

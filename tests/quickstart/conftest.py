@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.projects import REPOSITORY
+from tests.support.wheel import build_wheel
 
 UV = Path(sys.executable).with_name("uv")
 SECONDS = 900
@@ -44,11 +44,7 @@ class Newcomer:
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
     """A project that `servestack init` of the wheel made, with its requirements in `.venv`."""
     folder = tmp_path_factory.mktemp("newcomer")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder],
-        cwd=REPOSITORY, check=True, capture_output=True,
-    )  # fmt: skip
-    (wheel,) = folder.glob("*.whl")
+    wheel = build_wheel(folder)
     root = folder / "project"
     kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     machine = Newcomer(root, kept | {"MLFLOW_DISABLE_TELEMETRY": "true"})

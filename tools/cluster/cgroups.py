@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -74,17 +75,20 @@ def kill(name: str) -> list[int]:
 
 
 def remove(name: str) -> None:
-    for root in hierarchies():
-        groups = [path for path in (root / name).rglob("*") if path.is_dir()]
-        for group in (*sorted(groups, reverse=True), root / name):
-            with suppress(FileNotFoundError):
-                group.rmdir()
+    for group in _inner_first(name):
+        with suppress(FileNotFoundError):
+            group.rmdir()
 
 
 def remove_empty(name: str) -> None:
     """Remove the group `name` and those below, as far as no process is in them."""
+    for group in _inner_first(name):
+        with suppress(OSError):
+            group.rmdir()
+
+
+def _inner_first(name: str) -> Iterator[Path]:
+    """The group `name` and those below it, in every hierarchy."""
     for root in hierarchies():
         groups = [path for path in (root / name).rglob("*") if path.is_dir()]
-        for group in (*sorted(groups, reverse=True), root / name):
-            with suppress(OSError):
-                group.rmdir()
+        yield from (*sorted(groups, reverse=True), root / name)

@@ -16,7 +16,7 @@ from pulumi import automation
 from pulumi.automation import errors
 
 from servestack.apply.cli_process import CliProcess, interrupting
-from servestack.apply.events import Events
+from servestack.apply.events import Events, is_owned, kind_of
 from servestack.apply.failures import locked, problems_of
 from servestack.apply.pending import PendingCreate, pending_creates, settled
 from servestack.apply.program import declare, declare_built
@@ -147,10 +147,8 @@ def _check_installation(root: Path) -> None:
 
 def _object(resource: Mapping[str, Any]) -> str:
     """`Deployment/iris` of a resource in the state; empty for what is no object of ours to delete."""
-    kind = resource["type"].rpartition(":")[2]
-    if not resource["type"].startswith("kubernetes:") or kind.endswith("Patch"):
-        return ""
-    return f"{kind}/{resource['inputs']['metadata']['name']}"
+    kind = kind_of(resource["type"])
+    return f"{kind}/{resource['inputs']['metadata']['name']}" if is_owned(kind) else ""
 
 
 def _pending_words(pending: list[PendingCreate], made: list[PendingCreate]) -> str:

@@ -22,8 +22,17 @@ class Step:
     @property
     def deletes(self) -> bool:
         """Whether an object goes. What is deleted in order to be replaced counts too."""
-        is_object = self.kind and not self.kind.endswith("Patch")
-        return bool(is_object) and self.operation in ("delete", "delete-replaced")
+        return is_owned(self.kind) and self.operation in ("delete", "delete-replaced")
+
+
+def kind_of(resource_type: str) -> str:
+    """`Deployment` of `kubernetes:apps/v1:Deployment`; empty for what is no Kubernetes object."""
+    return resource_type.rpartition(":")[2] if resource_type.startswith("kubernetes:") else ""
+
+
+def is_owned(kind: str) -> bool:
+    """Whether deleting the resource deletes an object; a patch only gives its fields back."""
+    return bool(kind) and not kind.endswith("Patch")
 
 
 class Events:
@@ -58,8 +67,7 @@ class Events:
     def _take_step(self, before: Any) -> None:
         data = before.metadata
         operation = str(getattr(data.op, "value", data.op))
-        kind = data.type.rpartition(":")[2] if data.type.startswith("kubernetes:") else ""
-        step = Step(operation, kind, data.urn.rpartition("::")[2])
+        step = Step(operation, kind_of(data.type), data.urn.rpartition("::")[2])
         if before.planning:
             self.planned.append(step)
         else:

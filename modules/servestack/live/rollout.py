@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from servestack.build.manifest import Body
+from servestack.build.names import LABEL_DOMAIN
 from servestack.live.client import Cluster
 from servestack.live.kinds import KINDS, Kind
 
@@ -13,7 +14,7 @@ _DEPLOYMENT = KINDS["apps/v1", "Deployment"]
 _REPLICA_SET = Kind("apps/v1", "ReplicaSet", "replicasets")
 _POD = Kind("v1", "Pod", "pods")
 _REVISION = "deployment.kubernetes.io/revision"
-_VERSION = "servestack.dev/version"
+_VERSION = f"{LABEL_DOMAIN}/version"
 _LAST_LINES = 5
 _STARTS = ("ContainerCreating", "PodInitializing")
 
