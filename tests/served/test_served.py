@@ -18,6 +18,7 @@ import yaml
 from tests.served.trained import LOGGED, iris, log_model
 from tests.support.mlflow_server import MlflowServer
 from tests.support.ports import free_ports
+from tests.support.projects import set_in_yaml
 
 SERVESTACK = str(Path(sys.executable).with_name("servestack"))
 EXTRA: dict[str, dict[str, Any]] = {
@@ -36,12 +37,11 @@ def registry(mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def project(tmp_path: Path, registry: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of `servestack init`, without its first model, whose dev names the server."""
+    """A project of `servestack init`, without its first model, whose dev asks the server."""
     root = tmp_path / "project"
     run("init", str(root), cwd=tmp_path)
     (root / "models/iris.yaml").unlink()
-    dev = root / "stacks/dev.yaml"
-    dev.write_text(dev.read_text().replace("http://127.0.0.1:5000", registry.uri))
+    set_in_yaml(root / "stacks/dev.yaml", mlflow={"trackingUri": registry.uri})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return root
 
@@ -79,11 +79,6 @@ def post(url: str, body: Any) -> tuple[int, Any]:
         return error.code, json.load(error)
 
 
-def add_to_spec(root: Path, name: str, values: dict[str, Any]) -> None:
-    file = root / f"models/{name}.yaml"
-    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | values, sort_keys=False))
-
-
 def by_mlflow(registry: MlflowServer, name: str) -> list[Any]:
     import mlflow
 
@@ -95,7 +90,7 @@ def by_mlflow(registry: MlflowServer, name: str) -> list[Any]:
 @pytest.mark.parametrize("kind", [kind for kind in LOGGED if kind not in ("owned", "onnx")])
 def test_the_answers_are_mlflows(project: Path, registry: MlflowServer, kind: str) -> None:
     run("new", "--from", f"models:/{kind}@production", cwd=project)
-    add_to_spec(project, kind, EXTRA.get(kind, {}))
+    set_in_yaml(project / f"models/{kind}.yaml", **EXTRA.get(kind, {}))
     rows = iris()[0].to_numpy().tolist()
     with served(project, f"models/{kind}.yaml") as url:
         status, answer = post(f"{url}/predict", rows)
@@ -142,7 +137,7 @@ def test_the_owners_code_refuses_answers_and_tells(project: Path) -> None:
     run("new", "--from", "models:/owned@production", cwd=project)
     log = refused_to_serve(project, "owned")
     assert "trust: {code: true}" in log
-    add_to_spec(project, "owned", EXTRA["owned"])
+    set_in_yaml(project / "models/owned.yaml", **EXTRA["owned"])
     events = project / "events"
     with served(project, "owned", f"--events={events}") as url:
         status, answer = post(f"{url}/predict", [[5.1, 3.5, 1.4, 0.2]])
@@ -178,7 +173,8 @@ def test_a_model_in_the_image_is_baked_and_served(project: Path, registry: Mlflo
     run("new", "inside", "--from", there.rstrip("/"), cwd=project)
     columns = [{"name": name, "type": "double"} for name in iris()[0].columns]
     example = iris()[0].head(1).to_numpy().tolist()
-    add_to_spec(project, "inside", {"api": {"input": {"columns": columns, "example": example}}})
+    api = {"input": {"columns": columns, "example": example}}
+    set_in_yaml(project / "models/inside.yaml", api=api)
     with served(project, "inside") as url:
         assert post(f"{url}/predict", [[6.3, 3.3, 6.0, 2.5]])[1]["predictions"] == [2]
         with urllib.request.urlopen(f"{url.removesuffix('/v1/inside')}/v2/models/inside") as page:
