@@ -31,6 +31,10 @@ test: setup ## everything that CI checks: lint, types, contracts, generated file
 	@$(BIN)/python -m tools.images >/dev/null || echo "the images cannot be built here: tests that need them are skipped"
 	@$(BIN)/python -m pytest -n2 --no-loadscope-reorder $(PYTEST)
 
+.PHONY: test-fresh
+test-fresh: ## make test as on a machine that has never run it, without its caches; as root
+	@$(PYTHON) -m tools.fresh make test
+
 .PHONY: lint
 lint: setup ## lint, types, import contracts, generated files
 	@$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""The view of a machine as new, tried from inside and from outside."""

@@ -1,0 +1,75 @@
+"""All that a run of `make demo` or `make test` makes outside of its clone: the one list of it.
+
+`python -m tools.fresh` hides each before a run, and fails where a run has made anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.install import CACHE, TOOLS, InstalledTool
+
+HOME = Path.home()
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A file or folder that a run makes, and what makes it.
+
+    `cache`: what stands in it is keyed by its content or its version, so it may serve later runs.
+    `on_disk`: too large for memory, or for overlays, which the kernel refuses on top of another.
+    """
+
+    path: Path
+    maker: str
+    cache: bool = False
+    on_disk: bool = False
+
+
+TRACES = (
+    # Caches: the only ones that a later run gains by.
+    Trace(CACHE.parent, "tools built and images made", cache=True, on_disk=True),
+    Trace(HOME / ".cache/uv", "uv: wheels", cache=True, on_disk=True),
+    Trace(HOME / ".cache/pip", "pip: wheels", cache=True, on_disk=True),
+    Trace(HOME / ".cache/go-build", "go: objects", cache=True, on_disk=True),
+    Trace(HOME / "go", "go: modules", cache=True, on_disk=True),
+    Trace(HOME / ".m2/repository", "Maven: jars", cache=True, on_disk=True),
+    # What programs note about themselves.
+    Trace(HOME / ".config/go/telemetry", "go"),
+    Trace(HOME / ".config/mlflow", "mlflow: telemetry's settings"),
+    Trace(HOME / ".config/chromium", "Chromium: a profile"),
+    Trace(HOME / ".cache/chromium", "Chromium"),
+    Trace(HOME / ".cache/dconf", "Chromium: GTK's settings"),
+    Trace(HOME / ".cache/fontconfig", "Chromium: fonts"),
+    Trace(HOME / ".keras", "Keras: its settings"),
+    Trace(HOME / ".kube", "kubectl: what the API can do"),
+    Trace(HOME / ".pulumi", "Pulumi: plugins, credentials"),
+    # Clusters and images; a cluster's own are taken away with it.
+    Trace(Path("/etc/cni"), "podman: networks"),
+    Trace(Path("/etc/containers"), "podman, buildah: settings"),
+    Trace(Path("/run/containers"), "podman: storage in use"),
+    Trace(Path("/run/libpod"), "podman: containers in use"),
+    Trace(Path("/run/crun"), "crun: containers in use"),
+    Trace(Path("/run/runc"), "runc: containers in use"),
+    Trace(Path("/run/netns"), "podman: network namespaces"),
+    Trace(Path("/run/xtables.lock"), "iptables"),
+    Trace(Path("/var/cache/containers"), "buildah: what it knows of layers"),
+    Trace(Path("/var/lib/cni"), "podman: addresses given"),
+    Trace(Path("/var/lib/containers"), "podman, buildah: storage", on_disk=True),
+    Trace(Path("/var/lib/kubelet"), "a kubelet outside of a node"),
+    Trace(Path("/var/lib/filebeat"), "Filebeat: its registry"),
+    # What packages' own scripts write.
+    Trace(Path("/var/lib/apt/lists"), "apt-get update"),
+    Trace(Path("/tmp"), "temporary files", on_disk=True),
+    Trace(Path("/var/tmp"), "buildah: temporary files", on_disk=True),
+    Trace(Path("/dev/shm"), "podman's locks, Chromium"),
+)
+
+
+def packages() -> Iterator[str]:
+    """The Debian packages that a run installs, without those that these need."""
+    for tool in TOOLS.values():
+        if isinstance(tool, InstalledTool):
+            yield from tool.package.split()
