@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from tests.support.projects import REPOSITORY
 from tools.fresh import view
 from tools.fresh.traces import TRACES, packages
+
+from tests.support.projects import REPOSITORY
 
 LOOK = """
 import json, os, pathlib, subprocess, sys
@@ -20,11 +20,11 @@ paths, packages, cache = json.loads(sys.argv[1])
 listed = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\\n"],
                         capture_output=True, text=True).stdout.split("\\n")
 print(json.dumps({
-    "paths": [path for path in paths if os.path.isdir(path) and os.listdir(path)],
+    "paths": [path for path in paths if any(files for _, _, files in os.walk(path))],
     "packages": [name for name in packages if f"{name} ii " in listed],
     "clone": sorted(os.listdir()),
 }))
-pathlib.Path(cache, "tools").mkdir(parents=True)  # listed: a cache
+pathlib.Path(cache, "tools").mkdir()  # listed: a cache
 pathlib.Path("/etc/servestack-unlisted").touch()
 subprocess.Popen(["sleep", "300"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                  stderr=subprocess.DEVNULL, start_new_session=True)
@@ -50,7 +50,7 @@ def test_nothing_of_a_run_is_there_and_what_is_made_is_told(cache: Path) -> None
         pytest.skip(reason)
     traces = [str(trace.path) for trace in TRACES if trace.path.name != "servestack"]
     asked = json.dumps([traces, list(packages()), str(cache)])
-    done = fresh(cache, sys.executable, "-c", LOOK, asked)
+    done = fresh(cache, "python3", "-c", LOOK, asked)
     assert done.returncode == 3, done.stderr
     found = json.loads(done.stdout)
     assert found["paths"] == []
@@ -76,4 +76,4 @@ def test_a_running_cluster_is_in_the_way(cache: Path) -> None:
     done = fresh(cache, "true")
     assert done.returncode == 4
     assert "take the clusters away first: mine" in done.stderr or view.obstacle() is not None
-    assert fresh(cache, "--or-here", sys.executable, "-c", "raise SystemExit(7)").returncode == 7
+    assert fresh(cache, "--or-here", "python3", "-c", "raise SystemExit(7)").returncode == 7

@@ -124,9 +124,14 @@ def still_there(keep_caches: bool) -> Sequence[str]:
     left = [f"the package {name}" for name in sorted(_installed() & set(packages()))]
     for trace in TRACES:
         kept = trace.cache and keep_caches
-        if not kept and trace.path.is_dir() and any(trace.path.iterdir()):
+        if not kept and trace.path.is_dir() and any(map(_is_no_way, trace.path.iterdir())):
             left.append(f"{trace.path} ({trace.maker})")
     return left
+
+
+def _is_no_way(path: Path) -> bool:
+    """It is not a folder on the way to another trace."""
+    return not any(trace.path.is_relative_to(path) for trace in TRACES)
 
 
 def _installed() -> set[str]:
