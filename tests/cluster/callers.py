@@ -12,7 +12,7 @@ import requests
 from tests.cluster.deployment import ROW, Deployment
 
 _CALLERS = 4
-_PAUSE_SECONDS = 0.02
+_PAUSE_SECONDS = 0.05
 
 
 class Callers:

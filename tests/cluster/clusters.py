@@ -11,6 +11,9 @@ from pathlib import Path
 
 import yaml
 
+NAME = "test"
+"""Of the one that is made here."""
+
 
 class NoClusterError(Exception):
     """There is none of this kind here; the message says why."""
@@ -50,9 +53,8 @@ def _kind() -> Iterator[TestCluster]:
     reason = kind.obstacle()
     if reason is not None:
         raise NoClusterError(reason)
-    name = "test"
     try:
-        cluster = kind.start(name)
+        cluster = kind.start(NAME, workers=1)
     except ClusterError as error:
         raise RuntimeError(str(error)) from None
     try:
@@ -60,7 +62,7 @@ def _kind() -> Iterator[TestCluster]:
             "kind", cluster.kubeconfig, cluster.host, cluster.url, True, cluster.load_image
         )
     finally:
-        kind.stop(name)
+        kind.stop(NAME)
 
 
 @contextmanager

@@ -60,7 +60,7 @@ _PODS = {
     "kafka/broker": _Pod(9093),
     "data/features": _Pod(6379, {"app": "features"}),
     "data/other": _Pod(6379),
-    "elsewhere/metadata": _Pod(80, privileged=True),
+    "elsewhere/metadata": _Pod(443, privileged=True),  # a port that dev opens to the world
 }
 _MACHINE = "this machine"
 _CONNECTIONS = {
@@ -82,6 +82,9 @@ _CONNECTIONS = {
     ("models/iris", "kafka/broker"): True,
     ("models/iris", "data/features"): False,
     ("models-dev/iris", "kafka/broker"): False,
+    # Where an environment does not say where MLflow is, it may be anywhere but at the metadata.
+    ("models-dev/iris", "mlflow/server"): True,
+    ("models-dev/iris", "elsewhere/metadata"): True,
     ("models-dev/iris", _METADATA): False,
     ("models/tool", "kafka/broker"): False,
 }
@@ -92,7 +95,7 @@ class _Network:
 
     def __init__(self, cluster: TestCluster, machine_port: int) -> None:
         self._kubectl = [find_kubectl(), f"--kubeconfig={cluster.kubeconfig}"]
-        self._targets = {_MACHINE: f"{cluster.host}:{machine_port}", _METADATA: _METADATA}
+        self._targets = {_MACHINE: f"{cluster.host}:{machine_port}", _METADATA: f"{_METADATA}:443"}
         self.reached_before: set[tuple[str, str]] = set()
 
     def run(self, *arguments: str | Path, text: str = "") -> str:
@@ -218,7 +221,12 @@ def _manifest(pod: str, settings: _Pod) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "namespace": namespace, "labels": settings.labels},
-        "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+        "spec": {
+            # On one node, whose way to the metadata address is led to a pod.
+            "nodeSelector": {"node-role.kubernetes.io/control-plane": ""},
+            "containers": [container],
+            "terminationGracePeriodSeconds": 0,
+        },
     }
 
 

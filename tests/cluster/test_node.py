@@ -13,30 +13,28 @@ import pytest
 from tools.cluster import kind
 from tools.cluster.ready import find_kubectl
 
-from tests.cluster.host_machine import require_podman
+from tests.cluster.clusters import NAME, TestCluster
 from tests.support.busybox import PAGE, write_busybox_image
 from tests.support.ports import free_ports
 
-NAME = "node"
+_OBJECTS = str(Path(__file__).parent / "web.yaml")
 _SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def node(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[kind.Cluster]:
-    """A node with web.yaml running."""
-    require_podman(request.config)
+def node(cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[kind.Cluster]:
+    """The tests' cluster with web.yaml running."""
+    if cluster.kind != "kind":
+        pytest.skip(f"these are tests of kind, and this is {cluster.kind}")
+    found = kind.find(NAME)
+    assert found is not None
     archive = tmp_path_factory.mktemp("image") / "busybox.tar"
     write_busybox_image(archive)
-    cluster = kind.start(NAME)
-    try:
-        cluster.load_image(archive)
-        _kubectl(cluster, "apply", "-f", str(Path(__file__).parent / "web.yaml"))
-        _kubectl(cluster, "rollout", "status", "deployment/web", f"--timeout={_SECONDS}s")
-        yield cluster
-    finally:
-        kind.stop(NAME)
+    found.load_image(archive)
+    _kubectl(found, "apply", "-f", _OBJECTS)
+    _kubectl(found, "rollout", "status", "deployment/web", f"--timeout={_SECONDS}s")
+    yield found
+    _kubectl(found, "delete", "-f", _OBJECTS)
 
 
 @pytest.mark.parametrize("host", ["web", "web.web.svc.cluster.local"])

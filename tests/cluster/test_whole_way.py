@@ -17,7 +17,7 @@ from tests.cluster.callers import Callers
 from tests.cluster.deployment import ENVIRONMENT, NAMESPACE, Deployment, git
 from tests.cluster.scraping import query, running_prometheus
 from tests.served.trained import iris
-from tests.support.projects import REPOSITORY
+from tests.support.projects import REPOSITORY, set_in_yaml
 from tests.support.tools import installed
 
 ROLLS = int(os.environ.get("ROLLS", "2"))
@@ -126,6 +126,43 @@ def test_rolling_updates_lose_no_request(
     deployment.commit("version 2")
     deployment.wait("one version alone", lambda: _versions(deployment) == {"2"})
     deployment.wait("its answers", lambda: deployment.predict()["version"] == "2")
+
+
+def test_a_node_is_drained_and_no_request_is_lost(
+    deployment: Deployment, record_property: Callable[[str, object], None]
+) -> None:
+    nodes = deployment.kubectl("get", "nodes", "-o", "name").split()
+    if len(nodes) < 2:
+        pytest.skip(f"{deployment.cluster.kind}: there is one node alone")
+    set_in_yaml(deployment.root / "models/iris.yaml", autoscaling={"min": 2, "max": 3})
+    deployment.commit("two pods at least")
+    deployment.servestack("up", ENVIRONMENT, "--yes")
+    deployment.wait("a pod on each of two nodes", lambda: len(_nodes(deployment)) == 2)
+    (drained,) = _nodes(deployment) - {_first_node(deployment)}
+    with Callers(deployment) as callers:
+        deployment.kubectl(
+            "drain", drained, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s"
+        )
+        deployment.wait(
+            "two pods elsewhere",
+            lambda: len(deployment.pods()) == 2 and drained not in _nodes(deployment),
+        )
+    deployment.kubectl("uncordon", drained)
+    told = f"{len(callers.failures)} of {callers.sent} requests failed"
+    record_property("a drained node", told)
+    assert callers.failures == []
+    assert callers.sent > 50
+
+
+def _nodes(deployment: Deployment) -> set[str]:
+    """Where the model's pods are; those of an earlier version still count."""
+    return {pod["spec"].get("nodeName", "") for pod in deployment.pods()}
+
+
+def _first_node(deployment: Deployment) -> str:
+    """Where Traefik is, which stays."""
+    label = "--selector=node-role.kubernetes.io/control-plane"
+    return deployment.kubectl("get", "nodes", label, "-o", "name").strip().removeprefix("node/")
 
 
 def test_a_kafka_that_hangs_costs_no_answer_and_no_event(deployment: Deployment) -> None:

@@ -92,6 +92,8 @@ def register_iris(uri: str, name: str = "iris", *, regularization: float = 1.0) 
             serialization_format="skops",
             signature=infer_signature(data, model.predict(data)),
             input_example=data.head(1),
+            # Inferring them takes MLflow longer than all the rest.
+            pip_requirements=["scikit-learn"],
             registered_model_name=name,
         )
     return str(info.registered_model_version)

@@ -144,7 +144,7 @@ def test_nasty_text(text: str, loader: Any) -> None:
     assert yaml.load(dump(data), loader) == data
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.dictionaries(TEXT, DATA, min_size=1, max_size=5))
 def test_any_data(data: dict[str, Any]) -> None:
     text = dump(data)

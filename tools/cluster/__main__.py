@@ -16,6 +16,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.cluster", description=__doc__)
     parser.add_argument("command", choices=("up", "down", "status"))
     parser.add_argument("--name", default="dev")
+    parser.add_argument("--workers", type=int, default=0, help="up: nodes besides the first")
     arguments = parser.parse_args()
     try:
         if arguments.command == "down":
@@ -23,7 +24,7 @@ def main() -> int:
             return 0
         if arguments.command == "status":
             return _print_status()
-        cluster = kind.start(arguments.name)
+        cluster = kind.start(arguments.name, arguments.workers)
     except ClusterError as error:
         print(f"cluster: {error}", file=sys.stderr)
         return 1

@@ -22,6 +22,7 @@ import yaml
 from pytest_kind.cluster import KindCluster  # type: ignore[import-untyped]
 
 from tools.cluster import cgroups, machine, podman, ready
+from tools.cluster.joining import joining
 from tools.cluster.node_image import node_image, write_addon_images
 from tools.cluster.state import ClusterError, Record, State, alone, existing, named, say
 from tools.images import docker
@@ -71,8 +72,9 @@ def obstacle() -> str | None:
     return None
 
 
-def start(name: str) -> Cluster:
-    """The cluster of that name, ready: the one that runs, else a new one.
+def start(name: str, workers: int = 0) -> Cluster:
+    """The cluster of that name, ready: the one that runs, else a new one, whose first node is joined
+    by that many workers. Pods run on all of them.
 
     Raises ClusterError if this machine cannot have one, or it does not come up.
     """
@@ -93,7 +95,7 @@ def start(name: str) -> Cluster:
             _take_away(state)
         started = time.monotonic()
         try:
-            cluster = _bring_up(state, kind)
+            cluster = _bring_up(state, kind, workers)
         except BaseException:
             _take_away(state)
             raise
@@ -121,7 +123,7 @@ def find(name: str) -> Cluster | None:
     return cluster if ready.answers(f"{cluster.url}/ping", 200) else None
 
 
-def _bring_up(state: State, kind: Path) -> Cluster:
+def _bring_up(state: State, kind: Path, workers: int) -> Cluster:
     record = Record(_free_port())
     state.write(record)
     cgroups.make(state.cgroup)
@@ -132,10 +134,10 @@ def _bring_up(state: State, kind: Path) -> Cluster:
         podman.make_network()
     _write_kind(state, kind)
     config = state.folder / "kind.yaml"
-    config.write_text(yaml.safe_dump(_config(record)))
-    say("kind is making the node")
+    config.write_text(yaml.safe_dump(_config(record, workers)))
+    say("kind is making the node" if not workers else f"kind is making {workers + 1} nodes")
     try:
-        with contextlib.chdir(state.folder):
+        with contextlib.chdir(state.folder), joining(state.name, workers if image else 0):
             _kind_cluster(state, image).create(config)
     except subprocess.CalledProcessError as error:
         raise ClusterError(f"kind: {' '.join(error.cmd[1:3])} failed") from None
@@ -145,8 +147,7 @@ def _bring_up(state: State, kind: Path) -> Cluster:
     first, last = _addons()
     kubectl.apply(first)
     cluster = Cluster(state.name, state.kubeconfig, record.http_port)
-    node = f"node/{state.name}-control-plane"
-    ready.wait("the node", lambda: kubectl.has_condition(node, "Ready"))
+    ready.wait("the nodes", lambda: kubectl.ready_nodes() == 1 + workers)
     ready.wait("names of Services", lambda: kubectl.is_available("coredns", "kube-system"))
     ready.wait("Traefik", lambda: ready.answers(f"{cluster.url}/ping", 200))
     ready.wait("figures", lambda: kubectl.is_available("metrics-server", "kube-system"))
@@ -168,12 +169,17 @@ def _addons() -> tuple[str, str]:
     return yaml.safe_dump_all(first), yaml.safe_dump_all(last)
 
 
-def _config(record: Record) -> dict[str, object]:
+def _config(record: Record, workers: int) -> dict[str, object]:
     port = {"containerPort": 80, "hostPort": record.http_port, "listenAddress": "127.0.0.1"}
+    first = {"role": "control-plane", "extraPortMappings": [port]}
+    if workers:
+        # kind itself lets pods onto a first node that is alone, and fails where they may already.
+        patch = {"kind": "InitConfiguration", "nodeRegistration": {"taints": []}}
+        first["kubeadmConfigPatches"] = [yaml.safe_dump(patch)]
     return {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
-        "nodes": [{"role": "control-plane", "extraPortMappings": [port]}],
+        "nodes": [first, *({"role": "worker"} for _ in range(workers))],
     }
 
 
@@ -218,10 +224,16 @@ def _take_away(state: State) -> None:
         raise ClusterError(f"the processes {left} of {state.name!r} do not end")
     if state.kind.exists():
         cgroups.make(state.cgroup)
-        with contextlib.chdir(state.folder):
-            _kind_cluster(state).delete()
+        try:
+            with contextlib.chdir(state.folder):
+                _kind_cluster(state).delete()
+        except subprocess.CalledProcessError:
+            if docker.answers():
+                raise ClusterError(f"kind cannot delete {state.name!r}") from None
+            say(f"podman gave up on {state.name}: trying again")
     if not docker.answers():
-        podman.remove_leftovers(state.name)
+        if left := podman.remove_leftovers(state.name):
+            raise ClusterError(f"podman does not remove {', '.join(left)}")
         others = [other for other in existing() if other.name != state.name]
         if not others and not podman.nodes():
             podman.remove_shared()

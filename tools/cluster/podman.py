@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
+import time
 from pathlib import Path
 
 from tools.cluster.state import KIND
 from tools.install import install
 
 NETWORK = "servestack-kind"
+_REMOVE_SECONDS = 30
 _FOLDER = KIND / "podman"
 
 
@@ -82,13 +85,22 @@ def nodes(name: str = "") -> list[str]:
     return podman("ps", "-aq", f"--filter=label={label}").stdout.split()
 
 
-def remove_leftovers(name: str) -> None:
-    """Containers of a node that kind does not know of: their maker was killed half-way."""
-    listed = podman("ps", "-a", "--external", "--format={{.ID}} {{.Names}}").stdout
-    for line in listed.splitlines():
-        identity, _, names = line.partition(" ")
-        if names == f"{name}-control-plane":
+def remove_leftovers(name: str) -> list[str]:
+    """Containers of a cluster that kind has not removed: their maker was killed half-way, or the
+    machine was so loaded that podman did not see their end in time. Those that stay."""
+    deadline = time.monotonic() + _REMOVE_SECONDS
+    while (left := _containers(name)) and time.monotonic() < deadline:
+        for identity in left:
             podman("rm", "-f", "-v", identity, check=False)
+    return left
+
+
+def _containers(name: str) -> list[str]:
+    """The ids of a cluster's nodes, half-made ones included."""
+    listed = podman("ps", "-a", "--external", "--format={{.ID}} {{.Names}}").stdout
+    lines = (line.partition(" ") for line in listed.splitlines())
+    node = re.compile(rf"{re.escape(name)}-(control-plane|worker)\d*")
+    return [identity for identity, _, names in lines if node.fullmatch(names)]
 
 
 def remove_shared() -> None:

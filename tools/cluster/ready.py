@@ -51,6 +51,10 @@ class Kubectl:
         path = f'jsonpath={{.status.conditions[?(@.type=="{condition}")].status}}'
         return self._run("get", resource, "-o", path).stdout == "True"
 
+    def ready_nodes(self) -> int:
+        path = 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}'
+        return self._run("get", "nodes", "-o", path).stdout.split().count("True")
+
     def is_available(self, deployment: str, namespace: str) -> bool:
         wanted = "jsonpath={.status.availableReplicas}"
         shown = self._run(

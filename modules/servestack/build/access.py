@@ -12,6 +12,11 @@ from servestack.spec.environment import Peer
 
 _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 _DNS_PORT = 53
+_OUTSIDE = {
+    "0.0.0.0/0": ("169.254.0.0/16",),
+    # The second is the address of AWS's metadata service in IPv6.
+    "::/0": ("fe80::/10", "fd00:ec2::254/128"),
+}
 
 
 def build_service_account(service: ResolvedService) -> Body:
@@ -91,12 +96,18 @@ def _artifact_store(service: ResolvedService) -> Peer:
 
 
 def _egress_rule(peer: Peer) -> Body:
-    """A rule towards a peer; without an address it is open to all at these ports."""
-    targets = [{"ipBlock": {"cidr": cidr}} for cidr in peer.cidrs]
+    """A rule towards a peer; one without an address may be anywhere, at these ports."""
+    targets: list[Body] = [{"ipBlock": {"cidr": cidr}} for cidr in peer.cidrs]
     if peer.namespace is not None:
         targets.insert(0, _namespace(peer.namespace))
-    ports = _tcp(peer.ports)
-    return {"to": targets, "ports": ports} if targets else {"ports": ports}
+    return {"to": targets or _anywhere(), "ports": _tcp(peer.ports)}
+
+
+def _anywhere() -> list[Body]:
+    """Pods of all namespaces, and addresses outside: whether a block of addresses covers pods is up
+    to the network plugin. Never link-local ones, where clouds hand out the node's credentials."""
+    blocks = ({"cidr": cidr, "except": list(left_out)} for cidr, left_out in _OUTSIDE.items())
+    return [{"namespaceSelector": {}}, *({"ipBlock": block} for block in blocks)]
 
 
 def _namespace(name: str) -> Body:

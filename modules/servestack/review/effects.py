@@ -60,7 +60,7 @@ def _denies_everything(spec: Body) -> bool:
 
 _ALERTS = ("alerts are evaluated", "no alert fires any more")
 _OBJECTS = {
-    "Namespace": ("a namespace for the models", "everything in the namespace is deleted"),
+    "Namespace": ("a namespace for the models", "the namespace stays, without its labels"),
     "Deployment": ("the model starts to serve", "the model stops serving"),
     "Service": ("callers in the cluster reach the model", "callers in the cluster lose the model"),
     "Ingress": ("the model gets a public address", "the public address goes away"),

@@ -9,6 +9,7 @@ from pathlib import Path
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import mlflow
+import sklearn
 from mlflow.models import infer_signature
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -28,6 +29,7 @@ with mlflow.start_run():
         serialization_format="skops",
         signature=infer_signature(data, model.predict(data)),
         input_example=data.head(1),
+        pip_requirements=[f"scikit-learn=={sklearn.__version__}"],
         registered_model_name="iris",
     )
 version = str(logged.registered_model_version)

@@ -152,7 +152,10 @@ class Peer(SpecModel):
 
 
 class Network(SpecModel):
-    """Network policies: everything is denied but what is named here."""
+    """Network policies: everything is denied but what is named here.
+
+    Anywhere is never link-local, where clouds hand out the node's credentials.
+    """
 
     policy: Boolean = Field(default=True, description="Render network policies.")
     dns_namespace: DnsLabel = Field(default="kube-system", description="Namespace of the DNS.")

@@ -134,7 +134,7 @@ values = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(rows=st.lists(st.lists(values, max_size=4), max_size=3), outputs=values)
 def test_any_value_gives_a_line_of_the_schema(rows: list[list[Any]], outputs: Any) -> None:
     checked(prediction(PredictionEvents(config()), inputs=rows, outputs=outputs))

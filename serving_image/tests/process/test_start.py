@@ -134,16 +134,8 @@ class Owner:
 
 def test_it_may_have_few_open_files_at_first(iris: Iris, tmp_path: Path) -> None:
     """It raises its own limit, which many systems set to 1,024."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-    try:
-        with running_server(iris.config(), tmp_path) as server:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            callers = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(600)]
-            assert server.get("/livez").status == 200
-            for caller in callers:
-                caller.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with running_server(iris.config(), tmp_path, open_files=256) as server:
+        callers = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(600)]
+        assert server.get("/livez").status == 200
+        for caller in callers:
+            caller.close()

@@ -99,11 +99,13 @@ def running_server(
     versions: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    open_files: int | None = None,
 ) -> Iterator[RunningServer]:
     """Serve a settings file, and wait until it is ready.
 
     `config` is what service.json holds, its port left to us; `folder` takes the file and the log;
-    `versions` holds the version of each model where it is not "1". RuntimeError, with the end of
+    `versions` holds the version of each model where it is not "1"; `open_files` is the soft limit
+    that the server finds. RuntimeError, with the end of
     the log, where the server ends or is not ready in time.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,6 +118,7 @@ def running_server(
         for model in config["models"]
     ]
     command = [
+        *(["prlimit", f"--nofile={open_files}:"] if open_files else []),
         str(Path(sys.executable).with_name("servestack-server")),
         "serve", f"--config={file}", "--host=127.0.0.1", f"--port={port}", *models, *arguments,
     ]  # fmt: skip

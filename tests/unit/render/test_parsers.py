@@ -106,7 +106,7 @@ documents = st.dictionaries(texts, values, min_size=1, max_size=5)
 
 @pytest.mark.parametrize("loader", [yaml.SafeLoader, yaml.CSafeLoader])
 def test_reads_back_exactly_in_python(loader: Any) -> None:
-    @settings(max_examples=1500, deadline=None)
+    @settings(max_examples=400, deadline=None)
     @given(documents)
     def holds(document: dict[str, Any]) -> None:
         # repr tells 1 from 1.0 and True, and -0.0 from 0.0, and keeps the order of keys.

@@ -42,7 +42,7 @@ def kind(name: str, spec: Any = None, **metadata: Any) -> Body:
         (config_map({"models-iris.yaml": ""}), "alerts are evaluated", "no alert fires"),
         (config_map({"iris.json": "{}"}), "a dashboard is added", "the dashboard goes away"),
         (config_map({"other": ""}), "configuration is added", "configuration is taken away"),
-        (kind("Namespace"), "a namespace", "everything in the namespace is deleted"),
+        (kind("Namespace"), "a namespace", "the namespace stays, without its labels"),
         (deployment(), "starts to serve", "stops serving"),
         (kind("Other"), "comes into being", "goes away"),
     ],

@@ -66,14 +66,14 @@ def test_yaml_shaped_text(text: str) -> None:
     load(text)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @example({"[key]": None})
 @given(st.dictionaries(NAMES, DATA, max_size=8))
 def test_any_fields(fields: dict[str, Any]) -> None:
     load(yaml.safe_dump(HEAD | fields, allow_unicode=True))
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(sorted(ModelService.model_json_schema()["properties"])), DATA)
 )
