@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tools.cluster.state import KIND
+from tools.cluster.state import KIND, replace_file
 from tools.install import install
 
 NETWORK = "servestack-kind"
@@ -30,10 +30,11 @@ def environment() -> dict[str, str]:
     highest = int(Path("/proc/sys/kernel/pid_max").read_text())
     processes = min(resource.getrlimit(resource.RLIMIT_NPROC)[1], highest)
     storage, containers = _FOLDER / "storage.conf", _FOLDER / "containers.conf"
-    storage.write_text(
-        f'[storage]\ndriver = "overlay"\ngraphroot = "{_FOLDER}/root"\nrunroot = "{_FOLDER}/run"\n'
+    _write(
+        storage,
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{_FOLDER}/root"\nrunroot = "{_FOLDER}/run"\n',
     )
-    containers.write_text(f"""[containers]
+    _write(containers, f"""[containers]
 default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]
 [engine]
 runtime = "runc"
@@ -46,7 +47,7 @@ volume_path = "{_FOLDER}/volumes"
 [network]
 network_backend = "netavark"
 network_config_dir = "{_FOLDER}/networks"
-""")
+""")  # fmt: skip
     return {
         "CONTAINERS_CONF": str(containers),
         "CONTAINERS_STORAGE_CONF": str(storage),
@@ -54,6 +55,12 @@ network_config_dir = "{_FOLDER}/networks"
         "KIND_EXPERIMENTAL_PODMAN_NETWORK": NETWORK,
         "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
     }
+
+
+def _write(file: Path, text: str) -> None:
+    """Another podman may be reading it: never half of it, and nothing where it is right."""
+    if not file.exists() or file.read_text() != text:
+        replace_file(file, text)
 
 
 def podman(
