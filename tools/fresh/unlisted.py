@@ -12,6 +12,13 @@ from tools.fresh.traces import TRACES
 from tools.fresh.view import View
 
 
+_WRITTEN_BY_PACKAGES = (
+    "etc/alternatives", "etc/systemd/system", "var/lib/dpkg",
+    "var/lib/systemd/deb-systemd-helper-enabled",
+)  # fmt: skip
+"""By dpkg and by what packages run as they are installed; traces.py names the packages."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A machine at one time: the paths written over it, those taken away, what is mounted, the
@@ -56,6 +63,8 @@ def _paths(now: Snapshot, view: View, before: Snapshot) -> list[str]:
         for path in new
         if str(PurePosixPath(path).parent) not in new
         and path not in owned
+        and not _is_alternative(path)
+        and not any(_below(path, folder) for folder in _WRITTEN_BY_PACKAGES)
         and not any(_below(path, trace) or _below(trace, path) for trace in listed)
     )
 
@@ -98,5 +107,13 @@ def _below(path: str, folder: str) -> bool:
 
 
 def _owned_by_packages() -> set[str]:
+    """What the packages' lists name; some name /sbin where that is /usr/sbin by now."""
     lists = Path("/var/lib/dpkg/info").glob("*.list")
-    return {line.strip().lstrip("/") for file in lists for line in file.open()}
+    listed = {line.strip().lstrip("/") for file in lists for line in file.open()}
+    return listed | {f"usr/{path}" for path in listed if path.startswith(("bin/", "lib/", "sbin/"))}
+
+
+def _is_alternative(path: str) -> bool:
+    """A name that packages share, which update-alternatives leads to one of them."""
+    link = Path("/", path)
+    return link.is_symlink() and os.readlink(link).startswith("/etc/alternatives/")

@@ -32,7 +32,8 @@ def lock(root: Path, names: list[str] | None, *, refresh: bool) -> None:
         written = write_lock(root / lock_file(name), report.lock)
         for entry in report.entries:
             say(f"{entry.service}{_of_several(entry)}: {entry.what}{_versions(entry)}")
-        say(f"{lock_file(name)}: {'written' if written else 'unchanged'}")
+        kept = "unchanged" if refresh else "unchanged; --refresh reads the artifacts again"
+        say(f"{lock_file(name)}: {'written' if written else kept}")
 
 
 def _requests(inputs: Inputs) -> list[LockRequest]:
