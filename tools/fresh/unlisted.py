@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 from tools.fresh.traces import TRACES
 from tools.fresh.view import View
 
-
 _WRITTEN_BY_PACKAGES = (
     "etc/alternatives", "etc/systemd/system", "var/lib/dpkg",
     "var/lib/systemd/deb-systemd-helper-enabled",
@@ -116,4 +115,4 @@ def _owned_by_packages() -> set[str]:
 def _is_alternative(path: str) -> bool:
     """A name that packages share, which update-alternatives leads to one of them."""
     link = Path("/", path)
-    return link.is_symlink() and os.readlink(link).startswith("/etc/alternatives/")
+    return link.is_symlink() and str(link.readlink()).startswith("/etc/alternatives/")
