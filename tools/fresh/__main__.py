@@ -38,17 +38,16 @@ def main(arguments: list[str]) -> int:
         parser.error("a command is needed, such as: make test")
     if _INSIDE in os.environ:
         return inside(Path(os.environ.pop(_INSIDE)), given.command, given.keep_caches)
-    reason = view.obstacle() or _running_cluster()
-    if reason is not None:
-        say(reason)
-        return subprocess.run(given.command, cwd=REPOSITORY).returncode if given.or_here else 4
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="servestack-fresh-", dir="/var/tmp") as disk:
-        clone(Path(disk) / "clone")
-        return subprocess.run(
-            [*view.NAMESPACES, sys.executable, "-m", "tools.fresh", *arguments],
-            cwd=REPOSITORY, env={**os.environ, _INSIDE: disk},
-        ).returncode  # fmt: skip
+        reason = view.obstacle() or _running_cluster() or _clone(Path(disk) / "clone")
+        if reason is None:
+            return subprocess.run(
+                [*view.NAMESPACES, sys.executable, "-m", "tools.fresh", *arguments],
+                cwd=REPOSITORY, env={**os.environ, _INSIDE: disk},
+            ).returncode  # fmt: skip
+    say(reason)
+    return subprocess.run(given.command, cwd=REPOSITORY).returncode if given.or_here else 4
 
 
 def inside(disk: Path, command: list[str], keep_caches: bool) -> int:
@@ -82,13 +81,21 @@ def run_as_init(command: list[str]) -> int:
             return os.waitstatus_to_exitcode(status)
 
 
-def clone(folder: Path) -> None:
-    subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(folder)], check=True)
+def _clone(folder: Path) -> str | None:
+    """Why HEAD cannot be cloned; None where it is."""
+    # The checkout may be another user's, as in CI.
+    git = ["git", "-c", "safe.directory=*"]
+    made = subprocess.run(
+        [*git, "clone", "-q", str(REPOSITORY), str(folder)], capture_output=True, text=True
+    )
+    if made.returncode != 0:
+        return f"no clone of this repository: {made.stderr.strip()}"
     changed = subprocess.run(
-        ["git", "status", "--porcelain"], cwd=REPOSITORY, check=True, capture_output=True, text=True
+        [*git, "status", "--porcelain"], cwd=REPOSITORY, check=True, capture_output=True, text=True
     ).stdout.splitlines()
     if changed:
         say(f"{len(changed)} changed files are not committed, and not in the fresh clone")
+    return None
 
 
 def _running_cluster() -> str | None:
