@@ -83,16 +83,21 @@ def run_as_init(command: list[str]) -> int:
 
 def _clone(folder: Path) -> str | None:
     """Why HEAD cannot be cloned; None where it is."""
-    # The checkout may be another user's, as in CI.
-    git = ["git", "-c", "safe.directory=*"]
+    # The checkout may be another user's, as in CI. The program that serves a clone hears of that
+    # from a file alone.
+    settings = folder.with_name("gitconfig")
+    settings.write_text("[safe]\n\tdirectory = *\n")
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": str(settings)}
     made = subprocess.run(
-        [*git, "clone", "-q", str(REPOSITORY), str(folder)], capture_output=True, text=True
-    )
+        ["git", "clone", "-q", str(REPOSITORY), str(folder)],
+        env=environment, capture_output=True, text=True,
+    )  # fmt: skip
     if made.returncode != 0:
         return f"no clone of this repository: {made.stderr.strip()}"
     changed = subprocess.run(
-        [*git, "status", "--porcelain"], cwd=REPOSITORY, check=True, capture_output=True, text=True
-    ).stdout.splitlines()
+        ["git", "status", "--porcelain"], cwd=REPOSITORY,
+        env=environment, check=True, capture_output=True, text=True,
+    ).stdout.splitlines()  # fmt: skip
     if changed:
         say(f"{len(changed)} changed files are not committed, and not in the fresh clone")
     return None
