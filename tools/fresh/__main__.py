@@ -55,7 +55,7 @@ def inside(disk: Path, command: list[str], keep_caches: bool) -> int:
     started = time.monotonic()
     made = view.enter(disk, disk / "clone", REPOSITORY, keep_caches)
     view.clear()
-    left = view.still_there(keep_caches)
+    left = view.still_there(keep_caches, REPOSITORY)
     if left:
         say(f"still there: {', '.join(left)}")
         return 4

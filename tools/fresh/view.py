@@ -119,19 +119,19 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def still_there(keep_caches: bool) -> Sequence[str]:
-    """The traces that `clear` has not taken away."""
+def still_there(keep_caches: bool, clone: Path) -> Sequence[str]:
+    """The traces that `clear` has not taken away; the clone may be shown inside of one."""
+    shown = [clone, *(trace.path for trace in TRACES)]
+
+    def is_left(path: Path) -> bool:
+        return not any(other.is_relative_to(path) for other in shown)
+
     left = [f"the package {name}" for name in sorted(_installed() & set(packages()))]
     for trace in TRACES:
         kept = trace.cache and keep_caches
-        if not kept and trace.path.is_dir() and any(map(_is_no_way, trace.path.iterdir())):
+        if not kept and trace.path.is_dir() and any(map(is_left, trace.path.iterdir())):
             left.append(f"{trace.path} ({trace.maker})")
     return left
-
-
-def _is_no_way(path: Path) -> bool:
-    """It is not a folder on the way to another trace."""
-    return not any(trace.path.is_relative_to(path) for trace in TRACES)
 
 
 def _installed() -> set[str]:
