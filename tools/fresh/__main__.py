@@ -19,8 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from tools.cluster.state import existing
 from tools.fresh import unlisted, view
-from tools.install import CACHE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _INSIDE = "SERVESTACK_FRESH_DISK"
@@ -105,8 +105,8 @@ def _clone(folder: Path) -> str | None:
 
 def _running_cluster() -> str | None:
     """The network is the machine's own, and podman in the view knows nothing of clusters outside."""
-    running = sorted(record.parent.name for record in CACHE.parent.glob("clusters/*/record.json"))
-    return f"take the clusters away first: {', '.join(running)}" if running else None
+    names = [state.name for state in existing()]
+    return f"take the clusters away first: {', '.join(names)}" if names else None
 
 
 def say(text: str) -> None:

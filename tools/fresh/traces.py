@@ -19,23 +19,28 @@ class Trace:
     """A file or folder that a run makes, and what makes it.
 
     `cache`: what stands in it is keyed by its content or its version, so it may serve later runs.
-    `on_disk`: too large for memory, or for overlays, which the kernel refuses on top of another.
+    `large`: too much for memory, or a place of overlays, which the kernel refuses on top of another.
     """
 
     path: Path
     maker: str
     cache: bool = False
-    on_disk: bool = False
+    large: bool = False
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether it is shown from a folder of its own on a real file system."""
+        return self.cache or self.large
 
 
 TRACES = (
     # Caches: the only ones that a later run gains by.
-    Trace(CACHE.parent, "tools built and images made", cache=True, on_disk=True),
-    Trace(HOME / ".cache/uv", "uv: wheels", cache=True, on_disk=True),
-    Trace(HOME / ".cache/pip", "pip: wheels", cache=True, on_disk=True),
-    Trace(HOME / ".cache/go-build", "go: objects", cache=True, on_disk=True),
-    Trace(HOME / "go", "go: modules", cache=True, on_disk=True),
-    Trace(HOME / ".m2/repository", "Maven: jars", cache=True, on_disk=True),
+    Trace(CACHE.parent, "tools built and images made", cache=True),
+    Trace(HOME / ".cache/uv", "uv: wheels", cache=True),
+    Trace(HOME / ".cache/pip", "pip: wheels", cache=True),
+    Trace(HOME / ".cache/go-build", "go: objects", cache=True),
+    Trace(HOME / "go", "go: modules", cache=True),
+    Trace(HOME / ".m2/repository", "Maven: jars", cache=True),
     # What programs note about themselves.
     Trace(HOME / ".config/go/telemetry", "go"),
     Trace(HOME / ".config/mlflow", "mlflow: telemetry's settings"),
@@ -57,13 +62,13 @@ TRACES = (
     Trace(Path("/run/xtables.lock"), "iptables"),
     Trace(Path("/var/cache/containers"), "buildah: what it knows of layers"),
     Trace(Path("/var/lib/cni"), "podman: addresses given"),
-    Trace(Path("/var/lib/containers"), "podman, buildah: storage", on_disk=True),
+    Trace(Path("/var/lib/containers"), "podman, buildah: storage", large=True),
     Trace(Path("/var/lib/kubelet"), "a kubelet outside of a node"),
     Trace(Path("/var/lib/filebeat"), "Filebeat: its registry"),
     # What packages' own scripts write.
     Trace(Path("/var/lib/apt/lists"), "apt-get update"),
-    Trace(Path("/tmp"), "temporary files", on_disk=True),
-    Trace(Path("/var/tmp"), "buildah: temporary files", on_disk=True),
+    Trace(Path("/tmp"), "temporary files", large=True),
+    Trace(Path("/var/tmp"), "buildah: temporary files", large=True),
     Trace(Path("/dev/shm"), "podman's locks, Chromium"),
 )
 

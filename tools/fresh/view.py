@@ -99,10 +99,9 @@ def _relative(path: Path) -> Path:
 
 def clear() -> None:
     """Take away, in the view, what runs have left on the machine; CalledProcessError from apt."""
-    installed = _installed() & set(packages())
-    if installed:
+    if installed := _installed():
         subprocess.run(
-            ["apt-get", "purge", "-qq", "-y", "--autoremove", *sorted(installed)],
+            ["apt-get", "purge", "-qq", "-y", "--autoremove", *installed],
             check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
         )  # fmt: skip
@@ -126,7 +125,7 @@ def still_there(keep_caches: bool, clone: Path) -> Sequence[str]:
     def is_left(path: Path) -> bool:
         return not any(other.is_relative_to(path) for other in shown)
 
-    left = [f"the package {name}" for name in sorted(_installed() & set(packages()))]
+    left = [f"the package {name}" for name in _installed()]
     for trace in TRACES:
         kept = trace.cache and keep_caches
         if not kept and trace.path.is_dir() and any(map(is_left, trace.path.iterdir())):
@@ -134,11 +133,13 @@ def still_there(keep_caches: bool, clone: Path) -> Sequence[str]:
     return left
 
 
-def _installed() -> set[str]:
+def _installed() -> list[str]:
+    """The packages of the list that are on the machine."""
     if shutil.which("dpkg-query") is None:
-        return set()
-    listed = subprocess.run(
+        return []
+    shown = subprocess.run(
         ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\n"],
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
-    return {line.split()[0] for line in listed.splitlines() if line.split()[1:2] == ["ii"]}
+    there = {line.split()[0] for line in shown.splitlines() if line.split()[1:2] == ["ii"]}
+    return sorted(there & set(packages()))
