@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from servestack.yaml_writer import dump
 
@@ -123,34 +121,12 @@ NASTY += [
     "a\n\tb",
 ]
 
-TEXT = st.one_of(
-    st.sampled_from(NASTY),
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
-    st.text(alphabet="ab01:-#\n\t 'yn\"{}[],&*!|>%@`~.=?é", max_size=10),
-)
-SCALARS = st.one_of(
-    TEXT, st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False)
-)
-DATA = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
-    max_leaves=20,
-)  # fmt: skip
-
 
 @pytest.mark.parametrize("text", NASTY)
 @pytest.mark.parametrize("loader", [yaml.SafeLoader, yaml.CSafeLoader])
 def test_nasty_text(text: str, loader: Any) -> None:
     data = {"key": text, "list": [text, [text], {"a": text}], text or "empty": 1}
     assert yaml.load(dump(data), loader) == data
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.dictionaries(TEXT, DATA, min_size=1, max_size=5))
-def test_any_data(data: dict[str, Any]) -> None:
-    text = dump(data)
-    assert yaml.load(text, yaml.CSafeLoader) == data
-    assert yaml.load(text, yaml.SafeLoader) == data
-    assert dump(data) == text
 
 
 def test_kubectl_reads_the_same(tmp_path: Path) -> None:

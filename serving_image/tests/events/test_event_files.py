@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 import pytest
 from event_support import KINDS, line, lines_on_disk, number_of, settings
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from servestack_server.errors import StartError
 from servestack_server.events.files import count_lines, cut_torn_line, file_mark
@@ -53,7 +52,6 @@ def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
     assert {number_of(event) for event in lines_on_disk(tmp_path)} == {1, 2}
 
 
-@hypothesis_settings(max_examples=200, deadline=None)
 @given(whole=st.lists(st.integers(0, 600_000), max_size=3), torn=st.integers(0, 600_000))
 def test_what_follows_the_last_newline_is_cut(whole: list[int], torn: int) -> None:
     content = b"".join(b"x" * length + b"\n" for length in whole)

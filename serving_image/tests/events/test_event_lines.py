@@ -13,7 +13,7 @@ import jsonschema_rs
 import numpy as np
 import pytest
 from event_support import settings as event_settings
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from servestack_server.config import Column, Input, Pin, PredictionLog, ServiceConfig
 from servestack_server.errors import StartError
@@ -134,13 +134,11 @@ values = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=500, deadline=None)
 @given(rows=st.lists(st.lists(values, max_size=4), max_size=3), outputs=values)
 def test_any_value_gives_a_line_of_the_schema(rows: list[list[Any]], outputs: Any) -> None:
     checked(prediction(PredictionEvents(config()), inputs=rows, outputs=outputs))
 
 
-@settings(max_examples=500, deadline=None)
 @given(request_id=st.text(min_size=8, max_size=128), seconds=st.floats(0, 4e9))
 def test_any_id_and_time(request_id: str, seconds: float) -> None:
     event = checked(prediction(PredictionEvents(config()), request_id=request_id, time=seconds))
@@ -149,7 +147,6 @@ def test_any_id_and_time(request_id: str, seconds: float) -> None:
     assert -1e-6 < seconds - told < 0.001001
 
 
-@settings(deadline=None)
 @given(st.floats())
 def test_any_latency(latency_ms: float) -> None:
     checked(prediction(PredictionEvents(config()), latency_ms=latency_ms))
@@ -211,7 +208,6 @@ def test_the_sample_is_the_share_that_was_asked_for(share: float, form: str) -> 
     assert checked(prediction(events, request_id=taken[0]))["data"]["sample"] == share
 
 
-@settings(max_examples=300, deadline=None)
 @given(rows=st.integers(0, 900), outputs=st.integers(0, 9000), maximum=st.integers(1200, 20_000))
 def test_what_is_too_long_is_cut(rows: int, outputs: int, maximum: int) -> None:
     """Inputs first, then outputs, and never more than has to be."""

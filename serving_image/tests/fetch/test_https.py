@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from servestack_server.config import Pin
 from servestack_server.errors import StartError
@@ -219,7 +219,6 @@ HEADERS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from([200, 206, 301, 302, 308, 416, 204, 503, 999]), HEADERS, st.binary(max_size=60)
 )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from servestack_server.api.inference import InferEndpoint
 from servestack_server.config import Column, Input
@@ -105,7 +105,6 @@ def forms(names: list[str], rows: list[list[Any]]) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=300, deadline=None)
 @given(tables())
 def test_all_forms_give_the_same_rows(
     table: tuple[tuple[Column, ...], list[list[Any]]],
@@ -124,7 +123,6 @@ def test_all_forms_give_the_same_rows(
         assert list(map(tuple, read_csv(as_csv(names, rows), schema))) == expected
 
 
-@settings(max_examples=300, deadline=None)
 @given(tables(), st.data())
 def test_the_row_and_the_field_at_fault_are_told(
     table: tuple[tuple[Column, ...], list[list[Any]]], data: st.DataObject
@@ -148,7 +146,6 @@ NUMBERS = ["integer", "long", "float", "double"]
 DATATYPES = {"integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64"}
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=5), st.data())
 def test_tensors_by_column_give_the_same_rows(kinds: list[str], data: st.DataObject) -> None:
     made = tuple(Column(f"c{at}", kind) for at, kind in enumerate(kinds))  # type: ignore[arg-type]

@@ -34,9 +34,7 @@ def test_round_trip_and_meaning_as_yaml(tmp_path: Path) -> None:
     assert list(data["models"]) == ["b", "iris"]
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example('\x7f\x85\x9b\u2028\u2029\ufeff\ufffe\uffff\ud800 \\ " \U0001f600')
 @given(st.text(st.characters()))
 def test_any_text_is_read_back_and_means_the_same_as_yaml(tmp_path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from servestack.build.assemble import build_service_manifests
@@ -115,7 +115,6 @@ def test_text_that_is_yaml_or_json_is_compared_by_its_fields(
     ]
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_different_data_always_differ(data: st.DataObject) -> None:
     scalars = st.one_of(st.booleans(), st.integers(0, 3), st.sampled_from(["a", "b", "", "1"]))

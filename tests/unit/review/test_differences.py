@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from servestack.build.manifest import Body
@@ -156,7 +156,6 @@ def shuffled(value: Any, chance: random.Random) -> Any:
     return value
 
 
-@settings(deadline=None)
 @given(containers, containers, st.randoms(use_true_random=False))
 def test_order_never_counts_in_keyed_lists(old: Any, new: Any, chance: random.Random) -> None:
     assert not list(compare_data(old, shuffled(old, chance)))
@@ -165,7 +164,6 @@ def test_order_never_counts_in_keyed_lists(old: Any, new: Any, chance: random.Ra
     assert {path_text(path) for _, path, _, _ in other} == straight
 
 
-@settings(deadline=None)
 @given(containers, containers)
 def test_the_way_back_is_the_mirror_image(old: Any, new: Any) -> None:
     turned = {"add": "remove", "remove": "add", "change": "change"}
@@ -180,7 +178,6 @@ def test_the_way_back_is_the_mirror_image(old: Any, new: Any) -> None:
     assert sorted(there, key=str) == sorted(back, key=str)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["a.json", "a.yml", "a.txt"]),
     st.text("ab1:-[]{}\"'&*!~.# \n\t\x1b", max_size=30),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from servestack.errors import SpecError
@@ -54,26 +54,22 @@ def load(text: str) -> None:
         assert problem.location is not None
 
 
-@settings(max_examples=600, deadline=None)
 @given(st.text(max_size=200))
 def test_any_text(text: str) -> None:
     load(text)
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.text(alphabet="ab01:-{}[]&*!|>'\"%@` \n\t#?,~", max_size=60))
 def test_yaml_shaped_text(text: str) -> None:
     load(text)
 
 
-@settings(max_examples=400, deadline=None)
 @example({"[key]": None})
 @given(st.dictionaries(NAMES, DATA, max_size=8))
 def test_any_fields(fields: dict[str, Any]) -> None:
     load(yaml.safe_dump(HEAD | fields, allow_unicode=True))
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(sorted(ModelService.model_json_schema()["properties"])), DATA)
 )
