@@ -284,9 +284,10 @@ def install(name: str) -> Path:
 def _build(tool: Tool, folder: Path) -> None:
     print(f"{tool.name}: building, this happens once …", file=sys.stderr, flush=True)
     started = time.monotonic()
-    for abandoned in CACHE.glob(f".{tool.name}-*"):
+    prefix = f".{tool.name}~"  # One tool's name may begin another's: etcd and etcd-3.6.
+    for abandoned in CACHE.glob(f"{prefix}*"):
         shutil.rmtree(abandoned)  # of a run that was killed: the lock is ours
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix=f".{tool.name}-") as temporary:
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix=prefix) as temporary:
         target = Path(temporary) / "out"
         target.mkdir()
         try:
