@@ -20,7 +20,7 @@ from tests.served.trained import iris
 from tests.support.projects import REPOSITORY, set_in_yaml
 from tests.support.tools import installed
 
-ROLLS = int(os.environ.get("ROLLS", "2"))
+ROLLS = int(os.environ.get("ROLLS", "1"))
 """Rolling updates in a row under steady requests; the bar of ten is measured with ROLLS=10."""
 
 

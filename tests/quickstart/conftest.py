@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.mlflow_server import UNUSED
 from tests.support.wheel import build_wheel
 
 UV = Path(sys.executable).with_name("uv")
@@ -47,7 +48,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
     wheel = build_wheel(folder)
     root = folder / "project"
     kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    machine = Newcomer(root, kept | {"MLFLOW_DISABLE_TELEMETRY": "true"})
+    machine = Newcomer(root, kept | UNUSED)
     root.mkdir()
     uv = f"{UV} -q"
     # The tool by itself, as pipx would have it.

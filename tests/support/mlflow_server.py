@@ -18,6 +18,9 @@ from tests.support.ports import free_ports
 
 _READY_SECONDS = 90
 
+UNUSED = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""What no test asks of a server. For jobs it starts eight processes more: half a minute of CPU."""
+
 
 @dataclass(frozen=True)
 class MlflowServer:
@@ -39,7 +42,7 @@ def running_mlflow(folder: Path, host: str = "127.0.0.1") -> Iterator[MlflowServ
         f"--backend-store-uri=sqlite:///{folder}/mlflow.db",
         f"--artifacts-destination={folder}/artifacts", "--serve-artifacts",
     ]  # fmt: skip
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = os.environ | UNUSED
     with (folder / "mlflow.log").open("wb") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, env=environment, start_new_session=True

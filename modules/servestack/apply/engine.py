@@ -18,10 +18,12 @@ from pulumi.automation import errors
 from servestack.apply.cli_process import CliProcess, interrupting
 from servestack.apply.events import Events, is_owned, kind_of
 from servestack.apply.failures import locked, problems_of
+from servestack.apply.masked_workspace import MaskedWorkspace
 from servestack.apply.pending import PendingCreate, pending_creates, settled
 from servestack.apply.program import declare, declare_built
 from servestack.errors import ApplyError, Location, Problem
 from servestack.review.gate import build_checked
+from servestack.review.mask import MASK
 
 T = TypeVar("T")
 Say = Callable[[str], Any]
@@ -44,7 +46,7 @@ class Engine:
             else partial(declare, environment, root)
         )
         _check_installation(root)
-        choose = automation.create_or_select_stack if create else automation.select_stack
+        choose = automation.Stack.create_or_select if create else automation.Stack.select
         self._say = say
         self._environment = environment
         self._root = root
@@ -53,16 +55,8 @@ class Engine:
             self._command = CliProcess()
         except (errors.InvalidVersionError, OSError) as error:
             raise ApplyError(problems_of(str(error), [])) from None
-        self._stack = self._ask(
-            lambda: choose(
-                stack_name=environment,
-                project_name="servestack",
-                program=program,
-                opts=automation.LocalWorkspaceOptions(
-                    work_dir=str(root), pulumi_command=self._command
-                ),
-            )
-        )
+        workspace = MaskedWorkspace(str(root), program=program, pulumi_command=self._command)
+        self._stack = self._ask(lambda: choose(environment, workspace))
 
     def preview(self) -> dict[str, int]:
         """Counts of what `up` would do: {"create": 3, "same": 1}. `events.planned` has names."""
@@ -161,4 +155,4 @@ def _counts(changes: Mapping[Any, int]) -> dict[str, int]:
 
 
 def _values(outputs: Mapping[str, automation.OutputValue]) -> dict[str, Any]:
-    return {n: "(masked)" if output.secret else output.value for n, output in outputs.items()}
+    return {n: MASK if output.secret else output.value for n, output in outputs.items()}
