@@ -26,14 +26,17 @@ demo: setup ## the main job on real input: train, lock, render, check, diff
 
 .PHONY: test
 test: setup ## everything that CI checks: lint, types, contracts, generated files, all tests
-	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m tools.install
-	@$(BIN)/python -m tools.images >/dev/null || echo "the images cannot be built here: tests that need them are skipped"
+	@$(MAKE) --no-print-directory --jobs=2 lint tools
 	@$(BIN)/python -m pytest -n2 --no-loadscope-reorder $(PYTEST)
 
 .PHONY: test-fresh
 test-fresh: ## make test as on a machine that has never run it, without its caches; as root
 	@$(PYTHON) -m tools.fresh make test
+
+.PHONY: tools
+tools: setup ## what tests run beside Python: pinned programs, built once, and both images
+	@$(BIN)/python -m tools.install
+	@$(BIN)/python -m tools.images >/dev/null || echo "the images cannot be built here: tests that need them are skipped"
 
 .PHONY: lint
 lint: setup ## lint, types, import contracts, generated files

@@ -20,6 +20,8 @@ def pulumi_settings(home: Path, *, waits: bool = False) -> Iterator[dict[str, st
         "PULUMI_CONFIG_PASSPHRASE": "only for tests",
         "PULUMI_HOME": str(home),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # The CLI is started hundreds of times, and half of each start is the garbage collector's.
+        "GOGC": "1000",
     }
     plugins = Path.home() / ".pulumi/plugins"
     if list(plugins.glob("resource-kubernetes-*")):
