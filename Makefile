@@ -34,9 +34,10 @@ test-fresh: ## make test as on a machine that has never run it, without its cach
 	@$(PYTHON) -m tools.fresh make test
 
 .PHONY: tools
-tools: setup ## what tests run beside Python: pinned programs, built once, and both images
+tools: setup ## what tests run beside Python, built once: programs, both images, a cluster's nodes
 	@$(BIN)/python -m tools.install
 	@$(BIN)/python -m tools.images >/dev/null || echo "the images cannot be built here: tests that need them are skipped"
+	@$(BIN)/python -m tools.cluster prepare || echo "there can be no cluster here: tests that need one are skipped"
 
 .PHONY: lint
 lint: setup ## lint, types, import contracts, generated files

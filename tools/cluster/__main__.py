@@ -1,6 +1,7 @@
-"""`python -m tools.cluster up|down|status [--name NAME]`: a real cluster by kind.
+"""`python -m tools.cluster up|down|status|prepare [--name NAME]`: a real cluster by kind.
 
-`up` prints the path of its kubeconfig on stdout, and everything else on stderr.
+`prepare` builds what the first `up` would. `up` prints the path of its kubeconfig on stdout; all else
+goes to stderr.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tools.cluster.state import ClusterError, existing
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.cluster", description=__doc__)
-    parser.add_argument("command", choices=("up", "down", "status"))
+    parser.add_argument("command", choices=("up", "down", "status", "prepare"))
     parser.add_argument("--name", default="dev")
     parser.add_argument("--workers", type=int, default=0, help="up: nodes besides the first")
     arguments = parser.parse_args()
@@ -24,6 +25,9 @@ def main() -> int:
             return 0
         if arguments.command == "status":
             return _print_status()
+        if arguments.command == "prepare":
+            kind.prepare()
+            return 0
         cluster = kind.start(arguments.name, arguments.workers)
     except ClusterError as error:
         print(f"cluster: {error}", file=sys.stderr)

@@ -72,6 +72,18 @@ def obstacle() -> str | None:
     return None
 
 
+def prepare() -> None:
+    """Build what the first `start` would, which takes minutes: kind and its node's image.
+
+    Raises ClusterError if this machine cannot have a cluster.
+    """
+    _install()
+    if not docker.answers():
+        with alone():
+            machine.prepare()
+            node_image()
+
+
 def start(name: str, workers: int = 0) -> Cluster:
     """The cluster of that name, ready: the one that runs, else a new one, whose first node is joined
     by that many workers. Pods run on all of them.
@@ -79,13 +91,7 @@ def start(name: str, workers: int = 0) -> Cluster:
     Raises ClusterError if this machine cannot have one, or it does not come up.
     """
     state = named(name)
-    reason = obstacle()
-    if reason is not None:
-        raise ClusterError(reason)
-    try:
-        kind = install("kind")
-    except SystemExit as error:
-        raise ClusterError(str(error)) from None
+    kind = _install()
     with alone():
         found = find(name)
         if found is not None:
@@ -101,6 +107,16 @@ def start(name: str, workers: int = 0) -> Cluster:
             raise
         say(f"{name} is ready after {time.monotonic() - started:.0f} s")
         return cluster
+
+
+def _install() -> Path:
+    reason = obstacle()
+    if reason is not None:
+        raise ClusterError(reason)
+    try:
+        return install("kind")
+    except SystemExit as error:
+        raise ClusterError(str(error)) from None
 
 
 def stop(name: str) -> None:
@@ -147,7 +163,17 @@ def _bring_up(state: State, kind: Path, workers: int) -> Cluster:
     first, last = _addons()
     kubectl.apply(first)
     cluster = Cluster(state.name, state.kubeconfig, record.http_port)
-    ready.wait("the nodes", lambda: kubectl.ready_nodes() == 1 + workers)
+    try:
+        _wait_for_addons(kubectl, cluster, 1 + workers, last)
+    except ClusterError as error:
+        raise ClusterError(f"{error}\n{kubectl.tell()}") from None
+    record.ready = True
+    state.write(record)
+    return cluster
+
+
+def _wait_for_addons(kubectl: ready.Kubectl, cluster: Cluster, nodes: int, last: str) -> None:
+    ready.wait("the nodes", lambda: kubectl.ready_nodes() == nodes)
     ready.wait("names of Services", lambda: kubectl.is_available("coredns", "kube-system"))
     ready.wait("Traefik", lambda: ready.answers(f"{cluster.url}/ping", 200))
     ready.wait("figures", lambda: kubectl.is_available("metrics-server", "kube-system"))
@@ -155,9 +181,6 @@ def _bring_up(state: State, kind: Path, workers: int) -> Cluster:
     metrics = "apiservice/v1beta1.metrics.k8s.io"
     ready.wait("metrics", lambda: kubectl.has_condition(metrics, "Available"))
     ready.wait("service accounts", lambda: kubectl.exists("serviceaccount/default"))
-    record.ready = True
-    state.write(record)
-    return cluster
 
 
 def _addons() -> tuple[str, str]:

@@ -16,7 +16,8 @@ from pathlib import Path
 from tools.cluster.state import ClusterError, say
 
 Question = Callable[[], bool]
-_SECONDS = 120
+_SECONDS = 300
+"""Ten times what it takes on two cores: right after a build, a disk still writes for minutes."""
 
 
 def wait(what: str, is_so: Question) -> None:
@@ -54,6 +55,12 @@ class Kubectl:
     def ready_nodes(self) -> int:
         path = 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}'
         return self._run("get", "nodes", "-o", path).stdout.split().count("True")
+
+    def tell(self) -> str:
+        """What there is and what happened last, for somebody who asks why it is not ready."""
+        there = self._run("get", "nodes,pods", "--all-namespaces", "-o", "wide").stdout
+        happened = self._run("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp").stdout
+        return "\n".join([there, *happened.splitlines()[-20:]])
 
     def is_available(self, deployment: str, namespace: str) -> bool:
         wanted = "jsonpath={.status.availableReplicas}"
