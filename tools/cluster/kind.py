@@ -81,7 +81,10 @@ def prepare() -> None:
     if not docker.answers():
         with alone():
             machine.prepare()
-            node_image()
+            try:
+                node_image()
+            finally:
+                _leave_machine()
 
 
 def start(name: str, workers: int = 0) -> Cluster:
@@ -257,13 +260,18 @@ def _take_away(state: State) -> None:
     if not docker.answers():
         if left := podman.remove_leftovers(state.name):
             raise ClusterError(f"podman does not remove {', '.join(left)}")
-        others = [other for other in existing() if other.name != state.name]
-        if not others and not podman.nodes():
-            podman.remove_shared()
-            machine.put_back()
+        _leave_machine(state.name)
     cgroups.kill(state.cgroup)
     cgroups.remove(state.cgroup)
     shutil.rmtree(state.folder, ignore_errors=True)
+
+
+def _leave_machine(ends: str = "") -> None:
+    """Put the machine back as it was where no cluster is left but the one that ends."""
+    others = [other for other in existing() if other.name != ends]
+    if not others and not podman.nodes():
+        podman.remove_shared()
+        machine.put_back()
 
 
 def _docker_gateway() -> str:
