@@ -113,6 +113,8 @@ def _containers(name: str) -> list[str]:
 def remove_shared() -> None:
     """After the last cluster: volumes that no container has any more, and the network."""
     podman("volume", "prune", "-f", check=False)
+    if podman("network", "exists", NETWORK, check=False).returncode != 0:
+        return
     shown = podman("network", "inspect", NETWORK, "--format={{.NetworkInterface}}", check=False)
     podman("network", "rm", "-f", NETWORK, check=False)
     if bridge := shown.stdout.strip():
