@@ -54,9 +54,7 @@ def shuffled(value: Any, chance: random.Random) -> Any:
     return value
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000), style=st.sampled_from([None, True, False]))
 def test_key_order_comments_and_yaml_style(tmp_path: Path, seed: int, style: bool | None) -> None:
     chance = random.Random(seed)

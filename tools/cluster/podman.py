@@ -75,8 +75,12 @@ def podman(
 
 def make_network() -> None:
     """kind would make one with IPv6, which sets forwarding, and with a daemon for names."""
-    if podman("network", "exists", NETWORK, check=False).returncode != 0:
+    if not _has_network():
         podman("network", "create", "--driver=bridge", "--disable-dns", NETWORK)
+
+
+def _has_network() -> bool:
+    return podman("network", "exists", NETWORK, check=False).returncode == 0
 
 
 def gateway() -> str:
@@ -113,7 +117,7 @@ def _containers(name: str) -> list[str]:
 def remove_shared() -> None:
     """After the last cluster: volumes that no container has any more, and the network."""
     podman("volume", "prune", "-f", check=False)
-    if podman("network", "exists", NETWORK, check=False).returncode != 0:
+    if not _has_network():
         return
     shown = podman("network", "inspect", NETWORK, "--format={{.NetworkInterface}}", check=False)
     podman("network", "rm", "-f", NETWORK, check=False)

@@ -80,7 +80,7 @@ def test_nothing_that_is_sent_makes_it_fail(fuzzed: tuple[str, Fuzzed, Path], ir
     kind, target, log = fuzzed
 
     @settings(
-        max_examples=int(CASES * SHARES[kind]), deadline=None, database=None, phases=[Phase.generate],
+        max_examples=int(CASES * SHARES[kind]), database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(requests())
