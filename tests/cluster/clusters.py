@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import yaml
 
+from tests.cluster.host_machine import came_in_between, snapshot
+
 NAME = "test"
 """Of the one that is made here."""
+_OF_A_CLUSTER = {"processes", "mounts", "links", "addresses", "rules", "cgroups", "files"}
 
 
 class NoClusterError(Exception):
@@ -22,7 +26,8 @@ class NoClusterError(Exception):
 @dataclass(frozen=True)
 class TestCluster:
     """A running cluster. `host` is how its pods reach this machine; `ingress` is the address of
-    its ingress controller from here, empty where it has none."""
+    its ingress controller from here, empty where it has none. It came up in `seconds`, where it was
+    made here."""
 
     __test__ = False
     kind: str
@@ -31,6 +36,7 @@ class TestCluster:
     ingress: str
     has_metrics: bool
     load_image: Callable[[Path], None]
+    seconds: float | None = None
 
     @property
     def context(self) -> str:
@@ -40,7 +46,10 @@ class TestCluster:
 
 @contextmanager
 def running_cluster(kind: str, folder: Path) -> Iterator[TestCluster]:
-    """The cluster of that kind, taken down afterwards where it was made here."""
+    """The cluster of that kind, taken down afterwards where it was made here.
+
+    AssertionError where it then leaves anything behind on this machine.
+    """
     with _current(folder) if kind == "current" else _kind() as cluster:
         yield cluster
 
@@ -49,20 +58,29 @@ def running_cluster(kind: str, folder: Path) -> Iterator[TestCluster]:
 def _kind() -> Iterator[TestCluster]:
     from tools.cluster import kind
     from tools.cluster.state import ClusterError
+    from tools.images import docker
 
     reason = kind.obstacle()
     if reason is not None:
         raise NoClusterError(reason)
+    before = snapshot(NAME)
+    started = time.monotonic()
     try:
         cluster = kind.start(NAME, workers=1)
     except ClusterError as error:
         raise RuntimeError(str(error)) from None
+    seconds = time.monotonic() - started
     try:
+        came = came_in_between(before, snapshot(NAME)).keys()
+        # Else the look at the machine would not see what is left behind either.
+        assert docker.answers() or came >= _OF_A_CLUSTER
         yield TestCluster(
-            "kind", cluster.kubeconfig, cluster.host, cluster.url, True, cluster.load_image
+            "kind", cluster.kubeconfig, cluster.host, cluster.url, True, cluster.load_image, seconds
         )
     finally:
         kind.stop(NAME)
+    # Docker has its own leftovers.
+    assert docker.answers() or came_in_between(before, snapshot(NAME)) == {}
 
 
 @contextmanager

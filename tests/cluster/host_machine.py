@@ -18,6 +18,8 @@ _SHARED_FOLDERS = (
     "/usr/libexec", "/var/lib", "/var/lib/cni", "/var/lib/containers", "/var/lib/kubelet",
     "/var/log",
 )  # fmt: skip
+_FILEBEATS = "/var/lib/filebeat"
+"""Its own tests run beside the cluster's."""
 _SYSCTLS = (
     "kernel/keys/root_maxbytes", "kernel/keys/root_maxkeys", "kernel/panic", "kernel/panic_on_oops",
     "net/ipv4/conf/all/forwarding", "net/ipv4/conf/all/route_localnet", "net/ipv4/ip_forward",
@@ -102,7 +104,7 @@ def _rules(family: str) -> set[str]:
 def _files(name: str) -> set[str]:
     folders = [Path(folder) for folder in _SHARED_FOLDERS]
     found = {str(path) for folder in folders if folder.exists() for path in folder.iterdir()}
-    return found | {str(path) for path in CLUSTERS.glob(f"{name}/*")}
+    return (found - {_FILEBEATS}) | {str(path) for path in CLUSTERS.glob(f"{name}/*")}
 
 
 def _lines(file: str) -> list[str]:

@@ -164,7 +164,7 @@ def network(cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory) -> I
         yield found
     finally:
         server.shutdown()
-        found.run("delete", "namespace", "--ignore-not-found", *made)
+        found.run("delete", "namespace", "--wait=false", "--ignore-not-found", *made)
         found.run("delete", "pod/caller", "--namespace=traefik", "--ignore-not-found")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from tools.cluster.ready import find_kubectl
 from tests.cluster.clusters import NAME, TestCluster
 from tests.support.busybox import PAGE, write_busybox_image
 from tests.support.ports import free_ports
+from tests.support.projects import REPOSITORY
 
 _OBJECTS = str(Path(__file__).parent / "web.yaml")
 _SECONDS = 60
@@ -34,7 +36,7 @@ def node(cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     _kubectl(found, "apply", "-f", _OBJECTS)
     _kubectl(found, "rollout", "status", "deployment/web", f"--timeout={_SECONDS}s")
     yield found
-    _kubectl(found, "delete", "-f", _OBJECTS)
+    _kubectl(found, "delete", "--wait=false", "-f", _OBJECTS)
 
 
 @pytest.mark.parametrize("host", ["web", "web.web.svc.cluster.local"])
@@ -75,8 +77,14 @@ def test_top_shows_what_pods_use(node: kind.Cluster) -> None:
     _eventually(shown)
 
 
-def test_up_again_is_the_same_cluster(node: kind.Cluster) -> None:
-    assert kind.start(NAME) == node
+def test_up_again_is_the_same_cluster(
+    node: kind.Cluster, cluster: TestCluster, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("two nodes of kind", f"up in {cluster.seconds:.0f} s")
+    command = [sys.executable, "-m", "tools.cluster", "up", f"--name={NAME}"]
+    up = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    assert up.stdout == f"{node.kubeconfig}\n"
+    assert kind.find(NAME) == node
 
 
 def test_the_users_own_kubeconfig_is_not_touched(node: kind.Cluster) -> None:
