@@ -194,24 +194,23 @@ _ALL: tuple[Tool, ...] = (
             "kube-scheduler",
             "kubelet",
             "kube-proxy",
+            "kubeadm",
+            "kubectl",
         )
     ),
-    *(
-        GoTool(
-            name,
-            "kind-node",
-            f"k8s.io/kubernetes/cmd/{name}",
-            "k8s.io/component-base/version.gitVersion",
-            "v1.34.4",
-        )
-        for name in ("kubeadm", "kubectl")
-    ),
-    GoTool("etcd-3.6", "etcd", "go.etcd.io/etcd/server/v3"),
     GoTool(
-        "kube-router", "kube-router", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"
+        "kube-router", "kubernetes", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"
     ),
     GoTool("metrics-server", "metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server"),
-    GoTool("coredns", "coredns", "github.com/coredns/coredns"),
+    GoTool("coredns", "kubernetes", "github.com/coredns/coredns"),
+    GoTool(
+        "prometheus",
+        "kubernetes",
+        "github.com/prometheus/prometheus/cmd/prometheus",
+        # All others are clients of clouds.
+        tags="remove_all_sd,enable_kubernetes_sd",
+    ),
+    GoTool("etcd-3.6", "etcd", "go.etcd.io/etcd/server/v3"),
     GoTool("pause", "pause", "."),
     GoTool(
         "pulumi",
@@ -225,13 +224,6 @@ _ALL: tuple[Tool, ...] = (
     DebianTool("busybox-dynamic", "busybox", "bin/busybox"),
     InstalledTool("iptables", "iptables"),
     DebianTool("promtool", "prometheus", "usr/bin/promtool"),
-    GoTool(
-        "prometheus",
-        "prometheus",
-        "github.com/prometheus/prometheus/cmd/prometheus",
-        # All others are clients of clouds.
-        tags="remove_all_sd,enable_kubernetes_sd",
-    ),
     GoTool("kind", "kind", "sigs.k8s.io/kind"),
     InstalledTool("chromium", "chromium"),
     InstalledTool("buildah", "buildah"),

@@ -94,8 +94,8 @@ def test_load_adds_pods(deployment: Deployment) -> None:
         'wrk.method = "POST"\nwrk.body = "[[5.1,3.5,1.4,0.2]]"\n'
         'wrk.headers["Content-Type"] = "application/json"\n'
         'wrk.headers["Host"] = "iris.models.localhost"\n'
-        # Some 2,000 requests a second are twenty times what the autoscaler wants a pod to do.
-        "function delay() return 1 end\n"
+        # Some 350 requests a second are several times what the autoscaler wants a pod to do.
+        "function delay() return 10 end\n"
     )
     load = subprocess.Popen(
         [installed("wrk"), "-t1", "-c4", "-d120s", "-s", script,
