@@ -9,9 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from servestack_contract.settings import ServerSettings
 from servestack_server import __version__
-from servestack_server.config import ServiceConfig, parse_pin, read_config
 from servestack_server.errors import StartError
+from servestack_server.settings_file import parse_pin, read_settings_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,16 +63,16 @@ def _fetch(given: argparse.Namespace) -> int:
 
     fetch([parse_pin(text) for text in given.artifact], given.into, say=_say)
     if given.config is not None:
-        _bake_models(read_config(given.config))
+        _bake_models(read_settings_file(given.config))
     return 0
 
 
 def _bake(given: argparse.Namespace) -> int:
-    _bake_models(read_config(given.config))
+    _bake_models(read_settings_file(given.config))
     return 0
 
 
-def _bake_models(config: ServiceConfig) -> None:
+def _bake_models(config: ServerSettings) -> None:
     """Convert each model where `runtime` allows it; `onnx` insists, `native` does nothing."""
     if config.runtime == "native":
         return
@@ -93,7 +94,7 @@ def _serve(given: argparse.Namespace) -> int:
     from servestack_server.process import serve
 
     return serve(
-        read_config(given.config),
+        read_settings_file(given.config),
         [parse_pin(text) for text in given.model],
         host=given.host,
         port=given.port,

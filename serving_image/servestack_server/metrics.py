@@ -1,8 +1,7 @@
 """What the server counts, in plain numbers, and how Prometheus reads it.
 
 The request's path adds to integers and lists; the exposition format is prometheus_client's, made
-when somebody asks. Names, help and buckets are those of monitoring/metrics.yaml, and a test holds
-them together.
+when somebody asks. Names, help and buckets are the contract's.
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from servestack_contract import metrics as catalogue
+from servestack_contract.metrics import Metric
+
 if TYPE_CHECKING:
-    from servestack_server.config import ServiceConfig
+    from servestack_contract.settings import ServerSettings
     from servestack_server.events.writer import EventWriter
 
-BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-PREDICTION_SECONDS_BUCKETS = (
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
-)  # fmt: skip
 Families = Iterable[Any]
 
 
@@ -70,15 +68,15 @@ class ModelMetrics:
     def __init__(self, name: str, version: str, digest: str) -> None:
         self.name, self.version, self.digest = name, version, digest
         self.load_seconds = 0.0
-        self.batch_rows = Histogram(BATCH_SIZE_BUCKETS)
-        self.seconds = Histogram(PREDICTION_SECONDS_BUCKETS)
+        self.batch_rows = Histogram(catalogue.BATCH_SIZE.buckets)
+        self.seconds = Histogram(catalogue.PREDICTION_SECONDS.buckets)
 
 
 class ServerMetrics:
     """Everything that is counted. `queue_depth` and `in_flight` are asked when they are read."""
 
-    def __init__(self, config: ServiceConfig) -> None:
-        self._labels = {"environment": config.environment, "model_service": config.name}
+    def __init__(self, config: ServerSettings) -> None:
+        self._labels = dict(zip(catalogue.LABELS, (config.environment, config.name), strict=True))
         self._buckets = config.metrics.latency_buckets_seconds
         self.endpoints: dict[str, EndpointMetrics] = {}
         self.models: dict[str, ModelMetrics] = {}
@@ -115,31 +113,23 @@ class ServerMetrics:
         yield from self._inputs()
 
     def _requests(self) -> Families:
-        requests = self._family("counter", "servestack_requests", "Requests answered.", "endpoint", "http_response_code")  # fmt: skip
-        seconds = self._family(
-            "histogram", "servestack_request_duration_seconds",
-            "Time from the first byte of a request to the last byte of its answer.", "endpoint",
-        )  # fmt: skip
+        requests = self._family(catalogue.REQUESTS)
+        seconds = self._family(catalogue.REQUEST_SECONDS)
         for path, endpoint in self.endpoints.items():
             for status, count in sorted(endpoint.by_status.items()):
                 self._add(requests, count, path, str(status))
             self._add_histogram(seconds, endpoint.seconds, path)
-        in_flight = self._family("gauge", "servestack_requests_in_flight", "Requests being worked on.")  # fmt: skip
+        in_flight = self._family(catalogue.IN_FLIGHT)
         self._add(in_flight, self.in_flight())
-        depth = self._family("gauge", "servestack_queue_depth", "Requests waiting for a batch.")
+        depth = self._family(catalogue.QUEUE_DEPTH)
         self._add(depth, self.queue_depth())
         return requests, seconds, in_flight, depth
 
     def _predictions(self) -> Families:
-        rows = self._family("histogram", "servestack_batch_size", "Rows predicted in one call.", "model")  # fmt: skip
-        seconds = self._family(
-            "histogram", "servestack_prediction_duration_seconds", "Time of one call of the model.", "model",
-        )  # fmt: skip
-        load = self._family("gauge", "servestack_model_load_seconds", "Time to load and warm up the model.", "model")  # fmt: skip
-        info = self._family(
-            "gauge", "servestack_model_info", "Always 1: the versions that are served.",
-            "model", "version", "digest",
-        )  # fmt: skip
+        rows = self._family(catalogue.BATCH_SIZE)
+        seconds = self._family(catalogue.PREDICTION_SECONDS)
+        load = self._family(catalogue.LOAD_SECONDS)
+        info = self._family(catalogue.MODEL_INFO)
         for model in self.models.values():
             self._add_histogram(rows, model.batch_rows, model.name)
             self._add_histogram(seconds, model.seconds, model.name)
@@ -148,13 +138,9 @@ class ServerMetrics:
         return rows, seconds, load, info
 
     def _event_families(self) -> Families:
-        written = self._family("counter", "servestack_events_written", "Events written to disk.", "kind")  # fmt: skip
-        dropped = self._family(
-            "counter", "servestack_events_dropped", "Events lost: never written, or deleted to make room before they were shipped.", "kind", "reason",
-        )  # fmt: skip
-        unshipped = self._family(
-            "gauge", "servestack_events_unshipped_bytes", "Bytes on disk that Kafka has not taken.", "kind",
-        )  # fmt: skip
+        written = self._family(catalogue.EVENTS_WRITTEN)
+        dropped = self._family(catalogue.EVENTS_DROPPED)
+        unshipped = self._family(catalogue.EVENTS_UNSHIPPED)
         if self.events is not None:
             for kind, count in self.events.written.items():
                 self._add(written, count, kind)
@@ -165,18 +151,15 @@ class ServerMetrics:
         return written, dropped, unshipped
 
     def _inputs(self) -> Families:
-        values = self._family("counter", "servestack_input_values", "Input values seen, with monitoring.drift.", "column")  # fmt: skip
-        outside = self._family(
-            "counter", "servestack_input_out_of_range",
-            "Input values outside the range of training, with monitoring.drift.", "column",
-        )  # fmt: skip
+        values = self._family(catalogue.INPUT_VALUES)
+        outside = self._family(catalogue.INPUT_OUT_OF_RANGE)
         for column in self.drift_columns:
             self._add(values, self.rows_seen - self.missing_values.get(column, 0), column)
         for column, count in self.input_out_of_range.items():
             self._add(outside, count, column)
         return values, outside
 
-    def _family(self, kind: str, name: str, text: str, *labels: str) -> Any:
+    def _family(self, metric: Metric) -> Any:
         from prometheus_client import core
 
         families: dict[str, Any] = {
@@ -184,7 +167,9 @@ class ServerMetrics:
             "gauge": core.GaugeMetricFamily,
             "histogram": core.HistogramMetricFamily,
         }
-        return families[kind](name, text, labels=[*self._labels, *labels])
+        return families[metric.type](
+            metric.name, metric.help, labels=[*self._labels, *metric.labels]
+        )
 
     def _add(self, family: Any, value: float, *labels: str) -> None:
         family.add_metric([*self._labels.values(), *labels], value)

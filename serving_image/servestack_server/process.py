@@ -16,9 +16,10 @@ from types import FrameType
 
 import uvloop
 
+from servestack_contract.artifact import Pin
+from servestack_contract.settings import ServerSettings
 from servestack_server.api.keys import KeyCheck
 from servestack_server.api.routes import build_router, count_refused
-from servestack_server.config import Pin, ServiceConfig
 from servestack_server.errors import StartError
 from servestack_server.events.writer import EventWriter
 from servestack_server.http.server import MAX_CONNECTIONS, HttpServer
@@ -39,7 +40,7 @@ _OTHER_FILES = 256
 
 
 def serve(
-    config: ServiceConfig,
+    config: ServerSettings,
     pins: Sequence[Pin],
     *,
     host: str = "0.0.0.0",
@@ -93,7 +94,7 @@ def _unusable(port: int, error: Exception) -> StartError:
     return StartError(f"port {port} cannot be used: {reason}", "choose another with --port")
 
 
-def _event_writer(config: ServiceConfig) -> EventWriter | None:
+def _event_writer(config: ServerSettings) -> EventWriter | None:
     if config.events is None or not config.events.kinds:
         return None
     registry = Path(config.events.registry) if config.events.registry else None
@@ -101,7 +102,7 @@ def _event_writer(config: ServiceConfig) -> EventWriter | None:
 
 
 def _load(
-    config: ServiceConfig, name: str, path: Path, pins: Sequence[Pin], metrics: ServerMetrics
+    config: ServerSettings, name: str, path: Path, pins: Sequence[Pin], metrics: ServerMetrics
 ) -> Model:
     pin = next((pin for pin in pins if pin.name == name), Pin(name, "-"))
     before = perf_counter()

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from servestack_contract.artifact import Pin
+from servestack_contract.settings import Batching, Events, ServerSettings
 from servestack_server.api.graph import GraphTarget, entry_models
 from servestack_server.api.inference import describe_outputs
 from servestack_server.api.target import ModelTarget, RequestJob, Target
 from servestack_server.batching import Batcher, Job, listed
 from servestack_server.call_time import CallTime
-from servestack_server.config import Batching, Events, Pin, ServiceConfig
 from servestack_server.errors import RequestError, StartError, first_line
 from servestack_server.events.others import OtherEvents
 from servestack_server.events.prediction import PredictionEvents
@@ -35,7 +36,7 @@ class Service:
     """The models of a service behind its routes. Belongs to the event loop's thread."""
 
     def __init__(
-        self, config: ServiceConfig, schema: Schema, models: Sequence[Model],
+        self, config: ServerSettings, schema: Schema, models: Sequence[Model],
         metrics: ServerMetrics, events: EventWriter | None,
     ) -> None:  # fmt: skip
         self.config = config
@@ -261,7 +262,7 @@ class Service:
             self._loop.call_soon_threadsafe(self._append, "custom", line)
 
 
-def entry_names(config: ServiceConfig) -> set[str]:
+def entry_names(config: ServerSettings) -> set[str]:
     """The models whose input is the service's."""
     if config.graph is not None:
         return entry_models(config.graph)

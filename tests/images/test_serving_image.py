@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from servestack_server.fetch.digest import digest_of
 from serving_image.tests.support.iris import Iris, train_iris
 from serving_image.tests.support.server import free_port
 
+from servestack_server.fetch.digest import digest_of
 from tests.images.container import Container
 
 UID = 10001

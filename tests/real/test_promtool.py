@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -14,6 +13,7 @@ from tools.install import install
 from servestack.build.rules import MINIMUM_REQUESTS, rule_groups
 from servestack.resolve.resolved import ResolvedService
 from servestack.yaml_writer import dump
+from servestack_contract import metrics
 from tests.support.projects import REPOSITORY
 from tests.support.services import resolved
 
@@ -189,12 +189,11 @@ def test_operations(tmp_path: Path, service: ResolvedService, series: Series, al
 
 
 def test_rules_and_dashboard_name_only_what_the_image_exports(service: ResolvedService) -> None:
-    catalogue: dict[str, Any] = yaml.safe_load((REPOSITORY / "monitoring/metrics.yaml").read_text())
-    names, labels = set(), set(catalogue["labels"])
-    for metric in catalogue["metrics"]:
-        suffixes = ("_bucket", "_sum", "_count") if metric["type"] == "histogram" else ("",)
-        names |= {metric["name"] + suffix for suffix in suffixes}
-        labels |= set(metric["labels"])
+    names, labels = set(), set(metrics.LABELS)
+    for metric in metrics.CATALOGUE:
+        suffixes = ("_bucket", "_sum", "_count") if metric.type == "histogram" else ("",)
+        names |= {metric.name + suffix for suffix in suffixes}
+        labels |= set(metric.labels)
     recorded = {
         rule["record"]
         for group in rule_groups(service)
@@ -215,11 +214,3 @@ def test_rules_and_dashboard_name_only_what_the_image_exports(service: ResolvedS
         for label in group.split(",")
     }
     assert matched | grouped <= labels | {"le", "pod"}
-
-
-def test_buckets_of_the_catalogue_are_those_of_the_code() -> None:
-    from servestack.build.monitoring import BUCKETS_SECONDS
-
-    catalogue = yaml.safe_load((REPOSITORY / "monitoring/metrics.yaml").read_text())
-    by_name = {metric["name"]: metric for metric in catalogue["metrics"]}
-    assert by_name["servestack_request_duration_seconds"]["buckets"] == list(BUCKETS_SECONDS)

@@ -17,12 +17,16 @@ _SUITE = "bookworm"
 
 def serving(variant: str = "base") -> Recipe:
     """The model server; `variant` names the requirements of what is in it."""
-    version = _found(r'version = "(.+)"', "serving_image/pyproject.toml")
+    version = _found(r'^version = "(.+)"', "pyproject.toml")
     return Recipe(
         "serving",
         version if variant == "base" else f"{version}-{variant}",
         "serving_image/Containerfile",
-        (f"serving_image/requirements/{variant}.txt", "serving_image/servestack_server"),
+        (
+            f"serving_image/requirements/{variant}.txt",
+            "modules/servestack_contract",
+            "serving_image/servestack_server",
+        ),
         arguments={"VARIANT": variant},
         bases={"BASE": _python()},
         same_times=True,
@@ -80,7 +84,7 @@ def _copy_filebeat(context: Path) -> None:
 
 
 def _found(pattern: str, file: str) -> str:
-    match = re.search(pattern, (REPOSITORY / file).read_text())
+    match = re.search(pattern, (REPOSITORY / file).read_text(), re.MULTILINE)
     if match is None:
         raise SystemExit(f"{file}: nothing there is like {pattern}")
     return match[1]

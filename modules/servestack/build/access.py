@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from servestack.build import names
 from servestack.build.manifest import Body
-from servestack.build.server_config import is_in_image, mlflow_uri
+from servestack.build.server_settings import is_in_image, mlflow_uri
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Peer
 

@@ -19,7 +19,7 @@ from servestack.build.monitoring import (
     build_rules_config_map,
 )
 from servestack.build.network import build_http_route, build_ingress, build_service
-from servestack.build.server_config import build_server_config_map
+from servestack.build.server_settings import build_server_config_map
 from servestack.build.workload import build_deployment, build_pod_disruption_budget
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Environment

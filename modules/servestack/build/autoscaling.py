@@ -6,8 +6,7 @@ from servestack.build import names
 from servestack.build.manifest import Body
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.scaling import Autoscaling
-
-IN_FLIGHT_METRIC = "servestack_requests_in_flight"
+from servestack_contract.metrics import IN_FLIGHT
 
 
 def build_horizontal_pod_autoscaler(service: ResolvedService) -> Body | None:
@@ -41,7 +40,7 @@ def _metrics(service: ResolvedService, scaling: Autoscaling) -> list[Body]:
             {
                 "type": "Pods",
                 "pods": {
-                    "metric": {"name": IN_FLIGHT_METRIC},
+                    "metric": {"name": IN_FLIGHT.name},
                     "target": {
                         "type": "AverageValue",
                         "averageValue": str(scaling.in_flight_per_pod),

@@ -8,32 +8,16 @@ from servestack.build.manifest import Body
 from servestack.build.rules import rule_groups, threshold_seconds
 from servestack.resolve.resolved import ResolvedService
 from servestack.yaml_writer import dump
+from servestack_contract.metrics import REQUEST_SECONDS_BUCKETS
 
 METRICS_PATH = "/metrics"
-BUCKETS_SECONDS = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-    30.0,
-)
-"""Upper ends of the latency histogram's buckets, as in monitoring/metrics.yaml."""
 
 
 def latency_buckets(service: ResolvedService) -> tuple[float, ...]:
     """Bucket ends in seconds, with the latency objective among them."""
     slo = service.spec.monitoring.slo
     extra = (threshold_seconds(slo.latency),) if slo is not None and slo.latency else ()
-    return tuple(sorted({*BUCKETS_SECONDS, *extra}))
+    return tuple(sorted({*REQUEST_SECONDS_BUCKETS, *extra}))
 
 
 def scrape_annotations(service: ResolvedService) -> dict[str, str]:

@@ -15,9 +15,8 @@ from servestack.build.log_shipping import (
 from servestack.build.manifest import Body
 from servestack.build.monitoring import scrape_annotations
 from servestack.build.security import container_security_context, pod_security_context
-from servestack.build.server_config import (
+from servestack.build.server_settings import (
     API_KEYS_FOLDER,
-    CONFIG_FILE,
     build_server_config_map,
     fetch_argument,
     is_in_image,
@@ -27,6 +26,7 @@ from servestack.build.server_config import (
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.quantities import byte_count
 from servestack.spec.scaling import Resources, Toleration
+from servestack_contract import settings
 
 PROBE_PERIOD_SECONDS = 2
 KUBELET_MARGIN_SECONDS = 5
@@ -145,7 +145,7 @@ def _fetch_containers(service: ResolvedService) -> list[Body]:
             "fetch",
             f"--into={names.MODELS_FOLDER}",
             # What the runtime asks for: a conversion needs the input and what is trusted.
-            f"--config={names.CONFIG_FOLDER}/{CONFIG_FILE}",
+            f"--config={names.CONFIG_FOLDER}/{settings.FILE}",
             *arguments,
         ],
         "resources": _resources(service.spec.resources),
@@ -174,7 +174,7 @@ def _server_container(service: ResolvedService) -> Body:
         "imagePullPolicy": service.image.pull_policy,
         "args": [
             "serve",
-            f"--config={names.CONFIG_FOLDER}/{CONFIG_FILE}",
+            f"--config={names.CONFIG_FOLDER}/{settings.FILE}",
             *(serve_argument(model) for model in service.models),
         ],
         "env": _environment_variables(service),

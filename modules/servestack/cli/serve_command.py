@@ -13,14 +13,15 @@ import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from servestack.build.readable_json import readable_json
-from servestack.build.server_config import (
+from msgspec.structs import replace
+
+from servestack.build.server_settings import (
     fetch_argument,
     is_in_image,
     serve_argument,
-    server_config,
+    server_settings,
+    settings_text,
 )
 from servestack.cli.lock_command import lock_requests, registries
 from servestack.cli.output import say, write
@@ -32,6 +33,8 @@ from servestack.resolve.resolved import ResolvedService
 from servestack.resolve.service import resolve_service
 from servestack.spec.load import Loaded
 from servestack.spec.model_service import ModelService
+from servestack_contract.events import KINDS
+from servestack_contract.settings import FILE, Events, ServerSettings
 
 _SERVER = "servestack_server"
 _PREFERRED_ENVIRONMENT = "dev"
@@ -61,8 +64,8 @@ def serve(root: Path, spec: str, environment: str | None, options: ServeOptions)
     inputs = load_inputs(root, environment or _default_environment(root))
     service = _resolved(inputs, _chosen(inputs, spec))
     with tempfile.TemporaryDirectory(prefix="servestack-") as folder:
-        config = Path(folder) / "service.json"
-        config.write_text(readable_json(_local_config(service, options)), encoding="utf-8")
+        config = Path(folder) / FILE
+        config.write_text(settings_text(_local_settings(service, options)), encoding="utf-8")
         _fetch(service, config, root, inputs)
         return _run(service, config, options)
 
@@ -97,30 +100,35 @@ def _resolved(inputs: Inputs, spec: Loaded[ModelService]) -> ResolvedService:
     return resolve_service(spec, inputs.environment, report.lock)
 
 
-def _local_config(service: ResolvedService, options: ServeOptions) -> dict[str, Any]:
+def _local_settings(service: ResolvedService, options: ServeOptions) -> ServerSettings:
     """The settings that the pod has, with places and ways of this machine."""
-    config = server_config(service)
+    settings = server_settings(service)
     folder = models_folder(service)
-    for place, model in zip(config["models"], service.models, strict=True):
-        if not is_in_image(model):
-            place["path"] = str(folder / model.name)
-    config["port"] = options.port
-    if options.events is None:
-        del config["events"]
-    else:
-        options.events.mkdir(parents=True, exist_ok=True)
-        config["events"] |= {
-            "folder": str(options.events.resolve()),
-            "kinds": ["predictions", "feedback", "access", "custom"],
-        }
-        config["events"].pop("registry", None)
-    if "apiKeys" in config:
-        if options.api_keys is None:
-            say("no API key is asked for here: give a file of keys with --api-keys")
-            del config["apiKeys"]
-        else:
-            config["apiKeys"]["file"] = str(options.api_keys.resolve())
-    return config
+    places = tuple(
+        place if is_in_image(model) else replace(place, path=str(folder / model.name))
+        for place, model in zip(settings.models, service.models, strict=True)
+    )
+    keys = settings.api_keys
+    if keys is not None and options.api_keys is not None:
+        keys = replace(keys, file=str(options.api_keys.resolve()))
+    elif keys is not None:
+        say("no API key is asked for here: give a file of keys with --api-keys")
+        keys = None
+    return replace(
+        settings,
+        models=places,
+        port=options.port,
+        events=_local_events(settings.events, options.events),
+        api_keys=keys,
+    )
+
+
+def _local_events(events: Events | None, folder: Path | None) -> Events | None:
+    """All kinds, into that folder, from which nobody ships."""
+    if events is None or folder is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    return replace(events, folder=str(folder.resolve()), kinds=KINDS, registry=None)
 
 
 def models_folder(service: ResolvedService) -> Path:

@@ -8,24 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from servestack_contract.artifact import ArtifactError
+from servestack_contract.mlmodel import (
+    FILE,
+    FLAVOR_BY_SUFFIX,
+    KNOWN_FLAVORS,
+    mapping,
+    read_mlmodel,
+)
 
-_FLAVORS = (
-    "sklearn", "xgboost", "lightgbm", "catboost", "onnx", "keras", "tensorflow", "pytorch",
-    "transformers", "spark",
-)  # fmt: skip
 _PICKLED = {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt"}
 _PICKLERS = {"pickle", "cloudpickle", "joblib", "dill"}
 """Values of `serialization_format` in MLflow's flavors; the file may have any name."""
 _TORCH_WEIGHTS = re.compile(r"pytorch_model.*\.bin")
-_MAX_MLMODEL_BYTES = 4 << 20
+_OF_ONE_FRAMEWORK = {".onnx", ".xgb", ".cbm", ".keras"}
+"""Ends of names that leave no doubt; a lock does not guess."""
 _FORMAT_BY_SUFFIX = {
     **dict.fromkeys(_PICKLED, "pickle"),
     ".skops": "skops",
     ".onnx": "onnx",
     **dict.fromkeys((".json", ".ubj", ".txt", ".cbm", ".safetensors", ".keras", ".xgb"), "native"),
 }
-_BARE_FLAVORS = {".onnx": "onnx", ".xgb": "xgboost", ".cbm": "catboost", ".keras": "keras"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +44,22 @@ def read_facts(path: Path) -> ModelFacts:
     """Facts of a folder with an MLmodel file, or of a bare model file."""
     if path.is_file():
         suffix = path.suffix.lower()
-        return ModelFacts(_BARE_FLAVORS.get(suffix, ""), _FORMAT_BY_SUFFIX.get(suffix, ""))
-    description = _read_mlmodel(path / "MLmodel")
-    flavors = description.get("flavors")
-    flavors = flavors if isinstance(flavors, dict) else {}
-    flavor = next((name for name in _FLAVORS if name in flavors), "")
+        flavor = FLAVOR_BY_SUFFIX[suffix] if suffix in _OF_ONE_FRAMEWORK else ""
+        return ModelFacts(flavor, _FORMAT_BY_SUFFIX.get(suffix, ""))
+    description = _description(path)
+    flavors = mapping(description.get("flavors"))
+    flavor = next((name for name in KNOWN_FLAVORS if name in flavors), "")
     if not flavor and "python_function" in flavors:
         flavor = "pyfunc"
     return ModelFacts(flavor, _format(path, flavors), _signature(description.get("signature")))
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses merge keys: MLflow writes none, and nested ones take minutes to read."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        pass
-
-
-def _read_mlmodel(file: Path) -> dict[str, Any]:
+def _description(folder: Path) -> dict[str, Any]:
+    """What MLmodel says; nothing where there is none that can be read."""
     try:
-        if file.stat().st_size > _MAX_MLMODEL_BYTES:
-            return {}
-        description = yaml.load(file.read_text(encoding="utf-8"), _Loader)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return read_mlmodel(folder / FILE)
+    except ArtifactError:
         return {}
-    return description if isinstance(description, dict) else {}
 
 
 def _format(folder: Path, flavors: dict[str, Any]) -> str:

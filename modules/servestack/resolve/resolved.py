@@ -10,6 +10,7 @@ from servestack.spec.api import Input
 from servestack.spec.environment import Environment
 from servestack.spec.image import Image
 from servestack.spec.model_service import ModelService
+from servestack_contract.events import KINDS, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,9 @@ class Topics:
     access: str = ""
     custom: str = ""
 
-    def shipped(self) -> tuple[tuple[str, str], ...]:
+    def shipped(self) -> tuple[tuple[Kind, str], ...]:
         """(kind, topic) of what is shipped."""
-        pairs = (
-            ("predictions", self.predictions),
-            ("feedback", self.feedback),
-            ("access", self.access),
-            ("custom", self.custom),
-        )
-        return tuple(pair for pair in pairs if pair[1])
+        return tuple((kind, topic) for kind in KINDS if (topic := getattr(self, kind)))
 
 
 @dataclass(frozen=True, slots=True)

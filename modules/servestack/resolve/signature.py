@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from servestack.spec.api import Column, ColumnType, Input, Tensor
+from servestack.spec.api import Column, Input, Tensor
+from servestack_contract.settings import ColumnType, TensorType
 
 _TYPES = get_args(ColumnType)
-_DTYPES = get_args(Tensor.model_fields["dtype"].annotation)
+_DTYPES = get_args(TensorType)
 
 
 def input_of(signature: dict[str, Any] | None) -> Input:

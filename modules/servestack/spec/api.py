@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
@@ -17,13 +17,12 @@ from servestack.spec.base import (
     Text,
 )
 from servestack.spec.quantities import MessageSize
+from servestack_contract import settings as contract
+from servestack_contract.settings import ColumnType, ErrorStyle, TensorType
 
 HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
-
-ColumnType = Literal[
-    "boolean", "integer", "long", "float", "double", "string", "binary", "datetime"
-]
-"""The column types of an MLflow signature."""
+_LIMITS = contract.Limits()
+_BATCHING = contract.Batching()
 
 
 class Column(SpecModel):
@@ -43,9 +42,7 @@ class Column(SpecModel):
 class Tensor(SpecModel):
     """The model's input as one array."""
 
-    dtype: Literal[
-        "bool", "int8", "int16", "int32", "int64", "uint8", "float16", "float32", "float64", "str"
-    ] = Field(description="Element type, as numpy names it.")
+    dtype: TensorType = Field(description="Element type, as numpy names it.")
     shape: tuple[Annotated[Integer, Field(ge=-1)], ...] = Field(
         description="Length of each axis; -1 for any. The first axis is the batch.", min_length=1
     )
@@ -69,13 +66,13 @@ class Batching(SpecModel):
     """Rows of several requests predicted in one call."""
 
     max_batch_size: Integer = Field(
-        default=64,
+        default=_BATCHING.max_batch_size,
         ge=1,
         le=10_000,
         description="Most rows put together in a call; a larger request is a call of its own.",
     )
     max_latency_ms: Number = Field(
-        default=5,
+        default=_BATCHING.max_latency_ms,
         ge=0,
         le=1000,
         description="Longest wait for requests that are just arriving, in milliseconds. "
@@ -91,7 +88,7 @@ class ApiKeys(SpecModel):
         default="api-keys", description="Key in the Secret that holds the list."
     )
     header: Annotated[str, StringConstraints(pattern=HEADER)] = Field(
-        default="X-API-Key", description="Request header that carries the key."
+        default=contract.DEFAULT_KEY_HEADER, description="Request header that carries the key."
     )
 
 
@@ -105,12 +102,19 @@ class Limits(SpecModel):
     """What one request may ask for; more is answered 413, 429 or 503."""
 
     max_body: MessageSize = Field(default="4Mi", description="Largest body.")
-    max_rows: Integer = Field(default=10_000, ge=1, description="Most rows in one request.")
+    max_rows: Integer = Field(
+        default=_LIMITS.max_rows, ge=1, description="Most rows in one request."
+    )
     max_queue: Integer = Field(
-        default=512, ge=1, description="Requests waiting in a pod; more are answered 503."
+        default=_LIMITS.max_queue,
+        ge=1,
+        description="Requests waiting in a pod; more are answered 503.",
     )
     timeout_seconds: Number = Field(
-        default=30, gt=0, le=3600, description="Longest time a request may take, in seconds."
+        default=_LIMITS.timeout_seconds,
+        gt=0,
+        le=3600,
+        description="Longest time a request may take, in seconds.",
     )
 
 
@@ -126,7 +130,7 @@ class Api(SpecModel):
     )
     auth: Auth | None = Field(default=None, description="Who may call; left out: anybody in reach.")
     limits: Limits = Field(default=Limits(), description="What one request may ask for.")
-    error_style: Literal["status", "ok200"] = Field(
+    error_style: ErrorStyle = Field(
         default="status",
         description="How errors are answered: by HTTP status, or 200 with an error code in the body.",
     )

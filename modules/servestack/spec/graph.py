@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag
 
 from servestack.spec.base import DnsLabel, Integer, Number, Percent, SpecModel, Text
+from servestack_contract.settings import BanditAlgorithm, Combination
 
 
 class Branch(SpecModel):
@@ -58,7 +59,7 @@ class Ensemble(SpecModel):
 
     kind: Literal["ensemble"]
     nodes: tuple[Node, ...] = Field(min_length=2, description="All of them are asked.")
-    combine: Literal["mean", "median", "vote", "object"] = Field(
+    combine: Combination = Field(
         default="object", description="One number, one class, or an object with every answer."
     )
 
@@ -68,9 +69,7 @@ class Bandit(SpecModel):
 
     kind: Literal["bandit"]
     arms: tuple[Node, ...] = Field(min_length=2, description="The nodes to choose from.")
-    algorithm: Literal["epsilonGreedy", "thompson"] = Field(
-        default="epsilonGreedy", description="How an arm is chosen."
-    )
+    algorithm: BanditAlgorithm = Field(default="epsilonGreedy", description="How an arm is chosen.")
     epsilon: Number = Field(
         default=0.1, ge=0, le=1, description="Share of requests that explore, with epsilonGreedy."
     )
@@ -87,6 +86,8 @@ def _kind_of(value: object) -> str:
     return kind if isinstance(kind, str) else "?"
 
 
+Graph = Split | Router | Chain | Ensemble | Bandit
+"""A node that asks others."""
 Node = Annotated[
     Annotated[DnsLabel, Tag("model")]
     | Annotated[Split, Tag("split")]

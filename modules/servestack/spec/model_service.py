@@ -10,11 +10,12 @@ from servestack.spec.api import Api
 from servestack.spec.artifact_uri import Artifact
 from servestack.spec.base import DNS_LABEL, LabelKey, LabelValue, SecretKey, SpecModel
 from servestack.spec.exposure import EgressRule, Ingress, Service
-from servestack.spec.graph import Bandit, Chain, Ensemble, Router, Split
+from servestack.spec.graph import Graph
 from servestack.spec.image import Image
 from servestack.spec.observability import Logging, Monitoring
 from servestack.spec.rollout import Rollout, Shutdown, Startup
 from servestack.spec.scaling import Autoscaling, Resources, Scheduling
+from servestack_contract.settings import Runtime
 
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 TYPE_NAME = r"^[\w.]+$"
@@ -83,12 +84,12 @@ class ModelService(SpecModel):
         description="Several models in one service, instead of `artifact`.",
         min_length=1,
     )
-    graph: Split | Router | Chain | Ensemble | Bandit | None = Field(
+    graph: Graph | None = Field(
         default=None,
         discriminator="kind",
         description="How several models answer together; left out: each under its own name.",
     )
-    runtime: Literal["auto", "onnx", "native"] = Field(
+    runtime: Runtime = Field(
         default="auto",
         description="How the model is computed: ONNX Runtime, its own framework, or the faster one.",
     )

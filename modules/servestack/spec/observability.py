@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from servestack.spec.base import Boolean, HttpUrl, Integer, Number, SpecModel
 from servestack.spec.quantities import Memory, MessageSize
+from servestack_contract.settings import Redaction, WhenFull
 
 TOPIC_PART = r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,99}$"
 
@@ -23,7 +24,7 @@ class PredictionLog(SpecModel):
     )
     inputs: Boolean = Field(default=True, description="Log the rows that were sent.")
     outputs: Boolean = Field(default=True, description="Log what the model answered.")
-    redact: dict[str, Literal["drop", "hash"]] = Field(
+    redact: dict[str, Redaction] = Field(
         default={},
         description="Columns that must not reach the disk as they are: left out, or hashed.",
         examples=[{"email": "hash"}],
@@ -50,7 +51,7 @@ class Logging(SpecModel):
     disk_budget: Memory = Field(
         default="256Mi", description="Disk for events that Kafka has not taken yet."
     )
-    when_full: Literal["drop", "unready"] = Field(
+    when_full: WhenFull = Field(
         default="drop",
         description="With the budget used up: drop and count events, or take no more requests.",
     )

@@ -1,7 +1,7 @@
 """Several models behind one address: split, router, chain, ensemble, bandit.
 
-A node is the name of a model, or a mapping with `kind`. The graph is walked for each request;
-the queues of the models put requests together as they do without a graph.
+The graph is walked for each request; the queues of the models put requests together as they do
+without a graph.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from servestack_contract import settings
+from servestack_contract.settings import Graph
 from servestack_server.api.graph_nodes import (
     Bandit,
     Chain,
@@ -36,14 +37,13 @@ class GraphTarget:
     """A graph as a target. `rows` that enter a model after another must fit its input."""
 
     def __init__(
-        self, name: str, graph: Mapping[str, Any], models: dict[str, ModelTarget],
+        self, name: str, graph: Graph, models: dict[str, ModelTarget],
         columns: Mapping[str, int],
     ) -> None:  # fmt: skip
         self.name = name
         self.version = ",".join(dict.fromkeys(model.version for model in models.values()))
         self._models = models
-        with _readable():
-            self._root = _node(graph, models, columns)
+        self._root = _node(graph, models, columns)
         self._tasks: set[asyncio.Task[None]] = set()
         self._pulls: OrderedDict[str, list[tuple[Bandit, int]]] = OrderedDict()
 
@@ -88,68 +88,41 @@ def _failed() -> RequestError:
     )
 
 
-@contextmanager
-def _readable() -> Iterator[None]:
-    """StartError for a graph that is not as the spec's: the settings were written by hand."""
-    try:
-        yield
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise StartError(
-            f"the graph cannot be read: {error!r}", "render the settings again with servestack"
-        ) from None
-
-
-def entry_models(graph: Any) -> set[str]:
+def entry_models(graph: settings.Node) -> set[str]:
     """Names of the models that see the service's input as it is; the others see an answer."""
-    with _readable():
-        return _entries(graph)
-
-
-def _entries(graph: Any) -> set[str]:
     if isinstance(graph, str):
         return {graph}
-    match graph["kind"]:
-        case "split":
-            children = [branch["node"] for branch in graph["branches"]]
-        case "router":
-            children = [*(case["node"] for case in graph["cases"]), graph["otherwise"]]
-        case "chain":
-            children = graph["steps"][:1]
-        case "ensemble":
-            children = graph["nodes"]
-        case _:
-            children = graph["arms"]
-    return {name for child in children for name in _entries(child)}
+    children = graph.steps[:1] if isinstance(graph, settings.Chain) else settings.children(graph)
+    return {name for child in children for name in entry_models(child)}
 
 
-def _node(given: Any, models: dict[str, ModelTarget], columns: Mapping[str, int]) -> Any:
-    if isinstance(given, str):
-        if given not in models:
-            raise StartError(f"the graph names {given!r}, which is no model of the service")
-        return Leaf(models[given])
+def _node(given: settings.Node, models: dict[str, ModelTarget], columns: Mapping[str, int]) -> Any:
+    """What answers for a node of the settings. StartError for a name that nothing has."""
 
-    def node(child: Any) -> Any:
+    def node(child: settings.Node) -> Any:
         return _node(child, models, columns)
 
-    match given["kind"]:
-        case "split":
-            branches = [(node(branch["node"]), branch["weight"]) for branch in given["branches"]]
-            return Split(branches, given.get("stickyBy", ""), columns)
-        case "router":
-            if given["column"] not in columns:
-                raise StartError(f"the router's column {given['column']!r} is not in the input")
-            cases = [(case["equals"], node(case["node"])) for case in given["cases"]]
-            return Router(columns[given["column"]], cases, node(given["otherwise"]))
-        case "chain":
-            return Chain([node(step) for step in given["steps"]])
-        case "ensemble":
-            labels = [_label(child, at) for at, child in enumerate(given["nodes"])]
-            nodes = [node(child) for child in given["nodes"]]
-            return Ensemble(labels, nodes, given.get("combine", "object"))
-        case "bandit":
-            return Bandit([node(arm) for arm in given["arms"]], given)
-    raise StartError(f"the graph has a node of kind {given['kind']!r}, which is not known")
+    match given:
+        case str():
+            if given not in models:
+                raise StartError(f"the graph names {given!r}, which is no model of the service")
+            return Leaf(models[given])
+        case settings.Split():
+            branches = [(node(branch.node), branch.weight) for branch in given.branches]
+            return Split(branches, given.sticky_by or "", columns)
+        case settings.Router():
+            if given.column not in columns:
+                raise StartError(f"the router's column {given.column!r} is not in the input")
+            cases = [(case.equals, node(case.node)) for case in given.cases]
+            return Router(columns[given.column], cases, node(given.otherwise))
+        case settings.Chain():
+            return Chain([node(step) for step in given.steps])
+        case settings.Ensemble():
+            labels = [_label(child, at) for at, child in enumerate(given.nodes)]
+            return Ensemble(labels, [node(child) for child in given.nodes], given.combine)
+        case settings.Bandit():
+            return Bandit([node(arm) for arm in given.arms], given)
 
 
-def _label(child: Any, at: int) -> str:
-    return child if isinstance(child, str) else f"{child['kind']}{at}"
+def _label(child: settings.Node, at: int) -> str:
+    return child if isinstance(child, str) else f"{child.__struct_config__.tag}{at}"

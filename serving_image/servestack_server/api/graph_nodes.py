@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from servestack_contract import settings
 from servestack_server.api.target import ModelTarget, RequestJob
 from servestack_server.batching import Job, listed
 from servestack_server.input.problems import invalid
@@ -163,12 +164,12 @@ class Bandit:
     What is learned stays in this process: pods learn apart, and a new pod begins anew.
     """
 
-    def __init__(self, arms: list[Any], given: Mapping[str, Any]) -> None:
+    def __init__(self, arms: list[Any], given: settings.Bandit) -> None:
         self._arms = arms
-        self._thompson = given.get("algorithm") == "thompson"
-        self._epsilon = given.get("epsilon", 0.1)
-        self._field = given.get("reward", "reward")
-        self._minimum_pulls = given.get("minimumPulls", 20)
+        self._thompson = given.algorithm == "thompson"
+        self._epsilon = given.epsilon
+        self._field = given.reward
+        self._minimum_pulls = given.minimum_pulls
         self.pulls = [0] * len(arms)
         self.rewards = [0.0] * len(arms)
         self.rewarded = [0] * len(arms)

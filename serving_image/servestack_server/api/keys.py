@@ -8,7 +8,7 @@ import logging
 from http import HTTPStatus
 from pathlib import Path
 
-from servestack_server.config import ApiKeys
+from servestack_contract.settings import ApiKeys
 from servestack_server.errors import RequestError, StartError
 from servestack_server.http.request import Request
 

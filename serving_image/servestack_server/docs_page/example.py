@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from servestack_server.config import Column, Tensor
+from servestack_contract.settings import Column, Tensor
 
 _PLAIN_VALUES: dict[str, Any] = {
     "boolean": True,

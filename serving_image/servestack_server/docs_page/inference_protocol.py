@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from servestack_server.config import Column, Tensor
+from servestack_contract.settings import Column, Tensor
 from servestack_server.docs_page.answers import answer, error_references, plain_answer
 from servestack_server.docs_page.input_schema import Schema
 

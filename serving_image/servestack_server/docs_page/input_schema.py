@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from servestack_server.config import Column, Tensor
+from servestack_contract.settings import Column, Tensor
 
 Schema = dict[str, Any]
 

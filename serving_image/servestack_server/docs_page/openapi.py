@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from servestack_server.config import Column, ServiceConfig, Tensor
+from servestack_contract.settings import Column, ServerSettings, Tensor
 from servestack_server.docs_page.answers import (
     HEADERS,
     answer,
@@ -29,7 +29,7 @@ _SECURITY_SCHEME = "apiKey"
 
 
 def openapi_document(
-    config: ServiceConfig,
+    config: ServerSettings,
     *,
     columns: tuple[Column, ...] | None,
     tensor: Tensor | None,
@@ -80,7 +80,7 @@ def openapi_document(
     return document
 
 
-def _info(config: ServiceConfig, models: Sequence[tuple[str, str]]) -> Schema:
+def _info(config: ServerSettings, models: Sequence[tuple[str, str]]) -> Schema:
     served = [f"- {name}, version {version}" for name, version in models]
     parts = [config.description, "Models:", "\n".join(served)]
     if config.error_style == "ok200":
@@ -93,7 +93,7 @@ def _info(config: ServiceConfig, models: Sequence[tuple[str, str]]) -> Schema:
 
 
 def _inference_models(
-    config: ServiceConfig, models: Sequence[tuple[str, str]]
+    config: ServerSettings, models: Sequence[tuple[str, str]]
 ) -> Sequence[tuple[str, str]]:
     """A graph answers under the service's name as well."""
     if config.graph is None or config.name in dict(models):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from servestack_server.config import ServiceConfig
+from servestack_contract.settings import ServerSettings
 from servestack_server.docs_page.answers import EXAMPLE_ID, answer, error_references
 from servestack_server.docs_page.input_schema import Schema
 
@@ -14,13 +14,13 @@ PARAMETERS = [{"$ref": f"#/components/parameters/{name}"} for name in ("RequestI
 _TAG = "predict"
 
 
-def has_entry(config: ServiceConfig) -> bool:
+def has_entry(config: ServerSettings) -> bool:
     """Whether one model, or a graph of them, answers for the service."""
     return config.graph is not None or len(config.models) == 1
 
 
 def own_paths(
-    config: ServiceConfig, names: list[str], examples: dict[str, Any]
+    config: ServerSettings, names: list[str], examples: dict[str, Any]
 ) -> dict[str, Schema]:
     """The paths below the base path. `names` are the models'."""
     ok200 = config.error_style == "ok200"

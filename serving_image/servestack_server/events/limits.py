@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from servestack_server.config import Events
+from servestack_contract.settings import Events
 from servestack_server.events.files import FILE_MARK_BYTES
 
 QUEUE_BYTES = 8 * 2**20

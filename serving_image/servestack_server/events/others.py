@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from servestack_server.config import Events
+from servestack_contract.events import TYPES
+from servestack_contract.settings import Events
 from servestack_server.events.envelope import Envelope
 from servestack_server.events.limits import largest_line_bytes
 from servestack_server.events.values import to_json
@@ -18,9 +19,9 @@ class OtherEvents:
 
     def __init__(self, events: Events, *, workers: int = 1) -> None:
         self._largest_bytes = largest_line_bytes(events, workers)
-        self._feedback = Envelope(events.source, "feedback.v1")
-        self._access = Envelope(events.source, "access.v1")
-        self._custom = Envelope(events.source, "custom.v1")
+        self._feedback = Envelope(events.source, TYPES["feedback"])
+        self._access = Envelope(events.source, TYPES["access"])
+        self._custom = Envelope(events.source, TYPES["custom"])
 
     def feedback(
         self,

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from zlib import crc32
 
-from servestack_server.config import Pin, PredictionLog, ServiceConfig
+from servestack_contract.artifact import Pin
+from servestack_contract.events import TYPES
+from servestack_contract.settings import PredictionLog, ServerSettings
 from servestack_server.events.envelope import Envelope
 from servestack_server.events.limits import largest_line_bytes
 from servestack_server.events.redaction import Redaction
@@ -32,7 +34,7 @@ class PredictionEvents:
 
     def __init__(
         self,
-        config: ServiceConfig,
+        config: ServerSettings,
         *,
         pins: Sequence[Pin] = (),
         variant: str = "",
@@ -53,7 +55,7 @@ class PredictionEvents:
         self._digests = {(pin.name, pin.value): pin.sha256 for pin in pins if pin.sha256}
         self._variant = variant
         self._spec_digest = spec_digest
-        self._envelope = Envelope(events.source if events is not None else "", "prediction.v1")
+        self._envelope = Envelope(events.source if events is not None else "", TYPES["predictions"])
         self._clock = clock
         self._middle = b""
         self._middle_until = float("-inf")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from servestack_server.config import ServiceConfig
+from servestack_contract.settings import ServerSettings
 from servestack_server.errors import StartError
 from servestack_server.events.values import to_json
 
@@ -23,7 +23,7 @@ class Redaction:
     null. StartError for a column that the input does not have: it would be logged as it is.
     """
 
-    def __init__(self, config: ServiceConfig) -> None:
+    def __init__(self, config: ServerSettings) -> None:
         events = config.events
         redact = events.predictions.redact if events and events.predictions else {}
         columns = [column.name for column in config.input.columns or ()]

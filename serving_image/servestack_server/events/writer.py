@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from servestack_server.config import Events
+from servestack_contract.settings import Events
 from servestack_server.errors import StartError
 from servestack_server.events.files import FILE_MARK_BYTES, EventFiles
 from servestack_server.events.limits import (

@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from servestack_server.config import Pin
+from servestack_contract.artifact import NOT_COUNTED, Pin
 from servestack_server.errors import StartError
 from servestack_server.fetch.archive import is_archive, unpack
-from servestack_server.fetch.digest import NOT_COUNTED, digest_of
+from servestack_server.fetch.digest import digest_of
 from servestack_server.fetch.download import Download
 from servestack_server.fetch.lock import locked
 from servestack_server.fetch.partial import Partial

@@ -13,7 +13,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from servestack_server.config import Pin
+from servestack_contract.artifact import Pin
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import re
 
+from servestack_contract.artifact import is_unclear
 from servestack_server.errors import StartError
 
-_UNCLEAR = re.compile(r"[\n\r\\\ud800-\udfff]")
-"""What a checksum file cannot hold as it is: line breaks, backslashes, names not in UTF-8."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SHOWN_CHARACTERS = 200
-
-
-def is_unclear(name: str) -> bool:
-    """Whether two folders could have the same digest, were such names let in."""
-    return _UNCLEAR.search(name) is not None
 
 
 def checked_path(text: str, where: str) -> str:

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from servestack_server.config import Pin
+from servestack_contract.artifact import Pin
 from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 
-from servestack_server.config import Column
+from servestack_contract.settings import Column
 from servestack_server.errors import RequestError
 
 _WORDS = {

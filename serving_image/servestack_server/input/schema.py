@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from servestack_server.config import Column, Input, Tensor
+from servestack_contract.settings import Column, Input, Tensor
 from servestack_server.errors import StartError
 from servestack_server.input.problems import invalid, wrong_value
 

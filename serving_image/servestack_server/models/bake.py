@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from servestack_server.config import Column, Input, Tensor, Trust
+from servestack_contract.settings import Column, Input, Tensor, Trust
 from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 from servestack_server.models.baked import (

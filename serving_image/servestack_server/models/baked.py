@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from servestack_server.config import Input
+from servestack_contract.settings import Input
 from servestack_server.models.flavors.onnx import build_feed, open_session
 from servestack_server.models.model import Array, Loaded, Predict, Rows
 

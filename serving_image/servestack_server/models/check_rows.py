@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from servestack_server.config import Column
+from servestack_contract.settings import Column
 from servestack_server.models.columns import may_be_null
 
 Row = tuple[Any, ...]

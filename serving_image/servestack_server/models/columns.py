@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from servestack_server.config import Column
+from servestack_contract.settings import Column
 from servestack_server.errors import StartError
 
 _log = logging.getLogger(__name__)

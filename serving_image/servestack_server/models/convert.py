@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from servestack_server.config import Input
+from servestack_contract.settings import Input
 from servestack_server.models.columns import TEXTUAL, feature_positions, may_be_null
 from servestack_server.models.flavors import lightgbm as lightgbm_flavor
 from servestack_server.models.flavors import xgboost as xgboost_flavor

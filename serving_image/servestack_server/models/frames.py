@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from servestack_server.config import Column
+from servestack_contract.settings import Column
 from servestack_server.errors import StartError
 from servestack_server.models.columns import TEXTUAL, feature_positions, may_be_null
 from servestack_server.models.model import Rows

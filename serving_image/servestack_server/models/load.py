@@ -7,15 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from servestack_server.config import Column, Input, Tensor, Trust
+from servestack_contract.mlmodel import SERVED_FLAVORS
+from servestack_contract.settings import Column, Input, Runtime, Tensor, Trust
 from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 from servestack_server.models.baked import NotBakedError, baked_folder, load_baked
-from servestack_server.models.mlmodel import FLAVORS, Artifact, read_artifact
+from servestack_server.models.mlmodel import Artifact, read_artifact
 from servestack_server.models.model import Loaded, Model
 from servestack_server.models.owner import load_service
 
-_ADAPTERS = {name: name for name in (*FLAVORS, "pyfunc")} | {"tensorflow": "keras"}
+_ADAPTERS = {name: name for name in (*SERVED_FLAVORS, "pyfunc")} | {"tensorflow": "keras"}
 
 
 def load_model(
@@ -26,7 +27,7 @@ def load_model(
     digest: str,
     columns: tuple[Column, ...] | None,
     tensor: Tensor | None,
-    runtime: Literal["auto", "onnx", "native"],
+    runtime: Runtime,
     trust: Trust,
 ) -> Model:
     """Load the model at `folder`, an MLflow folder or a bare model file.

@@ -11,30 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
+from servestack_contract.artifact import ArtifactError
+from servestack_contract.mlmodel import (
+    AMBIGUOUS_SUFFIXES,
+    FILE,
+    FLAVOR_BY_SUFFIX,
+    SERVED_FLAVORS,
+    mapping,
+    read_mlmodel,
+)
+from servestack_server.errors import StartError
 
-from servestack_server.errors import StartError, first_line
-
-FLAVORS = (
-    "sklearn", "xgboost", "lightgbm", "catboost", "onnx", "keras", "tensorflow", "pytorch",
-)  # fmt: skip
-"""Flavors with an adapter of their own, the first one found wins; any other is a pyfunc."""
-_FLAVOR_BY_SUFFIX = {
-    ".onnx": "onnx",
-    ".skops": "sklearn",
-    ".pkl": "sklearn",
-    ".pickle": "sklearn",
-    ".joblib": "sklearn",
-    ".ubj": "xgboost",
-    ".xgb": "xgboost",
-    ".json": "xgboost",
-    ".txt": "lightgbm",
-    ".lgb": "lightgbm",
-    ".cbm": "catboost",
-    ".keras": "keras",
-}
-_AMBIGUOUS = {".json", ".txt"}
-"""Ends of names that a model shares with files that describe it: a better one goes first."""
 _DATA_KEYS = {"sklearn": "pickled_model", "pytorch": "model_data", "keras": "data"}
 _VERSION_KEYS = {
     "sklearn": "sklearn_version",
@@ -46,7 +33,6 @@ _VERSION_KEYS = {
     "tensorflow": "tf_version",
     "pytorch": "pytorch_version",
 }
-_MAX_MLMODEL_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +70,19 @@ def read_artifact(root: Path) -> Artifact:
         return _bare(root, root)
     if not root.is_dir():
         raise StartError(f"{root}: is not there", "fetch the model first")
-    if not (root / "MLmodel").is_file():
+    if not (root / FILE).is_file():
         return _bare(root, _only_model_file(root))
-    description = _read_yaml(root / "MLmodel")
-    flavors = _mapping(description.get("flavors"))
-    pyfunc = _mapping(flavors.get("python_function"))
-    flavor = next((name for name in FLAVORS if name in flavors), "pyfunc")
-    settings = _mapping(flavors.get(flavor)) if flavor != "pyfunc" else pyfunc
+    description = _read_mlmodel(root)
+    flavors = mapping(description.get("flavors"))
+    pyfunc = mapping(flavors.get("python_function"))
+    flavor = next((name for name in SERVED_FLAVORS if name in flavors), "pyfunc")
+    settings = mapping(flavors.get(flavor)) if flavor != "pyfunc" else pyfunc
     if flavor == "pyfunc" and not pyfunc:
         raise StartError(
             f"{root}/MLmodel: no flavor that can be served: {', '.join(sorted(flavors)) or 'none'}",
-            f"log the model with one of {', '.join(FLAVORS)} or pyfunc",
+            f"log the model with one of {', '.join(SERVED_FLAVORS)} or pyfunc",
         )
-    servestack = _mapping(_mapping(description.get("metadata")).get("servestack"))
+    servestack = mapping(mapping(description.get("metadata")).get("servestack"))
     data = settings.get(_DATA_KEYS.get(flavor, "data")) or pyfunc.get("data")
     code = settings.get("code") or pyfunc.get("code")
     return Artifact(
@@ -113,11 +99,11 @@ def read_artifact(root: Path) -> Artifact:
 
 
 def _bare(root: Path, file: Path) -> Artifact:
-    flavor = _FLAVOR_BY_SUFFIX.get(file.suffix.lower())
+    flavor = FLAVOR_BY_SUFFIX.get(file.suffix.lower())
     if flavor is None:
         raise StartError(
             f"{file}: not a model that the server knows",
-            f"an MLflow folder, or a file ending in {', '.join(sorted(_FLAVOR_BY_SUFFIX))}",
+            f"an MLflow folder, or a file ending in {', '.join(sorted(FLAVOR_BY_SUFFIX))}",
         )
     return Artifact(root=root, flavor=flavor, data=file, code=_code_folder(root))
 
@@ -130,9 +116,9 @@ def _only_model_file(folder: Path) -> Path:
     known = sorted(
         file
         for file in folder.iterdir()
-        if file.is_file() and file.suffix.lower() in _FLAVOR_BY_SUFFIX
+        if file.is_file() and file.suffix.lower() in FLAVOR_BY_SUFFIX
     )
-    found = [file for file in known if file.suffix.lower() not in _AMBIGUOUS] or [
+    found = [file for file in known if file.suffix.lower() not in AMBIGUOUS_SUFFIXES] or [
         file for file in known if file.name != "requirements.txt"
     ]
     if len(found) != 1:
@@ -154,26 +140,8 @@ def _inside(root: Path, name: Any) -> Path | None:
     return path
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Refuses merge keys: MLflow writes none, and nested ones take minutes to read."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        pass
-
-
-def _read_yaml(file: Path) -> Mapping[str, Any]:
+def _read_mlmodel(root: Path) -> Mapping[str, Any]:
     try:
-        if file.stat().st_size > _MAX_MLMODEL_BYTES:
-            raise StartError(f"{file}: larger than {_MAX_MLMODEL_BYTES >> 20} MiB")
-        description = yaml.load(file.read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise StartError(f"{file}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise StartError(f"{file}: is not YAML: {first_line(error)}") from None
-    if not isinstance(description, dict):
-        raise StartError(f"{file}: holds no mapping")
-    return description
+        return read_mlmodel(root / FILE)
+    except ArtifactError as error:
+        raise StartError(str(error)) from None

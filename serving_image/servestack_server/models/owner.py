@@ -16,7 +16,7 @@ import inspect
 import re
 from typing import Any
 
-from servestack_server.config import Trust
+from servestack_contract.settings import Trust
 from servestack_server.errors import StartError
 from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.owner_code import add_code, describe_failure

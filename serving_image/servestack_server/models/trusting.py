@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from servestack_server.config import Trust
+from servestack_contract.settings import Trust
 from servestack_server.errors import StartError
 
 

@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from servestack_server.api import keys as keys_module
-from servestack_server.api.keys import KeyCheck
-from servestack_server.config import ApiKeys
 from serving_image.tests.support.iris import Iris
 from serving_image.tests.support.server import RunningServer, running_server
+
+from servestack_contract.settings import ApiKeys
+from servestack_server.api import keys as keys_module
+from servestack_server.api.keys import KeyCheck
 
 LOCKED = [
     ("POST", "/v1/iris/predict"), ("POST", "/v1/iris/batch"), ("POST", "/invocations"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from servestack_server.batching import Batcher, Job
 from servestack_server.errors import RequestError
 from servestack_server.metrics import ModelMetrics

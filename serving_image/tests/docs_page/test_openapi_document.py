@@ -9,13 +9,14 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from servestack_server.config import (
+
+from servestack_contract.settings import (
     ApiKeys,
     Column,
     Events,
     Input,
     ModelPlace,
-    ServiceConfig,
+    ServerSettings,
     Tensor,
 )
 from servestack_server.docs_page.openapi import openapi_document
@@ -46,7 +47,7 @@ def document(
     models = settings.pop("models", (ModelPlace("loan", "/models/loan"),))
     events = Events("/events", "/models/loan", kinds=("feedback",))
     settings = {"events": events} | settings
-    config = ServiceConfig(name="loan", models=models, description="Who pays back.", **settings)
+    config = ServerSettings(name="loan", models=models, description="Who pays back.", **settings)
     found: dict[str, Any] = openapi_document(
         config,
         columns=columns,

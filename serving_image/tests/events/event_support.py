@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from servestack_server.config import Events
+from servestack_contract.settings import Events
 
 KINDS = ("predictions", "feedback", "access")
 

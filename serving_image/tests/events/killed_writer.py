@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from event_support import line, settings
+
 from servestack_server.events.writer import EventWriter
 
 

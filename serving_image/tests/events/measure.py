@@ -14,7 +14,8 @@ from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from servestack_server.config import Column, Events, Input, Pin, PredictionLog, ServiceConfig
+from servestack_contract.artifact import Pin
+from servestack_contract.settings import Column, Events, Input, PredictionLog, ServerSettings
 from servestack_server.events.prediction import PredictionEvents
 from servestack_server.events.writer import EventWriter
 
@@ -39,9 +40,9 @@ def microseconds(call: Callable[[Any], object], values: list[Any]) -> float:
     return best / len(values) * 1e6
 
 
-def config(folder: str, **log: Any) -> ServiceConfig:
+def config(folder: str, **log: Any) -> ServerSettings:
     columns = tuple(Column(name=f"c{number}", type="double") for number in range(4))
-    return ServiceConfig(
+    return ServerSettings(
         name="iris",
         models=(),
         input=Input(columns=columns),

@@ -11,6 +11,7 @@ import pytest
 from event_support import KINDS, line, lines_on_disk, number_of, settings
 from hypothesis import given
 from hypothesis import strategies as st
+
 from servestack_server.errors import StartError
 from servestack_server.events.files import count_lines, cut_torn_line, file_mark
 from servestack_server.events.writer import EventWriter

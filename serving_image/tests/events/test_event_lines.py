@@ -15,7 +15,9 @@ import pytest
 from event_support import settings as event_settings
 from hypothesis import given
 from hypothesis import strategies as st
-from servestack_server.config import Column, Input, Pin, PredictionLog, ServiceConfig
+
+from servestack_contract.artifact import Pin
+from servestack_contract.settings import Column, Input, PredictionLog, ServerSettings
 from servestack_server.errors import StartError
 from servestack_server.events.others import OtherEvents
 from servestack_server.events.prediction import PredictionEvents
@@ -43,8 +45,8 @@ def checked(line: bytes | None) -> dict[str, Any]:
     return event
 
 
-def config(changes: dict[str, Any] | None = None, **log: Any) -> ServiceConfig:
-    return ServiceConfig(
+def config(changes: dict[str, Any] | None = None, **log: Any) -> ServerSettings:
+    return ServerSettings(
         name="iris",
         models=(),
         input=Input(columns=COLUMNS),

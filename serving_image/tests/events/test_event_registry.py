@@ -6,6 +6,7 @@ from collections.abc import Container
 from pathlib import Path
 
 import pytest
+
 from servestack_server.events.registry import Registry
 
 NAMES = {"predictions-a.ndjson", "predictions-b.ndjson"}

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from event_support import line, lines_on_disk, losses, number_of, settings
+
 from servestack_server.errors import StartError
 from servestack_server.events.writer import EventWriter
 

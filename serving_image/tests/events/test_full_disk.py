@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from event_support import line, lines_on_disk, losses, number_of, settings
+
 from servestack_server.events.writer import EventWriter
 
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from event_support import lines_on_disk, number_of, settings
+
 from servestack_server.events.writer import EventWriter
 
 INTERVAL_SECONDS = 0.02

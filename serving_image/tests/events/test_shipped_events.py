@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from event_support import line, number_of, settings
+from tests.support.filebeat import config_to_a_file, drain, running_filebeat
+
 from servestack_server.events.files import file_mark
 from servestack_server.events.writer import EventWriter
-from tests.support.filebeat import config_to_a_file, drain, running_filebeat
 
 KINDS = ("predictions", "feedback")
 

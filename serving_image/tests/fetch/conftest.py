@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servestack_server.config import Pin
+from tests.support.mlflow_server import MlflowServer, register_iris, running_mlflow
+
+from servestack_contract.artifact import Pin
 from servestack_server.fetch.fetch import fetch
 from servestack_server.fetch.patience import Patience
-from tests.support.mlflow_server import MlflowServer, register_iris, running_mlflow
 
 from .certificates import write_certificate
 from .range_server import Answers, serving

@@ -22,7 +22,7 @@ _SERVICE = "/api/2.0/mlflow-artifacts/artifacts"
 _PROGRAM = """
 import re, sys
 from pathlib import Path
-from servestack_server.config import parse_pin
+from servestack_server.settings_file import parse_pin
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
 before = peak()

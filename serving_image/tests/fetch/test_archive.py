@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from servestack_server.errors import StartError
 from servestack_server.fetch.archive import Bounds, unpack
 

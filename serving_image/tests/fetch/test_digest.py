@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servestack_server.errors import StartError
-from servestack_server.fetch.digest import digest_of
 
 from servestack.errors import RegistryError
 from servestack.resolve.digest import digest_of as locked_digest
+from servestack_server.errors import StartError
+from servestack_server.fetch.digest import digest_of
 
 NAMES = st.one_of(
     st.sampled_from(["a", "b", "a.b", "a-b", "ä", "Z", "registered_model_meta", "_", "𝛼", "a b"]),

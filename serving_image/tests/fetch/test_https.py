@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servestack_server.config import Pin
+
+from servestack_contract.artifact import Pin
 from servestack_server.errors import StartError
 from servestack_server.fetch.fetch import fetch
 from servestack_server.fetch.patience import Patience

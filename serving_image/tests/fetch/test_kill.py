@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from servestack_server.config import Pin
+
+from servestack_contract.artifact import Pin
 from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 from servestack_server.fetch.progress import Progress
@@ -25,7 +26,7 @@ SHA256 = hashlib.sha256(MODEL).hexdigest()
 PROGRAM = """
 import sys
 from pathlib import Path
-from servestack_server.config import parse_pin
+from servestack_server.settings_file import parse_pin
 from servestack_server.fetch.fetch import fetch
 fetch([parse_pin(sys.argv[2])], Path(sys.argv[1]), say=print)
 """

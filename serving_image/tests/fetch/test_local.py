@@ -8,7 +8,8 @@ import random
 from pathlib import Path
 
 import pytest
-from servestack_server.config import Pin
+
+from servestack_contract.artifact import Pin
 from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 

@@ -6,13 +6,13 @@ import base64
 from pathlib import Path
 
 import pytest
-from servestack_server.config import Pin
-from servestack_server.errors import StartError
 from tests.support.mlflow_server import MlflowServer
 
 from servestack.resolve.digest import digest_of as locked_digest
 from servestack.resolve.mlflow_registry import MlflowRegistry
 from servestack.spec.artifact_uri import parse_artifact_uri
+from servestack_contract.artifact import Pin
+from servestack_server.errors import StartError
 
 from .conftest import Fetch
 from .range_server import serving

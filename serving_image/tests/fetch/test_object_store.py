@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servestack_server.config import Pin
+from tests.support.ports import free_ports
+
+from servestack_contract.artifact import Pin
 from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 from servestack_server.fetch.sources.object_store import ObjectStoreSource
-from tests.support.ports import free_ports
 
 from .conftest import Fetch
 from .test_digest import write
@@ -156,7 +157,7 @@ def test_addresses_without_a_path_or_with_credentials(run: Fetch, uri: str) -> N
 def test_without_the_package(tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules['s3fs'] = None\n"
-        "from pathlib import Path; from servestack_server.config import Pin\n"
+        "from pathlib import Path; from servestack_contract.artifact import Pin\n"
         "from servestack_server.errors import StartError\n"
         "from servestack_server.fetch.fetch import fetch\n"
         "try: fetch([Pin('m', 's3://b/m')], Path(sys.argv[1]), say=print)\n"

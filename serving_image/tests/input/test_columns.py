@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from servestack_server.config import Column, Input, Tensor
+
+from servestack_contract.settings import Column, Input, Tensor
 from servestack_server.errors import RequestError, StartError
 from servestack_server.input.bodies import read_rows
 from servestack_server.input.schema import compile_schema

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from servestack_server.config import Column, Input
+
+from servestack_contract.settings import Column, Input
 from servestack_server.errors import RequestError
 from servestack_server.input.bodies import read_csv, read_loose_rows, read_rows
 from servestack_server.input.schema import Schema, compile_schema

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from servestack_contract.settings import Column, Input
 from servestack_server.api.inference import InferEndpoint
-from servestack_server.config import Column, Input
 from servestack_server.errors import RequestError
 from servestack_server.input.bodies import read_csv, read_loose_rows, read_rows
 from servestack_server.input.schema import TableSchema, compile_schema

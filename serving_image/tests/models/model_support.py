@@ -11,10 +11,11 @@ from typing import Any, Literal
 import mlflow.pyfunc
 import numpy as np
 import pandas as pd
-from servestack_server.config import Column, Tensor, Trust
+from sklearn.datasets import load_iris
+
+from servestack_contract.settings import Column, Tensor, Trust
 from servestack_server.models.load import load_model
 from servestack_server.models.model import Model
-from sklearn.datasets import load_iris
 
 Row = tuple[Any, ...]
 
@@ -68,7 +69,7 @@ def imported_after_loading(folder: Path, columns: Sequence[str], names: Sequence
     program = f"""
 import sys
 from pathlib import Path
-from servestack_server.config import Column, Trust
+from servestack_contract.settings import Column, Trust
 from servestack_server.models.load import load_model
 model = load_model(Path({str(folder)!r}), name="m", version="1", digest="", tensor=None,
     columns=tuple(Column(name, "double") for name in {list(columns)!r}),

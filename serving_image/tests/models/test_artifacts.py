@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from model_support import load
+
 from servestack_server.errors import StartError
 
 

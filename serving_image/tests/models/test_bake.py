@@ -17,11 +17,6 @@ import pandas as pd
 import pytest
 import xgboost
 from model_support import by_mlflow, columns_of, iris, load, rows_of
-from servestack_server.config import Trust
-from servestack_server.errors import StartError
-from servestack_server.models import bake as bake_module
-from servestack_server.models.bake import bake
-from servestack_server.models.check_rows import MADE_ROWS, check_rows
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     GradientBoostingRegressor,
@@ -32,6 +27,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
+
+from servestack_contract.settings import Trust
+from servestack_server.errors import StartError
+from servestack_server.models import bake as bake_module
+from servestack_server.models.bake import bake
+from servestack_server.models.check_rows import MADE_ROWS, check_rows
 
 X, Y = iris()
 TRUST = Trust(

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import xgboost
 from model_support import by_mlflow, imported_after_loading, iris, load, rows_of
-from servestack_server.config import Column
+
+from servestack_contract.settings import Column
 from servestack_server.errors import StartError
 
 _LABELS, _TWO_LABELS = iris()[1], iris()[1] % 2

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from model_support import imported_after_loading, iris, load
 from onnx import TensorProto, helper
-from servestack_server.config import Column, Tensor
-from servestack_server.errors import StartError
 from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier
+
+from servestack_contract.settings import Column, Tensor
+from servestack_server.errors import StartError
 
 ROWS = [tuple(row) for row in iris()[0].to_numpy().tolist()]
 

@@ -16,11 +16,12 @@ import pandas as pd
 import pytest
 import xgboost
 from model_support import by_mlflow, iris, load, rows_of
-from servestack_server.config import Column, Trust
-from servestack_server.errors import StartError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from servestack_contract.settings import Column, Trust
+from servestack_server.errors import StartError
 
 FRAME = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [1.0, 1.0, 3.0]})
 SCRIPT = """
@@ -190,7 +191,7 @@ def test_three_frameworks_live_in_one_process(tmp_path: Path) -> None:
     program = f"""
 import sys
 from pathlib import Path
-from servestack_server.config import Trust
+from servestack_contract.settings import Trust
 from servestack_server.models.load import load_model
 models = [load_model(Path({str(tmp_path)!r}) / name, name=name, version="1", digest="",
     columns=None, tensor=None, runtime="auto", trust=Trust(pickle=True))

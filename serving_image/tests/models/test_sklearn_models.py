@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from model_support import by_mlflow, columns_of, imported_after_loading, iris, load, rows_of
-from servestack_server.config import Column, Trust
-from servestack_server.errors import StartError
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
+
+from servestack_contract.settings import Column, Trust
+from servestack_server.errors import StartError
 
 _TREES = Trust(skops_types=("sklearn.tree._tree.Tree",))
 

@@ -10,7 +10,7 @@ _LOAD = """
 import sys
 from pathlib import Path
 import numpy as np
-from servestack_server.config import Column, Tensor, Trust
+from servestack_contract.settings import Column, Tensor, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.load import load_model
 

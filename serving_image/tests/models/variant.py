@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 _IMAGE = Path(__file__).parents[2]
+_MODULES = _IMAGE.parent / "modules"
 _USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 _CACHE = Path(os.environ.get("SERVESTACK_CACHE") or _USER_CACHE / "servestack") / "venvs"
 _GIBIBYTE = 1 << 30
@@ -26,7 +27,7 @@ def run_in_variant(name: str, program: str, *, needs_gib: int) -> str:
     """
     python = _make(name, needs_gib)
     environment = os.environ | {
-        "PYTHONPATH": str(_IMAGE),
+        "PYTHONPATH": f"{_MODULES}{os.pathsep}{_IMAGE}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "CUDA_VISIBLE_DEVICES": "",
     }

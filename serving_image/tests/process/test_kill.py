@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-from servestack_server.process import FLUSH_SECONDS
 from serving_image.tests.process.event_log import events
 from serving_image.tests.process.load import Load, wait_until
 from serving_image.tests.support.iris import Iris
 from serving_image.tests.support.server import running_server
+
+from servestack_server.process import FLUSH_SECONDS
 
 ALLOWED_SECONDS = FLUSH_SECONDS + 0.1
 """The interval, and what two cores shared with eight callers may add to it."""

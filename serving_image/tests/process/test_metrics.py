@@ -1,22 +1,19 @@
-"""What the server exports is what monitoring/metrics.yaml says, and no more."""
+"""What the server exports is what the contract says, and no more."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from serving_image.tests.process.event_log import KINDS, events
 from serving_image.tests.support.iris import Iris
 from serving_image.tests.support.server import RunningServer, running_server
 
-DECLARED = yaml.safe_load(
-    (Path(__file__).parents[3] / "monitoring" / "metrics.yaml").read_text(encoding="utf-8")
-)
-BY_NAME: dict[str, dict[str, Any]] = {metric["name"]: metric for metric in DECLARED["metrics"]}
+from servestack_contract.metrics import CATALOGUE, LABELS
+
+BY_NAME = {metric.name: metric for metric in CATALOGUE}
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +49,18 @@ def test_every_declared_metric_is_exported_and_no_other(server: RunningServer) -
 @pytest.mark.parametrize("name", sorted(BY_NAME))
 def test_a_metric_is_as_declared(server: RunningServer, name: str) -> None:
     family, declared = families(server)[name], BY_NAME[name]
-    assert family.type == declared["type"]
-    assert family.documentation == declared["help"]
+    assert family.type == declared.type
+    assert family.documentation == declared.help
     assert family.samples, "no sample"
-    labels = {*DECLARED["labels"], *declared["labels"]}
+    labels = {*LABELS, *declared.labels}
     for sample in family.samples:
         extra = {"le"} if sample.name.endswith("_bucket") else set()
         assert set(sample.labels) == labels | extra
         assert sample.labels["environment"] == "prod"
         assert sample.labels["model_service"] == "iris"
-    if declared["type"] == "histogram":
+    if declared.type == "histogram":
         bounds = {float(s.labels["le"]) for s in family.samples if s.name.endswith("_bucket")}
-        assert sorted(bounds) == [*map(float, declared["buckets"]), float("inf")]
+        assert sorted(bounds) == [*map(float, declared.buckets), float("inf")]
 
 
 def value(server: RunningServer, name: str, **labels: str) -> float:

@@ -41,6 +41,10 @@ def start(config: Any, folder: Path, *arguments: str, port: int | None = None) -
     [
         ({"models": [{"name": "iris"}]}, ["service.json", "`path`"]),
         ({"port": "8080"}, ["`int`, got `str`", "$.port"]),
+        ({"errorstyle": "ok200"}, ["unknown field `errorstyle`", "servestack of the image's version"]),
+        ({"limits": {"maxRow": 5}}, ["unknown field `maxRow`", "$.limits"]),
+        ({"graph": {"kind": "chain", "steps": ["iris", "iris"], "step": 1}},
+         ["unknown field `step`", "$.graph"]),
         ({"runtime": "fast"}, ["'fast'", "$.runtime"]),
         ({"input": {"columns": [{"name": "a", "type": "real"}]}}, ["'real'", "$.input.columns[0].type"]),
         ({"input": {"columns": [{"name": "a", "type": "long"}] * 2}}, ["same name"]),

@@ -35,7 +35,7 @@ def image_venv() -> Path:
     venv = _venv("servestack", SERVING_IMAGE / "requirements/base.txt")
     with tempfile.TemporaryDirectory() as folder:
         build = ["build", "--wheel", "--no-build-isolation", "--python", sys.executable]
-        _uv(*build, "--out-dir", folder, str(SERVING_IMAGE))
+        _uv(*build, "--out-dir", folder, str(REPOSITORY))
         wheel = next(Path(folder).glob("*.whl"))
         install = ["pip", "install", "--no-deps", "--reinstall", "--compile-bytecode"]
         _uv(*install, "--python", str(venv / "bin/python"), str(wheel))

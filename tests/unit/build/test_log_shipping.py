@@ -117,7 +117,7 @@ def test_a_template_that_went_wrong_is_told(
 def test_the_largest_event_fits_a_message_with_its_key(
     tmp_path: Path, largest_event: str, largest_message: str, expected: int
 ) -> None:
-    from servestack.build.server_config import build_server_config_map
+    from servestack.build.server_settings import build_server_config_map
 
     service = resolved(
         tmp_path,

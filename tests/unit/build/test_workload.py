@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from servestack.build.server_config import server_config
+from servestack.build.server_settings import server_settings, settings_text
 from servestack.build.workload import build_deployment
 from tests.support.services import NULL, resolved
 
@@ -36,13 +36,15 @@ def test_the_server_sees_how_far_kafka_is_where_events_are_shipped(tmp_path: Pat
         service = resolved(tmp_path / name, logging)
         mounts = build_deployment(service)["spec"]["template"]["spec"]["containers"][0]
         folders = {mount["mountPath"]: mount.get("readOnly") for mount in mounts["volumeMounts"]}
-        registry = server_config(service)["events"].get("registry", "")
+        events = server_settings(service).events
+        assert events is not None
+        registry = events.registry or ""
         assert (folders.get("/var/lib/filebeat") is True) == shipped
         assert registry.startswith("/var/lib/filebeat/") == shipped
 
 
 def test_events_of_the_owners_code_are_a_kind_of_their_own(tmp_path: Path) -> None:
     service = resolved(tmp_path, {"logging": {"custom": True}, "trust": {"code": True}})
-    config = json.loads(json.dumps(server_config(service)))
+    config = json.loads(settings_text(server_settings(service)))
     assert config["events"]["kinds"] == ["predictions", "feedback", "custom"]
     assert config["trust"] == {"pickle": False, "code": True, "skopsTypes": []}

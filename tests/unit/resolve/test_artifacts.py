@@ -17,13 +17,14 @@ import pytest
 import yaml
 
 from servestack.errors import Location, RegistryError
-from servestack.resolve import artifact_store, digest
+from servestack.resolve import artifact_store
 from servestack.resolve.artifact_store import ArtifactStore
 from servestack.resolve.digest import digest_of
 from servestack.resolve.lock import Lock
 from servestack.resolve.locking import LockRequest, lock_artifacts
 from servestack.resolve.model_facts import ModelFacts, read_example, read_facts
 from servestack.spec.artifact_uri import parse_artifact_uri
+from servestack_contract import artifact
 
 
 def lock_one(root: Path, uri: str, lock: Lock | None = None, *, refresh: bool = False) -> Lock:
@@ -60,7 +61,7 @@ def test_the_digest_is_what_a_shell_computes(tmp_path: Path) -> None:
     for name in files:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
-    documented = re.search(r"cd folder && (find.*?sha256sum)\n\n", str(digest.__doc__), re.DOTALL)
+    documented = re.search(r"cd folder && (find.*?sha256sum)\n\n", str(artifact.__doc__), re.DOTALL)
     assert documented is not None
     shell = subprocess.run(
         ["bash", "-c", documented[1]], cwd=tmp_path, check=True, capture_output=True, text=True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from servestack_server.config import Input, Trust
+from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.columns import feature_positions
 from servestack_server.models.mlmodel import Artifact

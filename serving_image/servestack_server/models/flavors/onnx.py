@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from servestack_server.config import Input, Trust
+from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError, first_line
 from servestack_server.models.columns import feature_positions
 from servestack_server.models.mlmodel import Artifact

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from servestack_server.config import Input, Trust
+from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.frames import build_frame_maker
 from servestack_server.models.lean_import import forget_lean

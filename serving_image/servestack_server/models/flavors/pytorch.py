@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from servestack_server.config import Input, Trust
+from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.model import Array, Loaded, Rows, rows_to_array

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-from servestack_server.config import Input, Trust
+from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.columns import feature_positions
 from servestack_server.models.frames import build_frame_maker, needs_frame

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from servestack_server.config import Input, Trust
+from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.columns import feature_positions, require_numbers
 from servestack_server.models.lean_import import import_lean

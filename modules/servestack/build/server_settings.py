@@ -1,0 +1,187 @@
+"""What the server reads at start, and what it is told about its artifacts.
+
+The file holds the spec's settings and no version: a new version changes the pod template alone.
+"""
+
+from __future__ import annotations
+
+from servestack.build import names
+from servestack.build.log_shipping import largest_event_bytes
+from servestack.build.manifest import Body
+from servestack.build.monitoring import latency_buckets
+from servestack.build.readable_json import readable_json
+from servestack.resolve.resolved import ResolvedModel, ResolvedService
+from servestack.spec import api, graph, observability
+from servestack.spec.artifact_uri import ArtifactKind, parse_artifact_uri
+from servestack.spec.model_service import Trust
+from servestack.spec.quantities import byte_count
+from servestack_contract import settings
+from servestack_contract.artifact import Pin
+from servestack_contract.settings import ServerSettings
+
+API_KEYS_FOLDER = "/etc/servestack-api-keys"
+
+
+def build_server_config_map(service: ResolvedService) -> Body:
+    """The ConfigMap with the server's settings."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": names.metadata(service, names.server_config_name(service)),
+        "data": {settings.FILE: settings_text(server_settings(service))},
+    }
+
+
+def settings_text(given: ServerSettings) -> str:
+    """The settings file, for the server and for a reviewer."""
+    return readable_json(settings.to_plain(given)) + "\n"
+
+
+def server_settings(service: ResolvedService) -> ServerSettings:
+    """What the server is told: sizes in bytes, times in the unit of their name."""
+    spec = service.spec
+    limits = spec.api.limits
+    return ServerSettings(
+        name=spec.name,
+        environment=service.environment.name,
+        description=spec.description or "",
+        base_path=spec.base_path,
+        port=names.HTTP_PORT,
+        models=tuple(settings.ModelPlace(m.name, model_path(m)) for m in service.models),
+        runtime=spec.runtime,
+        trust=_trust(spec.trust),
+        input=_input(service.input),
+        limits=settings.Limits(
+            max_body_bytes=byte_count(limits.max_body),
+            max_rows=limits.max_rows,
+            max_queue=limits.max_queue,
+            timeout_seconds=limits.timeout_seconds,
+        ),
+        error_style=spec.api.error_style,
+        shutdown=settings.Shutdown(spec.shutdown.request_seconds),
+        events=_events(service),
+        metrics=settings.Metrics(latency_buckets(service), spec.monitoring.drift),
+        graph=_graph(spec.graph) if spec.graph is not None else None,
+        batching=_batching(spec.api.batching),
+        api_keys=_api_keys(spec.api.auth),
+    )
+
+
+def _trust(given: Trust) -> settings.Trust:
+    return settings.Trust(given.pickle, given.code, given.skops_types)
+
+
+def _input(given: api.Input) -> settings.Input:
+    columns, tensor = given.columns, given.tensor
+    return settings.Input(
+        columns=tuple(map(_column, columns)) if columns is not None else None,
+        tensor=settings.Tensor(tensor.dtype, tensor.shape) if tensor is not None else None,
+        example=given.example,
+    )
+
+
+def _column(given: api.Column) -> settings.Column:
+    return settings.Column(
+        name=given.name,
+        type=given.type,
+        required=given.required,
+        nullable=given.nullable,
+        minimum=given.minimum,
+        maximum=given.maximum,
+        enum=given.enum,
+    )
+
+
+def _events(service: ResolvedService) -> settings.Events:
+    logging = service.spec.logging
+    shipped = tuple(kind for kind, _ in service.topics.shipped())
+    return settings.Events(
+        folder=names.EVENTS_FOLDER,
+        source=f"/{service.namespace}/{service.name}",
+        kinds=shipped,
+        max_event_bytes=largest_event_bytes(service),
+        disk_budget_bytes=byte_count(logging.disk_budget),
+        when_full=logging.when_full,
+        registry=names.FILEBEAT_REGISTRY_FOLDER if shipped else None,
+        predictions=_prediction_log(logging.predictions),
+    )
+
+
+def _prediction_log(given: observability.PredictionLog | None) -> settings.PredictionLog | None:
+    if given is None:
+        return None
+    return settings.PredictionLog(given.sample, given.inputs, given.outputs, given.redact)
+
+
+def _batching(given: api.Batching | None) -> settings.Batching | None:
+    if given is None:
+        return None
+    return settings.Batching(given.max_batch_size, float(given.max_latency_ms))
+
+
+def _api_keys(auth: api.Auth | None) -> settings.ApiKeys | None:
+    if auth is None:
+        return None
+    keys = auth.api_keys
+    return settings.ApiKeys(f"{API_KEYS_FOLDER}/{keys.key}", keys.header)
+
+
+def _graph(given: graph.Graph) -> settings.Graph:
+    match given:
+        case graph.Split():
+            branches = (settings.Branch(_node(b.node), b.weight) for b in given.branches)
+            return settings.Split(tuple(branches), given.sticky_by)
+        case graph.Router():
+            cases = (settings.Case(case.equals, _node(case.node)) for case in given.cases)
+            return settings.Router(given.column, tuple(cases), _node(given.otherwise))
+        case graph.Chain():
+            return settings.Chain(tuple(map(_node, given.steps)))
+        case graph.Ensemble():
+            return settings.Ensemble(tuple(map(_node, given.nodes)), given.combine)
+        case graph.Bandit():
+            return settings.Bandit(
+                arms=tuple(map(_node, given.arms)),
+                algorithm=given.algorithm,
+                epsilon=given.epsilon,
+                reward=given.reward,
+                minimum_pulls=given.minimum_pulls,
+            )
+
+
+def _node(given: graph.Node) -> settings.Node:
+    return given if isinstance(given, str) else _graph(given)
+
+
+def model_path(model: ResolvedModel) -> str:
+    """Where the server finds a model: fetched, or part of the image."""
+    if is_in_image(model):
+        return model.artifact.source
+    return f"{names.MODELS_FOLDER}/{model.name}"
+
+
+def is_in_image(model: ResolvedModel) -> bool:
+    """Whether the image already holds the artifact, so that nothing is fetched."""
+    return parse_artifact_uri(model.artifact.uri).kind is ArtifactKind.IN_IMAGE
+
+
+def fetch_argument(model: ResolvedModel) -> str:
+    """`--artifact=<name>=<source>#sha256=<hex>`: what the init container fetches and verifies."""
+    artifact = model.artifact
+    return f"--artifact={Pin(model.name, artifact.source or artifact.uri, artifact.sha256)}"
+
+
+def serve_argument(model: ResolvedModel) -> str:
+    """`--model=<name>=<version>#sha256=<hex>`: what the server says that it serves."""
+    artifact = model.artifact
+    return f"--model={Pin(model.name, artifact.version or '-', artifact.sha256)}"
+
+
+def mlflow_uri(service: ResolvedService) -> str:
+    """The MLflow server as pods reach it, where it serves the artifacts itself; else empty."""
+    mlflow = service.environment.mlflow
+    proxied = any(m.artifact.source.startswith("mlflow-artifacts:") for m in service.models)
+    if mlflow is None or not proxied:
+        return ""
+    if mlflow.cluster_uri:
+        return mlflow.cluster_uri
+    return mlflow.tracking_uri if mlflow.tracking_uri.startswith("http") else ""

@@ -1,0 +1,122 @@
+"""A model's artifact: how it is pinned on a command line, and the digest that pins it.
+
+A file's digest is its sha256. A folder's digest is the sha256 of the text that holds, for each
+file sorted by the bytes of its path, the line `<sha256 of the file>  <path>`. A shell says the same:
+
+    cd folder && find . -type f ! -path ./registered_model_meta -printf '%P\\0' |
+        LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
+
+MLflow writes `registered_model_meta` into the folder that it downloads, so that one does not count.
+Refused are links and devices, which mean something else on another machine, and names with a line
+break or backslash or that are not UTF-8: with them two folders could give the same text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+NOT_COUNTED = "registered_model_meta"
+_UNCLEAR = re.compile(r"[\n\r\\\ud800-\udfff]")
+"""What `sha256sum` escapes, and the bytes of names that are not UTF-8."""
+_PIN = re.compile(r"(?P<name>[a-z0-9-]+)=(?P<value>.+?)(?:#sha256=(?P<sha256>[0-9a-f]{64}))?")
+
+
+class ArtifactError(Exception):
+    """`path` is no artifact that can be pinned or read, and `reason` says why."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} {reason}")
+        self.path = path
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """`NAME=VALUE#sha256=HEX` of an argument; `sha256` is empty where nothing is pinned.
+
+    Of `fetch --artifact` the value is where the artifact comes from, of `serve --model` its version.
+    """
+
+    name: str
+    value: str
+    sha256: str = ""
+
+    def __str__(self) -> str:
+        digest = f"#sha256={self.sha256}" if self.sha256 else ""
+        return f"{self.name}={self.value}{digest}"
+
+
+def parse_pin(text: str) -> Pin:
+    """A pin from its text. ValueError for another form."""
+    match = _PIN.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not NAME=VALUE#sha256=HEX")
+    return Pin(match["name"], match["value"], match["sha256"] or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """sha256 in hex, and the bytes that went into it."""
+
+    sha256: str
+    size_bytes: int
+
+
+def digest_of(path: Path) -> Digest:
+    """Digest of a file or folder. ArtifactError for what is refused, cannot be read, or is empty."""
+    try:
+        if path.is_symlink():
+            raise ArtifactError(path, "is a link")
+        if path.is_file():
+            return Digest(_file_sha256(path), path.stat().st_size)
+        found = sorted(_files(path))
+        sums = [(name, _file_sha256(file)) for name, file in found]
+        size_bytes = sum(file.stat().st_size for _, file in found)
+    except OSError as error:
+        raise ArtifactError(path, f"cannot be read: {error.strerror or error}") from None
+    if not sums:
+        raise ArtifactError(path, "holds no files")
+    return Digest(digest_of_sums(sums), size_bytes)
+
+
+def digest_of_sums(sums: Iterable[tuple[bytes, str]]) -> str:
+    """Digest of a folder, of (bytes of its path, sha256) of each file, sorted."""
+    lines = (sha256.encode() + b"  " + name + b"\n" for name, sha256 in sums)
+    return hashlib.sha256(b"".join(lines)).hexdigest()
+
+
+def is_unclear(name: str) -> bool:
+    """Whether two folders could have the same digest, were such names let in."""
+    return _UNCLEAR.search(name) is not None
+
+
+def _files(root: Path) -> Iterator[tuple[bytes, Path]]:
+    """(bytes of its path below root, file) of every file that counts, in no order."""
+    for folder, folders, names in os.walk(root, onerror=_raise):
+        for name in (*folders, *names):
+            path = Path(folder, name)
+            if is_unclear(name):
+                raise ArtifactError(root, f"holds {name!r}, a name that no checksum file can hold")
+            if path.is_symlink():
+                raise ArtifactError(path, "is a link")
+            if name in folders:
+                continue
+            if not path.is_file():
+                raise ArtifactError(path, "is neither a file nor a folder")
+            below = path.relative_to(root).as_posix()
+            if below != NOT_COUNTED:
+                yield below.encode(), path
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _file_sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

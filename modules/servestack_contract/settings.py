@@ -1,0 +1,267 @@
+"""The settings file of the model server, `service.json`: one struct for each of its objects.
+
+The generator makes a ServerSettings and writes it with `to_plain`; the server reads it with
+`read_settings`, which refuses keys that are not here. Keys are camelCase in the file. Sizes are in
+bytes, times in the unit of their name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from servestack_contract.events import Kind
+from servestack_contract.metrics import REQUEST_SECONDS_BUCKETS
+
+FILE = "service.json"
+"""Name of the settings file in its ConfigMap."""
+
+DEFAULT_KEY_HEADER = "X-API-Key"
+
+ColumnType = Literal[
+    "boolean", "integer", "long", "float", "double", "string", "binary", "datetime"
+]
+"""The column types of an MLflow signature."""
+TensorType = Literal[
+    "bool", "int8", "int16", "int32", "int64", "uint8", "float16", "float32", "float64", "str"
+]
+"""Element types of a tensor, as numpy names them."""
+Runtime = Literal["auto", "onnx", "native"]
+ErrorStyle = Literal["status", "ok200"]
+WhenFull = Literal["drop", "unready"]
+Redaction = Literal["drop", "hash"]
+Combination = Literal["mean", "median", "vote", "object"]
+BanditAlgorithm = Literal["epsilonGreedy", "thompson"]
+
+
+class Section(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Base of every object in the file."""
+
+
+class ModelPlace(Section, frozen=True):
+    """A model of the service, and the file or folder that holds it."""
+
+    name: str
+    path: str
+
+
+class Trust(Section, frozen=True):
+    """What the spec vouches for before anything is deserialised."""
+
+    pickle: bool = False
+    code: bool = False
+    skops_types: tuple[str, ...] = ()
+
+
+class Column(Section, frozen=True):
+    """One column of the input table, with the values it may take."""
+
+    name: str
+    type: ColumnType
+    required: bool = True
+    nullable: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    enum: tuple[str | int | float | bool, ...] | None = None
+
+
+class Tensor(Section, frozen=True):
+    """The input as one array; -1 is any length, the first axis is the batch."""
+
+    dtype: TensorType
+    shape: tuple[int, ...]
+
+
+class Input(Section, frozen=True):
+    """What the models take: columns, one tensor, or nothing known."""
+
+    columns: tuple[Column, ...] | None = None
+    tensor: Tensor | None = None
+    example: Any = None
+
+
+class Limits(Section, frozen=True):
+    """What one request may ask for."""
+
+    max_body_bytes: int = 4 << 20
+    max_rows: int = 10_000
+    max_queue: int = 512
+    timeout_seconds: float = 30
+
+
+class Shutdown(Section, frozen=True):
+    """Longest time that requests in flight are given after SIGTERM."""
+
+    request_seconds: float = 30
+
+
+class PredictionLog(Section, frozen=True):
+    """What a prediction event holds. `redact` maps a column to drop or hash."""
+
+    sample: float = 1.0
+    inputs: bool = True
+    outputs: bool = True
+    redact: dict[str, Redaction] = {}
+
+
+class Events(Section, frozen=True):
+    """Where events go. `kinds` holds those that are shipped; the others are not written.
+
+    `registry` is the folder in which Filebeat keeps what Kafka has taken; without it nobody ships.
+    """
+
+    folder: str
+    source: str
+    kinds: tuple[Kind, ...] = ()
+    max_event_bytes: int = 1 << 20
+    disk_budget_bytes: int = 256 << 20
+    when_full: WhenFull = "drop"
+    registry: str | None = None
+    predictions: PredictionLog | None = None
+
+
+class Metrics(Section, frozen=True):
+    """Buckets of the request duration, and whether inputs are counted for drift."""
+
+    latency_buckets_seconds: tuple[float, ...] = REQUEST_SECONDS_BUCKETS
+    drift: bool = False
+
+
+class Branch(Section, frozen=True):
+    """One way of a split, with its share of the requests in percent."""
+
+    node: Node
+    weight: float
+
+
+class Split(Section, frozen=True, tag_field="kind", tag="split"):
+    """A/B: each request goes to one branch, by weight; the same value of `sticky_by` keeps it."""
+
+    branches: tuple[Branch, ...]
+    sticky_by: str | None = None
+
+
+class Case(Section, frozen=True):
+    """One way of a router."""
+
+    equals: str | int | float | bool
+    node: Node
+
+
+class Router(Section, frozen=True, tag_field="kind", tag="router"):
+    """Each row goes to the node of its column's value."""
+
+    column: str
+    cases: tuple[Case, ...]
+    otherwise: Node
+
+
+class Chain(Section, frozen=True, tag_field="kind", tag="chain"):
+    """Each step takes what the one before answered."""
+
+    steps: tuple[Node, ...]
+
+
+class Ensemble(Section, frozen=True, tag_field="kind", tag="ensemble"):
+    """All nodes answer; the answers are combined."""
+
+    nodes: tuple[Node, ...]
+    combine: Combination = "object"
+
+
+class Bandit(Section, frozen=True, tag_field="kind", tag="bandit"):
+    """Each request goes to the arm that has earned the most, with some left to explore."""
+
+    arms: tuple[Node, ...]
+    algorithm: BanditAlgorithm = "epsilonGreedy"
+    epsilon: float = 0.1
+    reward: str = "reward"
+    minimum_pulls: int = 20
+
+
+Graph: TypeAlias = Split | Router | Chain | Ensemble | Bandit
+"""Several models behind one address."""
+Node: TypeAlias = str | Split | Router | Chain | Ensemble | Bandit
+"""A model's name, or a graph below the graph, told apart by `kind`."""
+
+class Batching(Section, frozen=True):
+    """Rows of several requests predicted in one call."""
+
+    max_batch_size: int = 64
+    max_latency_ms: float = 5
+
+
+class ApiKeys(Section, frozen=True):
+    """The file with the accepted keys, one a line, and the header that carries one."""
+
+    file: str
+    header: str = DEFAULT_KEY_HEADER
+
+
+class ServerSettings(Section, frozen=True, kw_only=True):
+    """The whole file. Without `batching` each request is a call of its own."""
+
+    name: str
+    environment: str = "local"
+    description: str = ""
+    base_path: str = ""
+    port: int = 8080
+    models: tuple[ModelPlace, ...]
+    runtime: Runtime = "auto"
+    trust: Trust = Trust()
+    input: Input = Input()
+    limits: Limits = Limits()
+    error_style: ErrorStyle = "status"
+    shutdown: Shutdown = Shutdown()
+    events: Events | None = None
+    metrics: Metrics = Metrics()
+    graph: Graph | None = None
+    batching: Batching | None = None
+    api_keys: ApiKeys | None = None
+
+    @property
+    def path(self) -> str:
+        """Path before /predict, without a trailing slash."""
+        return self.base_path or f"/v1/{self.name}"
+
+
+def children(graph: Graph) -> tuple[Node, ...]:
+    """The nodes that a graph asks, in the order in which they are written."""
+    match graph:
+        case Split():
+            return tuple(branch.node for branch in graph.branches)
+        case Router():
+            return (*(case.node for case in graph.cases), graph.otherwise)
+        case Chain():
+            return graph.steps
+        case Ensemble():
+            return graph.nodes
+        case Bandit():
+            return graph.arms
+
+
+def to_plain(settings: Section) -> dict[str, Any]:
+    """A section as the file has it, from types that JSON has; what is None is left out."""
+    config = settings.__struct_config__
+    plain: dict[str, Any] = {config.tag_field: config.tag} if config.tag_field else {}
+    for key, name in zip(
+        settings.__struct_encode_fields__, settings.__struct_fields__, strict=True
+    ):
+        value = getattr(settings, name)
+        if value is not None:
+            plain[key] = _plain(value)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Section):
+        return to_plain(value)
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def read_settings(text: bytes) -> ServerSettings:
+    """Read the file's content. ValueError names the field that is wrong, or is not one."""
+    return msgspec.json.decode(text, type=ServerSettings)

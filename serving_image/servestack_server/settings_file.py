@@ -1,0 +1,29 @@
+"""Reads what the server is told: the settings file that was rendered, and the pins of its arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from servestack_contract.artifact import Pin
+from servestack_contract.artifact import parse_pin as _parse_pin
+from servestack_contract.settings import ServerSettings, read_settings
+from servestack_server.errors import StartError
+
+
+def read_settings_file(file: Path) -> ServerSettings:
+    """Read the settings file. StartError names the field that is wrong."""
+    try:
+        return read_settings(file.read_bytes())
+    except OSError as error:
+        raise StartError(f"{file}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        hint = "render the settings again with a servestack of the image's version"
+        raise StartError(f"{file}: {error}", hint) from None
+
+
+def parse_pin(text: str) -> Pin:
+    """A `--artifact` or `--model` argument. StartError for another form."""
+    try:
+        return _parse_pin(text)
+    except ValueError as error:
+        raise StartError(str(error)) from None
