@@ -13,16 +13,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from types import FrameType
+from typing import Any
 
 import uvloop
 
 from servestack_contract.artifact import Pin
 from servestack_contract.settings import ServerSettings
+from servestack_server.api.dispatch import Dispatch
 from servestack_server.api.keys import KeyCheck
-from servestack_server.api.routes import build_router, count_refused
+from servestack_server.api.routes import build_router
 from servestack_server.errors import StartError
+from servestack_server.events.answered import Answered
+from servestack_server.events.log import EventLog
 from servestack_server.events.writer import EventWriter
-from servestack_server.http.server import MAX_CONNECTIONS, HttpServer
+from servestack_server.http.request_id import new_id
+from servestack_server.http.server import HttpServer
+from servestack_server.http.state import MAX_CONNECTIONS, State
 from servestack_server.input.schema import compile_schema
 from servestack_server.metrics import ServerMetrics
 from servestack_server.models.load import load_model
@@ -40,7 +46,7 @@ _OTHER_FILES = 256
 
 
 def serve(
-    config: ServerSettings,
+    settings: ServerSettings,
     pins: Sequence[Pin],
     *,
     host: str = "0.0.0.0",
@@ -53,14 +59,31 @@ def serve(
     # Before the event loop has its own: the first process of a container ignores the default one.
     signal.signal(signal.SIGTERM, _leave)
     _allow_connections()
-    schema = compile_schema(config.input)  # Its mistakes are told before minutes of loading.
-    sock = _bind(host, config.port if port is None else port)
-    metrics = ServerMetrics(config)
-    events = _event_writer(config)
-    models = [_load(config, place.name, Path(place.path), pins, metrics) for place in config.models]
-    service = Service(config, schema, models, metrics, events)
+    schema = compile_schema(settings.input)  # Its mistakes are told before minutes of loading.
+    sock = _bind(host, settings.port if port is None else port)
+    metrics = ServerMetrics(settings)
+    metrics.events = _event_writer(settings)
+    models = [
+        _load(settings, place.name, Path(place.path), pins, metrics) for place in settings.models
+    ]
+    served = [Pin(model.name, model.version, model.digest) for model in models]
+    event_log = EventLog(settings, served, metrics.events)
+    service = Service(settings, schema, models, metrics, event_log)
+    _connect_owners(models, service)
     code: int = uvloop.run(_run(service, sock))
     return code
+
+
+def _connect_owners(models: Sequence[Model], service: Service) -> None:
+    """The owner's code logs events by `self.emit(name, values)`."""
+
+    def emit(name: str, values: Any) -> None:
+        entry = service.entry()
+        service.log.custom(Answered(new_id(), None, entry.name, entry.version), name, values)
+
+    for model in models:
+        if model.service is not None:
+            model.service.emit = emit  # type: ignore[attr-defined]
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -94,28 +117,28 @@ def _unusable(port: int, error: Exception) -> StartError:
     return StartError(f"port {port} cannot be used: {reason}", "choose another with --port")
 
 
-def _event_writer(config: ServerSettings) -> EventWriter | None:
-    if config.events is None or not config.events.kinds:
+def _event_writer(settings: ServerSettings) -> EventWriter | None:
+    if settings.events is None or not settings.events.kinds:
         return None
-    registry = Path(config.events.registry) if config.events.registry else None
-    return EventWriter(config.events, registry=registry, flush_interval_seconds=FLUSH_SECONDS)
+    registry = Path(settings.events.registry) if settings.events.registry else None
+    return EventWriter(settings.events, registry=registry, flush_interval_seconds=FLUSH_SECONDS)
 
 
 def _load(
-    config: ServerSettings, name: str, path: Path, pins: Sequence[Pin], metrics: ServerMetrics
+    settings: ServerSettings, name: str, path: Path, pins: Sequence[Pin], metrics: ServerMetrics
 ) -> Model:
     pin = next((pin for pin in pins if pin.name == name), Pin(name, "-"))
     before = perf_counter()
-    is_entry = name in entry_names(config)
+    is_entry = name in entry_names(settings)
     model = load_model(
         path,
         name=name,
         version=pin.value,
         digest=pin.sha256,
-        columns=config.input.columns if is_entry else None,
-        tensor=config.input.tensor if is_entry else None,
-        runtime=config.runtime,
-        trust=config.trust,
+        columns=settings.input.columns if is_entry else None,
+        tensor=settings.input.tensor if is_entry else None,
+        runtime=settings.runtime,
+        trust=settings.trust,
     )
     seconds = perf_counter() - before
     metrics.model(name, model.version, model.digest).load_seconds = seconds
@@ -124,22 +147,14 @@ def _load(
 
 
 async def _run(service: Service, sock: socket.socket) -> int:
-    config = service.config
-    keys = KeyCheck(config.api_keys) if config.api_keys else None
-    server = HttpServer(
-        build_router(service),
-        max_body_bytes=config.limits.max_body_bytes,
-        timeout_seconds=config.limits.timeout_seconds,
-        check_key=keys,
-        refused_metrics=lambda request: count_refused(service, request),
-    )
-    service.receiving = lambda: server.receiving
-    service.metrics.in_flight = lambda: server.in_flight
+    settings = service.settings
+    keys = KeyCheck(settings.api_keys, settings.name) if settings.api_keys else None
+    state = State(settings.limits.max_body_bytes, settings.limits.timeout_seconds)
+    server = HttpServer(state, Dispatch(build_router(service), service, keys))
+    service.receiving = lambda: state.receiving
+    service.metrics.in_flight = lambda: state.in_flight
     stop = _stop_signal()
-    if service.events is not None:
-        service.events.start()
-        if service.events.wants("access"):
-            server.on_answered = service.log_access
+    service.log.start()
     port = sock.getsockname()[1]
     try:
         await server.listen(sock)
@@ -173,15 +188,14 @@ async def _refresh(keys: KeyCheck) -> None:
 
 async def _stop(service: Service, server: HttpServer) -> int:
     """Unready, then answer what is asked, then the log: in this order nothing is lost."""
-    log.info("stopping: %d requests in flight", server.in_flight)
+    log.info("stopping: %d requests in flight", server.state.in_flight)
     service.stopping = True
-    answered = await server.stop(service.config.shutdown.request_seconds)
-    kept = True
-    if service.events is not None:
-        kept = service.events.close(_LOG_SECONDS)
+    answered = await server.stop(service.settings.shutdown.request_seconds)
+    writer = service.log.writer
+    kept = writer is None or writer.close(_LOG_SECONDS)
     if not answered:
-        log.error("stopped with requests unanswered after %g s", service.config.shutdown.request_seconds)  # fmt: skip
+        log.error("stopped with requests unanswered after %g s", service.settings.shutdown.request_seconds)  # fmt: skip
     if not kept:
-        log.error("stopped with events lost: %s", service.events and service.events.last_error)
+        log.error("stopped with events lost: %s", writer and writer.last_error)
     log.info("stopped")
     return 0 if answered and kept else 1

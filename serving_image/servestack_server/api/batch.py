@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from servestack_server.api.content import body_of, require_json
-from servestack_server.api.predict import Endpoint
-from servestack_server.api.target import RequestJob
-from servestack_server.batching import listed
+from servestack_server.api.content import require_json
+from servestack_server.api.endpoint import Endpoint, RequestedJob
+from servestack_server.api.errors import described, fail, shown
 from servestack_server.errors import RequestError
 from servestack_server.http.request import Request
 from servestack_server.input.bodies import read_loose_rows
 from servestack_server.input.problems import invalid
+from servestack_server.prediction.batcher import listed
+from servestack_server.prediction.target import RequestJob
 
 _CHUNK_ROWS = 256
 """Rows predicted before other requests get their turn."""
@@ -29,7 +30,7 @@ class _Batch:
         self.errors: list[dict[str, Any]] = []
         self.waiting: list[tuple[list[int], list[Any]]] = []
         self.inputs: list[Any] = []
-        self.last: RequestJob | None = None
+        self.last: RequestedJob | None = None
 
     def refuse(self, row: int, error: RequestError) -> None:
         told: dict[str, Any] = {"row": row, "code": error.code, "message": error.message}
@@ -45,7 +46,7 @@ class BatchEndpoint(Endpoint):
         """Check row by row, then predict chunk by chunk."""
         self.service.require_room()
         require_json(request)
-        loose = read_loose_rows(body_of(request), self.schema)
+        loose = read_loose_rows(self.body(request), self.schema)
         self.check_count(loose)
         batch = _Batch(request, len(loose))
         good = self._good_rows(loose, batch)
@@ -65,7 +66,7 @@ class BatchEndpoint(Endpoint):
             try:
                 good.append((at, self.schema.convert([row])[0]))
             except RequestError as error:
-                self.service.input_refused(error)
+                self.service.inputs.refused(error)
                 error.message = error.message.removeprefix("row 0: ")
                 batch.refuse(at, error)
         return good
@@ -86,16 +87,16 @@ class BatchEndpoint(Endpoint):
         try:
             self.target.submit(job)
         except RequestError as error:
-            batch.request.fail(error)
+            fail(batch.request, error)
 
-    def _chunk_done(self, batch: _Batch, positions: list[int], job: RequestJob) -> None:
+    def _chunk_done(self, batch: _Batch, positions: list[int], job: RequestedJob) -> None:
         error = job.error
         if error is None:
             for at, row, value in zip(positions, job.rows, listed(job.outputs), strict=True):
                 batch.predictions[at] = value
                 batch.inputs.append(row)
         elif error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
-            batch.request.fail(error)
+            fail(batch.request, error)
             return
         elif len(positions) == 1:
             batch.refuse(positions[0], error)
@@ -118,11 +119,12 @@ class BatchEndpoint(Endpoint):
             "id": request.id,
         }
         if not batch.inputs:
-            answer["error"] = request.told(invalid("no_good_row", "none of the rows is fit"))
-            request.answer_json(422, answer)
+            form = request.route.error_form
+            answer["error"] = described(invalid("no_good_row", "none of the rows is fit"), form)
+            request.answer_json(422, answer, shown=shown(422, form))
             return
         request.answer_json(200, answer)
         job.rows = batch.inputs  # type: ignore[union-attr]
         bad = {error["row"] for error in batch.errors}
         good = [value for at, value in enumerate(batch.predictions) if at not in bad]
-        self.service.answered(job, self.path, good)  # type: ignore[arg-type]
+        self.log(job, good)  # type: ignore[arg-type]

@@ -13,8 +13,8 @@ _WINDOWS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 """Window bits of zlib for each content coding (RFC 9110, 8.4.1)."""
 
 
-def body_of(request: Request) -> bytes:
-    """The body, decompressed within the limit for bodies. RequestError 413 or 415."""
+def body_of(request: Request, max_bytes: int) -> bytes:
+    """The body, decompressed to at most `max_bytes`. RequestError 413 or 415."""
     encoding = request.headers.get(b"content-encoding")
     if not encoding or encoding == b"identity":
         return request.body
@@ -24,16 +24,15 @@ def body_of(request: Request) -> bytes:
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding",
             f"the encoding {encoding.decode('latin-1')!r} is not known; send gzip, deflate or none",
         )  # fmt: skip
-    limit = request.connection.server.max_body_bytes
     unpacker = zlib.decompressobj(window)
     try:
-        body = unpacker.decompress(request.body, limit + 1)
+        body = unpacker.decompress(request.body, max_bytes + 1)
     except zlib.error:
         raise malformed("malformed_encoding", "the body is not what its encoding says") from None
-    if len(body) > limit:
+    if len(body) > max_bytes:
         raise RequestError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large",
-            f"the body is larger than {limit:,} bytes when it is unpacked",
+            f"the body is larger than {max_bytes:,} bytes when it is unpacked",
         )  # fmt: skip
     if not unpacker.eof or unpacker.unused_data:
         raise malformed(

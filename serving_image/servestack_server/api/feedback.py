@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 
 from servestack_server.api.content import body_of, require_json
 from servestack_server.errors import RequestError
+from servestack_server.events.answered import Answered
 from servestack_server.http.request import Request
+from servestack_server.http.response import encode_json
 from servestack_server.input.bodies import decode_json
 from servestack_server.input.problems import invalid
-
-if TYPE_CHECKING:
-    from servestack_server.service import Service
+from servestack_server.prediction.graph import GraphTarget
+from servestack_server.service import Service
 
 
 class _Feedback(msgspec.Struct, forbid_unknown_fields=True):
@@ -28,18 +29,26 @@ class FeedbackEndpoint:
     def __init__(self, service: Service, path: str) -> None:
         self._service = service
         self._path = path
+        self._max_body_bytes = service.settings.limits.max_body_bytes
 
     def __call__(self, request: Request) -> None:
         """Check and log. The event is keyed by the prediction's id, not by this request's."""
         require_json(request)
         try:
-            given = msgspec.convert(decode_json(body_of(request)), _Feedback)
+            given = msgspec.convert(decode_json(body_of(request, self._max_body_bytes)), _Feedback)
         except msgspec.ValidationError as error:
             raise invalid(
                 "invalid_feedback", f'expected {{"id": "<request id>", "feedback": …}}: {error}'
             ) from None
-        self._service.rewarded(given.id, given.feedback)
-        if not self._service.log_feedback(request, given.id, given.feedback, self._path):
+        service = self._service
+        if isinstance(service.root, GraphTarget):
+            service.root.reward(given.id, given.feedback)
+        entry = service.entry()
+        about = Answered(
+            encode_json(given.id)[1:-1], request.headers.get(b"traceparent"), entry.name,
+            entry.version, self._path, 202,
+        )  # fmt: skip
+        if not service.log.feedback(about, given.feedback):
             raise RequestError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "log_full", "the feedback cannot be kept now",
                 retry_after_seconds=5,

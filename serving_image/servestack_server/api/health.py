@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from servestack_server.http.request import TEXT, Request
-
-if TYPE_CHECKING:
-    from servestack_server.service import Service
+from servestack_server.http.request import Request
+from servestack_server.http.response import TEXT
+from servestack_server.service import Service
 
 _EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
 

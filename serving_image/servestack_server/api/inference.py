@@ -1,4 +1,4 @@
-"""The Open Inference Protocol (V2) over HTTP: metadata, readiness, infer.
+"""The Open Inference Protocol (V2) over HTTP: infer.
 
 A table is taken as one tensor of shape [rows, columns] where its columns are numbers, or as one
 tensor of shape [rows] or [rows, 1] for each column, named as the column. Source: see tensors.py.
@@ -6,28 +6,28 @@ tensor of shape [rows] or [rows, 1] for each column, named as the column. Source
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
-from servestack_server import __version__
-from servestack_server.api.content import body_of
-from servestack_server.api.predict import Endpoint
-from servestack_server.api.target import ModelTarget, RequestJob
-from servestack_server.api.tensors import DTYPES, datatype_of, from_bytes, from_json, to_bytes
-from servestack_server.http.request import JSON, Request, encode_json
+from servestack_server.api.endpoint import Endpoint, RequestedJob
+from servestack_server.api.errors import fail
+from servestack_server.api.tensors import (
+    DTYPES,
+    datatype_of,
+    from_bytes,
+    from_json,
+    named_arrays,
+    to_bytes,
+)
+from servestack_server.http.request import Request
+from servestack_server.http.response import JSON, encode_json
 from servestack_server.input.bodies import Rows, decode_json
 from servestack_server.input.problems import invalid, malformed
 from servestack_server.input.schema import TableSchema, TensorSchema
 
-if TYPE_CHECKING:
-    from servestack_server.service import Service
-
 _HEADER_LENGTH = b"inference-header-content-length"
-_COLUMN_TYPES = {
-    "boolean": "BOOL", "integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64",
-}  # fmt: skip
 _Size = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
 
@@ -56,10 +56,10 @@ class InferEndpoint(Endpoint):
 
     def read(self, request: Request) -> Rows:
         """Tensors to rows. What the answer needs of the request stays with it."""
-        asked, raw = _parse(request)
+        asked, raw = _parse(request, self.body(request))
         arrays = _arrays(asked, raw)
         asked.inputs = []
-        request.asked = asked
+        request.kept = asked
         return _checked(self._rows(arrays), self.schema)
 
     def _rows(self, arrays: dict[str, np.ndarray]) -> Any:
@@ -84,13 +84,13 @@ class InferEndpoint(Endpoint):
             array = array.reshape(1, -1)
         return _values(array)
 
-    def reply(self, job: RequestJob) -> None:
+    def reply(self, job: RequestedJob) -> None:
         """Answer with tensors; the data of a tensor raw where that was asked for."""
         request = job.request
-        asked: _Inference = request.asked
+        asked: _Inference = request.kept
         raw_default = asked.parameters.get("binary_data_output") is True
         wanted = {output.name: output.parameters for output in asked.outputs or ()}
-        arrays = _named(job.outputs)
+        arrays = named_arrays(job.outputs)
         told, raw = [], []
         for name, array in arrays.items():
             if wanted and name not in wanted:
@@ -106,8 +106,9 @@ class InferEndpoint(Endpoint):
                 tensor["data"] = array.ravel().tolist()
             told.append(tensor)
         if unknown := sorted(wanted.keys() - arrays.keys()):
-            request.fail(
-                invalid("unknown_output", f"there is no output {unknown[0]!r}", field=unknown[0])
+            fail(
+                request,
+                invalid("unknown_output", f"there is no output {unknown[0]!r}", field=unknown[0]),
             )
             return
         head = encode_json(
@@ -121,11 +122,10 @@ class InferEndpoint(Endpoint):
             request.answer(200, head + b"".join(raw), b"application/octet-stream", headers)
         else:
             request.answer(200, head, JSON)
-        self.service.answered(job, self.path, None)
+        self.log(job, None)
 
 
-def _parse(request: Request) -> tuple[_Inference, bytes]:
-    body = body_of(request)
+def _parse(request: Request, body: bytes) -> tuple[_Inference, bytes]:
     given = request.headers.get(_HEADER_LENGTH)
     length = len(body)
     if given is not None:
@@ -186,99 +186,3 @@ def _values(array: np.ndarray) -> Any:
         plain[np.isnan(array)] = None
         return plain.tolist()
     return array.tolist()
-
-
-def _named(outputs: Any) -> dict[str, np.ndarray]:
-    if isinstance(outputs, dict):
-        return {name: _array(values) for name, values in outputs.items()}
-    return {"predictions": _array(outputs)}
-
-
-def _array(values: Any) -> np.ndarray:
-    if isinstance(values, np.ndarray):
-        return values
-    try:
-        array = np.array(values)
-    except ValueError:
-        array = np.empty(0)
-    if len(array) == len(values) and array.dtype.kind in "biuf":
-        return array
-    texts = np.empty(len(values), dtype=object)
-    texts[:] = [
-        value if isinstance(value, str) else encode_json(value).decode() for value in values
-    ]
-    return texts
-
-
-def input_tensors(schema: Any) -> list[dict[str, Any]]:
-    """The inputs as model metadata tells them."""
-    if isinstance(schema, TensorSchema):
-        datatype = datatype_of(np.empty(0, schema.dtype))
-        return [{"name": "input", "datatype": datatype, "shape": list(schema.tensor.shape)}]
-    if not isinstance(schema, TableSchema):
-        return []
-    kinds = {_COLUMN_TYPES.get(column.type, "BYTES") for column in schema.columns}
-    if len(kinds) == 1 and kinds != {"BYTES"}:
-        return [{"name": "input", "datatype": kinds.pop(), "shape": [-1, len(schema.columns)]}]
-    return [
-        {"name": column.name, "datatype": _COLUMN_TYPES.get(column.type, "BYTES"), "shape": [-1]}
-        for column in schema.columns
-    ]
-
-
-class ServerReady:
-    """GET /v2/health/ready."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def __call__(self, request: Request) -> None:
-        """200 or 503, as /readyz."""
-        ready = not self._service.unready_reason()
-        request.answer_json(200 if ready else 503, {"ready": ready})
-
-
-class ModelPages:
-    """Metadata and readiness of one model."""
-
-    def __init__(self, service: Service, target: ModelTarget) -> None:
-        self._service = service
-        self._target = target
-
-    def metadata(self, request: Request) -> None:
-        """GET /v2/models/<name>."""
-        model = self._target.batcher.model
-        outputs = self._service.output_tensors.get(model.name, [])
-        request.answer_json(
-            200,
-            {
-                "name": model.name, "versions": [model.version],
-                "platform": f"{model.flavor}_{model.runtime}",
-                "inputs": input_tensors(self._service.schema), "outputs": outputs,
-            },
-        )  # fmt: skip
-
-    def ready(self, request: Request) -> None:
-        """GET /v2/models/<name>/ready."""
-        ready = not self._service.unready_reason()
-        request.answer_json(200 if ready else 503, {"name": self._target.name, "ready": ready})
-
-
-def server_live(request: Request) -> None:
-    """GET /v2/health/live."""
-    request.answer_json(200, {"live": True})
-
-
-def server_metadata(request: Request) -> None:
-    """GET /v2."""
-    request.answer_json(
-        200, {"name": "servestack", "version": __version__, "extensions": ["binary_tensor_data"]}
-    )
-
-
-def describe_outputs(outputs: Any) -> list[dict[str, Any]]:
-    """The outputs as model metadata tells them, from the answer to the example."""
-    return [
-        {"name": name, "datatype": datatype_of(array), "shape": [-1, *array.shape[1:]]}
-        for name, array in _named(outputs).items()
-    ]

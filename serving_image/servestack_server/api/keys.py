@@ -18,10 +18,12 @@ log = logging.getLogger(__name__)
 class KeyCheck:
     """Accepts requests that carry one of the keys. StartError when the file cannot be read."""
 
-    def __init__(self, settings: ApiKeys) -> None:
+    def __init__(self, settings: ApiKeys, realm: str = "servestack") -> None:
         self._file = Path(settings.file)
         self._header = settings.header.lower().encode()
         self._name = settings.header
+        # No scheme is registered for keys in a header; a 401 has to name one (RFC 9110, 15.5.2).
+        self._challenge = b'www-authenticate: ApiKey realm="%b"\r\n' % realm.encode()
         self._seen: tuple[int, int, int] = (0, 0, 0)
         self._digests: tuple[bytes, ...] = ()
         try:
@@ -43,7 +45,9 @@ class KeyCheck:
             if accepted:
                 return
         message = "the key is not accepted" if given else f"send a key in the header {self._name}"
-        raise RequestError(HTTPStatus.UNAUTHORIZED, "unauthorized", message)
+        raise RequestError(
+            HTTPStatus.UNAUTHORIZED, "unauthorized", message, headers=self._challenge
+        )
 
     def refresh(self) -> None:
         """Read the file again when it has changed. An unreadable one leaves the keys as they are."""

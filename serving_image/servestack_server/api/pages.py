@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from servestack_server.docs_page.swagger import CONTENT_SECURITY_POLICY, PAGE, swagger_page
-from servestack_server.http.request import JSON, Request, encode_json
-
-if TYPE_CHECKING:
-    from servestack_server.service import Service
+from servestack_server.http.request import Request
+from servestack_server.http.response import JSON, encode_json
+from servestack_server.service import Service
 
 _PAGE_HEADERS = (
     b"content-security-policy: %b\r\nx-content-type-options: nosniff\r\ncache-control: no-cache\r\n"
@@ -59,9 +58,9 @@ class Documentation:
         from servestack_server.docs_page.openapi import openapi_document
 
         service = self._service
-        given = service.config.input
+        given = service.settings.input
         return openapi_document(
-            service.config,
+            service.settings,
             columns=given.columns,
             tensor=given.tensor,
             example=given.example,

@@ -4,38 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
-from servestack_server.api import inference, scoring
+from servestack_server.api import model_metadata, scoring
 from servestack_server.api.batch import BatchEndpoint
+from servestack_server.api.errors import ErrorForm
 from servestack_server.api.feedback import FeedbackEndpoint
 from servestack_server.api.health import Health
-from servestack_server.api.inference import InferEndpoint, ModelPages
+from servestack_server.api.inference import InferEndpoint
+from servestack_server.api.model_metadata import ModelPages
 from servestack_server.api.pages import Documentation
 from servestack_server.api.predict import PredictEndpoint
+from servestack_server.api.router import Handler, Route, Router
 from servestack_server.api.scoring import InvocationsEndpoint
-from servestack_server.api.target import ModelTarget, Target
-from servestack_server.http.request import Request
-from servestack_server.http.router import Handler, Route, Router
+from servestack_server.prediction.target import ModelTarget, Target
 from servestack_server.service import Service
 
 
 def build_router(service: Service) -> Router:
     """All routes of a service. Probes, metrics and pages are neither counted nor locked."""
     router = Router()
-    base, config = service.config.path, service.config
-    ok200 = config.error_style == "ok200"
+    base = service.settings.path
+    own = ErrorForm.OK200 if service.settings.error_style == "ok200" else ErrorForm.OWN
 
-    def counted(path: str, handler: Handler, *, own: bool = False) -> None:
+    def counted(path: str, handler: Handler, error_form: ErrorForm = ErrorForm.OWN) -> None:
         route = Route(
-            {b"POST": handler}, service.metrics.endpoint(path), needs_key=True, ok200=own and ok200
-        )
+            {b"POST": handler}, service.metrics.endpoint(path), needs_key=True,
+            error_form=error_form,
+        )  # fmt: skip
         router.add(path, route)
 
     def page(path: str, handler: Handler, *, needs_key: bool = False) -> None:
         router.add(path, Route({b"GET": handler}, None, needs_key=needs_key))
 
     def own_routes(path: str, target: Target) -> None:
-        counted(f"{path}/predict", PredictEndpoint(service, target, f"{path}/predict"), own=True)
-        counted(f"{path}/batch", BatchEndpoint(service, target, f"{path}/batch"), own=True)
+        counted(f"{path}/predict", PredictEndpoint(service, target, f"{path}/predict"), own)
+        counted(f"{path}/batch", BatchEndpoint(service, target, f"{path}/batch"), own)
 
     if service.root is not None:
         own_routes(base, service.root)
@@ -43,8 +45,8 @@ def build_router(service: Service) -> Router:
     if len(service.targets) > 1:
         for name, target in service.targets.items():
             own_routes(f"{base}/{name}", target)
-    if service.events is not None and service.events.wants("feedback"):
-        counted(f"{base}/feedback", FeedbackEndpoint(service, f"{base}/feedback"), own=True)
+    if service.log.wants("feedback"):
+        counted(f"{base}/feedback", FeedbackEndpoint(service, f"{base}/feedback"), own)
     _inference_routes(service, counted, page)
     health = Health(service)
     page("/livez", health.live)
@@ -59,25 +61,22 @@ def build_router(service: Service) -> Router:
 
 
 def _inference_routes(service: Service, counted: Any, page: Any) -> None:
-    page("/v2", inference.server_metadata)
-    page("/v2/health/live", inference.server_live)
-    page("/v2/health/ready", inference.ServerReady(service))
+    page("/v2", model_metadata.server_metadata)
+    page("/v2/health/live", model_metadata.server_live)
+    page("/v2/health/ready", model_metadata.ServerReady(service))
     targets: dict[str, ModelTarget] = dict(service.targets)
     for name, target in targets.items():
         pages = ModelPages(service, target)
         for path in (f"/v2/models/{name}", f"/v2/models/{name}/versions/{target.version}"):
             page(path, pages.metadata, needs_key=True)
             page(f"{path}/ready", pages.ready)
-            counted(f"{path}/infer", InferEndpoint(service, target, f"{path}/infer"))
+            infer = InferEndpoint(service, target, f"{path}/infer")
+            counted(f"{path}/infer", infer, ErrorForm.V2)
         # What KServe's V1 protocol and MLflow's deployments client call the same.
         page(f"/v1/models/{name}", pages.ready)
         for alias in (f"/v1/models/{name}:predict", f"/endpoints/{name}/invocations"):
             counted(alias, InvocationsEndpoint(service, target, alias))
-    if service.root is not None and service.config.name not in targets:
-        path = f"/v2/models/{service.config.name}"
-        counted(f"{path}/infer", InferEndpoint(service, service.root, f"{path}/infer"))
-
-
-def count_refused(service: Service, request: Request) -> None:
-    """Requests that reach no endpoint are counted under one name, however they are called."""
-    request.endpoint = service.metrics.endpoint("unknown")
+    if service.root is not None and service.settings.name not in targets:
+        path = f"/v2/models/{service.settings.name}"
+        infer = InferEndpoint(service, service.root, f"{path}/infer")
+        counted(f"{path}/infer", infer, ErrorForm.V2)

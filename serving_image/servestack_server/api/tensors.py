@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from servestack_server.http.response import encode_json
 from servestack_server.input.problems import invalid
 
 DTYPES: dict[str, str] = {
@@ -101,3 +102,26 @@ def _shaped(array: np.ndarray, shape: list[int], name: str) -> np.ndarray:
         return array.reshape(shape)
     except ValueError:  # Empty, and yet too large in some axis.
         raise invalid("wrong_shape", f"the shape {shape} is too large", field=name) from None
+
+
+def named_arrays(outputs: Any) -> dict[str, np.ndarray]:
+    """A model's outputs by name; one without a name is called predictions."""
+    if isinstance(outputs, dict):
+        return {name: _array(values) for name, values in outputs.items()}
+    return {"predictions": _array(outputs)}
+
+
+def _array(values: Any) -> np.ndarray:
+    if isinstance(values, np.ndarray):
+        return values
+    try:
+        array = np.array(values)
+    except ValueError:
+        array = np.empty(0)
+    if len(array) == len(values) and array.dtype.kind in "biuf":
+        return array
+    texts = np.empty(len(values), dtype=object)
+    texts[:] = [
+        value if isinstance(value, str) else encode_json(value).decode() for value in values
+    ]
+    return texts

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import time
 
+from servestack_server.events.answered import Answered
 from servestack_server.events.values import to_json
 
 _MILLISECONDS = [b'.%03dZ"' % number for number in range(1000)]
-_TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Envelope:
@@ -25,14 +26,14 @@ class Envelope:
         self._second = -1
         self._head_and_second = b""
 
-    def head(self, request_id: str, seconds: float, traceparent: str | None) -> bytes:
+    def head(self, answered: Answered, seconds: float) -> bytes:
         """All up to `data`'s value. `seconds` since 1970, in the event in UTC with milliseconds.
 
         A traceparent that is not one of version 00 is left out.
         """
-        parts = [b'{"id":', to_json(request_id), self._until(seconds)]
-        if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
-            parts += (b',"traceparent":"', traceparent.encode(), b'"')
+        parts = [b'{"id":"', answered.id, b'"', self._until(seconds)]
+        if answered.traceparent is not None and _TRACEPARENT.fullmatch(answered.traceparent):
+            parts += (b',"traceparent":"', answered.traceparent, b'"')
         parts.append(b',"data":')
         return b"".join(parts)
 

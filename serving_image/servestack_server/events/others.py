@@ -6,6 +6,7 @@ from typing import Any
 
 from servestack_contract.events import TYPES
 from servestack_contract.settings import Events
+from servestack_server.events.answered import Answered
 from servestack_server.events.envelope import Envelope
 from servestack_server.events.limits import largest_line_bytes
 from servestack_server.events.values import to_json
@@ -23,52 +24,22 @@ class OtherEvents:
         self._access = Envelope(events.source, TYPES["access"])
         self._custom = Envelope(events.source, TYPES["custom"])
 
-    def feedback(
-        self,
-        request_id: str,
-        time: float,
-        traceparent: str | None,
-        model: str,
-        version: str,
-        endpoint: str,
-        status: int,
-        feedback: Any,
-    ) -> bytes:
-        """What a caller says of an answer. `request_id` is that of the prediction it is about."""
-        head = self._feedback.head(request_id, time, traceparent)
-        data = {"model": model, "version": version, "endpoint": endpoint, "status": status}
-        return self._line(head, data, "feedback", feedback)
+    def feedback(self, answered: Answered, time: float, feedback: Any) -> bytes:
+        """What a caller says of an answer. The event's id is that of the prediction it is about."""
+        return self._line(
+            self._feedback.head(answered, time), _request_data(answered), "feedback", feedback
+        )
 
-    def access(
-        self,
-        request_id: str,
-        time: float,
-        traceparent: str | None,
-        model: str,
-        version: str,
-        endpoint: str,
-        status: int,
-        latency_ms: float,
-    ) -> bytes:
-        """One HTTP request. `endpoint` is its route."""
-        head = self._access.head(request_id, time, traceparent)
-        data = {"model": model, "version": version, "endpoint": endpoint, "status": status}
-        return b"%b%b}" % (head, to_json(data | {"latencyMs": round(max(latency_ms, 0.0), 3)}))
+    def access(self, answered: Answered, time: float) -> bytes:
+        """One HTTP request."""
+        milliseconds = round(max(answered.seconds * 1000, 0.0), 3)
+        data = _request_data(answered) | {"latencyMs": milliseconds}
+        return b"%b%b}" % (self._access.head(answered, time), to_json(data))
 
-    def custom(
-        self,
-        request_id: str,
-        time: float,
-        traceparent: str | None,
-        model: str,
-        version: str,
-        name: str,
-        values: Any,
-    ) -> bytes:
+    def custom(self, answered: Answered, time: float, name: str, values: Any) -> bytes:
         """What the owner's code wants to be kept under a name, in a request with this id."""
-        head = self._custom.head(request_id, time, traceparent)
-        data = {"model": model, "version": version, "name": name}
-        return self._line(head, data, "values", values)
+        data = {"model": answered.model, "version": answered.version, "name": name}
+        return self._line(self._custom.head(answered, time), data, "values", values)
 
     def _line(self, head: bytes, data: dict[str, Any], member: str, value: Any) -> bytes:
         start = head + to_json(data)[:-1]
@@ -76,3 +47,12 @@ class OtherEvents:
         if len(start) + len(value_json) + len(member) + 6 > self._largest_bytes:
             return start + b',"truncated":true}}'
         return b'%b,"%b":%b}}' % (start, member.encode(), value_json)
+
+
+def _request_data(answered: Answered) -> dict[str, Any]:
+    return {
+        "model": answered.model,
+        "version": answered.version,
+        "endpoint": answered.endpoint,
+        "status": answered.status,
+    }

@@ -10,6 +10,7 @@ from zlib import crc32
 from servestack_contract.artifact import Pin
 from servestack_contract.events import TYPES
 from servestack_contract.settings import PredictionLog, ServerSettings
+from servestack_server.events.answered import Answered
 from servestack_server.events.envelope import Envelope
 from servestack_server.events.limits import largest_line_bytes
 from servestack_server.events.redaction import Redaction
@@ -28,8 +29,8 @@ class PredictionEvents:
 
     `pins` hold each model's version and digest. `variant` and `spec_digest` are in the events
     where they are known. `workers` is that of the EventWriter, whose longest line depends on it.
-    `takes_json` says whether inputs and outputs are logged as they are, so that `line_of_json` may
-    be used. `clock` tells the seconds since 1970.
+    `takes_json` says whether inputs and outputs are logged as they are, so that the JSON that is
+    there already is used. `clock` tells the seconds since 1970.
     """
 
     def __init__(
@@ -65,81 +66,66 @@ class PredictionEvents:
         )
         self._data: dict[tuple[str, str, str, int], bytes] = {}
 
-    def is_sampled(self, request_id: str) -> bool:
+    def is_sampled(self, request_id: bytes) -> bool:
         """Whether this request is in the log: every worker and every pod answer alike."""
-        return self._sample >= 1 or crc32(request_id.encode("utf-8", "replace")) < self._crc_limit
+        return self._sample >= 1 or crc32(request_id) < self._crc_limit
 
-    def line_of_json(
-        self,
-        request_id: bytes,
-        model: str,
-        version: str,
-        endpoint: str,
-        finished: float,
-        seconds: float,
-        inputs_json: bytes,
-        outputs_json: bytes,
-    ) -> bytes | None:
-        """The event of an answer 200 whose inputs and outputs are one line of JSON each already.
-
-        `finished` is when it was answered, on the clock of time.perf_counter(), `seconds` how long
-        that took. There is no traceparent. None where it takes `line`: when it is too long.
-        """
-        if (
-            finished >= self._middle_until
-            or model != self._middle_model
-            or endpoint != self._middle_endpoint
-        ):
-            self._begin_millisecond(finished, model, version, endpoint)
-        microseconds = int(seconds * 1e6 + 0.5)
-        latency = _LATENCIES[microseconds] if microseconds < _FAST else b"%.3f" % (seconds * 1000)
-        line = b"".join(
-            (
-                b'{"id":"', request_id, self._middle, latency, b',"inputs":', inputs_json,
-                b',"outputs":', outputs_json, _END,
-            )
-        )  # fmt: skip
-        return line if len(line) < self._largest_bytes else None
-
-    def _begin_millisecond(self, now: float, model: str, version: str, endpoint: str) -> None:
-        """Make what all lines up to the next millisecond of the clock have in common."""
-        seconds = self._clock()
-        self._middle_until = now + 0.001 - seconds % 0.001
-        head = self._envelope.after_id(seconds)
-        self._middle = b'"' + head + self._prepare(model, version, endpoint, 200)
-        self._middle_model, self._middle_endpoint = model, endpoint
-
-    def line(
-        self,
-        request_id: str,
-        time: float,
-        traceparent: str | None,
-        model: str,
-        version: str,
-        endpoint: str,
-        status: int,
-        latency_ms: float,
-        inputs: Sequence[Sequence[Any]] | None,
-        outputs: Any,
-    ) -> bytes | None:
+    def line(self, answered: Answered) -> bytes | None:
         """The event without a newline; None when the request is not sampled.
 
-        `time` in seconds since 1970. `endpoint` is a route, of which there are few, not a path.
-        `inputs` are rows in the order of the input's columns; None and `outputs` None where there
-        are none. What makes the line too long is left out, `inputs` first.
+        What makes the line too long is left out, `inputs` first.
         """
-        if self._sample < 1 and not self.is_sampled(request_id):
+        if (
+            answered.rows_json and answered.values_json and self.takes_json
+            and answered.traceparent is None
+        ):  # fmt: skip
+            line = self._line_of_json(answered)
+            if len(line) < self._largest_bytes:
+                return line
+        return self._line(answered)
+
+    def _line_of_json(self, answered: Answered) -> bytes:
+        """The event of an answer 200 whose inputs and outputs are one line of JSON each already."""
+        if (
+            answered.finished >= self._middle_until
+            or answered.model != self._middle_model
+            or answered.endpoint != self._middle_endpoint
+        ):
+            self._begin_millisecond(answered)
+        seconds = answered.seconds
+        microseconds = int(seconds * 1e6 + 0.5)
+        latency = _LATENCIES[microseconds] if microseconds < _FAST else b"%.3f" % (seconds * 1000)
+        return b"".join(
+            (
+                b'{"id":"', answered.id, self._middle, latency, b',"inputs":', answered.rows_json,
+                b',"outputs":', answered.values_json, _END,
+            )
+        )  # fmt: skip
+
+    def _begin_millisecond(self, answered: Answered) -> None:
+        """Make what all lines up to the next millisecond of the clock have in common."""
+        seconds = self._clock()
+        self._middle_until = answered.finished + 0.001 - seconds % 0.001
+        head = self._envelope.after_id(seconds)
+        self._middle = b'"' + head + self._prepare(answered)
+        self._middle_model, self._middle_endpoint = answered.model, answered.endpoint
+
+    def _line(self, answered: Answered) -> bytes | None:
+        if self._sample < 1 and not self.is_sampled(answered.id):
             return None
-        head = self._envelope.head(request_id, time, traceparent)
-        data = self._prepare(model, version, endpoint, status)
-        data = b"%b%.3f" % (data, latency_ms if 0 < latency_ms < 1e12 else 0.0)
+        head = self._envelope.head(answered, self._clock())
+        milliseconds = answered.seconds * 1000
+        data = b"%b%.3f" % (
+            self._prepare(answered),
+            milliseconds if 0 < milliseconds < 1e12 else 0.0,
+        )
         room = self._largest_bytes - len(head) - len(data) - len(_END) - 1
         outputs_json = b""
-        if outputs is not None and self._outputs:
-            outputs_json = b',"outputs":' + to_json(outputs)
+        if answered.values is not None and self._outputs:
+            outputs_json = b',"outputs":' + to_json(answered.values)
         inputs_json = b""
-        if inputs is not None and self._inputs:
-            inputs_json = self._inputs_json(inputs, room)
+        if answered.rows is not None and self._inputs:
+            inputs_json = self._inputs_json(answered.rows, room)
         end = _END
         if len(inputs_json) + len(outputs_json) > room:
             end = _END_CUT
@@ -155,8 +141,10 @@ class PredictionEvents:
         rows = self._redaction.apply(inputs) if self._redaction.names else inputs
         return b',"inputs":' + to_json(rows)
 
-    def _prepare(self, model: str, version: str, endpoint: str, status: int) -> bytes:
+    def _prepare(self, answered: Answered) -> bytes:
         """The data up to its last member before inputs, whose value is the latency."""
+        model, version = answered.model, answered.version
+        endpoint, status = answered.endpoint, answered.status
         known = self._data.get((model, version, endpoint, status))
         if known is not None:
             return known

@@ -12,16 +12,14 @@ import asyncio
 from collections import deque
 from http import HTTPStatus
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
 
 import httptools
 
 from servestack_server.errors import RequestError
+from servestack_server.http import response
 from servestack_server.http.request import Request
+from servestack_server.http.state import Application, State
 from servestack_server.http.upgrade import head_without_upgrade
-
-if TYPE_CHECKING:
-    from servestack_server.http.server import HttpServer
 
 MAX_HEAD_BYTES = 32 << 10
 MAX_PIPELINED = 16
@@ -31,16 +29,20 @@ _CHUNKING = 8
 
 
 class Connection(asyncio.Protocol):
-    """The protocol of one socket."""
+    """The protocol of one socket. It is in `connections` as long as it lives."""
 
     __slots__ = (
-        "_body", "_body_bytes", "_head_bytes", "_incoming", "_parser", "_pending_bytes", "_starting",
-        "_upgrading", "_waiting", "active", "last_used", "lingering_since", "paused", "server",
-        "transport",
+        "_application", "_body", "_body_bytes", "_connections", "_head_bytes", "_hosts", "_incoming",
+        "_parser", "_pending_bytes", "_starting", "_state", "_upgrading", "_waiting", "active",
+        "last_used", "lingering_since", "paused", "transport",
     )  # fmt: skip
 
-    def __init__(self, server: HttpServer) -> None:
-        self.server = server
+    def __init__(
+        self, state: State, application: Application, connections: set[Connection]
+    ) -> None:
+        self._state = state
+        self._application = application
+        self._connections = connections
         self.transport: asyncio.Transport = None  # type: ignore[assignment]
         self.active: Request | None = None
         self.paused = False
@@ -52,6 +54,7 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._head_bytes = 0
+        self._hosts = 0
         self._pending_bytes = 0
         self._starting = False
         self._upgrading = False
@@ -61,19 +64,19 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A caller has connected."""
         self.transport = transport  # type: ignore[assignment]
-        self.server.connections.add(self)
-        if len(self.server.connections) > self.server.max_connections:
+        self._connections.add(self)
+        if len(self._connections) > self._state.max_connections:
             self._refuse(
                 HTTPStatus.SERVICE_UNAVAILABLE, "too_many_connections", "too many connections"
             )
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The caller has gone, or we have closed."""
-        self.server.connections.discard(self)
+        self._connections.discard(self)
         self._stop_receiving()
         if self.active is not None:
             self.active.answered = True  # Nobody is there to be answered.
-            self.server.finished(self.active)
+            self._state.in_flight -= 1
             self.active = None
         self._waiting.clear()
 
@@ -125,9 +128,9 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
-        self._incoming = Request(self, perf_counter())
-        self.server.receiving += 1
-        self._head_bytes = self._body_bytes = self._pending_bytes = 0
+        self._incoming = Request(self.respond, perf_counter())
+        self._state.receiving += 1
+        self._head_bytes = self._body_bytes = self._pending_bytes = self._hosts = 0
         self._body = []
 
     def on_url(self, url: bytes) -> None:
@@ -146,7 +149,10 @@ class Connection(asyncio.Protocol):
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too_long", "the headers are too long"
             )
         if not self._incoming.method:  # type: ignore[union-attr]
-            self._incoming.headers[name.lower()] = value  # type: ignore[union-attr]
+            name = name.lower()
+            if name == b"host":
+                self._hosts += 1
+            self._incoming.headers[name] = value  # type: ignore[union-attr]
 
     def on_headers_complete(self) -> None:
         """The body begins."""
@@ -155,8 +161,12 @@ class Connection(asyncio.Protocol):
         target, _, request.query = request.query.partition(b"?")
         request.path = target.decode("latin-1")
         request.keep_alive = self._parser.should_keep_alive()
+        if self._hosts != 1 and (self._hosts or self._parser.get_http_version() != "1.0"):
+            raise RequestError(  # RFC 9112, 3.2
+                HTTPStatus.BAD_REQUEST, "malformed_request", "a request names one host, once"
+            )
         length = request.headers.get(b"content-length", b"")
-        if length and int(length) > self.server.max_body_bytes:
+        if length and int(length) > self._state.max_body_bytes:
             raise self._too_large()
         if self._parser.should_upgrade():
             if request.method == b"CONNECT":
@@ -168,7 +178,7 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         self._body_bytes += len(body)
-        if self._body_bytes > self.server.max_body_bytes:
+        if self._body_bytes > self._state.max_body_bytes:
             raise self._too_large()
         self._body.append(body)
 
@@ -176,6 +186,9 @@ class Connection(asyncio.Protocol):
         """A whole request."""
         if self._upgrading:
             return  # Its body comes yet: see _without_upgrade.
+        if self.lingering_since:
+            self._stop_receiving()
+            return  # It came after the one with which the connection ends.
         request: Request = self._incoming  # type: ignore[assignment]
         parts = self._body
         request.body = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -190,14 +203,20 @@ class Connection(asyncio.Protocol):
 
     # To the caller.
 
-    def send(self, request: Request, head: bytes, body: bytes) -> None:
+    def respond(
+        self, request: Request, status: int, content_type: bytes, headers: bytes, body: bytes
+    ) -> None:
         """Write an answer, then go on with the next request that waits."""
         if request is not self.active:
             return
+        if self._state.stopping and not self._waiting and self._incoming is None:
+            request.keep_alive = False
+        headers += _told_connection(request)
+        head = response.head(status, content_type, len(body), request.id_bytes, headers)
         self.transport.write(head if request.method == b"HEAD" else head + body)
         self.last_used = perf_counter()
         self.active = None
-        self.server.finished(request)
+        self._state.in_flight -= 1
         if not request.keep_alive:
             self._linger()
         elif self._waiting and not self._starting:
@@ -205,21 +224,21 @@ class Connection(asyncio.Protocol):
 
     def sweep(self, now: float) -> None:
         """Called now and then: end what takes too long."""
-        server = self.server
+        state = self._state
         if self.lingering_since:
             if now - self.lingering_since > _LINGER_SECONDS:
                 self.transport.abort()
-        elif self.paused and now - self.last_used > server.timeout_seconds:
+        elif self.paused and now - self.last_used > state.timeout_seconds:
             self.transport.abort()  # It does not read its answers.
         elif self.active is not None:
-            if now - self.active.started > server.timeout_seconds:
-                server.timed_out(self.active)
+            if now - self.active.started > state.timeout_seconds:
+                self._application.timed_out(self.active)
         elif self._incoming is not None:
-            if now - self._incoming.started > server.timeout_seconds:
+            if now - self._incoming.started > state.timeout_seconds:
                 self._refuse(
                     HTTPStatus.REQUEST_TIMEOUT, "slow_request", "the request did not arrive in time"
                 )
-        elif now - self.last_used > server.keep_alive_seconds:
+        elif now - self.last_used > state.keep_alive_seconds:
             self.transport.close()
 
     def close_when_idle(self, now: float, idle_seconds: float) -> None:
@@ -230,7 +249,8 @@ class Connection(asyncio.Protocol):
 
     def _start(self, request: Request) -> None:
         self.active = request
-        self.server.handle(request)
+        self._state.in_flight += 1
+        self._application.handle(request)
 
     def _start_waiting(self) -> None:
         """Go on with what waits, in a loop: many may be answered at once."""
@@ -241,10 +261,6 @@ class Connection(asyncio.Protocol):
         if not self.paused and len(self._waiting) < MAX_PIPELINED:
             self.transport.resume_reading()
 
-    def is_last(self) -> bool:
-        """Whether nothing has come after the request that is being answered."""
-        return not self._waiting and self._incoming is None
-
     def _last(self) -> Request:
         return self._waiting[-1] if self._waiting else self.active  # type: ignore[return-value]
 
@@ -254,7 +270,7 @@ class Connection(asyncio.Protocol):
             raise RequestError(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too_long", "the headers are too long"
             )
-        if self._pending_bytes > _CHUNKING * self.server.max_body_bytes + MAX_HEAD_BYTES:
+        if self._pending_bytes > _CHUNKING * self._state.max_body_bytes + MAX_HEAD_BYTES:
             raise self._too_large()
 
     def _without_upgrade(self, rest: bytes) -> bytes:
@@ -268,13 +284,13 @@ class Connection(asyncio.Protocol):
     def _stop_receiving(self) -> None:
         if self._incoming is not None:
             self._incoming = None
-            self.server.receiving -= 1
+            self._state.receiving -= 1
 
     def _too_large(self) -> RequestError:
         return RequestError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "too_large",
-            f"the body is larger than {self.server.max_body_bytes:,} bytes",
+            f"the body is larger than {self._state.max_body_bytes:,} bytes",
         )
 
     def _refuse(self, status: HTTPStatus, code: str, message: str) -> None:
@@ -282,7 +298,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse_with(self, error: RequestError) -> None:
         """Answer what cannot be handed on, and close. An answer that is due goes first."""
-        request = self._incoming or Request(self, perf_counter())
+        request = self._incoming or Request(self.respond, perf_counter())
         request.keep_alive = False
         self._stop_receiving()
         if self.active is not None or self._waiting:
@@ -290,7 +306,8 @@ class Connection(asyncio.Protocol):
             self._last().keep_alive = False
             return
         self.active = request
-        self.server.refused(request, error)
+        self._state.in_flight += 1
+        self._application.refused(request, error)
 
     def _linger(self) -> None:
         """Close for writing, and read what comes for a moment."""
@@ -301,8 +318,9 @@ class Connection(asyncio.Protocol):
         if self.paused:
             self.transport.resume_reading()
 
-    def __hash__(self) -> int:
-        return id(self)
 
-    def __eq__(self, other: Any) -> bool:
-        return self is other
+def _told_connection(request: Request) -> bytes:
+    if not request.keep_alive:
+        return b"connection: close\r\n"
+    # A caller of HTTP/1.0 waits for the close unless it is told that there is none.
+    return b"connection: keep-alive\r\n" if b"connection" in request.headers else b""

@@ -20,7 +20,11 @@ class Sent(NamedTuple):
 
     @property
     def data(self) -> bytes:
-        lines = [f"POST {self.path} HTTP/1.1".encode(), b"content-length: %d" % len(self.body)]
+        lines = [
+            f"POST {self.path} HTTP/1.1".encode(),
+            b"host: test",
+            b"content-length: %d" % len(self.body),
+        ]
         lines += [name.encode() + b": " + value for name, value in self.headers]
         return b"\r\n".join([*lines, b"", self.body])
 

@@ -55,6 +55,7 @@ def test_keys_are_asked_for_and_rotated(iris: Iris, tmp_path: Path) -> None:
         for method, path in LOCKED:
             answer = server.request(method, path, [iris.rows[0]] if method == "POST" else None)
             assert answer.status == 401, path
+            assert answer.headers["www-authenticate"] == 'ApiKey realm="iris"', path
         answer = server.post("/v1/iris/predict", [iris.rows[0]])
         assert answer.json()["error"] == {
             "code": "unauthorized", "message": "send a key in the header X-Team-Key",

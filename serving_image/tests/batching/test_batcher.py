@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from servestack_server.batching import Batcher, Job
 from servestack_server.errors import RequestError
 from servestack_server.metrics import ModelMetrics
 from servestack_server.models.model import Model
+from servestack_server.prediction.batcher import Batcher, Job
 
 LATER = float("inf")
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from servestack_contract.artifact import Pin
 from servestack_contract.settings import Column, Events, Input, PredictionLog, ServerSettings
+from servestack_server.events.answered import Answered
 from servestack_server.events.prediction import PredictionEvents
 from servestack_server.events.writer import EventWriter
 
@@ -58,8 +59,11 @@ def config(folder: str, **log: Any) -> ServerSettings:
 
 def predict(events: PredictionEvents, rows: list[list[float]], request_id: str) -> bytes | None:
     return events.line(
-        request_id, time.time(), None, "iris", "4", "/v1/iris/predict", 200, 0.9123, rows, [0]
-    )
+        Answered(
+            request_id.encode(), None, "iris", "4", "/v1/iris/predict",
+            seconds=0.0009123, rows=rows, values=[0],
+        )
+    )  # fmt: skip
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from servestack_contract.artifact import Pin
 from servestack_contract.settings import Column, Input, PredictionLog, ServerSettings
 from servestack_server.errors import StartError
+from servestack_server.events.answered import Answered
 from servestack_server.events.others import OtherEvents
 from servestack_server.events.prediction import PredictionEvents
 from servestack_server.events.values import to_json
@@ -56,27 +57,36 @@ def config(changes: dict[str, Any] | None = None, **log: Any) -> ServerSettings:
     )
 
 
-def prediction(events: PredictionEvents, **changes: Any) -> bytes | None:
+def clock() -> float:
+    return 1767323045.678
+
+
+def answered(request_id: str = ID, **changes: Any) -> Answered:
     given: dict[str, Any] = {
-        "request_id": ID,
-        "time": 1767323045.678,
         "traceparent": None,
         "model": "iris",
         "version": "4",
         "endpoint": "/v1/iris/predict",
-        "status": 200,
-        "latency_ms": 0.9,
-        "inputs": [[5.1, 3.5, 1.4]],
-        "outputs": [0],
+        "seconds": 0.0009,
+        "rows": [[5.1, 3.5, 1.4]],
+        "values": [0],
     }
-    return events.line(**(given | changes))
+    return Answered(to_json(request_id)[1:-1], **(given | changes))
+
+
+def prediction(events: PredictionEvents, **changes: Any) -> bytes | None:
+    return events.line(answered(**changes))
 
 
 def test_a_prediction_is_as_documented() -> None:
     events = PredictionEvents(
-        config(), pins=[Pin("iris", "4", "ab" * 32)], variant="canary", spec_digest="cd" * 32
+        config(),
+        pins=[Pin("iris", "4", "ab" * 32)],
+        variant="canary",
+        spec_digest="cd" * 32,
+        clock=clock,
     )
-    assert checked(prediction(events, traceparent=PARENT)) == {
+    assert checked(prediction(events, traceparent=PARENT.encode())) == {
         "id": ID,
         "source": "/models/iris",
         "type": "prediction.v1",
@@ -102,7 +112,7 @@ def test_a_prediction_is_as_documented() -> None:
 
 
 def test_a_prediction_that_failed_has_neither_inputs_nor_outputs() -> None:
-    event = checked(prediction(PredictionEvents(config()), status=422, inputs=None, outputs=None))
+    event = checked(prediction(PredictionEvents(config()), status=422, rows=None, values=None))
     assert event["data"]["status"] == 422
     assert not {"inputs", "outputs"} & set(event["data"])
 
@@ -120,7 +130,9 @@ def test_predictions_are_off_where_they_are_not_shipped(kinds: tuple[str, ...]) 
 
 @pytest.mark.parametrize("given", ["", "00-abc", PARENT.upper(), "01" + PARENT[2:], PARENT + "\n"])
 def test_a_traceparent_that_is_none_is_left_out(given: str) -> None:
-    assert "traceparent" not in checked(prediction(PredictionEvents(config()), traceparent=given))
+    assert "traceparent" not in checked(
+        prediction(PredictionEvents(config()), traceparent=given.encode())
+    )
 
 
 texts = st.text() | st.text(alphabet=st.characters(min_codepoint=0xD7F0, max_codepoint=0xE010))
@@ -138,12 +150,13 @@ values = st.recursive(
 
 @given(rows=st.lists(st.lists(values, max_size=4), max_size=3), outputs=values)
 def test_any_value_gives_a_line_of_the_schema(rows: list[list[Any]], outputs: Any) -> None:
-    checked(prediction(PredictionEvents(config()), inputs=rows, outputs=outputs))
+    checked(prediction(PredictionEvents(config()), rows=rows, values=outputs))
 
 
 @given(request_id=st.text(min_size=8, max_size=128), seconds=st.floats(0, 4e9))
 def test_any_id_and_time(request_id: str, seconds: float) -> None:
-    event = checked(prediction(PredictionEvents(config()), request_id=request_id, time=seconds))
+    events = PredictionEvents(config(), clock=lambda: seconds)
+    event = checked(prediction(events, request_id=request_id))
     assert event["id"] == request_id
     told = datetime.datetime.fromisoformat(event["time"]).timestamp()
     assert -1e-6 < seconds - told < 0.001001
@@ -151,7 +164,7 @@ def test_any_id_and_time(request_id: str, seconds: float) -> None:
 
 @given(st.floats())
 def test_any_latency(latency_ms: float) -> None:
-    checked(prediction(PredictionEvents(config()), latency_ms=latency_ms))
+    checked(prediction(PredictionEvents(config()), seconds=latency_ms / 1000))
 
 
 def test_what_json_does_not_have_is_null() -> None:
@@ -171,7 +184,7 @@ def test_columns_are_redacted_before_the_line_exists(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SERVESTACK_HASH_KEY", "secret")
     events = PredictionEvents(config(redact={"age": "drop", "email": "hash"}))
     rows = [[41, "a@example.com", "Riga"], (42, None, "Turku"), (43, "a@example.com", "")]
-    line = prediction(events, inputs=rows)
+    line = prediction(events, rows=rows)
     digest = hmac.new(b"secret", b'"a@example.com"', hashlib.sha256).hexdigest()
     data = checked(line)["data"]
     assert data["inputs"] == [[None, digest, "Riga"], [None, None, "Turku"], [None, digest, ""]]
@@ -206,7 +219,7 @@ def test_the_sample_is_the_share_that_was_asked_for(share: float, form: str) -> 
     ids = [form.format(number) for number in range(20_000)]
     taken = [one for one in ids if prediction(events, request_id=one) is not None]
     assert len(taken) / len(ids) == pytest.approx(share, rel=0.15)
-    assert taken == [one for one in ids if again.is_sampled(one)]
+    assert taken == [one for one in ids if again.is_sampled(one.encode())]
     assert checked(prediction(events, request_id=taken[0]))["data"]["sample"] == share
 
 
@@ -214,40 +227,40 @@ def test_the_sample_is_the_share_that_was_asked_for(share: float, form: str) -> 
 def test_what_is_too_long_is_cut(rows: int, outputs: int, maximum: int) -> None:
     """Inputs first, then outputs, and never more than has to be."""
     budget = {"max_event_bytes": maximum}
-    events = PredictionEvents(config(budget))
-    given = {"inputs": [[1.5, 2.5, 3.5]] * rows, "outputs": [0] * outputs}
+    events = PredictionEvents(config(budget), clock=clock)
+    given = {"rows": [[1.5, 2.5, 3.5]] * rows, "values": [0] * outputs}
     line = prediction(events, **given)
     assert line is not None
     assert len(line) + 1 + 64 <= maximum
     data = checked(line)["data"]
-    whole = prediction(PredictionEvents(config({"max_event_bytes": 1 << 20})), **given)
+    whole = prediction(PredictionEvents(config({"max_event_bytes": 1 << 20}), clock=clock), **given)
     assert whole is not None
     if len(whole) + 1 + 64 <= maximum:
         assert line == whole
         return
     assert data["truncated"] is True
     assert "inputs" not in data
-    without = len(whole) - len(to_json(given["inputs"])) - len(b',"inputs":')
+    without = len(whole) - len(to_json(given["rows"])) - len(b',"inputs":')
     assert ("outputs" in data) == (without + 1 + 64 <= maximum)
 
 
 def test_feedback_and_access_are_as_the_schema_says() -> None:
     events = OtherEvents(EVENTS)
-    about = (ID, 1767323045.678, PARENT, "iris", "4", "/v1/iris/feedback", 202)
-    event = checked(events.feedback(*about, {"label": 1, "score": float("nan")}))
+    about = answered(
+        traceparent=PARENT.encode(), endpoint="/v1/iris/feedback", status=202, seconds=0.00123456
+    )
+    event = checked(events.feedback(about, clock(), {"label": 1, "score": float("nan")}))
     assert (event["id"], event["type"]) == (ID, "feedback.v1")
     assert event["data"]["feedback"] == {"label": 1, "score": None}
-    event = checked(events.access(*about, 1.23456))
+    event = checked(events.access(about, clock()))
     assert (event["type"], event["data"]["latencyMs"]) == ("access.v1", 1.235)
-    event = checked(events.feedback(*about, "x" * 20_000))
+    event = checked(events.feedback(about, clock(), "x" * 20_000))
     assert event["data"]["truncated"] is True
     assert "feedback" not in event["data"]
 
 
 def test_the_owners_events_have_a_name_and_values() -> None:
-    event = json.loads(
-        OtherEvents(EVENTS).custom(ID, 1767323045.678, None, "iris", "4", "drift", {"psi": 0.1})
-    )
+    event = json.loads(OtherEvents(EVENTS).custom(answered(), clock(), "drift", {"psi": 0.1}))
     assert next(iter(event)) == "id"
     assert event["type"] == "custom.v1"
     assert event["data"] == {
@@ -260,24 +273,28 @@ def test_a_line_of_ready_json_is_the_same_event(time: float) -> None:
     events = PredictionEvents(config(), pins=[Pin("iris", "4", "ab" * 32)], clock=lambda: time)
     inputs, outputs = [[1.5, "é", None]], [{"label": "x"}]
     assert events.takes_json
-    ready = events.line_of_json(
-        ID.encode(), "iris", "4", "/v1/iris/predict", 7.0, 0.00125,
-        json.dumps(inputs).encode(), json.dumps(outputs).encode(),
-    )  # fmt: skip
-    slow = events.line(
-        ID, time, None, "iris", "4", "/v1/iris/predict", 200, 1.25, inputs, outputs
-    )  # fmt: skip
+    given: dict[str, Any] = {"seconds": 0.00125, "rows": inputs, "values": outputs}
+    # Written with spaces, so that it shows which way was taken.
+    texts = {"rows_json": json.dumps(inputs).encode(), "values_json": json.dumps(outputs).encode()}
+    ready = prediction(events, **given, **texts)
+    slow = prediction(events, **given)
+    assert ready is not None
+    assert texts["rows_json"] in ready
+    assert ready != slow
     assert checked(ready) == checked(slow)
 
 
 def test_ready_json_takes_the_long_way_where_something_is_to_be_done() -> None:
-    given = (ID.encode(), "iris", "4", "/v1/iris/predict", 7.0, 0.001)
+    def as_it_was_written(rows_json: bytes) -> bool:
+        line = prediction(events, rows_json=rows_json, values_json=b"[ 0]")
+        return rows_json in (line or b"")
+
     assert not PredictionEvents(config(redact={"email": "hash"})).takes_json
     assert not PredictionEvents(config(sample=0.5)).takes_json
     assert not PredictionEvents(config(outputs=False)).takes_json
     events = PredictionEvents(config())
-    assert events.line_of_json(*given, b"[[1]]", b"[0]") is not None
-    assert events.line_of_json(*given, b"[[" + b"1" * 3_000_000 + b"]]", b"[0]") is None
+    assert as_it_was_written(b"[[ 1]]")
+    assert not as_it_was_written(b"[[ " + b"1" * 3_000_000 + b"]]")
 
 
 def test_the_time_in_lines_of_ready_json_follows_the_clock() -> None:
@@ -286,10 +303,12 @@ def test_the_time_in_lines_of_ready_json_follows_the_clock() -> None:
     events = PredictionEvents(config(), clock=lambda: clock[0])
 
     def told(finished: float, model: str = "iris") -> str:
-        line = events.line_of_json(
-            ID.encode(), model, "4", "/predict", finished, 0.5, b"[[1]]", b"[0]"
-        )
-        event = checked(line)
+        event = checked(
+            prediction(
+                events, model=model, finished=finished, seconds=0.5,
+                rows_json=b"[[1]]", values_json=b"[0]",
+            )
+        )  # fmt: skip
         assert (event["data"]["model"], event["data"]["latencyMs"]) == (model, 500)
         return str(event["time"])
 

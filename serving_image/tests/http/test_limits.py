@@ -21,12 +21,12 @@ MALFORMED = [
     b"GET /livez HTTP/1.1\nhost: x\n\n",
     b"GET /livez HTTP/1.1\r\nhost : x\r\n\r\n",
     b"GET /livez HTTP/1.1\r\nhost: x\r\n folded\r\n\r\n",
-    b"GET /livez HTTP/1.1\r\nx: a\x00b\r\n\r\n",
-    b"GET /a b HTTP/1.1\r\n\r\n",
-    b"POST /v1/iris/predict HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
-    b"POST /v1/iris/predict HTTP/1.1\r\ncontent-length: 99999999999999999999999\r\n\r\n",
-    b"POST /v1/iris/predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
-    b"POST /v1/iris/predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+    b"GET /livez HTTP/1.1\r\nhost: test\r\nx: a\x00b\r\n\r\n",
+    b"GET /a b HTTP/1.1\r\nhost: test\r\n\r\n",
+    b"POST /v1/iris/predict HTTP/1.1\r\nhost: test\r\ncontent-length: -1\r\n\r\n",
+    b"POST /v1/iris/predict HTTP/1.1\r\nhost: test\r\ncontent-length: 99999999999999999999999\r\n\r\n",
+    b"POST /v1/iris/predict HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
+    b"POST /v1/iris/predict HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
 ]
 SMUGGLING = [
     b"content-length: 5\r\ntransfer-encoding: chunked\r\n",
@@ -51,9 +51,11 @@ def test_what_is_no_http_gets_400_and_the_end(small: RunningServer, data: bytes)
 
 @pytest.mark.parametrize("headers", SMUGGLING, ids=range(len(SMUGGLING)))
 def test_bodies_of_two_lengths_are_refused(small: RunningServer, headers: bytes) -> None:
-    hidden = b"0\r\n\r\nGET /version HTTP/1.1\r\n\r\n"
+    hidden = b"0\r\n\r\nGET /version HTTP/1.1\r\nhost: test\r\n\r\n"
     with Caller(small.port) as caller:
-        answer = caller.ask(b"POST /v1/iris/predict HTTP/1.1\r\n" + headers + b"\r\n" + hidden)
+        answer = caller.ask(
+            b"POST /v1/iris/predict HTTP/1.1\r\nhost: test\r\n" + headers + b"\r\n" + hidden
+        )
         assert answer.status == 400
         assert caller.rest() == b""
 
@@ -89,11 +91,11 @@ def test_heads_have_a_limit(small: RunningServer, data: bytes, status: int) -> N
 @pytest.mark.parametrize(
     "head",
     [
-        b"GET /livez HTTP/1.1\r\nx: ",
-        b"GET /livez HTTP/1.1\r\n",
+        b"GET /livez HTTP/1.1\r\nhost: test\r\nx: ",
+        b"GET /livez HTTP/1.1\r\nhost: test\r\n",
         b"GET /",
-        b"POST /v1/iris/predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: ",
-        b"POST /v1/iris/predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5;x=",
+        b"POST /v1/iris/predict HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: ",
+        b"POST /v1/iris/predict HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n5;x=",
     ],
     ids=["value", "name", "path", "trailer", "chunk extension"],
 )
@@ -145,7 +147,7 @@ def test_a_request_that_does_not_arrive_gets_408(
 
 def test_drops_now_and_then_do_not_buy_time(small: RunningServer) -> None:
     with Caller(small.port) as caller:
-        caller.send(b"GET /livez HTTP/1.1\r\n")
+        caller.send(b"GET /livez HTTP/1.1\r\nhost: test\r\n")
         started = time.monotonic()
         while time.monotonic() - started < TIMEOUT_SECONDS * 0.8:
             caller.send(b"x-header: y\r\n")

@@ -79,9 +79,7 @@ def test_who_expects_to_continue_is_told_to(small: RunningServer, row: Row) -> N
 
 
 def test_who_expects_to_continue_with_too_much_is_told_so_before(small: RunningServer) -> None:
-    head = (
-        f"POST /v1/iris/predict HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: {10**9}\r\n\r\n"
-    )
+    head = f"POST /v1/iris/predict HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: {10**9}\r\n\r\n"
     with Caller(small.port) as caller:
         assert caller.ask(head.encode()).status == 413
 
@@ -98,7 +96,7 @@ def test_who_expects_to_continue_with_too_much_is_told_so_before(small: RunningS
 def test_connections_stay_as_the_version_has_it(
     small: RunningServer, version: str, connection: str, stays: bool
 ) -> None:
-    request = f"GET /livez HTTP/{version}\r\n{connection}\r\n".encode()
+    request = f"GET /livez HTTP/{version}\r\nhost: test\r\n{connection}\r\n".encode()
     with Caller(small.port) as caller:
         answer = caller.ask(request)
         if stays:
@@ -111,7 +109,7 @@ def test_connections_stay_as_the_version_has_it(
 
 def test_head_has_the_head_of_get(small: RunningServer) -> None:
     with Caller(small.port) as caller:
-        caller.send(b"HEAD /openapi.json HTTP/1.1\r\n\r\n")
+        caller.send(b"HEAD /openapi.json HTTP/1.1\r\nhost: test\r\n\r\n")
         told = caller.answer(has_body=False)
         asked = caller.ask(get("/openapi.json"))
     assert (told.status, told.headers["content-length"]) == (200, str(len(asked.body)))
@@ -124,7 +122,7 @@ def test_paths_and_methods_that_are_not_there(small: RunningServer, row: Row) ->
         answer = caller.ask(get("/v1/iris/predict"))
         assert (answer.status, answer.headers["allow"]) == (405, "POST")
         assert caller.ask(post([row], path="/metrics")).status == 405
-        assert caller.ask(b"BREW /livez HTTP/1.1\r\n\r\n").status == 400
+        assert caller.ask(b"BREW /livez HTTP/1.1\r\nhost: test\r\n\r\n").status == 400
 
 
 def test_other_spellings_of_a_path(small: RunningServer, row: Row) -> None:

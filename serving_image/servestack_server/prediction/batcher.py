@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from servestack_server.call_time import CallTime
 from servestack_server.errors import RequestError, first_line
+from servestack_server.prediction.call_time import CallTime
 
 if TYPE_CHECKING:
     from servestack_server.metrics import ModelMetrics

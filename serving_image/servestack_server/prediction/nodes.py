@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from servestack_contract import settings
-from servestack_server.api.target import ModelTarget, RequestJob
-from servestack_server.batching import Job, listed
 from servestack_server.input.problems import invalid
+from servestack_server.prediction.batcher import Job, listed
+from servestack_server.prediction.target import ModelTarget, RequestJob
 
 
 class Walk:
@@ -21,7 +21,7 @@ class Walk:
 
     __slots__ = ("arms", "job", "models")
 
-    def __init__(self, job: RequestJob) -> None:
+    def __init__(self, job: RequestJob[Any]) -> None:
         self.job = job
         self.models: list[str] = []
         self.arms: list[tuple[Bandit, int]] = []

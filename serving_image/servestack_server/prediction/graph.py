@@ -15,7 +15,8 @@ from typing import Any
 
 from servestack_contract import settings
 from servestack_contract.settings import Graph
-from servestack_server.api.graph_nodes import (
+from servestack_server.errors import RequestError, StartError
+from servestack_server.prediction.nodes import (
     Bandit,
     Chain,
     Ensemble,
@@ -24,8 +25,7 @@ from servestack_server.api.graph_nodes import (
     Split,
     Walk,
 )
-from servestack_server.api.target import ModelTarget, RequestJob
-from servestack_server.errors import RequestError, StartError
+from servestack_server.prediction.target import ModelTarget, RequestJob
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class GraphTarget:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pulls: OrderedDict[str, list[tuple[Bandit, int]]] = OrderedDict()
 
-    def submit(self, job: RequestJob) -> None:
+    def submit(self, job: RequestJob[Any]) -> None:
         """Walk the graph in a task of its own."""
         task = asyncio.get_running_loop().create_task(self._answer(job))
         self._tasks.add(task)
@@ -58,7 +58,7 @@ class GraphTarget:
         for bandit, arm in self._pulls.pop(request_id, ()):
             bandit.reward(arm, feedback)
 
-    async def _answer(self, job: RequestJob) -> None:
+    async def _answer(self, job: RequestJob[Any]) -> None:
         walk = Walk(job)
         try:
             job.outputs = await self._root.ask(walk, job.rows)

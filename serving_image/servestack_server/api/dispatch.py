@@ -1,0 +1,98 @@
+"""The one seam between HTTP and what answers: route, key, handler, headers, metrics, access log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+
+from servestack_server.api.errors import fail, form_of_path
+from servestack_server.api.router import Route, Router
+from servestack_server.errors import RequestError
+from servestack_server.events.answered import Answered
+from servestack_server.http.request import Request
+from servestack_server.http.response import TEXT
+from servestack_server.service import Service
+
+log = logging.getLogger(__name__)
+
+UNKNOWN = "unknown"
+"""Requests that reach no endpoint are counted under one name, however they are called."""
+
+
+class Dispatch:
+    """Answers what comes in over HTTP. `check_key` raises RequestError for a key that is refused."""
+
+    def __init__(
+        self, router: Router, service: Service, check_key: Callable[[Request], None] | None
+    ) -> None:
+        self._router = router
+        self._service = service
+        self._check_key = check_key
+        self._logs_access = service.log.wants("access")
+
+    def handle(self, request: Request) -> None:
+        """Answer a whole request, now or later."""
+        request.on_answered = self._answered
+        trace = request.headers.get(b"traceparent")
+        if trace is not None:
+            request.answer_headers = b"traceparent: %b\r\n" % trace
+        try:
+            if request.path == "*" and request.method == b"OPTIONS":  # The server as a whole (RFC 9110, 9.3.7).
+                request.answer(200, b"", TEXT, b"allow: GET, HEAD, OPTIONS, POST\r\n")
+                return
+            route = request.route = self._router.find(request.path)
+            handler = route.handler(request.method)
+            if route.needs_key and self._check_key is not None:
+                self._check_key(request)
+            handler(request)
+        except RequestError as error:
+            if request.route is None or request.route.metrics is None:
+                request.route = self._unknown(request)
+            fail(request, error)
+        except Exception:
+            log.exception("request %s failed", request.id)
+            fail(
+                request,
+                RequestError(
+                    HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the server failed; see its log"
+                ),
+            )
+
+    def refused(self, request: Request, error: RequestError) -> None:
+        """Answer a request that did not arrive whole or within the limits."""
+        request.on_answered = self._answered
+        request.route = self._unknown(request)
+        fail(request, error)
+
+    def timed_out(self, request: Request) -> None:
+        """Answer a request whose time is up."""
+        seconds = self._service.settings.limits.timeout_seconds
+        fail(
+            request,
+            RequestError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "timeout",
+                f"there was no answer within {seconds:g} s",
+                retry_after_seconds=1,
+            ),
+        )
+
+    def _unknown(self, request: Request) -> Route:
+        metrics = self._service.metrics.endpoint(UNKNOWN)
+        return Route({}, metrics, error_form=form_of_path(request.path))
+
+    def _answered(self, request: Request, status: int) -> None:
+        """Count an answer and log the access, where its route is counted."""
+        route = request.route
+        if route is None or route.metrics is None:
+            return
+        route.metrics.count(status, request.seconds)
+        if self._logs_access:
+            entry = self._service.entry()
+            self._service.log.access(
+                Answered(
+                    request.id_bytes, request.headers.get(b"traceparent"), entry.name,
+                    entry.version, route.metrics.path, status, seconds=request.seconds,
+                )
+            )  # fmt: skip

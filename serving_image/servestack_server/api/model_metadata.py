@@ -1,0 +1,93 @@
+"""What the Open Inference Protocol (V2) tells of the server and its models. Source: see tensors.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from servestack_server import __version__
+from servestack_server.api.tensors import datatype_of, named_arrays
+from servestack_server.http.request import Request
+from servestack_server.input.schema import TableSchema, TensorSchema
+from servestack_server.prediction.target import ModelTarget
+from servestack_server.service import Service
+
+_COLUMN_TYPES = {
+    "boolean": "BOOL", "integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64",
+}  # fmt: skip
+
+
+def input_tensors(schema: Any) -> list[dict[str, Any]]:
+    """The inputs as model metadata tells them."""
+    if isinstance(schema, TensorSchema):
+        datatype = datatype_of(np.empty(0, schema.dtype))
+        return [{"name": "input", "datatype": datatype, "shape": list(schema.tensor.shape)}]
+    if not isinstance(schema, TableSchema):
+        return []
+    kinds = {_COLUMN_TYPES.get(column.type, "BYTES") for column in schema.columns}
+    if len(kinds) == 1 and kinds != {"BYTES"}:
+        return [{"name": "input", "datatype": kinds.pop(), "shape": [-1, len(schema.columns)]}]
+    return [
+        {"name": column.name, "datatype": _COLUMN_TYPES.get(column.type, "BYTES"), "shape": [-1]}
+        for column in schema.columns
+    ]
+
+
+class ServerReady:
+    """GET /v2/health/ready."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def __call__(self, request: Request) -> None:
+        """200 or 503, as /readyz."""
+        ready = not self._service.unready_reason()
+        request.answer_json(200 if ready else 503, {"ready": ready})
+
+
+class ModelPages:
+    """Metadata and readiness of one model."""
+
+    def __init__(self, service: Service, target: ModelTarget) -> None:
+        self._service = service
+        self._target = target
+
+    def metadata(self, request: Request) -> None:
+        """GET /v2/models/<name>."""
+        model = self._target.batcher.model
+        example = self._target.example_outputs
+        outputs = describe_outputs(example) if example is not None else []
+        request.answer_json(
+            200,
+            {
+                "name": model.name, "versions": [model.version],
+                "platform": f"{model.flavor}_{model.runtime}",
+                "inputs": input_tensors(self._service.schema), "outputs": outputs,
+            },
+        )  # fmt: skip
+
+    def ready(self, request: Request) -> None:
+        """GET /v2/models/<name>/ready."""
+        ready = not self._service.unready_reason()
+        request.answer_json(200 if ready else 503, {"name": self._target.name, "ready": ready})
+
+
+def server_live(request: Request) -> None:
+    """GET /v2/health/live."""
+    request.answer_json(200, {"live": True})
+
+
+def server_metadata(request: Request) -> None:
+    """GET /v2."""
+    request.answer_json(
+        200, {"name": "servestack", "version": __version__, "extensions": ["binary_tensor_data"]}
+    )
+
+
+def describe_outputs(outputs: Any) -> list[dict[str, Any]]:
+    """The outputs as model metadata tells them, from the answer to the example."""
+    return [
+        {"name": name, "datatype": datatype_of(array), "shape": [-1, *array.shape[1:]]}
+        for name, array in named_arrays(outputs).items()
+    ]

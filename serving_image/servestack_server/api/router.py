@@ -1,0 +1,77 @@
+"""From a path to what answers it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from urllib.parse import unquote
+
+from servestack_server.api.errors import ErrorForm
+from servestack_server.errors import RequestError
+from servestack_server.http.request import Request
+from servestack_server.metrics import EndpointMetrics
+
+_MODEL = re.compile(r"/v[12]/models/([^/:]+)")
+Handler = Callable[[Request], None]
+
+
+class Route:
+    """A path with its handlers by method. `metrics` is None where requests are not counted."""
+
+    __slots__ = ("error_form", "handlers", "metrics", "needs_key")
+
+    def __init__(
+        self, handlers: dict[bytes, Handler], metrics: EndpointMetrics | None, *,
+        needs_key: bool = False, error_form: ErrorForm = ErrorForm.OWN,
+    ) -> None:  # fmt: skip
+        self.handlers = handlers
+        self.metrics = metrics
+        self.needs_key = needs_key
+        self.error_form = error_form
+
+    def handler(self, method: bytes) -> Handler:
+        """RequestError 405 for a method that the path does not have."""
+        handler = self.handlers.get(method)
+        if handler is None and method == b"HEAD":
+            handler = self.handlers.get(b"GET")
+        if handler is None:
+            allowed = ", ".join(sorted(method.decode() for method in self.handlers))
+            raise RequestError(
+                HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", f"allowed here: {allowed}",
+                headers=b"allow: %b\r\n" % allowed.encode(),
+            )  # fmt: skip
+        return handler
+
+
+class Router:
+    """All paths, known at the start."""
+
+    def __init__(self) -> None:
+        self._routes: dict[str, Route] = {}
+
+    def add(self, path: str, route: Route) -> None:
+        """A further path. The first of two equal ones stays."""
+        self._routes.setdefault(path, route)
+
+    def find(self, target: str) -> Route:
+        """The route of a request's path. RequestError 404 for one that is not there."""
+        route = self._routes.get(target)
+        if route is None:
+            path = unquote(_path_of(target))
+            route = self._routes.get(path) or self._routes.get(path.rstrip("/"))
+        if route is None:
+            what = _MODEL.match(target)
+            message = (
+                f"there is no model {what[1]!r} or version" if what else "there is nothing here"
+            )
+            raise RequestError(HTTPStatus.NOT_FOUND, "not_found", f"{message}; see /openapi.json")
+        return route
+
+
+def _path_of(target: str) -> str:
+    """A proxy's form of the target begins with the scheme and the host (RFC 9112, 3.2.2)."""
+    scheme, separator, rest = target.partition("://")
+    if separator and scheme.lower() in ("http", "https"):
+        return "/" + rest.partition("/")[2]
+    return target

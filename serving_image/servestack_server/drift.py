@@ -1,0 +1,46 @@
+"""What is counted of inputs, with monitoring.drift: values, missing ones, values out of range."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from servestack_server.errors import RequestError
+from servestack_server.input.schema import Schema, TableSchema
+from servestack_server.metrics import ServerMetrics
+
+_OUT_OF_RANGE = ("out_of_range", "not_allowed")
+
+
+class InputCounts:
+    """Counts into the metrics, column by column. Of an input that is no table nothing is counted."""
+
+    def __init__(self, schema: Schema, metrics: ServerMetrics, *, is_on: bool) -> None:
+        self._metrics = metrics
+        self.is_on = is_on and isinstance(schema, TableSchema)
+        if not self.is_on:
+            return
+        metrics.drift_columns = schema.names  # type: ignore[union-attr]
+        columns = schema.columns or ()
+        self._optional = [
+            (at, column.name)
+            for at, column in enumerate(columns)
+            if column.nullable or not column.required
+        ]
+
+    def count(self, rows: Any, size: int) -> None:
+        """Rows that a model has seen."""
+        metrics = self._metrics
+        metrics.rows_seen += size
+        for at, name in self._optional:
+            missing = sum(row[at] is None for row in rows)
+            metrics.missing_values[name] = metrics.missing_values.get(name, 0) + missing
+
+    def refused(self, error: RequestError) -> None:
+        """A value that the input's ranges refuse."""
+        if (
+            self.is_on
+            and error.code in _OUT_OF_RANGE
+            and error.field in self._metrics.drift_columns
+        ):
+            outside = self._metrics.input_out_of_range
+            outside[error.field] = outside.get(error.field, 0) + 1

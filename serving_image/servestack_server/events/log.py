@@ -1,0 +1,79 @@
+"""All that is told of requests: one event for each answer, access, feedback and the owner's own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from time import time
+from typing import Any
+
+from servestack_contract.artifact import Pin
+from servestack_contract.events import Kind
+from servestack_contract.settings import Events, ServerSettings
+from servestack_server.events.answered import Answered
+from servestack_server.events.others import OtherEvents
+from servestack_server.events.prediction import PredictionEvents
+from servestack_server.events.writer import EventWriter
+
+
+class EventLog:
+    """Belongs to the event loop's thread, but for `custom`.
+
+    Without a writer nothing is kept, and no kind of event is wanted. `pins` hold each model's
+    version and digest.
+    """
+
+    def __init__(
+        self, settings: ServerSettings, pins: Sequence[Pin], writer: EventWriter | None
+    ) -> None:
+        self.writer = writer
+        self._predictions = PredictionEvents(settings, pins=pins)
+        self._others = OtherEvents(settings.events or Events(folder="", source=""))
+        self._append = writer.append if writer is not None else _not_kept
+        self.takes_predictions = writer is not None and self._predictions.is_on
+        self._thread = threading.get_ident()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Called in the event loop, before the first event."""
+        self._loop = asyncio.get_running_loop()
+        if self.writer is not None:
+            self.writer.start()
+
+    def wants(self, kind: Kind) -> bool:
+        """Whether events of this kind are kept."""
+        return self.writer is not None and self.writer.wants(kind)
+
+    @property
+    def takes_no_more(self) -> bool:
+        """Whether the log is full and the spec says that nothing is answered unlogged."""
+        return self.writer is not None and self.writer.is_full
+
+    def prediction(self, answered: Answered) -> None:
+        """Log a prediction that was answered; `takes_predictions` says whether it would be kept."""
+        line = self._predictions.line(answered)
+        if line is not None:
+            self._append("predictions", line)
+
+    def feedback(self, answered: Answered, feedback: Any) -> bool:
+        """Log what a caller says of an answer. False when it could not be kept."""
+        return self._append("feedback", self._others.feedback(answered, time(), feedback))
+
+    def access(self, answered: Answered) -> None:
+        """Log an HTTP request."""
+        self._append("access", self._others.access(answered, time()))
+
+    def custom(self, answered: Answered, name: str, values: Any) -> None:
+        """Log an event of the owner's code, from whichever thread it runs in."""
+        if not self.wants("custom"):
+            return
+        line = self._others.custom(answered, time(), name, values)
+        if threading.get_ident() == self._thread:
+            self._append("custom", line)
+        elif self._loop is not None:
+            self._loop.call_soon_threadsafe(self._append, "custom", line)
+
+
+def _not_kept(kind: str, line: bytes) -> bool:
+    return False

@@ -1,0 +1,57 @@
+"""The bytes of an answer."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+
+_STATUS_LINES = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
+    for status in HTTPStatus
+}
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _plain(value: Any) -> Any:
+    """What numpy and the owner's code put into lists. TypeError for what is no value."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not a value of JSON")
+
+
+encode_json = msgspec.json.Encoder(enc_hook=_plain).encode
+
+
+class _Clock:
+    """The header `date`, made once a second (RFC 9110, 6.6.1 and 5.6.7)."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._line = b""
+
+    def line(self) -> bytes:
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            at = time.gmtime(second)
+            day, month = _DAYS[at.tm_wday], _MONTHS[at.tm_mon - 1]  # whatever the locale is
+            text = time.strftime(f"{day}, %d {month} %Y %H:%M:%S GMT", at)
+            self._line = b"date: %b\r\n" % text.encode()
+        return self._line
+
+
+_date_line = _Clock().line
+
+
+def head(status: int, content_type: bytes, length: int, request_id: bytes, headers: bytes) -> bytes:
+    """All before the body of `length` bytes. `headers` are further lines, each with its end."""
+    return b"%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b\r\n" % (
+        _STATUS_LINES[status], _date_line(), content_type, length, request_id, headers,
+    )  # fmt: skip

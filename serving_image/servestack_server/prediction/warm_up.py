@@ -1,0 +1,105 @@
+"""The first calls of each model, before anybody is answered: on the example, or on a row made up."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from servestack_contract.settings import Column
+from servestack_server.errors import RequestError, StartError, first_line
+from servestack_server.input.bodies import normalised
+from servestack_server.input.schema import Schema
+from servestack_server.prediction.batcher import Job
+from servestack_server.prediction.call_time import CallTime
+from servestack_server.prediction.target import ModelTarget
+
+_CALLS = 5
+_NUMBERS = ("float", "double", "integer", "long")
+
+
+def warm_up(
+    targets: Iterable[ModelTarget], entries: Collection[str], schema: Schema, example: Any
+) -> list[str]:
+    """Predict the example with every model, and see how long a call takes.
+
+    `entries` names the models whose input is the service's. Returns what is to be said. StartError
+    when a model fails on the example.
+    """
+    rows = _example_rows(schema, example)
+    is_made_up = rows is None
+    if rows is None:
+        rows = _made_up_rows(schema)
+    said = []
+    for target in targets:
+        if target.name not in entries:
+            said.append(f"{target.name}: takes another model's answers, not warmed up")
+            continue
+        if rows is None:
+            said.append(f"{target.name}: no example to warm up on; give api.input.example")
+            continue
+        before = perf_counter()
+        try:
+            said.append(_warm_up_model(target, rows))
+        except Exception as error:
+            if not is_made_up:
+                raise StartError(
+                    f"{target.name}: the model fails on the example: {first_line(error)}",
+                    "is api.input as the model was trained?",
+                ) from error
+            said.append(f"{target.name}: not warmed up: {error}")
+        target.batcher.metrics.load_seconds += perf_counter() - before
+    return said
+
+
+def _example_rows(schema: Schema, example: Any) -> Any:
+    """None without an example."""
+    if example is None:
+        return None
+    try:
+        return schema.convert(normalised(example, schema))
+    except RequestError as error:
+        raise StartError(f"the example does not fit the input: {error.message}") from None
+
+
+def _made_up_rows(schema: Schema) -> Any:
+    """A row within the ranges of columns that are all numbers; None for other inputs."""
+    columns: tuple[Column, ...] = schema.columns or ()
+    if not columns or any(column.type not in _NUMBERS for column in columns):
+        return None
+    try:
+        return schema.convert([[_within(column) for column in columns]])
+    except RequestError:
+        return None
+
+
+def _within(column: Column) -> Any:
+    return column.enum[0] if column.enum else column.minimum or column.maximum or 0
+
+
+def _warm_up_model(target: ModelTarget, rows: Any) -> str:
+    batcher = target.batcher
+    for call in range(_CALLS):
+        job = Job(rows, float("inf"), _ignore)
+        batcher.predict_now(job)
+        if call == 0:
+            target.example_outputs = job.outputs
+            batcher.call_time = CallTime()  # The first call makes what later ones reuse.
+    if not batcher.has_owner:
+        # A full batch, so that it is known how long one takes.
+        batcher.predict_now(Job(_repeated(rows, batcher.max_rows), float("inf"), _ignore))
+    seconds = batcher.call_time.expected(1)
+    return f"{target.name}: one row takes {seconds * 1000:.3g} ms"
+
+
+def _ignore(job: Job) -> None:
+    """Warm-up looks at the job itself."""
+
+
+def _repeated(rows: Any, count: int) -> Any:
+    times = -(-count // len(rows))
+    if isinstance(rows, np.ndarray):
+        return np.concatenate([rows] * times)[:count]
+    return (list(rows) * times)[:count]
