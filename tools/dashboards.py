@@ -3,7 +3,7 @@
     python tools/dashboards.py          write it
     python tools/dashboards.py --check  fail where it is stale
 
-Texts between @…@ are filled in for each model by servestack.build.dashboards.
+Texts between @…@ are filled in for each model by servestack.manifests.dashboards.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from servestack.build.assemble import build_manifests
-from servestack.build.manifest import Manifest
 from servestack.errors import Location, Problem, ServestackError, SpecError
+from servestack.manifests.assemble import build_manifests
+from servestack.manifests.manifest import Manifest
 from servestack.resolve.environment import resolve_environment
 from servestack.resolve.lock import Lock, read_lock
 from servestack.resolve.resolved import ResolvedService

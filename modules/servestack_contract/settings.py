@@ -185,6 +185,7 @@ Graph: TypeAlias = Split | Router | Chain | Ensemble | Bandit
 Node: TypeAlias = str | Split | Router | Chain | Ensemble | Bandit
 """A model's name, or a graph below the graph, told apart by `kind`."""
 
+
 class Batching(Section, frozen=True):
     """Rows of several requests predicted in one call."""
 

@@ -12,7 +12,7 @@ import pytest
 from servestack.apply.engine import Engine
 from servestack.errors import ServestackError
 from servestack.project import build_environment
-from servestack.review.changes import compare_data
+from servestack.review.diff import compare_data
 from tests.engine.projects import edit, on_apiserver, servestack
 from tests.support.apiserver import ApiServer
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from servestack.build import names
-from servestack.build.log_shipping import build_filebeat_config_map
+from servestack.manifests import names
+from servestack.manifests.log_shipping import build_filebeat_config_map
 from tests.images.container import Container
 from tests.support.services import resolved
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from servestack.build.dashboards import dashboard_text
+from servestack.manifests.dashboards import dashboard_text
 from servestack.yaml_writer import dump
 from tests.real.test_promtool import promtool
 from tests.support.services import NULL, resolved

@@ -13,8 +13,8 @@ import pytest
 import trustme
 from tools.install import install
 
-from servestack.build import names
-from servestack.build.log_shipping import build_filebeat_config_map
+from servestack.manifests import names
+from servestack.manifests.log_shipping import build_filebeat_config_map
 from tests.support.filebeat import (
     PLAINTEXT,
     config_to_a_file,

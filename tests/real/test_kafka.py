@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from servestack.build import names
+from servestack.manifests import names
 from tests.real.test_filebeat import write_events
 from tests.support.filebeat import drain, local_config, rendered_config, running_filebeat
 from tests.support.kafka import USERNAME, KafkaBroker, running_kafka

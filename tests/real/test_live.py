@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from servestack.build.manifest import Manifest
 from servestack.live.client import Cluster
 from servestack.live.compare import review_live
 from servestack.live.kubeconfig import load_configuration
+from servestack.manifests.manifest import Manifest
 from servestack.project import build_environment, environment_names
 from servestack.render.tree import to_stream
-from servestack.review.diff import Review
+from servestack.review.summary import Review
 from tests.real.test_admission import CASES
 from tests.support.apiserver import CONTEXT, ApiServer
 from tests.support.kubectl import kubectl

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from servestack.build.monitoring import latency_buckets
+from servestack.manifests.monitoring import latency_buckets
 from servestack.resolve.resolved import ResolvedService
 from tests.real.test_promtool import Series, play, requests
 from tests.support.services import resolved

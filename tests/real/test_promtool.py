@@ -10,7 +10,7 @@ import pytest
 import yaml
 from tools.install import install
 
-from servestack.build.rules import MINIMUM_REQUESTS, rule_groups
+from servestack.manifests.rules import MINIMUM_REQUESTS, rule_groups
 from servestack.resolve.resolved import ResolvedService
 from servestack.yaml_writer import dump
 from servestack_contract import metrics

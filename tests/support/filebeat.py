@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from servestack.build import names
-from servestack.build.log_shipping import filebeat_config
+from servestack.manifests import names
+from servestack.manifests.log_shipping import filebeat_config
 from servestack.spec.environment import Kafka
 from tests.support.projects import REPOSITORY
 from tests.support.services import resolved

@@ -10,7 +10,7 @@ import pulumi
 
 from servestack.apply.resource_types import declare_manifest
 from servestack.apply.timeouts import ready_timeouts
-from servestack.build.manifest import Manifest
+from servestack.manifests.manifest import Manifest
 from servestack.resolve.resolved import ResolvedService
 
 Declared = list[tuple[Manifest, pulumi.Resource]]

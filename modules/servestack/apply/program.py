@@ -9,8 +9,8 @@ import pulumi
 import pulumi_kubernetes
 
 from servestack.apply.components import EnvironmentBase, ModelService
-from servestack.build.manifest import ENVIRONMENT_GROUP
 from servestack.errors import ServestackError
+from servestack.manifests.manifest import ENVIRONMENT_GROUP
 from servestack.project import STACKS_FOLDER, Built
 from servestack.review.gate import build_checked
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pulumi
 
-from servestack.build.manifest import Manifest
+from servestack.manifests.manifest import Manifest
 
 _CLASSES = {
     # A patch owns its fields and never the object (docs/adr/0011): it works where somebody else

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pulumi
 
-from servestack.build.manifest import Manifest
+from servestack.manifests.manifest import Manifest
 
 MARGIN_SECONDS = 60
 """Time for the API, the scheduler and the plugin's own checks, beyond the rollout itself."""

@@ -10,8 +10,8 @@ from servestack.errors import Problem, SpecError
 from servestack.project import RENDERED_FOLDER, Built, build_environment, chosen_environments
 from servestack.review import check_reports, reports
 from servestack.review.causes import causes_of
-from servestack.review.diff import Review, review
 from servestack.review.findings import errors, find
+from servestack.review.summary import Review, review
 
 
 def diff(root: Path, names: list[str] | None, against: str | None, output: str) -> int:

@@ -16,16 +16,16 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from servestack.build.server_settings import (
+from servestack.cli.lock_command import lock_requests, registries
+from servestack.cli.output import say, write
+from servestack.errors import Problem, ServeError, ServestackError, SpecError
+from servestack.manifests.server_settings import (
     fetch_argument,
     is_in_image,
     serve_argument,
     server_settings,
     settings_text,
 )
-from servestack.cli.lock_command import lock_requests, registries
-from servestack.cli.output import say, write
-from servestack.errors import Problem, ServeError, ServestackError, SpecError
 from servestack.project import Inputs, chosen_environments, load_inputs
 from servestack.resolve.lock import Lock
 from servestack.resolve.locking import lock_artifacts

@@ -7,9 +7,9 @@ import warnings
 from typing import Any
 from urllib.parse import urlencode
 
-from servestack.build.manifest import Body
 from servestack.live.failures import failure, unreachable
 from servestack.live.kinds import Kind
+from servestack.manifests.manifest import Body
 
 CONNECTIONS = 8
 """Requests at the same time; a cluster answers a dry run in some milliseconds."""

@@ -11,16 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
-from servestack.build.manifest import ENVIRONMENT_GROUP, Manifest
-from servestack.build.names import MANAGED_BY
 from servestack.errors import ClusterError, Problem
 from servestack.live.client import CONNECTIONS, Cluster
 from servestack.live.failures import RefusedError
 from servestack.live.kinds import NAMESPACE, NAMESPACED, Kind
 from servestack.live.objects import Compared, Listed, compare_object, plain
 from servestack.live.ownership import MANAGED_BY_LABEL, foreign_writer
-from servestack.review.changes import key_of_manifest
-from servestack.review.diff import FieldReview, GroupReview, ObjectReview, Review, review
+from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
+from servestack.manifests.names import MANAGED_BY
+from servestack.review.diff import key_of_manifest
+from servestack.review.summary import FieldReview, GroupReview, ObjectReview, Review, review
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from servestack.build.manifest import Body, Manifest
-from servestack.build.names import MANAGED_BY
 from servestack.errors import Problem
 from servestack.live.client import Cluster
 from servestack.live.failures import RefusedError
@@ -19,7 +17,9 @@ from servestack.live.ownership import (
     applying_manager,
     item_at,
 )
-from servestack.review.changes import Key, Path, compare_data
+from servestack.manifests.manifest import Body, Manifest
+from servestack.manifests.names import MANAGED_BY
+from servestack.review.diff import Key, Path, compare_data
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _BOOKKEEPING = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from servestack.build.manifest import Body
-from servestack.build.names import MANAGED_BY
-from servestack.review.changes import Key, Path
-from servestack.review.diff import Writer
+from servestack.manifests.manifest import Body
+from servestack.manifests.names import MANAGED_BY
+from servestack.review.diff import Key, Path
 from servestack.review.list_keys import key_of, label
+from servestack.review.summary import Writer
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 FIELD_MANAGER = "servestack"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from servestack.build.manifest import Body
-from servestack.build.names import LABEL_DOMAIN
 from servestack.live.client import Cluster
 from servestack.live.kinds import KINDS, Kind
+from servestack.manifests.manifest import Body
+from servestack.manifests.names import LABEL_DOMAIN
 
 _DEPLOYMENT = KINDS["apps/v1", "Deployment"]
 _REPLICA_SET = Kind("apps/v1", "ReplicaSet", "replicasets")

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import yaml
 
-from servestack.build.manifest import ENVIRONMENT_GROUP, Manifest
 from servestack.errors import Location, Problem, RenderError
 from servestack.files import replace
+from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
 from servestack.render.folder import Contents, locked, read_head, remove_empty, scan
 from servestack.yaml_writer import dump
 

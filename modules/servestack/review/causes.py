@@ -6,9 +6,9 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from servestack.build.manifest import ENVIRONMENT_GROUP
+from servestack.manifests.manifest import ENVIRONMENT_GROUP
 from servestack.project import Inputs
-from servestack.review.changes import Path, compare_data, path_text
+from servestack.review.diff import Path, compare_data, path_text
 from servestack.review.mask import masked
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from servestack.build.manifest import Body
-from servestack.review.changes import Change
+from servestack.manifests.manifest import Body
+from servestack.review.diff import Change
 
 RESTART = "pods restart, one at a time"
 

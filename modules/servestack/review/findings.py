@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from servestack.build.manifest import ENVIRONMENT_GROUP, Manifest
 from servestack.errors import Location, Problem
+from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
 from servestack.resolve.resolved import ResolvedService
-from servestack.review.changes import path_text
+from servestack.review.diff import path_text
 from servestack.review.policy.registry import RULES
 from servestack.review.policy.rule import Severity, Subject
 from servestack.review.validate import validate

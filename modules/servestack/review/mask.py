@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from servestack.review.changes import Change, Path
+from servestack.review.diff import Change, Path
 from servestack.spec.secrets import SECRET_NAME, find_secrets
 
 MASK = "(masked)"

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from servestack.build.manifest import ENVIRONMENT_GROUP
-from servestack.review.changes import Change
-from servestack.review.diff import FieldReview, GroupReview, ObjectReview, Review
+from servestack.manifests.manifest import ENVIRONMENT_GROUP
+from servestack.review.diff import Change
 from servestack.review.mask import masked_values
+from servestack.review.summary import FieldReview, GroupReview, ObjectReview, Review
 
 JSON_VERSION = 1
 GITHUB_LIMIT = 65_536

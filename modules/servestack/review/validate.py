@@ -12,7 +12,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from servestack.build.manifest import Body
+from servestack.manifests.manifest import Body
 
 Path = tuple[str | int, ...]
 

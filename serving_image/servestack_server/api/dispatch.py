@@ -38,7 +38,9 @@ class Dispatch:
         if trace is not None:
             request.answer_headers = b"traceparent: %b\r\n" % trace
         try:
-            if request.path == "*" and request.method == b"OPTIONS":  # The server as a whole (RFC 9110, 9.3.7).
+            if (
+                request.path == "*" and request.method == b"OPTIONS"
+            ):  # The server as a whole (RFC 9110, 9.3.7).
                 request.answer(200, b"", TEXT, b"allow: GET, HEAD, OPTIONS, POST\r\n")
                 return
             route = request.route = self._router.find(request.path)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from servestack.build.manifest import Body, Manifest
+from servestack.manifests.manifest import Body, Manifest
 from tests.support.pulumi_mocks import Run, under_mocks
 
 CANARY = "canary-77aa01"

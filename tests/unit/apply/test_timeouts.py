@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from servestack.apply.timeouts import MARGIN_SECONDS, rollout_seconds
-from servestack.build.manifest import Body, Manifest
+from servestack.manifests.manifest import Body, Manifest
 
 
 def manifest(kind: str, **spec: object) -> Manifest:

@@ -131,7 +131,7 @@ def test_explain(run: Run) -> None:
     assert field.stdout == "autoscaling.max (whole number, default 6)\n    Most pods.\n"
     run("render", "prod")
     file = run("explain", "rendered/prod/iris/service-iris.yaml")
-    assert "by servestack.build.network.build_service" in file.stdout
+    assert "by servestack.manifests.network.build_service" in file.stdout
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from servestack.build.server_settings import server_settings, settings_text
+from servestack.manifests.server_settings import server_settings, settings_text
 from servestack_contract import settings
 from servestack_contract.settings import ServerSettings, read_settings
 from tests.support.projects import REPOSITORY

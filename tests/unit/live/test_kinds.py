@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from servestack.build.manifest import Manifest
 from servestack.live.kinds import KINDS, Kind
+from servestack.manifests.manifest import Manifest
 from servestack.project import build_environment, environment_names
 from servestack.review.validate import load_schema
 from tests.support.projects import PROJECTS

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from servestack.live.ownership import applying_manager, foreign_writer
-from servestack.review.changes import compare_data
-from servestack.review.diff import Writer
+from servestack.review.diff import compare_data
+from servestack.review.summary import Writer
 
 LABELS = {"app.kubernetes.io/managed-by": "servestack", "app.kubernetes.io/part-of": "servestack"}
 OUR_LABELS: dict[str, Any] = {"f:metadata": {"f:labels": {f"f:{name}": {} for name in LABELS}}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from servestack.build.manifest import Manifest
+from servestack.manifests.manifest import Manifest
 
 SOURCE = "models/iris.yaml"
 
@@ -13,7 +13,7 @@ def config_map(
     name: str = "iris",
     group: str = "iris",
     source: str = SOURCE,
-    builder: str = "servestack.build.workload.build_config_map",
+    builder: str = "servestack.manifests.workload.build_config_map",
     **data: str,
 ) -> Manifest:
     body: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
@@ -23,5 +23,5 @@ def config_map(
 
 def namespace(name: str = "models") -> Manifest:
     body: dict[str, Any] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    builder = "servestack.build.environment.build_namespace"
+    builder = "servestack.manifests.environment.build_namespace"
     return Manifest("_environment", "environment", builder, "stacks/prod.yaml", body)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from servestack.build.manifest import Manifest
+from servestack.manifests.manifest import Manifest
 from servestack.render.tree import check_tree, to_text, write_tree
 from tests.unit.render.manifests import config_map
 

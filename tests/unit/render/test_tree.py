@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from servestack.build.manifest import Manifest
 from servestack.errors import RenderError
+from servestack.manifests.manifest import Manifest
 from servestack.render.tree import check_tree, read_tree, to_stream, write_tree
 
 
@@ -24,7 +24,7 @@ def manifest(name: str, group: str = "iris", **data: str) -> Manifest:
         "data": data or {"a": "b"},
     }
     return Manifest(
-        group, "workload", "servestack.build.workload.build_it", "models/iris.yaml", body
+        group, "workload", "servestack.manifests.workload.build_it", "models/iris.yaml", body
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from servestack.build.manifest import Body, Manifest
-from servestack.review.diff import Review, review
+from servestack.manifests.manifest import Body, Manifest
+from servestack.review.summary import Review, review
 
 
 def config_map(data: dict[str, Any], **metadata: Any) -> Body:

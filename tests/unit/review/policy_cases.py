@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from servestack.build.manifest import Manifest
+from servestack.manifests.manifest import Manifest
 from tests.support.services import NULL
 
 Edit = Callable[[dict[str, Manifest]], None]

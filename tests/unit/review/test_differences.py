@@ -11,9 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servestack.build.manifest import Body
+from servestack.manifests.manifest import Body
 from servestack.review import reports
-from servestack.review.changes import compare_data, path_text
+from servestack.review.diff import compare_data, path_text
 from tests.unit.review.bodies import (
     autoscaler,
     config_map,

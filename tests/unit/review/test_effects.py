@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from servestack.build.manifest import Body
+from servestack.manifests.manifest import Body
 from tests.unit.review.bodies import (
     autoscaler,
     config_map,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servestack.build.manifest import Body
+from servestack.manifests.manifest import Body
 from servestack.review import reports
 from servestack.review.mask import MASK, masked
 from tests.unit.review.bodies import config_map, deployment, reviewed, secret

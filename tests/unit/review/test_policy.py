@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from servestack.build.assemble import build_service_manifests
+from servestack.manifests.assemble import build_service_manifests
 from servestack.resolve.service import resolve_service
 from servestack.review import check_reports
 from servestack.review.findings import Finding, find

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from servestack.review import reports
-from servestack.review.diff import review
+from servestack.review.summary import review
 from tests.unit.review.bodies import config_map, deployment, manifest, reviewed, rules
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servestack.build.assemble import build_service_manifests
-from servestack.build.manifest import Body
+from servestack.manifests.assemble import build_service_manifests
+from servestack.manifests.manifest import Body
 from servestack.review.validate import load_schema, validate
 from tests.support.services import resolved
 from tests.unit.review.bodies import autoscaler, config_map, deployment, pods_metric

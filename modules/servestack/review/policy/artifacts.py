@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from servestack.build.server_settings import is_in_image
+from servestack.manifests.server_settings import is_in_image
 from servestack.review.policy.rule import Path, Subject, Violation, rule
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from servestack.build import names
+from servestack.manifests import names
 from servestack.review.policy.rule import Subject, Violation, rule
 from servestack.spec.secrets import SECRET_NAME
 

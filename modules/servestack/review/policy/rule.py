@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from servestack.build.manifest import Body, Manifest
+from servestack.manifests.manifest import Body, Manifest
 from servestack.resolve.resolved import ResolvedService
 
 Severity = Literal["error", "warning", "note"]

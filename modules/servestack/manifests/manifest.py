@@ -20,7 +20,7 @@ Namespace in here comes before everything that lives in it.
 class Manifest:
     """One Kubernetes object, and where it came from.
 
-    `group` is the model's name, or ENVIRONMENT_GROUP; `concern` the module of servestack.build
+    `group` is the model's name, or ENVIRONMENT_GROUP; `concern` the module of servestack.manifests
     that made it (`workload`, `network`, ...); `builder` the function's dotted name; `source`
     the spec or environment file, relative to the project, with forward slashes.
     """

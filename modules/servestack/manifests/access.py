@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from servestack.build import names
-from servestack.build.manifest import Body
-from servestack.build.server_settings import is_in_image, mlflow_uri
+from servestack.manifests import names
+from servestack.manifests.manifest import Body
+from servestack.manifests.server_settings import is_in_image, mlflow_uri
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Peer
 

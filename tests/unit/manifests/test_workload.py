@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from servestack.build.server_settings import server_settings, settings_text
-from servestack.build.workload import build_deployment
+from servestack.manifests.server_settings import server_settings, settings_text
+from servestack.manifests.workload import build_deployment
 from tests.support.services import NULL, resolved
 
 

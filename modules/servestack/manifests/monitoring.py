@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from servestack.build import names
-from servestack.build.dashboards import DASHBOARD_FILE, dashboard_text
-from servestack.build.manifest import Body
-from servestack.build.rules import rule_groups, threshold_seconds
+from servestack.manifests import names
+from servestack.manifests.dashboards import DASHBOARD_FILE, dashboard_text
+from servestack.manifests.manifest import Body
+from servestack.manifests.rules import rule_groups, threshold_seconds
 from servestack.resolve.resolved import ResolvedService
 from servestack.yaml_writer import dump
 from servestack_contract.metrics import REQUEST_SECONDS_BUCKETS

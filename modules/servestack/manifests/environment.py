@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from servestack.build.manifest import Body
-from servestack.build.names import MANAGED_BY
+from servestack.manifests.manifest import Body
+from servestack.manifests.names import MANAGED_BY
 from servestack.spec.environment import Environment
 
 _LABELS = {"app.kubernetes.io/managed-by": MANAGED_BY, "app.kubernetes.io/part-of": "servestack"}

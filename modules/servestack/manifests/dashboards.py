@@ -6,8 +6,8 @@ import hashlib
 import json
 from functools import lru_cache
 
-from servestack.build.rules import fill, objectives, pieces_of, plain_number, threshold_seconds
 from servestack.data import read_template
+from servestack.manifests.rules import fill, objectives, pieces_of, plain_number, threshold_seconds
 from servestack.resolve.resolved import ResolvedService
 
 DASHBOARD_FILE = "{name}.json"

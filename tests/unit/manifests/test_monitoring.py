@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from servestack.build.monitoring import (
+from servestack.manifests.monitoring import (
     build_dashboard_config_map,
     build_pod_monitor,
     build_prometheus_rule,
@@ -17,7 +17,7 @@ from servestack.build.monitoring import (
     latency_buckets,
     scrape_annotations,
 )
-from servestack.build.rules import BURN_RATES, bucket_matcher, rule_groups
+from servestack.manifests.rules import BURN_RATES, bucket_matcher, rule_groups
 from servestack.resolve.resolved import ResolvedService
 from servestack.review.validate import validate
 from tests.support.projects import REPOSITORY

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from servestack.build.assemble import ENVIRONMENT_BUILDERS, SERVICE_BUILDERS, dotted_name
+from servestack.manifests.assemble import ENVIRONMENT_BUILDERS, SERVICE_BUILDERS, dotted_name
 from servestack.project import environment_names
 from servestack.review.gate import build_checked
 from servestack.review.validate import validate
@@ -51,13 +51,13 @@ def test_the_builder_is_one_step_from_the_file_name(manifest: Any) -> None:
 def test_every_kind_has_one_builder_and_every_builder_is_read_by_name() -> None:
     names = [dotted_name(build) for _, build in (*ENVIRONMENT_BUILDERS, *SERVICE_BUILDERS)]
     assert len(set(names)) == len(names)
-    readme = (REPOSITORY / "modules/servestack/build/README.md").read_text()
+    readme = (REPOSITORY / "modules/servestack/manifests/README.md").read_text()
     for name in names:
         assert f"`{name.rpartition('.')[2]}`" in readme
 
 
 def test_with_an_autoscaler_no_replicas_are_written(tmp_path: Path) -> None:
-    from servestack.build.workload import build_deployment
+    from servestack.manifests.workload import build_deployment
 
     scaled = build_deployment(resolved(tmp_path / "a", {"replicas": 4, "autoscaling": {"max": 8}}))
     assert "replicas" not in scaled["spec"]
@@ -67,7 +67,7 @@ def test_with_an_autoscaler_no_replicas_are_written(tmp_path: Path) -> None:
 
 
 def test_a_new_version_changes_the_pod_template_alone(tmp_path: Path) -> None:
-    from servestack.build.assemble import build_service_manifests
+    from servestack.manifests.assemble import build_service_manifests
 
     old = build_service_manifests(resolved(tmp_path / "a"))
     new = build_service_manifests(
@@ -82,7 +82,7 @@ def test_a_new_version_changes_the_pod_template_alone(tmp_path: Path) -> None:
 
 
 def test_a_changed_setting_restarts_the_pods(tmp_path: Path) -> None:
-    from servestack.build.workload import build_deployment
+    from servestack.manifests.workload import build_deployment
 
     digest = "servestack.dev/config-sha256"
     digests = {

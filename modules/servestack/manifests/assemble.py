@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from servestack.build.access import build_network_policy, build_service_account
-from servestack.build.autoscaling import build_horizontal_pod_autoscaler
-from servestack.build.environment import build_default_network_policy, build_namespace
-from servestack.build.log_shipping import build_filebeat_config_map
-from servestack.build.manifest import ENVIRONMENT_GROUP, Body, Manifest
-from servestack.build.monitoring import (
+from servestack.manifests.access import build_network_policy, build_service_account
+from servestack.manifests.autoscaling import build_horizontal_pod_autoscaler
+from servestack.manifests.environment import build_default_network_policy, build_namespace
+from servestack.manifests.log_shipping import build_filebeat_config_map
+from servestack.manifests.manifest import ENVIRONMENT_GROUP, Body, Manifest
+from servestack.manifests.monitoring import (
     build_dashboard_config_map,
     build_pod_monitor,
     build_prometheus_rule,
     build_rules_config_map,
 )
-from servestack.build.network import build_http_route, build_ingress, build_service
-from servestack.build.server_settings import build_server_config_map
-from servestack.build.workload import build_deployment, build_pod_disruption_budget
+from servestack.manifests.network import build_http_route, build_ingress, build_service
+from servestack.manifests.server_settings import build_server_config_map
+from servestack.manifests.workload import build_deployment, build_pod_disruption_budget
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Environment
 
@@ -74,5 +74,5 @@ def build_service_manifests(service: ResolvedService) -> list[Manifest]:
 
 
 def dotted_name(build: Callable[..., object]) -> str:
-    """A builder's module and name: `servestack.build.workload.build_deployment`."""
+    """A builder's module and name: `servestack.manifests.workload.build_deployment`."""
     return f"{build.__module__}.{build.__qualname__}"

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from servestack.build import log_shipping
-from servestack.build.log_shipping import (
+from servestack.errors import BuildError
+from servestack.manifests import log_shipping
+from servestack.manifests.log_shipping import (
     build_filebeat_config_map,
     build_filebeat_container,
     filebeat_volumes,
     largest_event_bytes,
 )
-from servestack.errors import BuildError
 from servestack.resolve.resolved import Topics
 from tests.support.projects import REPOSITORY
 from tests.support.services import NULL, resolved
@@ -84,7 +84,7 @@ def test_credentials_and_authority_come_from_secrets(tmp_path: Path) -> None:
 
 
 def test_the_drain_ends_within_the_grace_period(tmp_path: Path) -> None:
-    from servestack.build.workload import grace_period_seconds
+    from servestack.manifests.workload import grace_period_seconds
 
     shutdown = {"drainSeconds": 7, "requestSeconds": 40, "logDrainSeconds": 13}
     service = resolved(tmp_path, {"shutdown": shutdown})
@@ -117,7 +117,7 @@ def test_a_template_that_went_wrong_is_told(
 def test_the_largest_event_fits_a_message_with_its_key(
     tmp_path: Path, largest_event: str, largest_message: str, expected: int
 ) -> None:
-    from servestack.build.server_settings import build_server_config_map
+    from servestack.manifests.server_settings import build_server_config_map
 
     service = resolved(
         tmp_path,

@@ -5,7 +5,7 @@ Source: https://kubernetes.io/docs/concepts/security/pod-security-standards
 
 from __future__ import annotations
 
-from servestack.build.manifest import Body
+from servestack.manifests.manifest import Body
 
 USER_ID = 10001
 """User and group of every container: one owner for the files that they share."""

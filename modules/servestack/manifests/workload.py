@@ -6,16 +6,16 @@ import hashlib
 import json
 from typing import Any
 
-from servestack.build import names
-from servestack.build.log_shipping import (
+from servestack.manifests import names
+from servestack.manifests.log_shipping import (
     build_filebeat_config_map,
     build_filebeat_container,
     filebeat_volumes,
 )
-from servestack.build.manifest import Body
-from servestack.build.monitoring import scrape_annotations
-from servestack.build.security import container_security_context, pod_security_context
-from servestack.build.server_settings import (
+from servestack.manifests.manifest import Body
+from servestack.manifests.monitoring import scrape_annotations
+from servestack.manifests.security import container_security_context, pod_security_context
+from servestack.manifests.server_settings import (
     API_KEYS_FOLDER,
     build_server_config_map,
     fetch_argument,

@@ -5,11 +5,11 @@ The file holds the spec's settings and no version: a new version changes the pod
 
 from __future__ import annotations
 
-from servestack.build import names
-from servestack.build.log_shipping import largest_event_bytes
-from servestack.build.manifest import Body
-from servestack.build.monitoring import latency_buckets
-from servestack.build.readable_json import readable_json
+from servestack.manifests import names
+from servestack.manifests.log_shipping import largest_event_bytes
+from servestack.manifests.manifest import Body
+from servestack.manifests.monitoring import latency_buckets
+from servestack.manifests.readable_json import readable_json
 from servestack.resolve.resolved import ResolvedModel, ResolvedService
 from servestack.spec import api, graph, observability
 from servestack.spec.artifact_uri import ArtifactKind, parse_artifact_uri

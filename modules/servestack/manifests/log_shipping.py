@@ -7,11 +7,11 @@ from typing import Any
 
 import yaml
 
-from servestack.build import names
-from servestack.build.manifest import Body
-from servestack.build.security import container_security_context
 from servestack.data import read_template
 from servestack.errors import BuildError, Problem
+from servestack.manifests import names
+from servestack.manifests.manifest import Body
+from servestack.manifests.security import container_security_context
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Kafka
 from servestack.spec.quantities import byte_count

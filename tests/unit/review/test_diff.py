@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servestack.build.assemble import build_service_manifests
-from servestack.build.manifest import Manifest
+from servestack.manifests.assemble import build_service_manifests
+from servestack.manifests.manifest import Manifest
 from servestack.review import reports
-from servestack.review.changes import compare, compare_data
-from servestack.review.diff import Review, review
+from servestack.review.diff import compare, compare_data
+from servestack.review.summary import Review, review
 from tests.support.services import resolved
 
 GOLDEN = Path(__file__).parent / "golden"

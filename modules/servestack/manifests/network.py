@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from servestack.build import names
-from servestack.build.manifest import Body
+from servestack.manifests import names
+from servestack.manifests.manifest import Body
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Gateway, IngressController
 

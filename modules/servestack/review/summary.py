@@ -1,0 +1,117 @@
+"""A review: the changes of an environment grouped by model and object, each with its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from servestack.errors import Problem
+from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
+from servestack.review.diff import Change, ObjectKey, compare
+from servestack.review.effects import effect_of
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who wrote a field of a live object, by the name given to the API; `time` is UTC, ISO 8601."""
+
+    manager: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldReview:
+    """One changed field and what it does; `changed_by` is who moved a live one from what we set."""
+
+    change: Change
+    effect: str
+    changed_by: Writer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectReview:
+    """One object: added, removed or changed."""
+
+    key: ObjectKey
+    operation: str
+    fields: tuple[FieldReview, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReview:
+    """One model, or what belongs to the environment itself.
+
+    `causes` are the fields that were changed by hand, where they are known.
+    """
+
+    group: str
+    objects: tuple[ObjectReview, ...]
+    causes: tuple[str, ...] = ()
+
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """What changes, said once each, the weightiest object first."""
+        ordered = sorted(self.objects, key=lambda review: _WEIGHT.get(review.key.kind, 9))
+        effects = [field.effect for review in ordered for field in review.fields]
+        parts = [part.strip() for effect in effects for part in effect.split(";")]
+        return tuple(dict.fromkeys(parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Everything that changes in an environment; `against` says compared with what.
+
+    `problems` are about objects that could not be compared.
+    """
+
+    environment: str
+    against: str
+    groups: tuple[GroupReview, ...]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.groups
+
+    @property
+    def object_count(self) -> int:
+        return sum(len(group.objects) for group in self.groups)
+
+
+_WEIGHT = {
+    "Namespace": 0,
+    "Deployment": 1,
+    "HorizontalPodAutoscaler": 2,
+    "Service": 3,
+    "Ingress": 3,
+}
+
+
+def review(
+    environment: str,
+    against: str,
+    old: Iterable[Manifest],
+    new: Iterable[Manifest],
+    causes: Mapping[str, tuple[str, ...]] | None = None,
+) -> Review:
+    """Compare two sets of manifests. `causes` are known where the inputs of both are."""
+    changes = compare(old, new)
+    groups = []
+    for group, of_group in groupby(changes, key=lambda change: change.object.group):
+        objects = [
+            ObjectReview(key, _operation(fields), fields)
+            for key, fields in (
+                (key, tuple(FieldReview(change, effect_of(change)) for change in of_object))
+                for key, of_object in groupby(of_group, key=lambda change: change.object)
+            )
+        ]
+        known = causes or {}
+        own = known.get(group, ()) if group != ENVIRONMENT_GROUP else ()
+        groups.append(GroupReview(group, tuple(objects), (*own, *known.get(ENVIRONMENT_GROUP, ()))))
+    return Review(environment, against, tuple(groups))
+
+
+def _operation(fields: tuple[FieldReview, ...]) -> str:
+    first = fields[0].change
+    return first.operation if not first.path else "change"
