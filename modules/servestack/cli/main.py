@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from servestack.cli.output import say, say_problems
+from servestack.cli.output import say, say_problems, write
 from servestack.errors import Problem, ServestackError, SpecError
 
 app = typer.Typer(
@@ -175,11 +175,12 @@ def serve(
     project: Project = None,
 ) -> None:
     """Run a model here, without a cluster, with its Swagger page."""
-    from servestack.cli.serve_command import ServeOptions
-    from servestack.cli.serve_command import serve as run
+    from servestack.local.serve import serve as run
+    from servestack.local.settings import ServeOptions
 
     options = ServeOptions(host, port, events, api_keys)
-    raise typer.Exit(run(find_project(project), spec, environment, options))
+    root = find_project(project)
+    raise typer.Exit(run(root, spec, environment, options, say=say, write=write))
 
 
 @app.command()

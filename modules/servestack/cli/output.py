@@ -13,6 +13,7 @@ from servestack.errors import Problem
 def write(text: str) -> None:
     """Data."""
     sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def say(text: str) -> None:

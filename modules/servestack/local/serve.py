@@ -10,49 +10,41 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from msgspec.structs import replace
-
-from servestack.cli.lock_command import lock_requests, registries
-from servestack.cli.output import say, write
 from servestack.errors import Problem, ServeError, ServestackError, SpecError
+from servestack.local.settings import ServeOptions, local_settings, models_folder
 from servestack.manifests.server_settings import (
     fetch_argument,
     is_in_image,
     serve_argument,
-    server_settings,
     settings_text,
 )
 from servestack.project import Inputs, chosen_environments, load_inputs
 from servestack.resolve.lock import Lock
+from servestack.resolve.lock_requests import lock_requests, registries
 from servestack.resolve.locking import lock_artifacts
 from servestack.resolve.resolved import ResolvedService
 from servestack.resolve.service import resolve_service
 from servestack.spec.load import Loaded
 from servestack.spec.model_service import ModelService
-from servestack_contract.events import KINDS
-from servestack_contract.settings import FILE, Events, ServerSettings
+from servestack_contract.settings import FILE
 
 _SERVER = "servestack_server"
 _PREFERRED_ENVIRONMENT = "dev"
 _READY_POLL_SECONDS = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class ServeOptions:
-    """How to serve here. `events` is a folder for the events; None writes none."""
-
-    host: str
-    port: int
-    events: Path | None
-    api_keys: Path | None
+Say = Callable[[str], None]
 
 
-def serve(root: Path, spec: str, environment: str | None, options: ServeOptions) -> int:
-    """Fetch what is locked, serve it, and say where. The exit code of the server."""
+def serve(
+    root: Path, spec: str, environment: str | None, options: ServeOptions, *, say: Say, write: Say
+) -> int:
+    """Fetch what is locked, serve it, and `write` the address of its page. The server's exit code."""
     if find_spec(_SERVER) is None:
         raise ServeError(
             Problem(
@@ -62,12 +54,17 @@ def serve(root: Path, spec: str, environment: str | None, options: ServeOptions)
             )
         )
     inputs = load_inputs(root, environment or _default_environment(root))
-    service = _resolved(inputs, _chosen(inputs, spec))
+    service = _resolved(inputs, _chosen(inputs, spec), say)
+    if service.spec.api.auth is not None and options.api_keys is None:
+        say("no API key is asked for here: give a file of keys with --api-keys")
     with tempfile.TemporaryDirectory(prefix="servestack-") as folder:
         config = Path(folder) / FILE
-        config.write_text(settings_text(_local_settings(service, options)), encoding="utf-8")
+        config.write_text(settings_text(local_settings(service, options)), encoding="utf-8")
         _fetch(service, config, root, inputs)
-        return _run(service, config, options)
+        with _running(service, config, options) as process:
+            if _wait_until_ready(process, options):
+                _announce(service, options, say, write)
+            return process.wait()
 
 
 def _default_environment(root: Path) -> str:
@@ -87,7 +84,7 @@ def _chosen(inputs: Inputs, spec: str) -> Loaded[ModelService]:
     )
 
 
-def _resolved(inputs: Inputs, spec: Loaded[ModelService]) -> ResolvedService:
+def _resolved(inputs: Inputs, spec: Loaded[ModelService], say: Say) -> ResolvedService:
     """From the lock; what is not locked is asked for now, and not written down."""
     name = inputs.environment.value.name
     try:
@@ -96,46 +93,10 @@ def _resolved(inputs: Inputs, spec: Loaded[ModelService]) -> ResolvedService:
         if any(problem.id != "SRV201" for problem in error.problems):
             raise
     say(f"{spec.value.name} is not locked in {name}: asking the registry")
-    report = lock_artifacts(lock_requests(spec, inputs), Lock(name), registries(inputs))
+    requests = lock_requests(spec, inputs.environment)
+    asked = registries(inputs.environment.value, inputs.root)
+    report = lock_artifacts(requests, Lock(name), asked)
     return resolve_service(spec, inputs.environment, report.lock)
-
-
-def _local_settings(service: ResolvedService, options: ServeOptions) -> ServerSettings:
-    """The settings that the pod has, with places and ways of this machine."""
-    settings = server_settings(service)
-    folder = models_folder(service)
-    places = tuple(
-        place if is_in_image(model) else replace(place, path=str(folder / model.name))
-        for place, model in zip(settings.models, service.models, strict=True)
-    )
-    keys = settings.api_keys
-    if keys is not None and options.api_keys is not None:
-        keys = replace(keys, file=str(options.api_keys.resolve()))
-    elif keys is not None:
-        say("no API key is asked for here: give a file of keys with --api-keys")
-        keys = None
-    return replace(
-        settings,
-        models=places,
-        port=options.port,
-        events=_local_events(settings.events, options.events),
-        api_keys=keys,
-    )
-
-
-def _local_events(events: Events | None, folder: Path | None) -> Events | None:
-    """All kinds, into that folder, from which nobody ships."""
-    if events is None or folder is None:
-        return None
-    folder.mkdir(parents=True, exist_ok=True)
-    return replace(events, folder=str(folder.resolve()), kinds=KINDS, registry=None)
-
-
-def models_folder(service: ResolvedService) -> Path:
-    """Where fetched artifacts are kept: a folder for each set of pinned artifacts."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    pins = "-".join((model.artifact.sha256 or "unpinned")[:12] for model in service.models[:4])
-    return base / "servestack" / "models" / f"{service.name}-{pins}"
 
 
 def _fetch(service: ResolvedService, config: Path, root: Path, inputs: Inputs) -> None:
@@ -157,7 +118,10 @@ def _server(*arguments: str) -> list[str]:
     return [sys.executable, "-m", _SERVER, *arguments]
 
 
-def _run(service: ResolvedService, config: Path, options: ServeOptions) -> int:
+@contextmanager
+def _running(
+    service: ResolvedService, config: Path, options: ServeOptions
+) -> Iterator[subprocess.Popen[bytes]]:
     pins = [serve_argument(model) for model in service.models]
     command = _server("serve", f"--config={config}", f"--host={options.host}", *pins)
     process = subprocess.Popen(command, env=os.environ | {"SERVESTACK_LOG_LEVEL": _log_level()})
@@ -165,9 +129,7 @@ def _run(service: ResolvedService, config: Path, options: ServeOptions) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
     try:
-        if _wait_until_ready(process, options):
-            _announce(service, options)
-        return process.wait()
+        yield process
     finally:
         if process.poll() is None:
             process.terminate()
@@ -194,7 +156,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], options: ServeOptions) -
     return False
 
 
-def _announce(service: ResolvedService, options: ServeOptions) -> None:
+def _announce(service: ResolvedService, options: ServeOptions, say: Say, write: Say) -> None:
     address = f"http://{options.host}:{options.port}"
     path = service.spec.base_path
     versions = ", ".join(
@@ -203,7 +165,6 @@ def _announce(service: ResolvedService, options: ServeOptions) -> None:
     )
     say(f"serving {versions}; Ctrl-C ends it")
     write(f"{address}{path}/docs\n")
-    sys.stdout.flush()
     example = service.input.example
     if example is not None:
         body = json.dumps(example, separators=(",", ":"))
