@@ -18,32 +18,19 @@ from typing import Any
 
 import yaml
 
+from servestack.manifests.kinds import KINDS, Kind
+
 HERE = Path(__file__).parent
 TARGET = HERE.parent.parent / "modules/servestack/review/schemas"
 KUBERNETES = "k8s.io/kubernetes"
 GATEWAY_API = "sigs.k8s.io/gateway-api"
 PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 
-CORE_KINDS = {
-    "api__v1": ("Namespace", "ServiceAccount", "ConfigMap", "Secret", "Service"),
-    "apis__apps__v1": ("Deployment",),
-    "apis__autoscaling__v2": ("HorizontalPodAutoscaler",),
-    "apis__policy__v1": ("PodDisruptionBudget",),
-    "apis__networking.k8s.io__v1": ("Ingress", "NetworkPolicy"),
+CRDS = {
+    "gateway.networking.k8s.io": (GATEWAY_API, "config/crd/standard"),
+    "monitoring.coreos.com": (PROMETHEUS_OPERATOR, "example/prometheus-operator-crd"),
 }
-CRDS = (
-    (GATEWAY_API, "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml", "v1"),
-    (
-        PROMETHEUS_OPERATOR,
-        "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
-        "v1",
-    ),
-    (
-        PROMETHEUS_OPERATOR,
-        "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
-        "v1",
-    ),
-)
+"""For each group that is not Kubernetes' own the module that defines it, and where."""
 KEPT_EXTENSIONS = ("x-kubernetes-list-map-keys", "x-kubernetes-list-type")
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 INT_OR_STRING = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
@@ -102,52 +89,56 @@ def module_folders() -> tuple[dict[str, Path], dict[str, str]]:
 
 
 def all_schemas(folders: dict[str, Path]) -> list[Schema]:
+    """One schema for each kind of servestack's table."""
+    core = [kind for kind in KINDS.values() if kind.group not in CRDS]
     definitions: Schema = {}
-    for group in CORE_KINDS:
-        file = folders[KUBERNETES] / f"api/openapi-spec/v3/{group}_openapi.json"
+    for api_version in dict.fromkeys(kind.api_version for kind in core):
+        file = folders[KUBERNETES] / f"api/openapi-spec/v3/{openapi_name(api_version)}"
         definitions |= json.loads(file.read_text())["components"]["schemas"]
     definitions = {name: cleaned(schema) for name, schema in definitions.items()}
     definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = QUANTITY
     definitions["io.k8s.apimachinery.pkg.util.intstr.IntOrString"] = INT_OR_STRING
-    core = [
-        core_schema(definitions, group, kind)
-        for group, kinds in CORE_KINDS.items()
-        for kind in kinds
-    ]
-    return core + [
-        crd_schema(definitions, folders[module] / path, version) for module, path, version in CRDS
+    return [
+        core_schema(definitions, kind) if kind in core else crd_schema(definitions, folders, kind)
+        for kind in KINDS.values()
     ]
 
 
-def core_schema(definitions: Schema, group: str, kind: str) -> Schema:
-    parts = group.split("__")
-    api_version = parts[1] if parts[0] == "api" else f"{parts[1]}/{parts[2]}"
+def openapi_name(api_version: str) -> str:
+    root = "apis" if "/" in api_version else "api"
+    return f"{root}__{api_version.replace('/', '__')}_openapi.json"
+
+
+def core_schema(definitions: Schema, kind: Kind) -> Schema:
     for schema in definitions.values():
         for entry in schema.get("x-kubernetes-group-version-kind", ()):
             found = f"{entry['group']}/{entry['version']}".lstrip("/")
-            if (found, entry["kind"]) == (api_version, kind):
-                return as_kind(schema, definitions, api_version, kind)
-    raise SystemExit(f"{kind} is not in {group}")
+            if (found, entry["kind"]) == (kind.api_version, kind.name):
+                return as_kind(schema, definitions, kind)
+    raise SystemExit(f"{kind.name} is not in {kind.api_version}")
 
 
-def crd_schema(definitions: Schema, file: Path, version: str) -> Schema:
+def crd_schema(definitions: Schema, folders: dict[str, Path], kind: Kind) -> Schema:
+    module, folder = CRDS[kind.group]
+    file = folders[module] / folder / f"{kind.group}_{kind.plural}.yaml"
+    version = kind.api_version.rpartition("/")[2]
     crd = yaml.safe_load(file.read_text())["spec"]
     schema = next(v for v in crd["versions"] if v["name"] == version)["schema"]["openAPIV3Schema"]
-    return as_kind(cleaned(schema), definitions, f"{crd['group']}/{version}", crd["names"]["kind"])
+    return as_kind(cleaned(schema), definitions, kind)
 
 
-def as_kind(schema: Schema, definitions: Schema, api_version: str, kind: str) -> Schema:
+def as_kind(schema: Schema, definitions: Schema, kind: Kind) -> Schema:
     """A self-contained schema of one kind, without its status."""
     properties = {k: v for k, v in schema["properties"].items() if k != "status"}
     properties |= {
-        "apiVersion": {"const": api_version},
-        "kind": {"const": kind},
+        "apiVersion": {"const": kind.api_version},
+        "kind": {"const": kind.name},
         "metadata": {"$ref": f"#/$defs/{OBJECT_META}"},
     }
     required = sorted({*schema.get("required", ()), "apiVersion", "kind", "metadata"})
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": kind,
+        "title": kind.name,
         "type": "object",
         "properties": properties,
         "required": required,

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from servestack.live.failures import failure, unreachable
-from servestack.live.kinds import Kind
+from servestack.manifests.kinds import Resource
 from servestack.manifests.manifest import Body
 
 CONNECTIONS = 8
@@ -43,11 +43,11 @@ class Cluster:
             # Whoever wrote insecure-skip-tls-verify into the kubeconfig knows.
             warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
 
-    def get(self, kind: Kind, namespace: str, name: str) -> Body | None:
+    def get(self, kind: Resource, namespace: str, name: str) -> Body | None:
         """One object; None where there is none."""
         return self._ask("GET", kind.path(namespace, name), about=f"{kind.name}/{name}")
 
-    def list(self, kind: Kind, namespace: str, selector: str) -> list[Body] | None:
+    def list(self, kind: Resource, namespace: str, selector: str) -> list[Body] | None:
         """The objects of a kind by their labels; None where the cluster does not know the kind."""
         query = {"labelSelector": selector}
         found = self._ask("GET", kind.path(namespace), query, about=kind.name)
@@ -70,7 +70,7 @@ class Cluster:
             return ""
         return answer.data.decode(errors="replace") if answer.status == 200 else ""
 
-    def dry_run(self, kind: Kind, body: Body, manager: str) -> Body:
+    def dry_run(self, kind: Resource, body: Body, manager: str) -> Body:
         """What a forced server-side apply by a manager would leave; nothing is stored."""
         metadata = body["metadata"]
         path = kind.path(metadata.get("namespace", ""), metadata["name"])

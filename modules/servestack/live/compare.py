@@ -14,9 +14,9 @@ from typing import TypeVar
 from servestack.errors import ClusterError, Problem
 from servestack.live.client import CONNECTIONS, Cluster
 from servestack.live.failures import RefusedError
-from servestack.live.kinds import NAMESPACE, NAMESPACED, Kind
 from servestack.live.objects import Compared, Listed, compare_object, plain
 from servestack.live.ownership import MANAGED_BY_LABEL, foreign_writer
+from servestack.manifests.kinds import NAMESPACE, NAMESPACED, Kind, Resource
 from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
 from servestack.manifests.names import MANAGED_BY
 from servestack.review.diff import key_of_manifest
@@ -91,7 +91,7 @@ def _in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
             raise
 
 
-def _list(cluster: Cluster, kind: Kind, namespace: str) -> Listed:
+def _list(cluster: Cluster, kind: Resource, namespace: str) -> Listed:
     try:
         items = cluster.list(kind, namespace, f"{MANAGED_BY_LABEL}={MANAGED_BY}")
     except RefusedError as error:

@@ -10,13 +10,13 @@ from typing import Any
 from servestack.errors import Problem
 from servestack.live.client import Cluster
 from servestack.live.failures import RefusedError
-from servestack.live.kinds import KINDS, Kind
 from servestack.live.ownership import (
     FIELD_MANAGER,
     MANAGED_BY_LABEL,
     applying_manager,
     item_at,
 )
+from servestack.manifests.kinds import KINDS, Kind
 from servestack.manifests.manifest import Body, Manifest
 from servestack.manifests.names import MANAGED_BY
 from servestack.review.diff import Key, Path, compare_data

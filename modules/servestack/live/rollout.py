@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from servestack.live.client import Cluster
-from servestack.live.kinds import KINDS, Kind
+from servestack.manifests.kinds import KINDS, Resource
 from servestack.manifests.manifest import Body
 from servestack.manifests.names import LABEL_DOMAIN
 
 _DEPLOYMENT = KINDS["apps/v1", "Deployment"]
-_REPLICA_SET = Kind("apps/v1", "ReplicaSet", "replicasets")
-_POD = Kind("v1", "Pod", "pods")
+_REPLICA_SET = Resource("apps/v1", "ReplicaSet", "replicasets")
+_POD = Resource("v1", "Pod", "pods")
 _REVISION = "deployment.kubernetes.io/revision"
 _VERSION = f"{LABEL_DOMAIN}/version"
 _LAST_LINES = 5

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from servestack.manifests.kinds import KINDS
 from servestack.manifests.manifest import Body
 from servestack.review.diff import Change
 
@@ -51,35 +52,18 @@ def _words_for(kind: str, body: Body) -> tuple[str, str]:
             for pattern, words in _FILES:
                 if pattern.search(str(file)):
                     return words
-    return _OBJECTS.get(kind, ("comes into being", "goes away"))
+    return _WORDS.get(kind, ("comes into being", "goes away"))
 
 
 def _denies_everything(spec: Body) -> bool:
     return not (spec.get("podSelector") or spec.get("ingress") or spec.get("egress"))
 
 
-_ALERTS = ("alerts are evaluated", "no alert fires any more")
-_OBJECTS = {
-    "Namespace": ("a namespace for the models", "the namespace stays, without its labels"),
-    "Deployment": ("the model starts to serve", "the model stops serving"),
-    "Service": ("callers in the cluster reach the model", "callers in the cluster lose the model"),
-    "Ingress": ("the model gets a public address", "the public address goes away"),
-    "HTTPRoute": ("the model gets a public address", "the public address goes away"),
-    "HorizontalPodAutoscaler": (
-        "the number of pods follows the load",
-        "the number of pods is fixed",
-    ),
-    "PodDisruptionBudget": ("node drains take one pod at a time", "node drains may take every pod"),
-    "NetworkPolicy": ("only named traffic is allowed", "its limits on traffic no longer hold"),
-    "PodMonitor": ("metrics are scraped", "metrics are no longer scraped"),
-    "PrometheusRule": _ALERTS,
-    "ServiceAccount": ("the pods get an identity of their own", "the pods lose their identity"),
-    "ConfigMap": ("configuration is added", "configuration is taken away"),
-}
+_WORDS = {kind.name: (kind.appears, kind.goes) for kind in KINDS.values()}
 _FILES = (
     (re.compile(r"^service\.json$"), ("the server gets settings", "the server's settings go away")),
     (re.compile(r"^filebeat\.yml$"), ("logs are shipped", "logs are no longer shipped")),
-    (re.compile(r"\.ya?ml$"), _ALERTS),
+    (re.compile(r"\.ya?ml$"), _WORDS["PrometheusRule"]),
     (re.compile(r"\.json$"), ("a dashboard is added", "the dashboard goes away")),
 )
 """Files in ConfigMaps: what it means that one appears, and that it goes away."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from servestack.live.kinds import Kind
 from servestack.live.rollout import see_rollout
 from servestack.live.rollout_watch import problem_of
+from servestack.manifests.kinds import Resource
 
 Body = dict[str, Any]
 LOG = "loading\nwarming up\n"
@@ -20,10 +20,10 @@ class FakeCluster:
     def __init__(self, deployment: Body | None, pods: list[Body]) -> None:
         self.deployment, self.pods = deployment, pods
 
-    def get(self, kind: Kind, namespace: str, name: str) -> Body | None:
+    def get(self, kind: Resource, namespace: str, name: str) -> Body | None:
         return self.deployment
 
-    def list(self, kind: Kind, namespace: str, selector: str) -> list[Body]:
+    def list(self, kind: Resource, namespace: str, selector: str) -> list[Body]:
         assert selector == "app=iris"
         if kind.name == "Pod":
             return self.pods

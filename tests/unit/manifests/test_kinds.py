@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from servestack.live.kinds import KINDS, Kind
+from servestack.manifests.kinds import KINDS, Resource
 from servestack.manifests.manifest import Manifest
 from servestack.project import build_environment, environment_names
 from servestack.review.validate import load_schema
@@ -26,7 +26,7 @@ def test_every_declared_kind_is_known() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
-def test_every_kind_has_its_version_of_the_bundled_schemas(kind: Kind) -> None:
+def test_every_kind_has_its_version_of_the_bundled_schemas(kind: Resource) -> None:
     schema = load_schema(kind.name)
     assert schema is not None
     assert schema["properties"]["apiVersion"]["const"] == kind.api_version

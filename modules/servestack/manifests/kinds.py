@@ -1,0 +1,116 @@
+"""The one table of Kubernetes kinds: where the API has them, who declares them, how a diff reads.
+
+To add a kind, write its row, run `python tools/schemas/bundle.py`, and name its builder in assemble.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Where the API has a kind, as in `apps/v1`, `Deployment`, `deployments`."""
+
+    api_version: str
+    name: str
+    plural: str
+
+    @property
+    def group(self) -> str:
+        """`apps` of `apps/v1`; empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    def path(self, namespace: str, name: str = "") -> str:
+        """The API's path of one object, or without a name of the collection."""
+        root = "apis" if self.group else "api"
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        return f"/{root}/{self.api_version}{scope}/{self.plural}" + (f"/{name}" if name else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Resource):
+    """A kind that is declared, and what it means for people that an object `appears` or `goes`.
+
+    `declared_as` is the submodule and class of pulumi_kubernetes. `for_pods`: pods read it as they
+    start, so it has to be there first. `is_made`: a builder makes it, so a live comparison lists it.
+    """
+
+    appears: str
+    goes: str
+    declared_as: tuple[str, str] = ("apiextensions", "CustomResource")
+    for_pods: bool = False
+    is_made: bool = True
+
+
+NAMESPACE = Kind(
+    "v1", "Namespace", "namespaces",
+    "a namespace for the models", "the namespace stays, without its labels",
+    # A patch owns its fields and never the object (docs/adr/0011): it works where somebody else
+    # made the namespace, and deleting it takes the fields back and leaves the namespace.
+    ("core.v1", "NamespacePatch"),
+)  # fmt: skip
+_TABLE = (
+    NAMESPACE,
+    Kind(
+        "v1", "ServiceAccount", "serviceaccounts",
+        "the pods get an identity of their own", "the pods lose their identity",
+        ("core.v1", "ServiceAccount"), for_pods=True,
+    ),
+    Kind(
+        "v1", "ConfigMap", "configmaps",
+        "configuration is added", "configuration is taken away",
+        ("core.v1", "ConfigMap"), for_pods=True,
+    ),
+    Kind(
+        "v1", "Secret", "secrets",
+        "a secret is added", "a secret is taken away",
+        # The class marks its values, so that the state holds them as ciphertext only.
+        ("core.v1", "Secret"), is_made=False,
+    ),
+    Kind(
+        "v1", "Service", "services",
+        "callers in the cluster reach the model", "callers in the cluster lose the model",
+        ("core.v1", "Service"),
+    ),
+    Kind(
+        "apps/v1", "Deployment", "deployments",
+        "the model starts to serve", "the model stops serving",
+        ("apps.v1", "Deployment"),
+    ),
+    Kind(
+        "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers",
+        "the number of pods follows the load", "the number of pods is fixed",
+        ("autoscaling.v2", "HorizontalPodAutoscaler"),
+    ),
+    Kind(
+        "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets",
+        "node drains take one pod at a time", "node drains may take every pod",
+        ("policy.v1", "PodDisruptionBudget"),
+    ),
+    Kind(
+        "networking.k8s.io/v1", "Ingress", "ingresses",
+        "the model gets a public address", "the public address goes away",
+        ("networking.v1", "Ingress"),
+    ),
+    Kind(
+        "networking.k8s.io/v1", "NetworkPolicy", "networkpolicies",
+        "only named traffic is allowed", "its limits on traffic no longer hold",
+        ("networking.v1", "NetworkPolicy"),
+    ),
+    Kind(
+        "gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes",
+        "the model gets a public address", "the public address goes away",
+    ),
+    Kind(
+        "monitoring.coreos.com/v1", "PodMonitor", "podmonitors",
+        "metrics are scraped", "metrics are no longer scraped",
+    ),
+    Kind(
+        "monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules",
+        "alerts are evaluated", "no alert fires any more",
+    ),
+)  # fmt: skip
+KINDS = {(kind.api_version, kind.name): kind for kind in _TABLE}
+NAMESPACED = tuple(kind for kind in _TABLE if kind is not NAMESPACE and kind.is_made)
+"""What builders make in the environment's namespace."""
