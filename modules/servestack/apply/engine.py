@@ -91,11 +91,6 @@ class Engine:
         exported.deployment = settled(exported.deployment or {}, made)
         self._ask(lambda: self._stack.import_stack(exported))
 
-    def refresh(self) -> dict[str, int]:
-        """Read the cluster into the state. Counts of what differed: {"update": 1, "same": 20}."""
-        result = self._ask(partial(self._stack.refresh, **self._talk()))
-        return _counts(result.summary.resource_changes or {})
-
     def destroy(self) -> None:
         """Take away everything that the stack made."""
         self._ask(partial(self._stack.destroy, **self._talk()))

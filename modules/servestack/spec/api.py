@@ -99,7 +99,7 @@ class Auth(SpecModel):
 
 
 class Limits(SpecModel):
-    """What one request may ask for; more is answered 413, 429 or 503."""
+    """What one request may ask for; more is answered 413 or 503."""
 
     max_body: MessageSize = Field(default="4Mi", description="Largest body.")
     max_rows: Integer = Field(

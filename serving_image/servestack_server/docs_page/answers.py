@@ -13,7 +13,7 @@ _ERRORS = {
     "413": ("too_large", "The body, or its number of rows, is above the limit."),
     "415": ("unsupported_type", "The content type or the encoding is not supported."),
     "422": ("out_of_range", "The body is well formed, and the model cannot take it."),
-    "503": ("overloaded", "Not ready, or too many requests are waiting: try again later."),
+    "503": ("queue_full", "Not ready, or too many requests are waiting: try again later."),
 }
 
 EXAMPLE_ID = "2f6f1c8a-52e6-4b94-9d5c-000000000001"

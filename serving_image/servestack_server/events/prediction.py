@@ -27,8 +27,7 @@ _LATENCIES = [b"%d.%03d" % divmod(microseconds, 1000) for microseconds in range(
 class PredictionEvents:
     """Builds one line for each answered prediction, as `logging/event.schema.json` has it.
 
-    `pins` hold each model's version and digest. `variant` and `spec_digest` are in the events
-    where they are known. `workers` is that of the EventWriter, whose longest line depends on it.
+    `pins` hold each model's version and digest. `workers` is that of the EventWriter, whose longest line depends on it.
     `takes_json` says whether inputs and outputs are logged as they are, so that the JSON that is
     there already is used. `clock` tells the seconds since 1970.
     """
@@ -38,8 +37,6 @@ class PredictionEvents:
         config: ServerSettings,
         *,
         pins: Sequence[Pin] = (),
-        variant: str = "",
-        spec_digest: str = "",
         workers: int = 1,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -54,8 +51,6 @@ class PredictionEvents:
         self._redaction = Redaction(config)
         self._largest_bytes = largest_line_bytes(events, workers) if events is not None else 0
         self._digests = {(pin.name, pin.value): pin.sha256 for pin in pins if pin.sha256}
-        self._variant = variant
-        self._spec_digest = spec_digest
         self._envelope = Envelope(events.source if events is not None else "", TYPES["predictions"])
         self._clock = clock
         self._middle = b""
@@ -153,10 +148,6 @@ class PredictionEvents:
         members: dict[str, Any] = {"model": model, "version": version}
         if digest := self._digests.get((model, version)):
             members["artifactDigest"] = digest
-        if self._spec_digest:
-            members["specDigest"] = self._spec_digest
-        if self._variant:
-            members["variant"] = self._variant
         members |= {"endpoint": endpoint, "status": status, "sample": self._sample}
         members["redacted"] = self._redaction.names
         data = to_json(members)[:-1] + b',"latencyMs":'

@@ -82,8 +82,6 @@ def test_a_prediction_is_as_documented() -> None:
     events = PredictionEvents(
         config(),
         pins=[Pin("iris", "4", "ab" * 32)],
-        variant="canary",
-        spec_digest="cd" * 32,
         clock=clock,
     )
     assert checked(prediction(events, traceparent=PARENT.encode())) == {
@@ -97,8 +95,6 @@ def test_a_prediction_is_as_documented() -> None:
             "model": "iris",
             "version": "4",
             "artifactDigest": "ab" * 32,
-            "specDigest": "cd" * 32,
-            "variant": "canary",
             "endpoint": "/v1/iris/predict",
             "status": 200,
             "sample": 1.0,
