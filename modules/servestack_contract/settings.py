@@ -29,6 +29,7 @@ TensorType = Literal[
 """Element types of a tensor, as numpy names them."""
 Runtime = Literal["auto", "onnx", "native"]
 ErrorStyle = Literal["status", "ok200"]
+CorsMethod = Literal["GET", "POST"]
 WhenFull = Literal["drop", "unready"]
 Redaction = Literal["drop", "hash"]
 Combination = Literal["mean", "median", "vote", "object"]
@@ -200,6 +201,16 @@ class ApiKeys(Section, frozen=True):
     header: str = DEFAULT_KEY_HEADER
 
 
+class Cors(Section, frozen=True):
+    """Pages of which origins may call from a browser; `*` is any. The headers are those that a page
+    may send beside the ones that every page may."""
+
+    origins: tuple[str, ...]
+    methods: tuple[CorsMethod, ...] = ("GET", "POST")
+    headers: tuple[str, ...] = ("Content-Type", "X-Request-Id", "traceparent")
+    max_age_seconds: int = 600
+
+
 class ServerSettings(Section, frozen=True, kw_only=True):
     """The whole file. Without `batching` each request is a call of its own."""
 
@@ -220,6 +231,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     graph: Graph | None = None
     batching: Batching | None = None
     api_keys: ApiKeys | None = None
+    cors: Cors | None = None
 
     @property
     def path(self) -> str:

@@ -64,6 +64,7 @@ def server_settings(service: ResolvedService) -> ServerSettings:
         graph=_graph(spec.graph) if spec.graph is not None else None,
         batching=_batching(spec.api.batching),
         api_keys=_api_keys(spec.api.auth),
+        cors=_cors(spec.api),
     )
 
 
@@ -124,6 +125,20 @@ def _api_keys(auth: api.Auth | None) -> settings.ApiKeys | None:
         return None
     keys = auth.api_keys
     return settings.ApiKeys(f"{API_KEYS_FOLDER}/{keys.key}", keys.header)
+
+
+def _cors(given: api.Api) -> settings.Cors | None:
+    if given.cors is None:
+        return None
+    headers = given.cors.headers
+    if given.auth is not None:
+        headers = tuple(dict.fromkeys((*headers, given.auth.api_keys.header)))
+    return settings.Cors(
+        origins=given.cors.origins,
+        methods=given.cors.methods,
+        headers=headers,
+        max_age_seconds=given.cors.max_age_seconds,
+    )
 
 
 def _graph(given: graph.Graph) -> settings.Graph:

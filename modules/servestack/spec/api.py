@@ -18,11 +18,13 @@ from servestack.spec.base import (
 )
 from servestack.spec.quantities import MessageSize
 from servestack_contract import settings as contract
-from servestack_contract.settings import ColumnType, ErrorStyle, TensorType
+from servestack_contract.settings import ColumnType, CorsMethod, ErrorStyle, TensorType
 
+ORIGIN = r"^(\*|https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?)$"
 HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
 _LIMITS = contract.Limits()
 _BATCHING = contract.Batching()
+_CORS = contract.Cors(origins=())
 
 
 class Column(SpecModel):
@@ -98,6 +100,29 @@ class Auth(SpecModel):
     api_keys: ApiKeys = Field(description="Accept requests that carry one of these keys.")
 
 
+class Cors(SpecModel):
+    """Calls from pages in a browser (CORS). Without it a page of another origin gets no answer."""
+
+    origins: tuple[Annotated[str, StringConstraints(pattern=ORIGIN, max_length=300)], ...] = Field(
+        min_length=1,
+        description="Origins of the pages that may call; `*` for any.",
+        examples=[["https://shop.example.com"]],
+    )
+    methods: tuple[CorsMethod, ...] = Field(
+        default=_CORS.methods, min_length=1, description="Methods that a page may use."
+    )
+    headers: tuple[Annotated[str, StringConstraints(pattern=HEADER)], ...] = Field(
+        default=_CORS.headers,
+        description="Request headers that a page may send; the API key's is always among them.",
+    )
+    max_age_seconds: Integer = Field(
+        default=_CORS.max_age_seconds,
+        ge=0,
+        le=86_400,
+        description="Time for which a browser need not ask again, in seconds.",
+    )
+
+
 class Limits(SpecModel):
     """What one request may ask for; more is answered 413 or 503."""
 
@@ -130,6 +155,9 @@ class Api(SpecModel):
     )
     auth: Auth | None = Field(default=None, description="Who may call; left out: anybody in reach.")
     limits: Limits = Field(default=Limits(), description="What one request may ask for.")
+    cors: Cors | None = Field(
+        default=None, description="Which pages may call from a browser; left out: none."
+    )
     error_style: ErrorStyle = Field(
         default="status",
         description="How errors are answered: by HTTP status, or 200 with an error code in the body.",

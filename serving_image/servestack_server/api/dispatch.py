@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from http import HTTPStatus
 
+from servestack_server.api.cors import CorsPolicy
 from servestack_server.api.errors import fail, form_of_path
 from servestack_server.api.router import Route, Router
 from servestack_server.errors import RequestError
@@ -29,14 +30,13 @@ class Dispatch:
         self._router = router
         self._service = service
         self._check_key = check_key
+        self._cors = CorsPolicy(service.settings.cors)
         self._logs_access = service.log.wants("access")
 
     def handle(self, request: Request) -> None:
         """Answer a whole request, now or later."""
         request.on_answered = self._answered
-        trace = request.headers.get(b"traceparent")
-        if trace is not None:
-            request.answer_headers = b"traceparent: %b\r\n" % trace
+        request.answer_headers = self._headers(request)
         try:
             if (
                 request.path == "*" and request.method == b"OPTIONS"
@@ -44,6 +44,9 @@ class Dispatch:
                 request.answer(200, b"", TEXT, b"allow: GET, HEAD, OPTIONS, POST\r\n")
                 return
             route = request.route = self._router.find(request.path)
+            if self._cors.is_preflight(request):  # It carries no key.
+                self._cors.answer(request)
+                return
             handler = route.handler(request.method)
             if route.needs_key and self._check_key is not None:
                 self._check_key(request)
@@ -64,6 +67,7 @@ class Dispatch:
     def refused(self, request: Request, error: RequestError) -> None:
         """Answer a request that did not arrive whole or within the limits."""
         request.on_answered = self._answered
+        request.answer_headers = self._headers(request)
         request.route = self._unknown(request)
         fail(request, error)
 
@@ -79,6 +83,14 @@ class Dispatch:
                 retry_after_seconds=1,
             ),
         )
+
+    def _headers(self, request: Request) -> bytes:
+        """The lines that every answer to a request has, whatever it is."""
+        headers = self._cors.headers(request)
+        trace = request.headers.get(b"traceparent")
+        if trace is not None:
+            headers += b"traceparent: %b\r\n" % trace
+        return headers
 
     def _unknown(self, request: Request) -> Route:
         metrics = self._service.metrics.endpoint(UNKNOWN)

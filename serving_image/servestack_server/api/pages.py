@@ -22,6 +22,7 @@ class Documentation:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._is_open = service.settings.cors is None
         self._document = b""
         self._files: dict[str, tuple[str, bytes]] = {}
 
@@ -36,7 +37,9 @@ class Documentation:
         """GET /openapi.json."""
         if not self._document:
             self._document = encode_json(self._described())
-        request.answer(200, self._document, JSON, b"access-control-allow-origin: *\r\n")
+        # For tools in a browser, unless the settings say who may ask.
+        anybody = b"access-control-allow-origin: *\r\n" if self._is_open else b""
+        request.answer(200, self._document, JSON, anybody)
 
     def file(self, name: str) -> Callable[[Request], None]:
         """A handler for one file, compressed where the browser takes it."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from serving_image.tests.support.iris import Iris
 from serving_image.tests.support.server import RunningServer, running_server
 from tools.install import install
@@ -49,21 +51,27 @@ class Visit:
 
 
 @contextmanager
-def visiting(url: str) -> Iterator[Visit]:
-    """Chromium with the page open and the document shown."""
-    # Root in a container has no sandbox, and /dev/shm is small there.
-    arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
+def browsing() -> Iterator[Browser]:
+    """Chromium. Root in a container has no sandbox, and /dev/shm is small there."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=install("chromium"), args=arguments, headless=True
-        )
+            executable_path=install("chromium"), headless=True,
+            args=["--no-sandbox", "--disable-dev-shm-usage"],
+        )  # fmt: skip
         try:
-            visit = Visit(browser.new_page(viewport={"width": 1200, "height": 1600}))
-            visit.page.goto(url)
-            expect(visit.page.locator(".opblock").first).to_be_visible(timeout=20_000)
-            yield visit
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def visiting(url: str) -> Iterator[Visit]:
+    """Chromium with the page open and the document shown."""
+    with browsing() as browser:
+        visit = Visit(browser.new_page(viewport={"width": 1200, "height": 1600}))
+        visit.page.goto(url)
+        expect(visit.page.locator(".opblock").first).to_be_visible(timeout=20_000)
+        yield visit
 
 
 def assert_at_home(visit: Visit, server: RunningServer) -> None:
@@ -134,3 +142,51 @@ def test_policy_of_the_page(server: RunningServer) -> None:
         policy = server.get(path).headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "http" not in policy
+
+
+class _Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Not into the test's output."""
+
+
+_CALL = """
+async ([url, rows]) => {
+  try {
+    const answer = await fetch(url, {
+      method: "POST", body: JSON.stringify(rows),
+      headers: {"content-type": "application/json", "x-request-id": "from-a-page"},
+    });
+    const body = await answer.json();
+    return {status: answer.status, id: answer.headers.get("x-request-id"), body};
+  } catch (error) {
+    return String(error);
+  }
+}
+"""
+
+
+def test_a_page_of_an_origin_that_is_named_may_call(iris: Iris, tmp_path: Path) -> None:
+    """The browser asks first, for JSON is no form; a page of any other origin gets nothing."""
+    pages = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
+    threading.Thread(target=pages.serve_forever, daemon=True).start()
+    named, other = (f"http://{host}:{pages.server_port}" for host in ("127.0.0.1", "localhost"))
+    try:
+        with (
+            running_server(iris.config(cors={"origins": [named]}), tmp_path) as server,
+            browsing() as browser,
+        ):
+            page = browser.new_page()
+            given = [f"{server.url}/v1/iris/predict", [iris.rows[0]]]
+            page.goto(named)
+            told = page.evaluate(_CALL, given)
+            assert (told["status"], told["id"]) == (200, "from-a-page")
+            assert told["body"]["predictions"] == iris.classes[:1]
+            page.goto(other)
+            assert "TypeError" in page.evaluate(_CALL, given)
+    finally:
+        pages.shutdown()

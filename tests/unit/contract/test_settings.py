@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from servestack.errors import SpecError
 from servestack.manifests.server_settings import server_settings, settings_text
 from servestack_contract import settings
 from servestack_contract.settings import ServerSettings, read_settings
@@ -107,3 +108,20 @@ def test_a_null_of_the_example_stays(given: ServerSettings) -> None:
 def test_rendered_settings_are_the_servers(file: Path) -> None:
     text = yaml.safe_load(file.read_text())["data"][settings.FILE]
     assert settings.to_plain(read_settings(text.encode())) == json.loads(text)
+
+
+def test_pages_may_send_the_key_that_is_asked_for(tmp_path: Path) -> None:
+    cors = {"origins": ["https://shop.example.com"], "headers": ["Content-Type"]}
+    keys = {"apiKeys": {"secret": "keys", "header": "X-Team-Key"}}
+    given = server_settings(resolved(tmp_path, {"api": {"cors": cors, "auth": keys}}))
+    assert given.cors == settings.Cors(
+        origins=("https://shop.example.com",), headers=("Content-Type", "X-Team-Key")
+    )
+
+
+@pytest.mark.parametrize(
+    "origin", ["shop.example.com", "https://shop.example.com/", "https://*.example.com", "null"]
+)
+def test_what_is_no_origin_is_refused(tmp_path: Path, origin: str) -> None:
+    with pytest.raises(SpecError, match=r"api\.cors\.origins"):
+        resolved(tmp_path, {"api": {"cors": {"origins": [origin]}}})

@@ -1,0 +1,63 @@
+"""Calls from pages in a browser: who may, and what the browser is told.
+
+Source: https://fetch.spec.whatwg.org/#http-cors-protocol. Credentials (cookies) are never allowed:
+nothing here reads them.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from servestack_contract.settings import Cors
+from servestack_server.errors import RequestError
+from servestack_server.http.request import Request
+from servestack_server.http.response import TEXT
+
+_EXPOSED = b"access-control-expose-headers: x-request-id, retry-after\r\n"
+"""What a page may read beside the headers that it always may."""
+
+
+class CorsPolicy:
+    """Tells browsers what the settings allow; without settings nothing, and they refuse."""
+
+    def __init__(self, settings: Cors | None) -> None:
+        self._is_on = settings is not None
+        settings = settings or Cors(origins=())
+        self._any = "*" in settings.origins
+        self._origins = frozenset(origin.encode() for origin in settings.origins)
+        self._preflight = (
+            b"access-control-allow-methods: %b\r\n"
+            b"access-control-allow-headers: %b\r\n"
+            b"access-control-max-age: %d\r\n"
+        ) % (
+            ", ".join(settings.methods).encode(),
+            ", ".join(settings.headers).encode(),
+            settings.max_age_seconds,
+        )
+
+    def headers(self, request: Request) -> bytes:
+        """The lines that an answer to this request has. Caches keep apart what differs by origin."""
+        if not self._is_on:
+            return b""
+        if self._any:
+            return b"access-control-allow-origin: *\r\n" + _EXPOSED
+        origin = request.headers.get(b"origin")
+        if origin not in self._origins:
+            return b"vary: origin\r\n"
+        return b"access-control-allow-origin: %b\r\nvary: origin\r\n%b" % (origin, _EXPOSED)
+
+    def is_preflight(self, request: Request) -> bool:
+        """Whether a browser asks before it sends a page's request."""
+        return (
+            self._is_on
+            and request.method == b"OPTIONS"
+            and b"access-control-request-method" in request.headers
+        )
+
+    def answer(self, request: Request) -> None:
+        """Answer a preflight. RequestError 403 for an origin that may not call."""
+        origin = request.headers.get(b"origin", b"")
+        if not self._any and origin not in self._origins:
+            message = f"pages of {origin.decode('latin-1')!r} may not call"
+            raise RequestError(HTTPStatus.FORBIDDEN, "origin_not_allowed", message)
+        request.answer(200, b"", TEXT, self._preflight)
