@@ -16,12 +16,16 @@ from servestack.spec.base import (
     SpecModel,
     Text,
 )
+from servestack.spec.patterns import described
 from servestack.spec.quantities import MessageSize
 from servestack_contract import settings as contract
 from servestack_contract.settings import ColumnType, CorsMethod, ErrorStyle, TensorType
 
-ORIGIN = r"^(\*|https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?)$"
-HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
+ORIGIN = described(
+    r"^(\*|https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?)$",
+    "an origin such as https://shop.example.com, without a path, or *",
+)
+HEADER = described(r"^[A-Za-z][A-Za-z0-9-]{0,63}$", "a header's name, such as X-API-Key")
 _LIMITS = contract.Limits()
 _BATCHING = contract.Batching()
 _CORS = contract.Cors(origins=())

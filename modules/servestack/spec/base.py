@@ -7,13 +7,32 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints
 from pydantic.alias_generators import to_camel
 
-DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
-DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
-LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
-SECRET_KEY = r"^[-._a-zA-Z0-9]{1,253}$"
-HTTP_PATH = r"^(/[A-Za-z0-9._~-]+)+$"
-HTTP_URL = r"^https?://[^\s/@]+(/\S*)?$"
+from servestack.spec.patterns import described
+
+DNS_LABEL = described(
+    r"^[a-z]([-a-z0-9]*[a-z0-9])?$", "lower-case letters, digits and '-', starting with a letter"
+)
+DNS_NAME = described(
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+    "lower-case letters, digits, '-' and '.', such as iris.example.com",
+)
+LABEL_KEY = described(
+    r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
+    "a label's key, such as team or example.com/team",
+)
+LABEL_VALUE = described(
+    r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$",
+    "a label's value: up to 63 letters, digits, '-', '_', '.'",
+)
+SECRET_KEY = described(
+    r"^[-._a-zA-Z0-9]{1,253}$", "a key of a Secret: letters, digits, '-', '_', '.'"
+)
+HTTP_PATH = described(
+    r"^(/[A-Za-z0-9._~-]+)+$", "a path such as /v1/iris, without a slash at the end"
+)
+HTTP_URL = described(
+    r"^https?://[^\s/@]+(/\S*)?$", "an address such as https://wiki.example.com/iris"
+)
 
 
 class SpecModel(BaseModel):

@@ -21,9 +21,13 @@ from servestack.spec.base import (
 from servestack.spec.exposure import Cidr, IngressTls
 from servestack.spec.image import Image
 from servestack.spec.observability import TopicPart
+from servestack.spec.patterns import described
 from servestack.spec.quantities import MessageSize
 
-BROKER = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:\d{1,5}$"
+BROKER = described(
+    r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:\d{1,5}$",
+    "host:port, such as kafka-0.kafka.svc:9093",
+)
 
 
 class Cluster(SpecModel):

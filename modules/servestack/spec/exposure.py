@@ -7,8 +7,12 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from servestack.spec.base import Boolean, DnsName, LabelKey, LabelValue, Port, SpecModel
+from servestack.spec.patterns import described
 
-CIDR = r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$|^[0-9a-fA-F:]+/\d{1,3}$"
+CIDR = described(
+    r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$|^[0-9a-fA-F:]+/\d{1,3}$",
+    "a range of addresses, such as 10.0.0.0/8",
+)
 
 Cidr = Annotated[
     str,

@@ -7,10 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from servestack.spec.base import SpecModel
+from servestack.spec.patterns import described
 
-REPOSITORY = r"^[a-z0-9]+([.:_-][a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$"
-TAG = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
-DIGEST = r"^sha256:[0-9a-f]{64}$"
+REPOSITORY = described(
+    r"^[a-z0-9]+([.:_-][a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$",
+    "registry and repository without tag, such as registry.example.com/serving",
+)
+TAG = described(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", "a tag: letters, digits, '-', '_', '.'")
+DIGEST = described(r"^sha256:[0-9a-f]{64}$", "sha256: and 64 hexadecimal digits")
 
 
 class Image(SpecModel):

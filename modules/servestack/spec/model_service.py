@@ -13,12 +13,13 @@ from servestack.spec.exposure import EgressRule, Ingress, Service
 from servestack.spec.graph import Graph
 from servestack.spec.image import Image
 from servestack.spec.observability import Logging, Monitoring
+from servestack.spec.patterns import described
 from servestack.spec.rollout import Rollout, Shutdown, Startup
 from servestack.spec.scaling import Autoscaling, Resources, Scheduling
 from servestack_contract.settings import Runtime
 
-VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
-TYPE_NAME = r"^[\w.]+$"
+VARIABLE = described(r"^[A-Za-z_][A-Za-z0-9_]*$", "a variable's name: letters, digits, '_'")
+TYPE_NAME = described(r"^[\w.]+$", "a type's dotted name, such as numpy.dtype")
 
 NAME_MAX_LENGTH = 40
 """The longest model name: `<name>-<replica set hash>-<pod hash>` stays a DNS label of 63."""

@@ -7,10 +7,13 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from servestack.spec.base import Boolean, HttpUrl, Integer, Number, SpecModel
+from servestack.spec.patterns import described
 from servestack.spec.quantities import Memory, MessageSize
 from servestack_contract.settings import Redaction, WhenFull
 
-TOPIC_PART = r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,99}$"
+TOPIC_PART = described(
+    r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,99}$", "part of a topic's name: letters, digits, '.', '_', '-'"
+)
 
 TopicPart = Annotated[str, StringConstraints(pattern=TOPIC_PART)]
 """Part of a Kafka topic's name (letters, digits, `.`, `_`, `-`)."""

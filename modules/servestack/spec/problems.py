@@ -10,16 +10,8 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from servestack.errors import Problem
-from servestack.spec import (
-    api,
-    base,
-    environment,
-    exposure,
-    image,
-    model_service,
-    observability,
-)
 from servestack.spec.document import DataPath, dotted
+from servestack.spec.patterns import words_for
 
 _TYPE_WORDS = {
     "string_type": ("text", "quote it if it looks like a number"),
@@ -33,26 +25,6 @@ _TYPE_WORDS = {
     "tuple_type": ("a list", "write `- item` lines or [a, b]"),
     "list_type": ("a list", "write `- item` lines or [a, b]"),
 }
-
-_PATTERN_WORDS = {
-    base.DNS_LABEL: "lower-case letters, digits and '-', starting with a letter",
-    base.DNS_NAME: "lower-case letters, digits, '-' and '.', such as iris.example.com",
-    base.LABEL_KEY: "a label's key, such as team or example.com/team",
-    base.LABEL_VALUE: "a label's value: up to 63 letters, digits, '-', '_', '.'",
-    base.SECRET_KEY: "a key of a Secret: letters, digits, '-', '_', '.'",
-    base.HTTP_PATH: "a path such as /v1/iris, without a slash at the end",
-    base.HTTP_URL: "an address such as https://wiki.example.com/iris",
-    api.HEADER: "a header's name, such as X-API-Key",
-    environment.BROKER: "host:port, such as kafka-0.kafka.svc:9093",
-    exposure.CIDR: "a range of addresses, such as 10.0.0.0/8",
-    image.REPOSITORY: "registry and repository without tag, such as registry.example.com/serving",
-    image.TAG: "a tag: letters, digits, '-', '_', '.'",
-    image.DIGEST: "sha256: and 64 hexadecimal digits",
-    model_service.VARIABLE: "a variable's name: letters, digits, '_'",
-    model_service.TYPE_NAME: "a type's dotted name, such as numpy.dtype",
-    observability.TOPIC_PART: "part of a topic's name: letters, digits, '.', '_', '-'",
-}
-"""What each pattern of the spec asks for; a test holds that none is left out."""
 
 
 def path_in_data(loc: tuple[int | str, ...], data: Any) -> DataPath:
@@ -100,7 +72,7 @@ def describe(error: ErrorDetails, path: DataPath, data: Any, root: type[BaseMode
         expected = str(context.get("expected_tags", "'ingress', 'gateway'"))
         return _not_a_choice(expected, value, f"{field}.kind", told=kind == "union_tag_invalid")
     if kind == "string_pattern_mismatch":
-        hint = f"write {_PATTERN_WORDS[context['pattern']]}"
+        hint = f"write {words_for(context['pattern'])}"
         return Problem("SRV115", f"{shown(value)} is not allowed", field=field, hint=hint)
     bound = _bound(kind, context, value)
     if bound:
