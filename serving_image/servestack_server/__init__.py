@@ -2,7 +2,7 @@
 
 import os
 
-__version__ = "0.1.0"
+from servestack_contract import __version__ as __version__
 
 # Both report to their makers where nobody says otherwise: ONNX Runtime from 1.29 on (its
 # Privacy.md), as soon as it is imported; MLflow from 3.2 on. What a model is served with is

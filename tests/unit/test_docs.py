@@ -1,4 +1,4 @@
-"""What the docs promise is there: ids, folders' READMEs, no machine's paths or registries' hosts."""
+"""What the docs promise is there: ids, links, no machine's paths or registries' hosts."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from servestack.review.policy.registry import RULES
 from tests.support.projects import REPOSITORY
-
-GENERATED = ("rendered/", "tests/unit/spec/invalid", "modules/servestack/skeleton/", "golden")
 
 
 def tracked() -> list[Path]:
@@ -27,15 +27,6 @@ def test_every_id_is_documented() -> None:
     for rule in RULES:
         row = f"| {rule.id} | {rule.severity} | {rule.title} |"
         assert row in (REPOSITORY / "docs/errors.md").read_text()
-
-
-def test_every_folder_has_its_readme() -> None:
-    folders = {folder for file in tracked() for folder in file.parents}
-    for folder in folders:
-        path = f"{folder.as_posix()}/"
-        if any(part in path for part in GENERATED) or re.fullmatch(r"examples/\w+/\w+/", path):
-            continue
-        assert (REPOSITORY / folder / "README.md").exists(), folder
 
 
 def test_nothing_names_a_machine_or_a_registry_host() -> None:
@@ -61,3 +52,25 @@ def test_the_event_schema_fits_its_example() -> None:
     for example in schema["examples"]:
         jsonschema.validate(example, schema)
         assert next(iter(example)) == "id"
+
+
+def test_no_link_leads_nowhere(tmp_path: Path) -> None:
+    from tools.links import broken_links, markdown_files
+
+    assert [line for file in markdown_files() for line in broken_links(file)] == []
+
+
+def test_a_broken_link_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from tools import links
+
+    monkeypatch.setattr(links, "REPOSITORY", tmp_path)
+    (tmp_path / "b.md").write_text("# One heading\n")
+    page = tmp_path / "a.md"
+    page.write_text(
+        "# a\n[good](b.md#one-heading) [web](https://a.example)\n`[no](link.md)`\n"
+        "[gone](c.md)\n[wrong](b.md#two)\n"
+    )
+    assert list(links.broken_links(page)) == [
+        "a.md:4: c.md: there is no such file",
+        "a.md:5: b.md#two: there is no such heading",
+    ]

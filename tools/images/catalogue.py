@@ -17,7 +17,7 @@ _SUITE = "bookworm"
 
 def serving(variant: str = "base") -> Recipe:
     """The model server; `variant` names the requirements of what is in it."""
-    version = _found(r'^version = "(.+)"', "pyproject.toml")
+    version = _found(r'^__version__ = "(.+)"', "modules/servestack_contract/__init__.py")
     return Recipe(
         "serving",
         version if variant == "base" else f"{version}-{variant}",

@@ -1,0 +1,1 @@
+"""Layers and provenance, and the lock as a file."""

@@ -71,6 +71,3 @@ def known_input(subject: Subject) -> Iterator[Violation]:
             "neither the spec nor the signature says what the input is",
             "requests are not checked: log the model with a signature, or write columns",
         )
-
-
-RULES = (pinned_artifacts, allowed_formats, reachable_artifacts, known_input)

@@ -90,14 +90,3 @@ def objectives(subject: Subject) -> Iterator[Violation]:
     service = subject.service
     if service.environment.prometheus is not None and service.spec.monitoring.slo is None:
         yield Violation(("monitoring", "slo"), "without objectives no alert tells of bad answers")
-
-
-RULES = (
-    metric_source,
-    rollout_runner,
-    event_size,
-    shipped_events,
-    narrow_egress,
-    spare_pod,
-    objectives,
-)

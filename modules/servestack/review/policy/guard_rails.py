@@ -65,6 +65,3 @@ def encrypted(subject: Subject) -> Iterator[Violation]:
             f"{service.host} answers without TLS",
             "write ingress.tls.secret, or give the environment's ingress a certificate",
         )
-
-
-RULES = (replica_bounds, pinned_images, owned, encrypted)

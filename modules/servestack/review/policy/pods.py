@@ -91,15 +91,3 @@ def one_namespace(subject: Subject) -> Iterator[Violation]:
     for manifest in subject.manifests:
         if manifest.namespace != subject.service.namespace:
             yield Violation((), f"{manifest.kind} {manifest.name} is in {manifest.namespace!r}")
-
-
-RULES = (
-    restricted_pods,
-    limited_containers,
-    autoscaler_alone,
-    lasting_selectors,
-    probed_server,
-    enough_grace,
-    referenced_secrets,
-    one_namespace,
-)

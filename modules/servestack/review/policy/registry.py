@@ -1,8 +1,9 @@
-"""All rules, by id."""
+"""All rules. A module of rules only has to be imported here."""
 
 from __future__ import annotations
 
-from servestack.review.policy import artifacts, fit, guard_rails, pods
-from servestack.review.policy.rule import Rule
+from servestack.review.policy import artifacts, fit, guard_rails, pods  # noqa: F401
+from servestack.review.policy.rule import Rule, registered
 
-RULES: tuple[Rule, ...] = (*pods.RULES, *artifacts.RULES, *guard_rails.RULES, *fit.RULES)
+RULES: tuple[Rule, ...] = registered()
+"""By id."""

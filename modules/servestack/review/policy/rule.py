@@ -61,6 +61,20 @@ class Rule:
     check: Check
 
 
+_REGISTERED: list[Rule] = []
+
+
 def rule(id: str, severity: Severity, title: str) -> Callable[[Check], Rule]:
-    """Turn a function into a rule."""
-    return lambda check: Rule(id, severity, title, check)
+    """Turn a function into a rule of the policy."""
+
+    def register(check: Check) -> Rule:
+        made = Rule(id, severity, title, check)
+        _REGISTERED.append(made)
+        return made
+
+    return register
+
+
+def registered() -> tuple[Rule, ...]:
+    """The rules of all modules that were imported, by id."""
+    return tuple(sorted(_REGISTERED, key=lambda rule: rule.id))
