@@ -40,9 +40,13 @@ tools: setup ## what tests run beside Python, built once: programs, both images,
 	@$(BIN)/python -m tools.cluster prepare || echo "there can be no cluster here: tests that need one are skipped"
 
 .PHONY: lint
-lint: setup ## lint, types, import contracts, generated files
+lint: setup ## lint, spelling, links, types, import contracts, generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell $$(git ls-files)
+	@$(BIN)/shellcheck .ci/run $$(git ls-files '*.sh')
+	@$(BIN)/yamllint --strict $$(git ls-files '*.yaml')
+	@$(BIN)/python tools/links.py
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/docs.py --check
