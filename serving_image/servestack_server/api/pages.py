@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from servestack_server.docs_page.swagger import CONTENT_SECURITY_POLICY, PAGE, swagger_page
 from servestack_server.http.request import Request
 from servestack_server.http.response import JSON, encode_json
+from servestack_server.prediction.target import ModelTarget
 from servestack_server.service import Service
 
 _PAGE_HEADERS = (
@@ -67,6 +70,27 @@ class Documentation:
             columns=given.columns,
             tensor=given.tensor,
             example=given.example,
-            outputs=None,
+            outputs=_outputs(list(service.targets.values())),
             models=[(target.name, target.version) for target in service.targets.values()],
         )
+
+
+def _outputs(targets: Sequence[ModelTarget]) -> list[dict[str, Any]] | None:
+    """What the only model gave for the example, as a signature of MLflow has it; None where that
+    says nothing: several models, no example, or values that are not all of one type."""
+    example = targets[0].example_outputs if len(targets) == 1 else None
+    arrays: dict[str, Any] = example if isinstance(example, dict) else {"predictions": example}
+    for array in arrays.values():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufU":
+            return None
+    return [
+        {
+            "type": "tensor",
+            "name": name,
+            "tensor-spec": {
+                "dtype": "str" if array.dtype.kind == "U" else array.dtype.name,
+                "shape": [-1, *array.shape[1:]],
+            },
+        }
+        for name, array in arrays.items()
+    ]

@@ -52,6 +52,11 @@ def test_every_operation_answers_as_described(logging_server: RunningServer) -> 
     assert called > 20
 
 
+def test_a_prediction_is_of_the_type_that_the_example_had(logging_server: RunningServer) -> None:
+    document = read(logging_server, "/v1/iris/openapi.json")
+    assert document["components"]["schemas"]["Prediction"] == {"type": "integer"}
+
+
 @pytest.mark.parametrize(
     ("path", "body", "headers", "status"),
     [
