@@ -18,7 +18,7 @@ from pulumi.automation import errors
 from servestack.apply.cli_process import CliProcess, interrupting
 from servestack.apply.events import Events, is_owned, kind_of
 from servestack.apply.failures import locked, problems_of
-from servestack.apply.masked_workspace import MaskedWorkspace
+from servestack.apply.masked_workspace import MaskedWorkspace, without_history
 from servestack.apply.pending import PendingCreate, pending_creates, settled
 from servestack.apply.program import declare, declare_built
 from servestack.errors import ApplyError, Location, Problem
@@ -56,7 +56,7 @@ class Engine:
         except (errors.InvalidVersionError, OSError) as error:
             raise ApplyError(problems_of(str(error), [])) from None
         workspace = MaskedWorkspace(str(root), program=program, pulumi_command=self._command)
-        self._stack = self._ask(lambda: choose(environment, workspace))
+        self._stack = without_history(self._ask(lambda: choose(environment, workspace)))
 
     def preview(self) -> dict[str, int]:
         """Counts of what `up` would do: {"create": 3, "same": 1}. `events.planned` has names."""
