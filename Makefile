@@ -72,6 +72,10 @@ bench-render: setup ## servestack render beside kustomize, Helm and cdk8s, as ra
 bench-serving: setup ## the model server beside its peers, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_serving $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(PEERS),--peers=$(PEERS)) $(if $(JSON),--json=$(JSON))
 
+.PHONY: bench-http
+bench-http: setup ## the server's HTTP layer beside uvicorn's and granian's, as ratios from one run
+	@$(BIN)/python -m tests.performance.bench_http $(if $(SECONDS),--seconds=$(SECONDS))
+
 .PHONY: cluster
 cluster: setup ## a real cluster by kind, on Docker or else on podman as root; prints its kubeconfig's path
 	@$(BIN)/python -m tools.cluster up
