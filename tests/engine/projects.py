@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pulumi import automation
+
 from servestack.project import build_environment
+from tests.engine.small_stacks import counts
 from tests.support.apiserver import CONTEXT, ApiServer
 
 
@@ -44,3 +47,9 @@ def servestack(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str
 def command(*arguments: str) -> list[str]:
     """What a user types."""
     return [str(Path(sys.executable).with_name("servestack")), *arguments]
+
+
+def refresh(project: Path) -> dict[str, int]:
+    """`pulumi refresh` of prod, by Pulumi's own API. Counts of what differed: {"update": 1}."""
+    stack = automation.Stack.select("prod", automation.LocalWorkspace(str(project)))
+    return counts(stack.refresh(color="never"))

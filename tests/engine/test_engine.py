@@ -13,7 +13,7 @@ from servestack.apply.engine import Engine
 from servestack.errors import ServestackError
 from servestack.project import build_environment
 from servestack.review.diff import compare_data
-from tests.engine.projects import edit, on_apiserver, servestack
+from tests.engine.projects import edit, on_apiserver, refresh, servestack
 from tests.support.apiserver import ApiServer
 
 
@@ -62,14 +62,14 @@ def test_life_of_a_stack(on_cluster: Path, apiserver: ApiServer) -> None:
     assert any("horizontalpodautoscaler-iris" in line for line in said)
 
     apiserver.client.patch(scaler, {"spec": {"maxReplicas": 99}})
-    refreshed = engine.refresh()
+    refreshed = refresh(on_cluster)
     assert refreshed["update"] == 1
     engine.up()
     assert (apiserver.client.get(scaler) or {})["spec"]["maxReplicas"] == 12
-    assert set(engine.refresh()) == {"same"}
+    assert set(refresh(on_cluster)) == {"same"}
 
     apiserver.client.delete(scaler)
-    assert engine.refresh()["delete"] == 1
+    assert refresh(on_cluster)["delete"] == 1
     engine.up()
     assert (apiserver.client.get(scaler) or {})["spec"]["maxReplicas"] == 12
 

@@ -11,6 +11,7 @@ import pytest
 
 from servestack.apply.engine import Engine
 from servestack.project import build_environment
+from tests.engine.projects import refresh
 from tests.support.apiserver import CONTEXT, ApiServer
 from tests.support.kubectl import kubectl
 
@@ -43,9 +44,8 @@ def test_drift_is_found_and_set_back(brought_up: Path, apiserver: ApiServer) -> 
     code, text = diff(brought_up)
     assert code == 2
     assert "drift: kubectl-set changed spec.template.spec.containers[server].image" in text
-    engine = Engine(brought_up, "prod", lambda line: None)
-    engine.refresh()
-    engine.up()
+    refresh(brought_up)
+    Engine(brought_up, "prod", lambda line: None).up()
     assert diff(brought_up)[0] == 0
 
 

@@ -1,7 +1,8 @@
 """Runs a Pulumi program under mocks and keeps what it registers.
 
 Each run has a process of its own: Pulumi keeps its mocks, and whether a program failed, in global
-state, and the tests on the real engine must not see it.
+state, and the tests on the real engine must not see it. They are forked from one that has imported
+what takes seconds, and has done nothing with it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any
+
+from servestack.manifests.kinds import KINDS
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,18 @@ class Run:
         return {r.name: r for r in self.resources if r.type.startswith("servestack:")}
 
 
+_PROCESSES = get_context("forkserver")
+_PROCESSES.set_forkserver_preload(
+    [
+        "servestack.apply.program", "pulumi.runtime.mocks",
+        *(f"pulumi_kubernetes.{kind.declared_as[0]}" for kind in KINDS.values()),
+    ]
+)  # fmt: skip
+
+
 def under_mocks(program: Callable[..., None], *arguments: Any, stack: str = "prod") -> Run:
     """Run `program(*arguments)`, a function of a module, as the program of a stack."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, mp_context=_PROCESSES) as pool:
         return pool.submit(_run, program, arguments, stack).result()
 
 

@@ -2,6 +2,9 @@ module servestack.dev/tools/kubernetes
 
 go 1.26.4
 
+// As Kubernetes 1.34 has it: TLS as it was meant to be spoken by it.
+godebug default=go1.24
+
 tool (
 	github.com/cloudnativelabs/kube-router/v2/cmd/kube-router
 	github.com/coredns/coredns

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servestack_contract.settings import Column, Input
+from servestack_contract.settings import Column, Input, ServerSettings
 from servestack_server.api.inference import InferEndpoint
 from servestack_server.errors import RequestError
 from servestack_server.input.bodies import read_csv, read_loose_rows, read_rows
@@ -170,8 +170,8 @@ def test_tensors_by_column_give_the_same_rows(kinds: list[str], data: st.DataObj
         tensors.append(about | {"data": of_column})
         told.append(about | {"parameters": {"binary_data_size": len(packed)}})
         raw += packed
-    limits = SimpleNamespace(max_rows=10, timeout_seconds=1)
-    service: Any = SimpleNamespace(schema=schema, config=SimpleNamespace(limits=limits))
+    settings = ServerSettings(name="iris", models=())
+    service: Any = SimpleNamespace(schema=schema, settings=settings)
     endpoint = InferEndpoint(service, None, "")  # type: ignore[arg-type]
     for inputs, rest in ((tensors, b""), (told, raw)):
         head = json.dumps({"inputs": inputs}).encode()
