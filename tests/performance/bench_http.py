@@ -46,7 +46,9 @@ def main() -> int:
         for name, (venv, command) in _servers().items():
             (port,) = free_ports(1)
             words = [word.format(port=port) for word in command]
-            launch = Launch([str(venv / "bin" / words[0]), *words[1:]], HERE, {}, port, "/")
+            launch = Launch(
+                [str(venv / "bin" / words[0]), *words[1:]], HERE / "peers/floor", {}, port, "/"
+            )
             try:
                 rates[name] = _measured(launch, Path(folder) / "log", bodies, seconds)
             except PeerFailedError as error:
@@ -56,17 +58,14 @@ def main() -> int:
 
 
 def _servers() -> dict[str, tuple[Path, list[str]]]:
-    floor, place = peer_venv("floor"), "--app-dir={}".format(HERE / "peers/floor")
-    uvicorn = ["uvicorn", "asgi:app", place, "--http=httptools", "--loop=uvloop"]
+    floor = peer_venv("floor")
+    uvicorn = ["uvicorn", "asgi:app", "--http=httptools", "--loop=uvloop"]
     granian = ["granian", "--interface=rsgi", "--workers=1", "--host=127.0.0.1"]
     return {
         OURS: (image_venv(), ["python", str(HERE / "http_layer.py"), "{port}"]),
-        FLOOR: (floor, ["python", str(HERE / "peers/floor/echo.py"), "{port}"]),
+        FLOOR: (floor, ["python", "echo.py", "{port}"]),
         "uvicorn, ASGI on httptools": (floor, [*uvicorn, "--no-access-log", "--port={port}"]),
-        "granian, RSGI": (
-            floor,
-            [*granian, "--port={port}", f"--working-dir={HERE / 'peers/floor'}", "rsgi:app"],
-        ),
+        "granian, RSGI": (floor, [*granian, "--port={port}", "rsgi:app"]),
     }
 
 
