@@ -183,7 +183,7 @@ class Bandit(Section, frozen=True, tag_field="kind", tag="bandit"):
 
 Graph: TypeAlias = Split | Router | Chain | Ensemble | Bandit
 """Several models behind one address."""
-Node: TypeAlias = str | Split | Router | Chain | Ensemble | Bandit
+Node: TypeAlias = str | Graph
 """A model's name, or a graph below the graph, told apart by `kind`."""
 
 

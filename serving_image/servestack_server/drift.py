@@ -37,10 +37,6 @@ class InputCounts:
 
     def refused(self, error: RequestError) -> None:
         """A value that the input's ranges refuse."""
-        if (
-            self.is_on
-            and error.code in _OUT_OF_RANGE
-            and error.field in self._metrics.drift_columns
-        ):
+        if error.code in _OUT_OF_RANGE and error.field in self._metrics.drift_columns:
             outside = self._metrics.input_out_of_range
             outside[error.field] = outside.get(error.field, 0) + 1

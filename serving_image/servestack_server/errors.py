@@ -48,6 +48,12 @@ class RequestError(Exception):
         self.headers = headers
 
 
+def internal_error() -> RequestError:
+    """What a caller is told of a fault of ours; the log has the rest."""
+    message = "the server failed; see its log"
+    return RequestError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message)
+
+
 def first_line(error: BaseException) -> str:
     """What an error of other people's code says, short enough for a message of ours."""
     return str(error).strip().partition("\n")[0][:300] or type(error).__name__

@@ -41,10 +41,12 @@ class CorsPolicy:
             return b""
         if self._any:
             return b"access-control-allow-origin: *\r\n" + _EXPOSED
-        origin = request.headers.get(b"origin")
-        if origin not in self._origins:
+        if not self._may_call(request):
             return b"vary: origin\r\n"
-        return b"access-control-allow-origin: %b\r\nvary: origin\r\n%b" % (origin, _EXPOSED)
+        return b"access-control-allow-origin: %b\r\nvary: origin\r\n%b" % (
+            request.headers[b"origin"],
+            _EXPOSED,
+        )
 
     def is_preflight(self, request: Request) -> bool:
         """Whether a browser asks before it sends a page's request."""
@@ -56,8 +58,11 @@ class CorsPolicy:
 
     def answer(self, request: Request) -> None:
         """Answer a preflight. RequestError 403 for an origin that may not call."""
-        origin = request.headers.get(b"origin", b"")
-        if not self._any and origin not in self._origins:
-            message = f"pages of {origin.decode('latin-1')!r} may not call"
+        if not self._may_call(request):
+            origin = request.headers.get(b"origin", b"").decode("latin-1")
+            message = f"pages of {origin!r} may not call"
             raise RequestError(HTTPStatus.FORBIDDEN, "origin_not_allowed", message)
         request.answer(200, b"", TEXT, self._preflight)
+
+    def _may_call(self, request: Request) -> bool:
+        return self._any or request.headers.get(b"origin") in self._origins

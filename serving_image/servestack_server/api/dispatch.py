@@ -9,7 +9,7 @@ from http import HTTPStatus
 from servestack_server.api.cors import CorsPolicy
 from servestack_server.api.errors import fail, form_of_path
 from servestack_server.api.router import Route, Router
-from servestack_server.errors import RequestError
+from servestack_server.errors import RequestError, internal_error
 from servestack_server.events.answered import Answered
 from servestack_server.http.request import Request
 from servestack_server.http.response import TEXT
@@ -38,9 +38,8 @@ class Dispatch:
         request.on_answered = self._answered
         request.answer_headers = self._headers(request)
         try:
-            if (
-                request.path == "*" and request.method == b"OPTIONS"
-            ):  # The server as a whole (RFC 9110, 9.3.7).
+            # The server as a whole (RFC 9110, 9.3.7).
+            if request.path == "*" and request.method == b"OPTIONS":
                 request.answer(200, b"", TEXT, b"allow: GET, HEAD, OPTIONS, POST\r\n")
                 return
             route = request.route = self._router.find(request.path)
@@ -57,12 +56,7 @@ class Dispatch:
             fail(request, error)
         except Exception:
             log.exception("request %s failed", request.id)
-            fail(
-                request,
-                RequestError(
-                    HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the server failed; see its log"
-                ),
-            )
+            fail(request, internal_error())
 
     def refused(self, request: Request, error: RequestError) -> None:
         """Answer a request that did not arrive whole or within the limits."""

@@ -10,8 +10,8 @@ import msgspec
 from servestack_server.api.content import body_of, require_json
 from servestack_server.errors import RequestError
 from servestack_server.events.answered import Answered
+from servestack_server.events.values import to_json
 from servestack_server.http.request import Request
-from servestack_server.http.response import encode_json
 from servestack_server.input.bodies import decode_json
 from servestack_server.input.problems import invalid
 from servestack_server.prediction.graph import GraphTarget
@@ -45,7 +45,7 @@ class FeedbackEndpoint:
             service.root.reward(given.id, given.feedback)
         entry = service.entry()
         about = Answered(
-            encode_json(given.id)[1:-1], request.headers.get(b"traceparent"), entry.name,
+            to_json(given.id)[1:-1], request.headers.get(b"traceparent"), entry.name,
             entry.version, self._path, 202,
         )  # fmt: skip
         if not service.log.feedback(about, given.feedback):

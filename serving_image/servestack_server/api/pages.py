@@ -25,7 +25,6 @@ class Documentation:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._is_open = service.settings.cors is None
         self._document = b""
         self._files: dict[str, tuple[str, bytes]] = {}
 
@@ -41,7 +40,8 @@ class Documentation:
         if not self._document:
             self._document = encode_json(self._described())
         # For tools in a browser, unless the settings say who may ask.
-        anybody = b"access-control-allow-origin: *\r\n" if self._is_open else b""
+        is_open = self._service.settings.cors is None
+        anybody = b"access-control-allow-origin: *\r\n" if is_open else b""
         request.answer(200, self._document, JSON, anybody)
 
     def file(self, name: str) -> Callable[[Request], None]:

@@ -10,12 +10,11 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from servestack_contract import settings
 from servestack_contract.settings import Graph
-from servestack_server.errors import RequestError, StartError
+from servestack_server.errors import RequestError, StartError, internal_error
 from servestack_server.prediction.nodes import (
     Bandit,
     Chain,
@@ -66,7 +65,7 @@ class GraphTarget:
             job.error = error
         except Exception:
             log.exception("the graph failed")
-            job.error = _failed()
+            job.error = internal_error()
         asked = list(dict.fromkeys(walk.models))
         job.model = ",".join(asked) or self.name
         job.version = ",".join(self._models[name].version for name in asked)
@@ -78,14 +77,8 @@ class GraphTarget:
             job.finish(job)
         except Exception:  # What the models gave cannot be written down.
             log.exception("an answer of the graph cannot be sent")
-            job.error = _failed()
+            job.error = internal_error()
             job.finish(job)
-
-
-def _failed() -> RequestError:
-    return RequestError(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the server failed; see its log"
-    )
 
 
 def entry_models(graph: settings.Node) -> set[str]:
