@@ -49,6 +49,16 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowSe
         yield server
 
 
+@pytest.fixture(autouse=True, scope="module")
+def mlflow_is_left_as_it_was() -> Iterator[None]:
+    """What a module tells MLflow's client must not reach the modules after it."""
+    from tests.support.mlflow_server import where_mlflow_asks
+
+    before = where_mlflow_asks()
+    yield
+    assert where_mlflow_asks() == before
+
+
 @pytest.fixture(scope="session")
 def pulumi_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Pulumi's CLI on PATH, and a kubernetes provider: the official one where it is installed."""

@@ -17,6 +17,7 @@ from tests.cluster.callers import Callers
 from tests.cluster.deployment import ENVIRONMENT, NAMESPACE, Deployment, git
 from tests.cluster.scraping import query, running_prometheus
 from tests.served.trained import iris
+from tests.support.mlflow_server import asking
 from tests.support.projects import REPOSITORY, set_in_yaml
 from tests.support.tools import installed
 
@@ -221,10 +222,9 @@ def _register_forest(uri: str) -> str:
     from mlflow.models import infer_signature
     from sklearn.ensemble import RandomForestClassifier
 
-    mlflow.set_tracking_uri(uri)
     data, species = iris()
     model = RandomForestClassifier(n_estimators=5).fit(data, species)
-    with mlflow.start_run():
+    with asking(uri, "iris"), mlflow.start_run():
         info = mlflow.sklearn.log_model(
             model, name="model", serialization_format="skops",
             skops_trusted_types=["sklearn.tree._tree.Tree"], registered_model_name="iris",

@@ -16,6 +16,9 @@ from tests.support.wheel import build_wheel
 UV = Path(sys.executable).with_name("uv")
 SECONDS = 900
 
+NOT_A_NEWCOMERS = ("PYTHON", "VIRTUAL_ENV", "MLFLOW_", "PULUMI_", "KUBECONFIG", "SERVESTACK_")
+"""How variables begin that these tests, and those before them in this process, may have."""
+
 
 @dataclass(frozen=True)
 class Newcomer:
@@ -47,7 +50,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
     folder = tmp_path_factory.mktemp("newcomer")
     wheel = build_wheel(folder)
     root = folder / "project"
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(NOT_A_NEWCOMERS)}
     machine = Newcomer(root, kept | UNUSED)
     root.mkdir()
     uv = f"{UV} -q"

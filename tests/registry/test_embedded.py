@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -17,7 +16,7 @@ from servestack.errors import Location, RegistryError
 from servestack.resolve.lock import Lock, LockedArtifact
 from servestack.resolve.locking import LockRequest, lock_artifacts
 from servestack.resolve.mlflow_registry import MlflowRegistry
-from tests.support.mlflow_server import register_iris
+from tests.support.mlflow_server import asking, register_iris
 
 LOCATIONS = (
     ("experiments", "artifact_location"),
@@ -50,17 +49,15 @@ class Embedded:
 
 
 @pytest.fixture(scope="module")
-def registered_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+def registered_once(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
     folder = tmp_path_factory.mktemp("embedded")
-    before = mlflow.get_tracking_uri()
     client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
     client.create_experiment("iris", artifact_location=(folder / "artifacts").as_uri())
     version = register_iris(client.tracking_uri)
     run_id = client.get_model_version("iris", version).run_id
-    with mlflow.start_run(run_id=run_id):
+    with asking(client.tracking_uri, "iris"), mlflow.start_run(run_id=run_id):
         mlflow.log_text("bytes", "exported/iris.onnx")
-    yield Embedded(folder, str(run_id))
-    mlflow.set_tracking_uri(before)
+    return Embedded(folder, str(run_id))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.served.trained import LOGGED, iris, log_model
-from tests.support.mlflow_server import MlflowServer
+from tests.support.mlflow_server import MlflowServer, asking
 from tests.support.ports import free_ports
 from tests.support.projects import set_in_yaml
 
@@ -82,8 +82,9 @@ def post(url: str, body: Any) -> tuple[int, Any]:
 def by_mlflow(registry: MlflowServer, name: str) -> list[Any]:
     import mlflow
 
-    mlflow.set_tracking_uri(registry.uri)
-    answers = mlflow.pyfunc.load_model(f"models:/{name}@production").predict(iris()[0])
+    with asking(registry.uri):
+        model = mlflow.pyfunc.load_model(f"models:/{name}@production")
+    answers = model.predict(iris()[0])
     return answers.to_numpy().tolist() if hasattr(answers, "to_numpy") else answers.tolist()
 
 
@@ -166,10 +167,10 @@ def refused_to_serve(project: Path, name: str) -> str:
 def test_a_model_in_the_image_is_baked_and_served(project: Path, registry: MlflowServer) -> None:
     import mlflow
 
-    mlflow.set_tracking_uri(registry.uri)
-    there = mlflow.artifacts.download_artifacts(
-        "models:/sklearn@production", dst_path=str(project / "image")
-    )
+    with asking(registry.uri):
+        there = mlflow.artifacts.download_artifacts(
+            "models:/sklearn@production", dst_path=str(project / "image")
+        )
     run("new", "inside", "--from", there.rstrip("/"), cwd=project)
     columns = [{"name": name, "type": "double"} for name in iris()[0].columns]
     example = iris()[0].head(1).to_numpy().tolist()

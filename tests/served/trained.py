@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.support.mlflow_server import asking
+
 COLUMNS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 
 OWN_CODE = '''
@@ -40,10 +42,8 @@ def log_model(uri: str, name: str, kind: str, folder: Path) -> None:
     import mlflow
     from mlflow.models import infer_signature
 
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_experiment("served")
     data, species = iris()
-    with warnings.catch_warnings(), mlflow.start_run():
+    with warnings.catch_warnings(), asking(uri, "served"), mlflow.start_run():
         warnings.simplefilter("ignore")
         info = LOGGED[kind](
             data, species, folder,

@@ -76,6 +76,35 @@ def _wait_until_ready(uri: str, process: subprocess.Popen[bytes], log: Path) -> 
     raise RuntimeError(f"MLflow did not start:\n{log.read_text(errors='replace')[-3000:]}")
 
 
+@contextmanager
+def asking(uri: str, experiment: str = "") -> Iterator[None]:
+    """MLflow's client in this process with a server, and an experiment to log to, for a block.
+
+    The client writes its server and its experiment into the environment. A test that comes later,
+    and each process that it starts, would ask a server that is gone.
+    """
+    import mlflow
+
+    before = where_mlflow_asks()
+    address = mlflow.get_tracking_uri()
+    try:
+        mlflow.set_tracking_uri(uri)
+        if experiment:
+            mlflow.set_experiment(experiment)
+        yield
+    finally:
+        mlflow.set_tracking_uri(address)
+        for name in where_mlflow_asks():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def where_mlflow_asks() -> dict[str, str]:
+    """The environment's server and experiment, which MLflow's client sets too."""
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID")
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
 def register_iris(uri: str, name: str = "iris", *, regularization: float = 1.0) -> str:
     """Train, log and register a small model; returns its version."""
     import mlflow
@@ -83,12 +112,10 @@ def register_iris(uri: str, name: str = "iris", *, regularization: float = 1.0) 
     from sklearn.datasets import load_iris
     from sklearn.linear_model import LogisticRegression
 
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_experiment("iris")
     data, species = load_iris(return_X_y=True, as_frame=True)
     data.columns = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
     model = LogisticRegression(C=1 / regularization, max_iter=500).fit(data, species)
-    with mlflow.start_run():
+    with asking(uri, "iris"), mlflow.start_run():
         info: Any = mlflow.sklearn.log_model(
             model,
             name="model",
