@@ -50,6 +50,8 @@ lint: setup ## lint, spelling, links, types, import contracts, generated files
 	@$(BIN)/yamllint --strict $$(git ls-files '*.yaml')
 	@$(BIN)/python tools/links.py
 	@$(BIN)/mypy
+	@# From a folder that is no root of packages: serving_image/tests would be called `tests` too.
+	@cd tests && MYPYPATH=..:../modules ../$(BIN)/mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache ../serving_image/tests
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/docs.py --check
 	@$(BIN)/python tools/dashboards.py --check
@@ -66,6 +68,15 @@ generate: setup ## write what is generated and committed: docs, dashboard, schem
 	@$(BIN)/python tools/schemas/bundle.py
 	@for project in . examples/*/; do if test -d $$project/stacks; then $(BIN)/servestack render -C $$project; fi; done
 
+.PHONY: docs
+docs: setup ## the documentation site, into site/; fails on a dead link
+	@$(BIN)/zensical build --strict --clean
+	@$(BIN)/python -m tests.docs.site site
+
+.PHONY: docs-serve
+docs-serve: setup ## the documentation site on 127.0.0.1, built again at each change
+	@$(BIN)/zensical serve --dev-addr 127.0.0.1:$(or $(PORT),8000)
+
 .PHONY: bench-render
 bench-render: setup ## servestack render beside kustomize, Helm and cdk8s, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_render $(MODELS)
@@ -73,6 +84,10 @@ bench-render: setup ## servestack render beside kustomize, Helm and cdk8s, as ra
 .PHONY: bench-serving
 bench-serving: setup ## the model server beside its peers, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_serving $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(PEERS),--peers=$(PEERS)) $(if $(JSON),--json=$(JSON))
+
+.PHONY: bench-plain
+bench-plain: setup ## what the code would cost where it is not the plainest, as ratios from one run
+	@$(BIN)/python -m tests.performance.bench_plain
 
 .PHONY: bench-http
 bench-http: setup ## the server's HTTP layer beside uvicorn's and granian's, as ratios from one run

@@ -1,6 +1,6 @@
-"""`servestack lock`: every address of an environment asked for, and pinned.
+"""Resolves and pins every artifact of an environment, for `servestack lock`.
 
-Asking is all or nothing: with one address that cannot be resolved nothing is written.
+It is all or nothing: if one address cannot be resolved, nothing is written.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from servestack.errors import Location, Problem, RegistryError, ServestackError
 from servestack.resolve.digest import digest_of
@@ -33,7 +35,7 @@ class LockRequest:
 
 @dataclass(frozen=True, slots=True)
 class LockEntry:
-    """What became of one artifact: `added`, `moved`, `unchanged` or `removed`."""
+    """The change of one artifact. `what` is `added`, `moved`, `unchanged` or `removed`."""
 
     service: str
     model: str
@@ -44,7 +46,7 @@ class LockEntry:
 
 @dataclass(frozen=True, slots=True)
 class LockReport:
-    """The new lock, and what is different in it."""
+    """The new lock, and how it differs from the old one."""
 
     lock: Lock
     entries: tuple[LockEntry, ...]
@@ -62,7 +64,9 @@ def lock_artifacts(
     refresh: bool = False,
     progress: Progress = lambda request, step: None,
 ) -> LockReport:
-    """Resolve and pin. A version that is locked already is not fetched again without `refresh`.
+    """Resolve and pin artifacts. A locked version is not fetched again without `refresh`.
+
+    `progress` is called with each request and its step, `asking` or `fetching`.
 
     Raises RegistryError with every address that could not be resolved, at its place in the spec.
     """
@@ -85,7 +89,7 @@ def lock_artifacts(
             return error
 
     with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-        # All questions before all downloads: a registry may wait longer for the latter.
+        # Questions first: MLflow's timeout is the process's, and downloads need a longer one.
         found = list(pool.map(find, requests))
         answers = list(pool.map(pin, requests, found))
     problems: dict[tuple[str, str], Problem] = {}
@@ -95,7 +99,7 @@ def lock_artifacts(
             models.setdefault(request.service, {})[request.model] = answer
             continue
         for problem in answer.problems:
-            # A server that is down is one problem, however many models it is asked for.
+            # A server that is down is one problem, however many models are on it.
             problems.setdefault(
                 (problem.id, problem.message),
                 replace(problem, location=request.location, field=problem.field or "artifact"),
@@ -128,15 +132,15 @@ def _pin(
     if known is not None and found.version:
         pinned = (known.version, known.run_id, known.source)
         if pinned == (found.version, found.run_id, found.source) and known.sha256:
-            return replace(known, uri=uri.text)
+            return msgspec.structs.replace(known, uri=uri.text)
     progress(request, "fetching")
     try:
         with tempfile.TemporaryDirectory(prefix="servestack-") as folder:
             path = registry_of(uri).download(found, Path(folder))
             digest, facts = digest_of(path), read_facts(path)
     except OSError as error:
-        message = f"{uri.text}: cannot be kept to take its digest: {error.strerror or error}"
-        hint = f"there must be room for it in {tempfile.gettempdir()}"
+        message = f"{uri.text}: cannot be stored to compute its digest: {error.strerror or error}"
+        hint = f"free up disk space in {tempfile.gettempdir()}, or set TMPDIR to another folder"
         raise RegistryError(Problem("SRV226", message, hint=hint)) from None
     return LockedArtifact(
         uri=uri.text,

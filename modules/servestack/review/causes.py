@@ -1,10 +1,12 @@
-"""What was changed by hand: fields of specs, environment and lock, the causes of a diff."""
+"""The causes of a diff: the fields of specs, environment and lock that somebody changed."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from servestack.manifests.manifest import ENVIRONMENT_GROUP
 from servestack.project import Inputs
@@ -15,7 +17,7 @@ from servestack.review.mask import masked
 def causes_of(old: Inputs, new: Inputs) -> dict[str, tuple[str, ...]]:
     """The changed fields by model, in words: `models/iris.yaml: autoscaling.min 3 → 4`.
 
-    What concerns every model stands under ENVIRONMENT_GROUP.
+    What concerns every model is listed under ENVIRONMENT_GROUP.
     """
     before, after = _files(old), _files(new)
     causes: dict[str, list[str]] = {}
@@ -33,7 +35,7 @@ def causes_of(old: Inputs, new: Inputs) -> dict[str, tuple[str, ...]]:
 
 _LOCK = ".lock.yaml"
 _TELLING = ("version", "sha256")
-"""Of an artifact in the lock, what tells the reader that it is another one."""
+"""The fields of a locked artifact that show the reader that it is another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,7 @@ def _files(inputs: Inputs) -> dict[str, _File]:
     for spec in inputs.specs:
         files[spec.document.file.as_posix()] = _File(spec.value.name, spec.document.data)
     locked = {
-        service: {
-            name: {key: value for key, value in asdict(artifact).items() if value}
-            for name, artifact in artifacts.items()
-        }
-        for service, artifacts in inputs.lock.models.items()
+        service: msgspec.to_builtins(artifacts) for service, artifacts in inputs.lock.models.items()
     }
     files[environment.file.with_suffix(_LOCK).as_posix()] = _File(ENVIRONMENT_GROUP, locked)
     return files
