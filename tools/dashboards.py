@@ -3,7 +3,7 @@
     python tools/dashboards.py          write it
     python tools/dashboards.py --check  fail where it is stale
 
-Texts between @…@ are filled in for each model by servestack.manifests.dashboards.
+servestack.manifests.dashboards fills in the texts between @…@ for each model.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def build() -> dict[str, Any]:
     plain = json.loads(JSONEncoder(sort_keys=True).encode(board.build()))
     for number, panel in enumerate(plain["panels"], start=1):
         panel["id"] = number
-    return without_nulls(plain)
+    dumped: dict[str, Any] = without_nulls(plain)
+    return dumped
 
 
 def panels() -> list[Any]:
@@ -64,7 +65,7 @@ def panels() -> list[Any]:
     seconds = "servestack_request_duration_seconds"
     return [
         number(
-            "Error budget spent per month at this rate",
+            "Monthly error budget spent at this rate",
             "percentunit",
             f"servestack:availability_errors:ratio_rate1h{{{SELECTOR}}} / @availability_budget@",
         ),
@@ -78,7 +79,7 @@ def panels() -> list[Any]:
             legend="version {{version}}",
         ),
         graph(
-            "Requests by answer",
+            "Requests by status code",
             "reqps",
             (
                 f"sum by (endpoint, http_response_code) (rate({requests}[{RATE}]))",
@@ -106,17 +107,17 @@ def panels() -> list[Any]:
                 )
                 for percentile in (50, 95, 99)
             ),
-            # Without an objective it is 0, and the line is left out.
+            # Without an objective the threshold is 0, and no line is drawn.
             ("vector(@latency_seconds@) > 0", "objective"),
         ),
         graph(
-            "Work in the pods",
+            "Requests in the pods",
             "short",
             (f"sum by (pod) (servestack_requests_in_flight{{{SELECTOR}}})", "in flight {{pod}}"),
             (f"sum by (pod) (servestack_queue_depth{{{SELECTOR}}})", "waiting {{pod}}"),
         ),
         graph(
-            "Rows in a call of the model",
+            "Rows per model call",
             "short",
             (
                 f"sum by (model) (rate(servestack_batch_size_sum{{{SELECTOR}}}[{RATE}])) "
@@ -125,7 +126,7 @@ def panels() -> list[Any]:
             ),
         ),
         graph(
-            "One call of the model",
+            "Duration of a model call",
             "s",
             (
                 "histogram_quantile(0.95, sum by (le, model) "
@@ -147,7 +148,7 @@ def panels() -> list[Any]:
             ),
         ),
         graph(
-            "Events that Kafka has not taken",
+            "Events not yet in Kafka",
             "bytes",
             (f"sum by (pod) (servestack_events_unshipped_bytes{{{SELECTOR}}})", "{{pod}}"),
         ),
@@ -155,7 +156,7 @@ def panels() -> list[Any]:
 
 
 def number(title: str, unit: str, expression: str, *, legend: str = "") -> Any:
-    """A panel with the newest value."""
+    """A panel that shows the newest value."""
     return (
         stat.Panel()
         .title(title)
@@ -168,7 +169,7 @@ def number(title: str, unit: str, expression: str, *, legend: str = "") -> Any:
 
 
 def graph(title: str, unit: str, *queries: Query) -> Any:
-    """A panel over time."""
+    """A panel that shows values over time."""
     panel = (
         timeseries.Panel()
         .title(title)

@@ -11,7 +11,11 @@ import pytest
 from tests.engine.projects import edit, on_apiserver, servestack
 from tests.support.apiserver import ApiServer
 
-NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "models"}}
+NAMESPACE: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Namespace",
+    "metadata": {"name": "models"},
+}
 SECRET = {
     "apiVersion": "v1",
     "kind": "Secret",

@@ -156,7 +156,8 @@ def measure(
     command: list[str], folder: Path, before: Callable[[], None] = lambda: None
 ) -> Figure | str:
     """Run a command five times, fewer where that takes long; in words where it takes too long."""
-    seconds, peak = [], 0.0
+    seconds: list[float] = []
+    peak = 0.0
     while len(seconds) < 5 and sum(seconds) < ENOUGH_SECONDS:
         before()
         started = time.monotonic()

@@ -351,3 +351,8 @@ def test_a_variable_of_ours_that_somebody_changed(apiserver: ApiServer) -> None:
 def named_values(body: dict[str, Any]) -> list[str]:
     """Names of the server's variables that have a value of their own."""
     return [entry["name"] for entry in server(body).get("env", []) if "value" in entry]
+
+
+def test_the_version_is_read(apiserver: ApiServer) -> None:
+    version = Cluster(load_configuration(str(apiserver.kubeconfig), CONTEXT)).version()
+    assert (version["major"], version["minor"].isdigit()) == ("1", True)

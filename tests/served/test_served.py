@@ -85,7 +85,7 @@ def by_mlflow(registry: MlflowServer, name: str) -> list[Any]:
     with asking(registry.uri):
         model = mlflow.pyfunc.load_model(f"models:/{name}@production")
     answers = model.predict(iris()[0])
-    return answers.to_numpy().tolist() if hasattr(answers, "to_numpy") else answers.tolist()
+    return list((answers.to_numpy() if hasattr(answers, "to_numpy") else answers).tolist())
 
 
 @pytest.mark.parametrize("kind", [kind for kind in LOGGED if kind not in ("owned", "onnx")])

@@ -12,7 +12,7 @@ _TOGETHER = {
 }
 
 
-class FolderScheduling(LoadScopeScheduling):
+class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """A folder's tests all run on one worker, which makes the fixtures that they share once."""
 
     def _split_scope(self, nodeid: str) -> str:

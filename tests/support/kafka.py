@@ -17,7 +17,8 @@ from typing import Any
 import trustme
 import yaml
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from cryptography.hazmat.primitives import serialization
 
 from tests.support.ports import free_ports
@@ -120,7 +121,7 @@ def _read_all(consumer: Consumer, topic: str) -> list[tuple[str, bytes]]:
         if end > first:
             ends[partition] = end
     consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
-    messages = []
+    messages: list[tuple[str, bytes]] = []
     missing = dict(ends)
     while missing:
         message = consumer.poll(30)
@@ -128,11 +129,14 @@ def _read_all(consumer: Consumer, topic: str) -> list[tuple[str, bytes]]:
             raise TimeoutError(f"{topic} holds more than it hands out")
         if message.error():
             raise KafkaException(message.error())
-        end = ends[message.partition()]
-        if message.offset() < end:
-            messages.append((message.key().decode(), message.value()))
-        if message.offset() + 1 >= end:
-            missing.pop(message.partition(), None)
+        partition, offset = message.partition(), message.offset()
+        key, value = message.key(), message.value()
+        assert partition is not None and offset is not None  # of a message that a broker sent
+        assert key is not None and value is not None
+        if offset < ends[partition]:
+            messages.append((key.decode(), value))
+        if offset + 1 >= ends[partition]:
+            missing.pop(partition, None)
     return messages
 
 

@@ -75,7 +75,7 @@ def under_mocks(program: Callable[..., None], *arguments: Any, stack: str = "pro
 
 def _run(program: Callable[..., None], arguments: tuple[Any, ...], stack: str) -> Run:
     import pulumi
-    from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+    from google.protobuf.json_format import MessageToDict
     from pulumi.runtime import mocks, rpc
 
     run = Run()

@@ -1,6 +1,6 @@
-"""A real Kubernetes cluster by kind: on Docker where a daemon answers, else on podman as root.
+"""A real Kubernetes cluster, made with kind: on Docker if a daemon answers, else on podman as root.
 
-cluster = start("dev")      # or the one of that name that is there already
+cluster = start("dev")      # returns the running one of that name, if any
 cluster.load_image(archive)
 stop("dev")
 """
@@ -54,16 +54,16 @@ class Cluster:
         return _docker_gateway() if docker.answers() else podman.gateway()
 
     def load_image(self, archive: Path) -> None:
-        """Make the images of a docker-archive known to the nodes, under the names that they have."""
+        """Load the images of a docker-archive into the nodes, under their own names."""
         _load(named(self.name), archive)
 
 
 def obstacle() -> str | None:
-    """Why there can be no cluster here; None where there can."""
+    """Why no cluster can run here; None if one can."""
     if docker.answers():
         return None
     if os.geteuid() != 0:
-        return "kind runs on a Docker daemon, which does not answer here, or on podman as root"
+        return "kind needs a Docker daemon that answers, or podman and root: here is neither"
     try:
         for tool in ("podman", "iptables", "debootstrap"):
             install(tool)
@@ -73,7 +73,7 @@ def obstacle() -> str | None:
 
 
 def prepare() -> None:
-    """Build what the first `start` would, which takes minutes: kind and its node's image.
+    """Build what the first `start` would build, which takes minutes: kind and its node's image.
 
     Raises ClusterError if this machine cannot have a cluster.
     """
@@ -88,10 +88,10 @@ def prepare() -> None:
 
 
 def start(name: str, workers: int = 0) -> Cluster:
-    """The cluster of that name, ready: the one that runs, else a new one, whose first node is joined
-    by that many workers. Pods run on all of them.
+    """The cluster of that name, ready: the running one, else a new one.
 
-    Raises ClusterError if this machine cannot have one, or it does not come up.
+    A new cluster gets that many workers besides its first node; pods run on all nodes. Raises
+    ClusterError if this machine cannot run a cluster, or the cluster does not become ready.
     """
     state = named(name)
     kind = _install()
@@ -100,7 +100,7 @@ def start(name: str, workers: int = 0) -> Cluster:
         if found is not None:
             return found
         if state.exists():
-            say(f"{name} did not come up, or ended since: taking it away first")
+            say(f"{name} did not start, or has stopped since: deleting it first")
             _take_away(state)
         started = time.monotonic()
         try:
@@ -123,18 +123,18 @@ def _install() -> Path:
 
 
 def stop(name: str) -> None:
-    """Take the cluster away with everything that belongs to it, whoever started it."""
+    """Delete the cluster and everything that belongs to it, whoever started it."""
     state = named(name)
     with alone():
         if state.folder.exists():
-            say(f"taking {name} away")
+            say(f"deleting {name}")
             _take_away(state)
         else:
             say(f"there is no cluster {name}")
 
 
 def find(name: str) -> Cluster | None:
-    """The running cluster of that name."""
+    """The running cluster of that name; None if there is none."""
     state = named(name)
     if not state.exists() or not state.read().ready:
         return None
@@ -154,7 +154,7 @@ def _bring_up(state: State, kind: Path, workers: int) -> Cluster:
     _write_kind(state, kind)
     config = state.folder / "kind.yaml"
     config.write_text(yaml.safe_dump(_config(record, workers)))
-    say("kind is making the node" if not workers else f"kind is making {workers + 1} nodes")
+    say("kind is creating the node" if not workers else f"kind is creating {workers + 1} nodes")
     try:
         with contextlib.chdir(state.folder), joining(state.name, workers if image else 0):
             _kind_cluster(state, image).create(config)
@@ -177,18 +177,21 @@ def _bring_up(state: State, kind: Path, workers: int) -> Cluster:
 
 def _wait_for_addons(kubectl: ready.Kubectl, cluster: Cluster, nodes: int, last: str) -> None:
     ready.wait("the nodes", lambda: kubectl.ready_nodes() == nodes)
-    ready.wait("names of Services", lambda: kubectl.is_available("coredns", "kube-system"))
+    ready.wait("CoreDNS", lambda: kubectl.is_available("coredns", "kube-system"))
     ready.wait("Traefik", lambda: ready.answers(f"{cluster.url}/ping", 200))
-    ready.wait("figures", lambda: kubectl.is_available("metrics-server", "kube-system"))
+    ready.wait("metrics-server", lambda: kubectl.is_available("metrics-server", "kube-system"))
     kubectl.apply(last)
     metrics = "apiservice/v1beta1.metrics.k8s.io"
-    ready.wait("metrics", lambda: kubectl.has_condition(metrics, "Available"))
+    ready.wait("the metrics API", lambda: kubectl.has_condition(metrics, "Available"))
     ready.wait("service accounts", lambda: kubectl.exists("serviceaccount/default"))
 
 
 def _addons() -> tuple[str, str]:
-    """addons.yaml in two parts. A Service's address leads anywhere before kube-proxy knows it, and the
-    API server would keep such a connection: it hears of metrics-server when that is there."""
+    """addons.yaml in two parts: all but the APIService, then the APIService.
+
+    Before kube-proxy knows a Service, its address can lead anywhere, and the API server would keep
+    such a connection. So metrics-server is registered only when it is available.
+    """
     objects = list(yaml.safe_load_all(_ADDONS.read_text()))
     last = [body for body in objects if body["kind"] == "APIService"]
     first = [body for body in objects if body["kind"] != "APIService"]
@@ -199,7 +202,7 @@ def _config(record: Record, workers: int) -> dict[str, object]:
     port = {"containerPort": 80, "hostPort": record.http_port, "listenAddress": "127.0.0.1"}
     first = {"role": "control-plane", "extraPortMappings": [port]}
     if workers:
-        # kind itself lets pods onto a first node that is alone, and fails where they may already.
+        # kind removes the taint of a single node itself, and fails if it is already gone.
         patch = {"kind": "InitConfiguration", "nodeRegistration": {"taints": []}}
         first["kubeadmConfigPatches"] = [yaml.safe_dump(patch)]
     return {
@@ -210,8 +213,10 @@ def _config(record: Record, workers: int) -> dict[str, object]:
 
 
 def _write_kind(state: State, kind: Path) -> None:
-    """kind, always in the cluster's control group and with its settings: where whoever calls it is
-    killed, `stop` finds it."""
+    """Write a wrapper that runs kind with the cluster's settings and in its control group.
+
+    So `stop` finds kind's processes even if the caller was killed.
+    """
     settings = {} if docker.answers() else podman.environment()
     lines = [f"export {name}={shlex.quote(value)}" for name, value in settings.items()]
     doors = " ".join(shlex.quote(str(door)) for door in cgroups.doors(state.cgroup))
@@ -237,7 +242,7 @@ def _load(state: State, archive: Path) -> None:
 
 
 def _load_addon_images(state: State) -> None:
-    """kind's own node image has none of them."""
+    """Load the add-ons' images, which kind's own node image does not contain."""
     with tempfile.TemporaryDirectory() as folder:
         write_addon_images(Path(folder), Path("/"))
         for archive in Path(folder).glob("*.tar"):
@@ -245,9 +250,9 @@ def _load_addon_images(state: State) -> None:
 
 
 def _take_away(state: State) -> None:
-    """Each step finds by itself what is left for it, so that a second try ends what a first left."""
+    """Delete the cluster. Each step looks for what is left, so a second try completes the first."""
     if left := cgroups.kill(state.cgroup):
-        raise ClusterError(f"the processes {left} of {state.name!r} do not end")
+        raise ClusterError(f"the processes {left} of {state.name!r} cannot be killed")
     if state.kind.exists():
         cgroups.make(state.cgroup)
         try:
@@ -258,8 +263,8 @@ def _take_away(state: State) -> None:
                 raise ClusterError(f"kind cannot delete {state.name!r}") from None
             say(f"podman gave up on {state.name}: trying again")
     if not docker.answers():
-        if left := podman.remove_leftovers(state.name):
-            raise ClusterError(f"podman does not remove {', '.join(left)}")
+        if containers := podman.remove_leftovers(state.name):
+            raise ClusterError(f"podman does not remove {', '.join(containers)}")
         _leave_machine(state.name)
     cgroups.kill(state.cgroup)
     cgroups.remove(state.cgroup)
@@ -267,7 +272,7 @@ def _take_away(state: State) -> None:
 
 
 def _leave_machine(ends: str = "") -> None:
-    """Put the machine back as it was where no cluster is left but the one that ends."""
+    """Restore the machine's former state, unless a cluster other than `ends` is left."""
     others = [other for other in existing() if other.name != ends]
     if not others and not podman.nodes():
         podman.remove_shared()
@@ -275,7 +280,7 @@ def _leave_machine(ends: str = "") -> None:
 
 
 def _docker_gateway() -> str:
-    """kind's network on Docker is called kind."""
+    """The gateway of kind's network on Docker, which is called kind."""
     template = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
     shown = subprocess.run(
         ["docker", "network", "inspect", "kind", "--format", template],

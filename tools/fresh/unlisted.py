@@ -1,4 +1,4 @@
-"""What a command has made that the list of traces does not name."""
+"""Finds what a command has created and the list of traces does not name."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _WRITTEN_BY_PACKAGES = (
     "etc/alternatives", "etc/systemd/system", "var/lib/dpkg",
     "var/lib/systemd/deb-systemd-helper-enabled",
 )  # fmt: skip
-"""By dpkg and by what packages run as they are installed; traces.py names the packages."""
+"""Written by dpkg and by the packages' install scripts; traces.py names the packages."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A machine at one time: the paths written over it, those taken away, what is mounted, the
-    network's links."""
+    """A machine at one time: the paths written over it, those removed from it, its mounts and its
+    network links."""
 
     present: frozenset[str]
     removed: frozenset[str]
@@ -30,7 +30,8 @@ class Snapshot:
 
 
 def take(view: View) -> Snapshot:
-    present, removed = set(), set()
+    present: set[str] = set()
+    removed: set[str] = set()
     for path, is_whiteout in _walk(view.upper):
         (removed if is_whiteout else present).add(path)
     table = Path("/proc/self/mountinfo").read_text().splitlines()
@@ -42,18 +43,18 @@ def take(view: View) -> Snapshot:
 
 
 def find(view: View, before: Snapshot) -> list[str]:
-    """What was not there before and is neither a trace nor a package's, in words."""
+    """One line for each thing that is new, not a trace and not part of a package."""
     now = take(view)
     return [
         *(f"/{path}" for path in _paths(now, view, before)),
         *(f"the mount at {point}" for point in sorted(now.mounts - before.mounts)),
-        *(f"the network's link {name}" for name in sorted(now.links - before.links)),
+        *(f"the network link {name}" for name in sorted(now.links - before.links)),
         *(f"the process {name}" for name in _processes()),
     ]
 
 
 def _paths(now: Snapshot, view: View, before: Snapshot) -> list[str]:
-    """New paths, without what stands in a folder that is itself new."""
+    """New paths, without those in a folder that is itself new."""
     new = {path for path in now.present if not _was_there(path, view, before)}
     listed = [str(trace.path).lstrip("/") for trace in TRACES]
     owned = _owned_by_packages()
@@ -69,7 +70,7 @@ def _paths(now: Snapshot, view: View, before: Snapshot) -> list[str]:
 
 
 def _processes() -> list[str]:
-    """All but this one, in a namespace whose first it is."""
+    """All processes of this namespace except this one, which is its first."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and int(folder.name) != os.getpid():
@@ -81,7 +82,7 @@ def _processes() -> list[str]:
 
 
 def _walk(folder: int) -> Iterator[tuple[str, bool]]:
-    """Each path in an overlay's upper folder, and whether it says that there is none."""
+    """Each path in an overlay's upper folder, and whether it is a whiteout: a deleted path."""
     for parent, folders, files, handle in os.fwalk(".", dir_fd=folder):
         for name in (*folders, *files):
             status = os.stat(name, dir_fd=handle, follow_symlinks=False)
@@ -106,13 +107,13 @@ def _below(path: str, folder: str) -> bool:
 
 
 def _owned_by_packages() -> set[str]:
-    """What the packages' lists name; some name /sbin where that is /usr/sbin by now."""
+    """The paths in the packages' lists; some lists say /sbin, which is /usr/sbin by now."""
     lists = Path("/var/lib/dpkg/info").glob("*.list")
     listed = {line.strip().lstrip("/") for file in lists for line in file.open()}
     return listed | {f"usr/{path}" for path in listed if path.startswith(("bin/", "lib/", "sbin/"))}
 
 
 def _is_alternative(path: str) -> bool:
-    """A name that packages share, which update-alternatives leads to one of them."""
+    """Whether the path is a link that update-alternatives points to one of several programs."""
     link = Path("/", path)
     return link.is_symlink() and str(link.readlink()).startswith("/etc/alternatives/")

@@ -4,5 +4,5 @@
 model with a child per concern, `resource_types.py` the class of each kind, `timeouts.py` how long
 each may take. `engine.py` runs it all through the Automation API: `cli_process.py` stops Pulumi's
 CLI in order, `events.py` collects what the engine reports, `pending.py` what a killed run left
-open, `failures.py` puts failures in words.
+open, `failures.py` turns failures into problems for the user.
 """

@@ -1,7 +1,7 @@
 """Pulumi's CLI as a child process that can be asked to stop.
 
 A stack stays locked when its CLI is killed half-way. Here a signal to this process becomes one
-SIGINT to the CLI, which then ends what it has begun, writes its state and releases the stack.
+SIGINT to the CLI, which then finishes what it has begun, writes its state and releases the stack.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class CliProcess(automation.PulumiCommand):
     _process: subprocess.Popen[str] | None = None
 
     def interrupt(self) -> None:
-        """Ask the running command to end in order; a second time, at once."""
+        """Ask the running command to stop in order. A second call stops it at once."""
         process = self._process
         if process is not None and process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -40,7 +40,7 @@ class CliProcess(automation.PulumiCommand):
         on_output: Consumer | None = None,
         on_error: Consumer | None = None,
     ) -> automation.CommandResult:
-        """Run a command, each line handed on as it comes. Raises CommandError where it fails."""
+        """Run a command and pass on each line as it comes. Raises CommandError if it fails."""
         # The Automation API's own `run` does the same in its caller's process group, where Ctrl-C
         # reaches the CLI beside it, and keeps the process to itself.
         environment = {**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"}
@@ -78,7 +78,7 @@ class _Reader:
 
 @contextmanager
 def interrupting(command: CliProcess, say: Callable[[str], Any]) -> Iterator[list[int]]:
-    """Meanwhile SIGINT, SIGTERM and SIGHUP stop the CLI in order. Yields the signals received."""
+    """Within the block, SIGINT, SIGTERM and SIGHUP stop the CLI in order. Yields those received."""
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received  # Only the main thread may set handlers.
@@ -87,7 +87,9 @@ def interrupting(command: CliProcess, say: Callable[[str], Any]) -> Iterator[lis
     def stop(number: int, frame: object) -> None:
         received.append(number)
         if len(received) == 1:
-            say("stopping: Pulumi ends what it has begun and releases the stack (again: at once)")
+            say(
+                "stopping: Pulumi finishes what it has begun and releases the stack; repeat to force it"
+            )
         command.interrupt()
 
     before = {number: signal.signal(number, stop) for number in _SIGNALS}

@@ -23,7 +23,7 @@ _PACKAGE = "servestack:index"
 class EnvironmentBase(pulumi.ComponentResource):
     """What the environment has once: its namespace and its default network policy.
 
-    `shared` is the provider of what may be somebody else's, the namespace.
+    `shared` is the provider for the namespace, which may belong to somebody else.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ _ORDER = ("access", "log_shipping", "workload", "autoscaling", "network", "monit
 
 
 def summary_of(service: ResolvedService, manifests: Sequence[Manifest]) -> dict[str, Any]:
-    """What a stack tells of a model: names and addresses, never a value."""
+    """A stack's outputs for a model: names and addresses, never the value of a secret."""
     dashboards = [m.name for m in manifests if m.builder.endswith("build_dashboard_config_map")]
     return {
         "url": service.url,
@@ -101,8 +101,8 @@ def _declare_in_order(
     shared: pulumi.ProviderResource | None = None,
 ) -> None:
     for manifest in manifests:
-        # Objects wait for each other, never components: where an update goes on after an error,
-        # a component that is passed over ends the program.
+        # Objects wait for each other, never components: if an update continues after an error, a
+        # component that is skipped ends the program.
         before = [resource for other, resource in declared if _waits_for(manifest, other)]
         opts = pulumi.ResourceOptions(parent=parent, depends_on=before, custom_timeouts=timeouts)
         if manifest.kind == "Namespace":
@@ -112,10 +112,10 @@ def _declare_in_order(
 
 
 def _waits_for(manifest: Manifest, other: Manifest) -> bool:
-    """Whether an object has to be there first.
+    """Whether the other object must exist first.
 
-    Pods read their configuration when they start: were a Deployment updated first, its new pods
-    could start from the old one.
+    Pods read their configuration when they start: if a Deployment were updated first, its new pods
+    could start with the old configuration.
     """
     if other.kind == "Namespace":
         return manifest.namespace == other.name

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from pulumi import automation
 from pulumi.automation import errors
+from semver import VersionInfo
 
 from servestack.apply.cli_process import CliProcess, interrupting
 from servestack.apply.events import Events, is_owned, kind_of
@@ -25,6 +26,9 @@ from servestack.errors import ApplyError, Location, Problem
 from servestack.review.gate import build_checked
 from servestack.review.mask import MASK
 
+_OLDEST_CLI = VersionInfo(3, 200, 0)
+"""The CLI is at least as new as the SDK that pyproject.toml allows."""
+
 T = TypeVar("T")
 Say = Callable[[str], Any]
 
@@ -33,12 +37,12 @@ class Engine:
     """One environment's stack. `say` takes the engine's live output, line by line.
 
     With `create` the environment is built here, so that `up` applies what `preview` showed, and
-    the stack is made where it does not exist yet. Without, the stack has to be there, and a
-    broken spec is no hindrance to `destroy` and `outputs`. Raises ServestackError.
+    the stack is created if it does not exist yet. Without `create` the stack must exist, and
+    `destroy` and `outputs` work even if a spec is broken. Raises ServestackError.
     """
 
     def __init__(self, root: Path, environment: str, say: Say, *, create: bool = True) -> None:
-        # What is wrong with the files is told before Pulumi starts.
+        # Errors in the files are reported before Pulumi starts.
         self.built = build_checked(root, environment) if create else None
         program = (
             partial(declare_built, self.built)
@@ -52,7 +56,7 @@ class Engine:
         self._root = root
         self.events = Events()
         try:
-            self._command = CliProcess()
+            self._command = CliProcess(version=_OLDEST_CLI)
         except (errors.InvalidVersionError, OSError) as error:
             raise ApplyError(problems_of(str(error), [])) from None
         workspace = MaskedWorkspace(str(root), program=program, pulumi_command=self._command)
@@ -63,12 +67,12 @@ class Engine:
         return _counts(self._ask(partial(self._stack.preview, **self._talk())).change_summary)
 
     def up(self) -> dict[str, Any]:
-        """Apply. Returns the stack's outputs. A model that fails does not hold up the others."""
+        """Apply the environment. Returns the stack's outputs. A failed model does not stop others."""
         result = self._ask(partial(self._stack.up, continue_on_error=True, **self._talk()))
         return _values(result.outputs)
 
     def interrupt(self) -> None:
-        """Ask the running update to end in order; called from another thread."""
+        """Ask the running update to stop in order; called from another thread."""
         self._command.interrupt()
 
     def objects(self) -> list[str]:
@@ -77,10 +81,10 @@ class Engine:
         return [name for r in reversed(deployment.get("resources", ())) if (name := _object(r))]
 
     def settle_pending(self, exists: Callable[[Mapping[str, Any]], bool]) -> None:
-        """Take up what a killed run was creating at its end.
+        """Settle the objects that a killed run was still creating.
 
         `exists` says whether the cluster has an object that the killed run made. Such an object is
-        taken into the state, or creating it again would fail; the others are forgotten.
+        added to the state, because creating it again would fail; the others are forgotten.
         """
         exported = self._ask(self._stack.export_stack)
         pending = pending_creates(exported.deployment or {})
@@ -92,7 +96,7 @@ class Engine:
         self._ask(lambda: self._stack.import_stack(exported))
 
     def destroy(self) -> None:
-        """Take away everything that the stack made."""
+        """Delete everything that the stack made."""
         self._ask(partial(self._stack.destroy, **self._talk()))
 
     def outputs(self) -> dict[str, Any]:
@@ -103,7 +107,7 @@ class Engine:
         return {"on_output": self._say, "on_event": self.events.take, "color": "never"}
 
     def _ask(self, question: Callable[[], T]) -> T:
-        """Ask Pulumi, and put its failures in words."""
+        """Call Pulumi, and turn its failures into ApplyError."""
         self.events.forget()
         received: list[int] = []
         try:
@@ -117,8 +121,8 @@ class Engine:
             raise ApplyError(locked(str(error), self._environment, self._root)) from None
         except (errors.CommandError, errors.InvalidVersionError, OSError) as error:
             if received:
-                hint = f"run `servestack up {self._environment}` to go on"
-                message = "interrupted; what was done is in the state, and the stack is free"
+                hint = f"run `servestack up {self._environment}` to continue"
+                message = "interrupted; the state records what was done, and the stack is unlocked"
                 raise ApplyError(Problem("SRV520", message, hint=hint)) from None
             raise ApplyError(problems_of(str(error), self.events.errors)) from None
 
@@ -135,14 +139,16 @@ def _check_installation(root: Path) -> None:
 
 
 def _object(resource: Mapping[str, Any]) -> str:
-    """`Deployment/iris` of a resource in the state; empty for what is no object of ours to delete."""
+    """`Deployment/iris` for a resource in the state; empty if deleting it deletes no object."""
     kind = kind_of(resource["type"])
     return f"{kind}/{resource['inputs']['metadata']['name']}" if is_owned(kind) else ""
 
 
 def _pending_words(pending: list[PendingCreate], made: list[PendingCreate]) -> str:
     names = ", ".join(create.name for create in made) or "none"
-    return f"an earlier run was killed while it created {len(pending)} objects; in the cluster: {names}"
+    return (
+        f"an earlier run was killed while it created {len(pending)} objects; made so far: {names}"
+    )
 
 
 def _counts(changes: Mapping[Any, int]) -> dict[str, int]:

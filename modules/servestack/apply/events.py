@@ -1,4 +1,4 @@
-"""What the engine's events say: what it is about to do, what it has begun, what failed."""
+"""Collects the engine's events: what it plans, what it has begun, what failed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _FOLLOWS = ("update failed", "preview failed", "cannot complete a resource")
-"""How Pulumi goes on to report what failed before."""
+"""Beginnings of messages with which Pulumi reports an earlier failure again."""
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,17 @@ class Step:
 
     @property
     def deletes(self) -> bool:
-        """Whether an object goes. What is deleted in order to be replaced counts too."""
+        """Whether the step deletes an object. A deletion within a replacement counts too."""
         return is_owned(self.kind) and self.operation in ("delete", "delete-replaced")
 
 
 def kind_of(resource_type: str) -> str:
-    """`Deployment` of `kubernetes:apps/v1:Deployment`; empty for what is no Kubernetes object."""
+    """`Deployment` for `kubernetes:apps/v1:Deployment`; empty for other resources."""
     return resource_type.rpartition(":")[2] if resource_type.startswith("kubernetes:") else ""
 
 
 def is_owned(kind: str) -> bool:
-    """Whether deleting the resource deletes an object; a patch only gives its fields back."""
+    """Whether deleting the resource deletes an object; a patch only releases its fields."""
     return bool(kind) and not kind.endswith("Patch")
 
 
@@ -49,7 +49,7 @@ class Events:
         self.on_begin: Callable[[Step], Any] = lambda step: None
 
     def take(self, event: Any) -> None:
-        """Keep an event of pulumi.automation where it tells one of these."""
+        """Keep an event of pulumi.automation if it reports an error or a step."""
         said = getattr(event, "diagnostic_event", None)
         if said is not None and said.severity == "error":
             name = "" if not said.urn else said.urn.rpartition("::")[2]

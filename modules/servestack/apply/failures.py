@@ -19,7 +19,7 @@ _SIGNS = (
     ("SRV515", "configured Kubernetes cluster is unreachable", "the cluster does not answer"),
     ("SRV515", "connection refused", "the cluster does not answer"),
 )
-"""(id, sign in Pulumi's words, in ours); the first that is found tells what is wrong."""
+"""(id, words in Pulumi's message, our words). The first row whose words are found applies."""
 
 _HINTS = {
     "SRV512": "run `pulumi login`, or `pulumi login file://…` for a backend in a folder",
@@ -36,32 +36,37 @@ _CONFLICT = re.compile(r"conflicts? with \"([^\"]+)\"")
 
 
 def problems_of(text: str, told: Sequence[tuple[str, str]]) -> list[Problem]:
-    """One problem for each (resource, message) that was told; `text` is what Pulumi printed besides."""
+    """One problem for each (resource, message) that Pulumi reported.
+
+    If it reported none, one problem from `text`, which is what Pulumi printed.
+    """
     if told:
         return list(dict.fromkeys(_in_words(*error) for error in told))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     reasons = [found[1] for line in lines if (found := _ERROR.match(line))]
     said = "; ".join(dict.fromkeys(reasons)) or "\n".join(lines)
-    return [_in_words("", said or "Pulumi failed without a word")]
+    return [_in_words("", said or "Pulumi failed without a message")]
 
 
 def locked(text: str, environment: str, root: Path) -> Problem:
-    """Another run holds the stack, or one was killed; `text` is what Pulumi printed."""
+    """The problem that another run, maybe a killed one, holds the stack; `text` is Pulumi's output."""
     holder = _LOCKED_BY.search(text)
     by = f": {holder[1]}, since {holder[2]}" if holder else ""
     where = "" if Path.cwd() == root.resolve() else f" --cwd {shlex.quote(str(root))}"
     return Problem(
         "SRV516",
         f"another run holds the stack {environment}{by}",
-        hint="wait for it, or where it was killed: "
+        hint="wait for it; if it was killed, run "
         f"`pulumi cancel --yes --stack {environment}{where}`",
     )
 
 
 def _in_words(name: str, message: str) -> Problem:
     if exists := _EXISTS.search(message):
-        told = f"{name}: {exists[2]} ({exists[1]}) exists already and is not of this stack; "
-        hint = "rename the model, or remove the object if nobody needs it, then run up again"
+        told = (
+            f"{name}: {exists[2]} ({exists[1]}) exists already and does not belong to this stack; "
+        )
+        hint = "rename the model, or remove the object if nobody needs it, then run `servestack up` again"
         return Problem("SRV522", told + "it was left as it is", hint=hint)
     if "pply failed with" in message and (others := _CONFLICT.findall(message)):
         told = f"{name}: {', '.join(dict.fromkeys(others))} set other values of the same fields"

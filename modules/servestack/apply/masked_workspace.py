@@ -1,4 +1,4 @@
-"""Pulumi's workspace and stack, asked for what is read here and never for secrets."""
+"""Pulumi's workspace and stack, without queries whose results nobody here reads."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _SECRET = "[secret]"
 class MaskedWorkspace(automation.LocalWorkspace):
     """Reads outputs as they are shown.
 
-    The Automation API's own workspace asks a second time with `--show-secrets` after every update:
-    half a second for a figure that nobody here may print.
+    The Automation API's own workspace asks a second time with `--show-secrets` after every update.
+    That takes half a second, for values that nobody here may print.
     """
 
     def stack_outputs(self, stack_name: str) -> automation.OutputMap:
@@ -30,10 +30,10 @@ class MaskedWorkspace(automation.LocalWorkspace):
 
 
 def without_history(stack: automation.Stack) -> automation.Stack:
-    """The same stack, which leaves its history alone.
+    """The same stack, which does not read its history.
 
-    The Automation API asks for it after every update, with `--show-secrets`, for a summary: half a
-    second for what nobody here reads.
+    The Automation API reads it after every update, with `--show-secrets`, for a summary. That takes
+    half a second, and nobody here uses the summary.
     """
     stack.info = _succeeded  # type: ignore[method-assign]
     return stack

@@ -1,4 +1,4 @@
-"""Objects that a killed run was creating: Pulumi does not know whether they came to be."""
+"""Objects that a killed run was creating: Pulumi does not know whether they exist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class PendingCreate:
-    """A create without an end in a stack's state."""
+    """A create operation that a stack's state records as unfinished."""
 
     resource: Mapping[str, Any]
 
@@ -40,10 +40,10 @@ def pending_creates(deployment: Mapping[str, Any]) -> list[PendingCreate]:
 
 
 def settled(deployment: Mapping[str, Any], made: Sequence[PendingCreate]) -> dict[str, Any]:
-    """The deployment without pending creates, and with the objects that came to be.
+    """The deployment without pending creates, and with the objects that were made.
 
     Their `initErrors` make the next update apply them again and wait for them, as for any other
-    object that was not yet seen ready.
+    object that has not been ready yet.
     """
     pending = deployment.get("pending_operations") or ()
     unfinished = "an earlier run was killed before this was ready"

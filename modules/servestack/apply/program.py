@@ -18,7 +18,7 @@ from servestack.review.gate import build_checked
 def declare(environment: str, root: Path) -> None:
     """Build an environment and declare it. The stack's name is the environment's.
 
-    What is wrong with the specs is told as Pulumi's own errors, without a traceback.
+    Problems in the specs become Pulumi's own errors, without a traceback.
     """
     try:
         built = build_checked(root, environment)
@@ -51,7 +51,7 @@ def declare_built(built: Built) -> None:
 def _provider(built: Built, name: str, *, enable_patch_force: bool) -> pulumi_kubernetes.Provider:
     """The cluster of the environment, never the kubeconfig's current context.
 
-    With `enable_patch_force` an update sets back what somebody else has changed in an object of
+    With `enable_patch_force` an update reverts what somebody else has changed in an object of
     ours, as the preview says. Creating an object that exists is refused either way.
     """
     cluster = built.environment.cluster

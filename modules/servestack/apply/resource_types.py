@@ -12,7 +12,7 @@ from servestack.manifests.kinds import KINDS
 from servestack.manifests.manifest import Manifest
 
 _FORMER_TYPES = {("v1", "Namespace"): "kubernetes:core/v1:Namespace"}
-"""What stacks of servestack 0.1 hold. Without the alias Pulumi would delete the namespace."""
+"""Types in stacks of servestack 0.1. Without the alias Pulumi would delete the namespace."""
 
 
 def declare_manifest(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> Any:

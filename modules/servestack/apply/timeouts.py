@@ -27,8 +27,8 @@ def ready_timeouts(manifests: Sequence[Manifest]) -> pulumi.CustomTimeouts | Non
 def rollout_seconds(manifests: Sequence[Manifest]) -> int | None:
     """Seconds until a rollout that makes no progress has certainly failed.
 
-    Kubernetes starts the deadline anew with each pod that becomes available, so the time that
-    each further pod has to stay ready comes on top.
+    Kubernetes restarts the deadline with each pod that becomes available, so the time that each
+    further pod has to stay ready is added.
     """
     bodies = {
         manifest.kind: manifest.body["spec"] for manifest in manifests if "spec" in manifest.body

@@ -1,5 +1,5 @@
 """The command line.
 
-`main.py` parses, each `*_command(s).py` calls one function and prints, `output.py` keeps data on
-stdout and talk on stderr. Modules are imported when a command runs, so that `--help` is fast.
+`main.py` parses. Each `*_command(s).py` calls one function and prints. `output.py` writes data to
+stdout and messages to stderr. Modules are imported when a command runs, so that `--help` is fast.
 """

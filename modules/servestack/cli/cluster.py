@@ -1,4 +1,4 @@
-"""The cluster of an environment, for commands that look at it."""
+"""Opens the cluster of an environment, for commands that read from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from servestack.spec.environment import Environment
 
 
 def open_cluster(root: Path, environment: Environment) -> Cluster | None:
-    """The environment's cluster; None where its kubeconfig cannot be used, which Pulumi reports."""
+    """Return the environment's cluster, or None if its kubeconfig cannot be used.
+
+    Pulumi reports a kubeconfig that cannot be used, so this is not an error here.
+    """
     settings = environment.cluster
     try:
         return Cluster(load_configuration(kubeconfig_path(root, settings), settings.context))
@@ -21,7 +24,10 @@ def open_cluster(root: Path, environment: Environment) -> Cluster | None:
 
 
 def kubeconfig_path(root: Path, settings: ClusterSettings) -> str | None:
-    """The environment's kubeconfig, which is relative to the project; None for the user's own."""
+    """Return the path of the environment's kubeconfig, or None for the user's own.
+
+    A path in the environment is relative to the project.
+    """
     if settings.kubeconfig is None:
         return None
     return str(root / Path(settings.kubeconfig).expanduser())

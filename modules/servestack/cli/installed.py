@@ -1,4 +1,4 @@
-"""How the servestack that runs was installed, as a line of a requirements.txt."""
+"""Writes the requirements.txt that installs the running servestack."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from typing import Any
 
 _NAME = "servestack"
 _LOCAL = """\
-# Replace this by a published version, {name}=={version}, before you commit: nobody else has the path.
+# Replace this with a published version, {name}=={version}, before you commit: only this machine has the path.
 {name} @ {url}
 """
 
 
 def requirement() -> str:
-    """The text of a requirements.txt that installs the servestack that is running."""
+    """Return the text of a requirements.txt that installs the running servestack."""
     try:
         found = distribution(_NAME)
     except PackageNotFoundError:
-        # On PYTHONPATH, not installed: there is nothing to name but the package.
+        # It is on PYTHONPATH, not installed, so only the package's name is known.
         return f"{_NAME}\n"
     return requirement_of(found)
 
 
 def requirement_of(found: Distribution) -> str:
-    """A version of an index, a commit, or an address: what direct_url.json (PEP 610) tells."""
+    """Return the line for an installed package, from its direct_url.json (PEP 610).
+
+    The line names a version of an index, a commit, or an address.
+    """
     origin: dict[str, Any] = json.loads(found.read_text("direct_url.json") or "{}")
     url = str(origin.get("url", ""))
     if not url:

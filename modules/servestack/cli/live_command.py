@@ -11,21 +11,23 @@ from servestack.cli.review_commands import write_review
 from servestack.live.client import Cluster
 from servestack.live.compare import review_live
 from servestack.live.kubeconfig import load_configuration
+from servestack.live.version import require_version
 from servestack.project import build_environment, chosen_environments
 
 
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
-    """Where the cluster is; None leaves it to the environment."""
+    """The cluster to compare with. None means the environment's."""
 
     kubeconfig: Path | None
     context: str | None
 
 
 def diff_live(root: Path, names: list[str] | None, options: LiveOptions, output: str) -> int:
-    """Print a review of each environment against its cluster; 2 where something differs.
+    """Print a review of each environment against its cluster, and return the exit code.
 
-    Where some objects cannot be compared, the others are, and the exit code is 1.
+    The exit code is 0 without differences and 2 with differences. It is 1 if some objects could not
+    be compared; the others still are.
     """
     changed = failed = False
     for name in chosen_environments(root, names):
@@ -38,6 +40,7 @@ def diff_live(root: Path, names: list[str] | None, options: LiveOptions, output:
             else str(options.kubeconfig)
         )
         cluster = Cluster(load_configuration(kubeconfig, context))
+        require_version(cluster)
         result = review_live(name, context, cluster, built.environment.namespace, built.manifests)
         write_review(result, output)
         say_problems(result.problems)

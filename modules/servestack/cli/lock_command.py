@@ -13,7 +13,7 @@ from servestack.resolve.locking import LockEntry, lock_artifacts
 
 
 def lock(root: Path, names: list[str] | None, *, refresh: bool) -> None:
-    """Resolve, then write; with any problem the lock stays as it is."""
+    """Resolve all artifacts, then write the lock. On any problem the lock stays as it is."""
     for name in chosen_environments(root, names):
         inputs = load_inputs(root, name, tolerate_broken_lock=True)
         report = lock_artifacts(
@@ -30,7 +30,7 @@ def lock(root: Path, names: list[str] | None, *, refresh: bool) -> None:
         written = write_lock(root / lock_file(name), report.lock)
         for entry in report.entries:
             say(f"{entry.service}{_of_several(entry)}: {entry.what}{_versions(entry)}")
-        kept = "unchanged" if refresh else "unchanged; --refresh reads the artifacts again"
+        kept = "unchanged" if refresh else "unchanged; use --refresh to read the artifacts again"
         say(f"{lock_file(name)}: {'written' if written else kept}")
 
 

@@ -1,4 +1,4 @@
-"""The command line: parse, call one function, print. Commands import what they need when called."""
+"""Parses the command line. Each command imports and calls one function."""
 
 from __future__ import annotations
 
@@ -44,21 +44,23 @@ class SchemaKind(StrEnum):
 Project = Annotated[
     Path | None,
     typer.Option(
-        "--project", "-C", help="The project's folder. Left out: found from here upwards."
+        "--project",
+        "-C",
+        help="Folder of the project. Default: the nearest one at or above the current folder.",
     ),
 ]
 Environment = Annotated[str, typer.Argument(help="Name of the environment, such as prod.")]
 Environments = Annotated[
-    list[str] | None, typer.Argument(help="Names of environments. Left out: all of them.")
+    list[str] | None, typer.Argument(help="Names of environments. Default: all.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder of the new project.")] = Path(),
 ) -> None:
-    """Make a project: a first model, two environments, a Pulumi program. Overwrites nothing."""
+    """Create a project: a first model, two environments, a Pulumi program. Overwrites nothing."""
     from servestack.cli.start_commands import init as run
 
     run(folder)
@@ -68,16 +70,16 @@ def init(
 def new(
     artifact: Annotated[
         str,
-        typer.Option("--from", help="Address of its artifact, such as models:/iris@production."),
+        typer.Option("--from", help="Address of the artifact, such as models:/iris@production."),
     ],
     name: Annotated[
-        str | None, typer.Argument(help="Name of the model. Left out: the registered one's.")
+        str | None, typer.Argument(help="Name of the model. Default: the registered name.")
     ] = None,
     tracking_uri: Annotated[
         str | None,
         typer.Option(
-            help="MLflow server that knows signature and example. Left out: MLFLOW_TRACKING_URI, "
-            "or the one of an environment."
+            help="MLflow server to read signature and example from. Default: MLFLOW_TRACKING_URI, "
+            "or the server of an environment."
         ),
     ] = None,
     project: Project = None,
@@ -94,7 +96,7 @@ def lock(
     refresh: Annotated[bool, typer.Option(help="Fetch and digest every artifact again.")] = False,
     project: Project = None,
 ) -> None:
-    """Ask the registry for exact versions and digests, and write them to the lock."""
+    """Resolve artifacts to exact versions and digests, and write them to the lock file."""
     from servestack.cli.lock_command import lock as run
 
     run(find_project(project), environments, refresh=refresh)
@@ -103,11 +105,13 @@ def lock(
 @app.command()
 def render(
     environments: Environments = None,
-    check: Annotated[bool, typer.Option("--check", help="Fail where rendered/ is stale.")] = False,
-    stdout: Annotated[bool, typer.Option("--stdout", help="Print instead of writing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Fail if rendered/ is stale.")] = False,
+    stdout: Annotated[
+        bool, typer.Option("--stdout", help="Print instead of writing files.")
+    ] = False,
     project: Project = None,
 ) -> None:
-    """Write rendered/<env>/: plain YAML that `kubectl apply -R -f` takes."""
+    """Write rendered/<env>/: plain YAML for `kubectl apply -R -f`."""
     from servestack.cli.render_command import render as run
 
     run(find_project(project), environments, check=check, stdout=stdout)
@@ -117,23 +121,27 @@ def render(
 def diff(
     environments: Environments = None,
     against: Annotated[
-        str | None, typer.Option(help="A git revision. Left out: what is in rendered/.")
+        str | None,
+        typer.Option(help="Git revision to compare with. Default: the files in rendered/."),
     ] = None,
     live: Annotated[
-        bool, typer.Option("--live", help="Against the cluster: what applying would change.")
+        bool, typer.Option("--live", help="Compare with the cluster: what applying would change.")
     ] = False,
     kubeconfig: Annotated[
-        Path | None, typer.Option(help="With --live: instead of the environment's.")
+        Path | None,
+        typer.Option(help="With --live: kubeconfig to use. Default: the environment's."),
     ] = None,
     context: Annotated[
-        str | None, typer.Option(help="With --live: instead of the environment's.")
+        str | None, typer.Option(help="With --live: context to use. Default: the environment's.")
     ] = None,
-    output: Annotated[DiffOutput, typer.Option("--output", "-o")] = DiffOutput.TEXT,
+    output: Annotated[
+        DiffOutput, typer.Option("--output", "-o", help="Format of the output.")
+    ] = DiffOutput.TEXT,
     project: Project = None,
 ) -> None:
-    """Show what a change does. Exit code: 0 nothing, 2 something, 1 an error."""
+    """Show what a change does. Exit code: 0 for no changes, 2 for changes, 1 for an error."""
     if (live and against) or (not live and (kubeconfig or context)):
-        hint = "--kubeconfig and --context go with --live, --against without"
+        hint = "use --kubeconfig and --context only with --live, and --against only without it"
         raise SpecError(Problem("SRV154", "these options of diff exclude each other", hint=hint))
     if live:
         from servestack.cli.live_command import LiveOptions, diff_live
@@ -148,10 +156,12 @@ def diff(
 @app.command()
 def check(
     environments: Environments = None,
-    output: Annotated[CheckOutput, typer.Option("--output", "-o")] = CheckOutput.TEXT,
+    output: Annotated[
+        CheckOutput, typer.Option("--output", "-o", help="Format of the output.")
+    ] = CheckOutput.TEXT,
     project: Project = None,
 ) -> None:
-    """Hold specs against the Kubernetes API and the policy. Exit code: 1 for an error."""
+    """Check models against the Kubernetes API and the policy. Exit code: 1 for an error."""
     from servestack.cli.review_commands import check as run
 
     raise typer.Exit(run(find_project(project), environments, output.value))
@@ -159,22 +169,26 @@ def check(
 
 @app.command()
 def serve(
-    spec: Annotated[str, typer.Argument(help="A spec's file, or the name of its model.")],
+    spec: Annotated[str, typer.Argument(help="Path of a spec, or name of its model.")],
     environment: Annotated[
         str | None,
-        typer.Option("--environment", "-e", help="Left out: dev, or the first there is."),
+        typer.Option(
+            "--environment",
+            "-e",
+            help="Environment whose settings apply. Default: dev, or the first.",
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8080,
     events: Annotated[
-        Path | None, typer.Option(help="Folder for prediction, feedback and access events.")
+        Path | None, typer.Option(help="Folder for events. Default: events are not written.")
     ] = None,
     api_keys: Annotated[
-        Path | None, typer.Option(help="File of accepted API keys, one a line.")
+        Path | None, typer.Option(help="File with accepted API keys, one per line.")
     ] = None,
     project: Project = None,
 ) -> None:
-    """Run a model here, without a cluster, with its Swagger page."""
+    """Run a model on this machine, without a cluster, with its Swagger page."""
     from servestack.local.serve import serve as run
     from servestack.local.settings import ServeOptions
 
@@ -188,13 +202,15 @@ def explain(
     subject: Annotated[
         str, typer.Argument(help="A model, a field of the spec, or a rendered file.")
     ],
-    environment: Annotated[str | None, typer.Argument(help="With a model: where.")] = None,
+    environment: Annotated[
+        str | None, typer.Argument(help="With a model: the environment.")
+    ] = None,
     field: Annotated[
         str, typer.Argument(help="With a model: a field such as autoscaling.min.")
     ] = "",
     project: Project = None,
 ) -> None:
-    """Say where a value came from, what a field is, or which builder made a file."""
+    """Show where a value came from, what a field means, or which builder made a file."""
     from servestack.cli.review_commands import explain as run
 
     run(project, subject, environment, field)
@@ -202,9 +218,11 @@ def explain(
 
 @app.command()
 def schema(
-    kind: Annotated[SchemaKind, typer.Argument()] = SchemaKind.MODEL_SERVICE,
+    kind: Annotated[
+        SchemaKind, typer.Argument(help="Which file the schema is for.")
+    ] = SchemaKind.MODEL_SERVICE,
 ) -> None:
-    """Print the JSON schema of a file, for editors."""
+    """Print the JSON schema of a spec or an environment, for editors."""
     from servestack.cli.output import write
     from servestack.spec.schema import schema_text
 
@@ -221,7 +239,7 @@ def preview(environment: Environment, project: Project = None) -> None:
 
 @app.command()
 def up(environment: Environment, yes: Yes = False, project: Project = None) -> None:
-    """Bring the cluster to what is declared, through Pulumi."""
+    """Apply what is declared to the cluster, through Pulumi."""
     from servestack.cli.pulumi_commands import up as run
 
     run(find_project(project), environment, yes=yes)
@@ -229,7 +247,7 @@ def up(environment: Environment, yes: Yes = False, project: Project = None) -> N
 
 @app.command()
 def destroy(environment: Environment, yes: Yes = False, project: Project = None) -> None:
-    """Take away everything that `up` made."""
+    """Delete everything that `up` created."""
     from servestack.cli.pulumi_commands import destroy as run
 
     run(find_project(project), environment, yes=yes)
@@ -237,21 +255,21 @@ def destroy(environment: Environment, yes: Yes = False, project: Project = None)
 
 @app.command()
 def status(environment: Environment, project: Project = None) -> None:
-    """Say what is deployed: models, addresses, topics."""
+    """Show what is deployed: models, addresses, topics."""
     from servestack.cli.pulumi_commands import status as run
 
     run(find_project(project), environment)
 
 
 def find_project(folder: Path | None) -> Path:
-    """The project's folder: the one given, or the nearest one upwards with stacks/ and models/."""
+    """Return the project's folder, as `servestack.project.find_root` does."""
     from servestack.project import find_root
 
     return find_root(folder)
 
 
 def main() -> None:
-    """Run, and turn failures into one clear message and an exit code."""
+    """Run the command line. A failure becomes one message and an exit code."""
     try:
         app()
     except ServestackError as error:
@@ -261,7 +279,7 @@ def main() -> None:
         say("stopped")
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of a pipe has gone (`| head`): not a failure, and nothing is left to flush.
+        # The reader of a pipe closed it (`| head`): not a failure, and nothing is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 

@@ -1,4 +1,4 @@
-"""How the command line speaks: stdout is data, stderr is talk, colour only for eyes."""
+"""Writes data to stdout and messages to stderr, with colour only on a terminal."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from servestack.errors import Problem
 
 
 def write(text: str) -> None:
-    """Data."""
+    """Write data to stdout."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 def say(text: str) -> None:
-    """Talk."""
+    """Write one message to stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
 def say_problems(problems: Iterable[Problem]) -> None:
-    """Errors, one a paragraph, and their count where there are several."""
+    """Write each problem to stderr, and their count if there are several."""
     color = wants_color(sys.stderr)
     count = 0
     for problem in problems:
@@ -35,5 +35,5 @@ def say_problems(problems: Iterable[Problem]) -> None:
 
 
 def wants_color(stream: TextIO) -> bool:
-    """Whether a stream is a terminal, and its user has not said NO_COLOR."""
+    """Return whether a stream is a terminal and its user has not set NO_COLOR."""
     return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"

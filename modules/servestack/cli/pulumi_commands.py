@@ -17,10 +17,11 @@ from servestack.errors import ApplyError, ClusterError, Problem
 from servestack.live.client import Cluster
 from servestack.live.objects import is_ours
 from servestack.live.rollout_watch import RolloutWatch
+from servestack.live.version import require_version
 
 
 def preview(root: Path, environment: str) -> None:
-    """Print the counts of what would change; name what would be deleted."""
+    """Print how many objects would change, and name those that would be deleted."""
     engine = Engine(root, environment, say)
     counts = engine.preview()
     _announce_deletes(engine.events.planned)
@@ -28,28 +29,30 @@ def preview(root: Path, environment: str) -> None:
 
 
 def up(root: Path, environment: str, *, yes: bool) -> None:
-    """Preview, name what is deleted, ask, apply, print the outputs."""
+    """Preview, name what will be deleted, ask, apply, and print the outputs."""
     engine = Engine(root, environment, say)
     assert engine.built is not None
     namespace = engine.built.environment.namespace
     cluster = open_cluster(root, engine.built.environment)
+    if cluster is not None:
+        require_version(cluster)
     engine.settle_pending(lambda body: _was_made(cluster, body))
     changes = set(engine.preview()) - {"same"}
     planned = engine.events.planned
     _announce_deletes(planned)
     if not yes and changes:
-        typer.confirm(f"Bring {environment} to this?", abort=True, err=True)
+        typer.confirm(f"Apply these changes to {environment}?", abort=True, err=True)
     write(json.dumps(_applied(engine, cluster, namespace, planned), indent=2) + "\n")
 
 
 def destroy(root: Path, environment: str, *, yes: bool) -> None:
-    """Name what is deleted, ask, then delete everything that the stack made."""
+    """Name what will be deleted, ask, then delete everything that the stack created."""
     engine = Engine(root, environment, say, create=False)
     objects = engine.objects()
     say(f"deletes: {', '.join(objects)}" if objects else "nothing to delete")
-    say("the namespace stays, with all that is not named here")
+    say("the namespace stays, and so does everything that is not named here")
     if not yes:
-        typer.confirm(f"Delete everything of {environment}?", abort=True, err=True)
+        typer.confirm(f"Delete these objects of {environment}?", abort=True, err=True)
     engine.destroy()
 
 
@@ -61,7 +64,7 @@ def status(root: Path, environment: str) -> None:
 def _applied(
     engine: Engine, cluster: Cluster | None, namespace: str, planned: list[Step]
 ) -> dict[str, Any]:
-    """Apply; what failed in a rollout is reported by its pods' own words."""
+    """Apply, and return the outputs. The pods' own messages explain a failed rollout."""
     if cluster is None:
         return engine.up()
     models = [model for step in planned if (model := _rolled_out_model(step))]
@@ -78,13 +81,13 @@ def _applied(
 
 
 def _rolled_out_model(step: Step) -> str:
-    """The model whose Deployment a step creates or updates; empty for any other step."""
+    """Return the model whose Deployment a step creates or updates, or "" for another step."""
     rolls = step.operation in ("create", "update", "create-replacement")
     return step.name.partition("/")[0] if rolls and step.kind == "Deployment" else ""
 
 
 def _is_about(problem: Problem, models: Mapping[str, Problem]) -> bool:
-    """Whether a problem only repeats that a model's pods did not become ready."""
+    """Return whether a problem only repeats that a model's pods did not become ready."""
     waits = ("deployment-", "service-", "ingress-")
     return any(problem.message.startswith(f"{m}/{kind}") for m in models for kind in waits)
 

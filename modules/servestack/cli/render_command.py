@@ -13,7 +13,7 @@ from servestack.review.gate import build_checked
 
 
 def render(root: Path, names: list[str] | None, *, check: bool, stdout: bool) -> None:
-    """Render environments; with `check` only compare, with `stdout` only print."""
+    """Render environments. With `check` only compare, with `stdout` only print."""
     stale = 0
     for name in chosen_environments(root, names):
         if check:
@@ -29,7 +29,7 @@ def render(root: Path, names: list[str] | None, *, check: bool, stdout: bool) ->
         total = len(result.written) + len(result.unchanged)
         say(f"{folder}: {total} files, {len(result.written)} written, {len(result.pruned)} pruned")
         for path in result.foreign:
-            say(f"{folder / path}: not written by servestack, left alone")
+            say(f"{folder / path}: left as it is; servestack did not write it")
     if stale:
         raise typer.Exit(1)
 

@@ -15,7 +15,7 @@ from servestack.review.summary import Review, review
 
 
 def diff(root: Path, names: list[str] | None, against: str | None, output: str) -> int:
-    """Print a review of each environment; 2 where something changes."""
+    """Print a review of each environment. Returns exit code 2 if something changes, else 0."""
     changed = False
     for name in chosen_environments(root, names):
         built = build_environment(root, name)
@@ -54,7 +54,7 @@ def _against_revision(built: Built, name: str, revision: str) -> Review:
 
 
 def check(root: Path, names: list[str] | None, output: str) -> int:
-    """Print the findings of each environment; 1 where one is an error."""
+    """Print the findings of each environment. Returns exit code 1 if one is an error, else 0."""
     failed = False
     for name in chosen_environments(root, names):
         built = build_environment(root, name)
@@ -94,7 +94,7 @@ def _explain_value(project: Path | None, model: str, environment: str, field: st
     if service is None:
         known = ", ".join(service.name for service in built.services) or "none"
         raise SpecError(
-            Problem("SRV152", f"{environment} has no model {model!r}", hint=f"it has {known}")
+            Problem("SRV152", f"{environment} has no model {model!r}", hint=f"its models: {known}")
         )
     for entry in explain_field(service, field):
         write(f"{dotted(entry.path)} = {_shown(entry.value)}  ({entry.winner})\n")

@@ -25,16 +25,19 @@ _NAMES = {
     "gitattributes": ".gitattributes",
     "project-readme.md": "README.md",
 }
-"""Files that have another name here, where it would take effect on this repository."""
+"""Files that have another name here, since git would apply them to this repository."""
 _FIRST_MODEL = ("models/", "train.py")
 _ENVIRONMENTS = ("stacks/dev.yaml", "stacks/prod.yaml", "stacks/config/")
 
 
 def init(folder: Path) -> None:
-    """Write what a project needs and the folder does not have yet; what is there stays as it is."""
+    """Create a project. Files that exist already stay as they are.
+
+    Raises SpecError (SRV304) if a file cannot be written.
+    """
     texts = {name: file.read_text(encoding="utf-8") for name, file in _skeleton()}
     texts["requirements.txt"] = requirement()
-    # A project has its own models and environments by now: the examples are for an empty one.
+    # The example model and environments are only for a project that has none of its own.
     if any((folder / MODELS_FOLDER).rglob("*.y*ml")):
         texts = {name: text for name, text in texts.items() if not name.startswith(_FIRST_MODEL)}
     if environment_names(folder):
@@ -44,19 +47,19 @@ def init(folder: Path) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         where = Location(Path(error.filename or folder))
-        hint = "init makes a project in a folder that you may write to"
+        hint = "choose a folder that you may write to"
         problem = Problem("SRV304", f"the project cannot be written: {reason}", where, hint=hint)
         raise SpecError(problem) from None
     if _make_repository(folder):
-        say(f"made a git repository in {folder.resolve()}")
+        say(f"created a git repository in {folder.resolve()}")
     if not written:
-        say("nothing to write: the project has it all")
+        say("nothing to write: the project is complete")
         return
     say(f"next: the commands in {folder / 'README.md'}")
 
 
 def _skeleton() -> Iterator[tuple[str, Path]]:
-    """(name in the project, file of the skeleton)"""
+    """Yield (name in the project, file of the skeleton)."""
     for file in sorted(_SKELETON.rglob("*")):
         name = file.relative_to(_SKELETON).as_posix()
         if file.is_file() and name != "README.md" and file.suffix != ".pyc":
@@ -64,7 +67,7 @@ def _skeleton() -> Iterator[tuple[str, Path]]:
 
 
 def _write_new(file: Path, text: str) -> bool:
-    """Write a file where there is none, not even a broken link, and say so."""
+    """Write a file unless one is there, or a broken link. Returns whether it was written."""
     if os.path.lexists(file):
         say(f"kept {file}")
         return False
@@ -74,7 +77,7 @@ def _write_new(file: Path, text: str) -> bool:
 
 
 def _make_repository(folder: Path) -> bool:
-    """`git init`, where git is there and the folder is in no repository yet. Never fails."""
+    """Run `git init`, if git is installed and the folder is in no repository. Never fails."""
     try:
         inside = subprocess.run(
             ["git", "rev-parse", "--git-dir"], cwd=folder, capture_output=True, check=False
@@ -88,7 +91,11 @@ def _make_repository(folder: Path) -> bool:
 
 
 def new(root: Path, name: str | None, artifact: str, tracking_uri: str | None) -> None:
-    """Write models/<name>.yaml, with input and example as the registry tells them."""
+    """Write models/<name>.yaml, with the input and example from the registry.
+
+    Raises SpecError if the file exists (SRV161) or would not be valid, and RegistryError if MLflow
+    does not have the artifact.
+    """
     name = name or _name_from(artifact)
     data: dict[str, Any] = {
         "apiVersion": "servestack/v1",
@@ -100,7 +107,7 @@ def new(root: Path, name: str | None, artifact: str, tracking_uri: str | None) -
     if file.exists():
         raise SpecError(
             Problem(
-                "SRV161", "is there already", Location(file), hint="edit it, or take another name"
+                "SRV161", "already exists", Location(file), hint="edit it, or choose another name"
             )
         )
     _check(data, file)
@@ -110,7 +117,7 @@ def new(root: Path, name: str | None, artifact: str, tracking_uri: str | None) -
         if asked:
             data |= _input_of(uri, asked)
         else:
-            say("no MLflow server is known: api.input is left to you (--tracking-uri)")
+            say("api.input was not filled in: name an MLflow server with --tracking-uri")
     text = dump(data)
     _check(parse_document(text, file).data, file)
     write_atomically(file, text)
@@ -118,24 +125,24 @@ def new(root: Path, name: str | None, artifact: str, tracking_uri: str | None) -
 
 
 def _check(data: Any, file: Path) -> None:
-    """The same checks as for a file that was written by hand."""
+    """Run the same checks as for a file that was written by hand."""
     _, problems = check_model_service(data, lambda path: Location(file))
     if problems:
         raise SpecError(problems)
 
 
 def _name_from(artifact: str) -> str:
-    """The registered model's name, as a name of a service can be written."""
+    """Return the registered model's name, in the form of a service's name."""
     registered = artifact.removeprefix("models:/").partition("@")[0].partition("/")[0]
     name = re.sub(r"[^a-z0-9]+", "-", registered.lower()).strip("-")
     if not artifact.startswith("models:/") or not name:
-        hint = "servestack new <name> --from …"
+        hint = f"servestack new <name> --from '{artifact}'"
         raise SpecError(Problem("SRV161", "give the model a name", hint=hint))
     return name
 
 
 def _mlflow_of(root: Path) -> str:
-    """The MLflow server of the first environment that names one; empty without."""
+    """Return the MLflow server of the first environment that names one, or ""."""
     for environment in environment_names(root):
         file = Path(STACKS_FOLDER, f"{environment}.yaml")
         settings = load_environment(root / file, file).value.mlflow
@@ -145,7 +152,7 @@ def _mlflow_of(root: Path) -> str:
 
 
 def _input_of(uri: ArtifactUri, tracking_uri: str) -> dict[str, Any]:
-    """`api.input` from the signature, and an example row where the model was logged with one."""
+    """Return `api.input` from the signature, with an example row if the model has one."""
     import tempfile
 
     from servestack.resolve.mlflow_registry import MlflowRegistry

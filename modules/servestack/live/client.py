@@ -1,4 +1,4 @@
-"""The three requests that a comparison needs, over connections that are kept open."""
+"""The requests that comparisons and rollouts need, over connections that are kept open."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from servestack.manifests.kinds import Resource
 from servestack.manifests.manifest import Body
 
 CONNECTIONS = 8
-"""Requests at the same time; a cluster answers a dry run in some milliseconds."""
+"""Requests at the same time. A cluster answers a dry run within a few milliseconds."""
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
 
@@ -21,7 +21,7 @@ class Cluster:
     """One cluster's API; safe to use from CONNECTIONS threads. Every method raises ClusterError."""
 
     def __init__(self, configuration: Any) -> None:
-        """`configuration` is the official client's."""
+        """`configuration` is the Configuration of the official client."""
         import urllib3
         from kubernetes.client.rest import RESTClientObject
 
@@ -34,14 +34,18 @@ class Cluster:
             if setting["in"] == "header"
         }
         self._timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
-        # Only what the API itself asks to repeat: it holds back those who ask too much at once.
+        # Retry only what the API itself asks to repeat: it throttles clients that ask too much.
         self._retries = urllib3.Retry(
             total=5, connect=0, read=0, other=0, redirect=0, status_forcelist=[429],
             allowed_methods=None, backoff_factor=0.2, raise_on_status=False,
         )  # fmt: skip
         if not configuration.verify_ssl:
-            # Whoever wrote insecure-skip-tls-verify into the kubeconfig knows.
+            # The owner of the kubeconfig chose insecure-skip-tls-verify and needs no warning.
             warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+
+    def version(self) -> Body:
+        """The version of the API server: {"major": "1", "minor": "30", ...}."""
+        return self._ask("GET", "/version", about="version") or {}
 
     def get(self, kind: Resource, namespace: str, name: str) -> Body | None:
         """One object; None where there is none."""
@@ -57,7 +61,7 @@ class Cluster:
         return [head | item for item in found.get("items") or []]
 
     def log(self, namespace: str, pod: str, container: str, lines: int) -> str:
-        """The last lines that a container wrote; empty where there are none to be had."""
+        """The last lines that a container wrote; empty if they cannot be read."""
         import urllib3
 
         query = urlencode({"container": container, "tailLines": lines})
@@ -114,12 +118,12 @@ class Cluster:
         except ValueError:
             data = None
         if not isinstance(data, dict):
-            raise unreachable(self._host, "answers as no Kubernetes API does")
+            raise unreachable(self._host, "does not answer like a Kubernetes API")
         return data
 
 
 def _reason(error: Exception) -> str:
-    """Why a request did not come through, without the client's own wrapping."""
+    """Why a request failed, without the wrapping of the client's exceptions."""
     cause: Any = getattr(error, "reason", None) or error
     text = " ".join(str(cause).split())
     for sign, words in _REASONS:

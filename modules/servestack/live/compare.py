@@ -1,4 +1,4 @@
-"""What applying would change in a cluster, and who moved it from what was declared.
+"""What applying would change in a cluster, and who changed it from what was declared.
 
 Each object is compared with the answer of the API's own dry run. So whatever the API, its
 controllers or others add is the same on both sides, and only what applying would set differs.
@@ -35,8 +35,8 @@ def review_live(
 ) -> Review:
     """Compare what is declared with what the namespace of a cluster holds.
 
-    What stands in the way of one object becomes a problem of the review; raises ClusterError
-    where nothing can be compared at all.
+    An object that cannot be compared becomes a problem of the review. Raises ClusterError if
+    nothing can be compared at all.
     """
     if not _has_namespace(cluster, namespace):
         _check_namespace_is_declared(namespace, manifests)
@@ -70,14 +70,14 @@ def _has_namespace(cluster: Cluster, namespace: str) -> bool:
     try:
         return cluster.get(NAMESPACE, "", namespace) is not None
     except RefusedError:
-        # Who may only work within the namespace may not look at it from outside.
+        # An account with rights inside the namespace alone may not read the Namespace object.
         return True
 
 
 def _check_namespace_is_declared(namespace: str, manifests: Sequence[Manifest]) -> None:
     if not any(m.kind == NAMESPACE.name and m.name == namespace for m in manifests):
         message = f"the cluster has no namespace {namespace!r}, and the environment declares none"
-        hint = "make it, or take `createNamespace: false` out of the environment"
+        hint = f"run `kubectl create namespace {namespace}`, or remove `createNamespace: false`"
         raise ClusterError(Problem("SRV536", message, hint=hint))
 
 
@@ -86,7 +86,7 @@ def _in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
         try:
             return list(pool.map(work, items))
         except BaseException:
-            # Else every request of the rest would wait for a cluster that does not answer.
+            # Otherwise each remaining request would wait for a cluster that does not answer.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
@@ -103,7 +103,7 @@ def _list(cluster: Cluster, kind: Resource, namespace: str) -> Listed:
 
 
 def _left_over(of_kind: dict[Kind, Listed], manifests: Sequence[Manifest]) -> list[Manifest]:
-    """Objects with our label that nobody declares, but for those that a controller made."""
+    """Objects with our label that nobody declares, except those that a controller made."""
     declared = {(manifest.api_version, manifest.kind, manifest.name) for manifest in manifests}
     found = []
     for kind, listed in of_kind.items():
@@ -119,15 +119,15 @@ def _left_over(of_kind: dict[Kind, Listed], manifests: Sequence[Manifest]) -> li
 
 def _with_writers(item: ObjectReview, compared: Compared | None) -> ObjectReview:
     if item.operation == "remove":
-        # Pulumi takes away what its state holds, `kubectl apply` nothing.
+        # Pulumi deletes what its state holds; `kubectl apply` deletes nothing.
         (field,) = item.fields
-        effect = f"left over, nobody declares it; once removed: {field.effect}"
+        effect = f"left over, nobody declares it; once deleted: {field.effect}"
         return replace(item, fields=(replace(field, effect=effect),))
     if compared is None or compared.live is None or compared.desired is None:
         return item
     live, desired = compared.live, compared.desired
     fields = (
-        # A field that is not there has nobody who wrote it.
+        # Nobody wrote a field that does not exist.
         field
         if field.change.operation == "add"
         else replace(field, changed_by=foreign_writer(live, desired, field.change.path))

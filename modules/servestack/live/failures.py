@@ -1,4 +1,4 @@
-"""What the API says when it refuses, in words."""
+"""Turns refusals of the API into errors for the user."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def failure(status: int, body: bytes, host: str, about: str) -> ClusterError:
     message = _message(body)
     if status == 401:
         hint = "renew the credentials; does `kubectl get pods` work with this context?"
-        return ClusterError(Problem("SRV533", f"{host} does not know who we are", hint=hint))
+        return ClusterError(Problem("SRV533", f"{host} does not accept the credentials", hint=hint))
     forbidden = _FORBIDDEN.search(message)
     if status == 403 and forbidden:
-        hint = "a dry run needs the rights of applying: get, list, create and patch"
+        hint = "a dry run needs the same rights as applying: get, list, create and patch"
         return RefusedError(Problem("SRV535", f"forbidden: {forbidden[0]}", hint=hint))
     if message and status not in _BUSY:
         return RefusedError(Problem("SRV538", f"{about}: the cluster refuses it: {message}"))
     said = message or body[:80].decode(errors="replace")
-    return unreachable(host, f"it answers {status}: {said}")
+    return unreachable(host, f"answers {status}: {said}")
 
 
 def unreachable(host: str, reason: str) -> ClusterError:
-    """Nobody answers there, or nobody that speaks as a cluster does."""
+    """The error for a host that does not answer as a cluster; `reason` continues the sentence."""
     hint = "is it running, is the network up, and is the context the right one?"
     return ClusterError(Problem("SRV534", f"the cluster at {host} {reason}", hint=hint))
 

@@ -1,6 +1,6 @@
 """The cluster of a context: its address, and how to sign in, as kubectl would find them.
 
-Certificates, tokens, credential plugins and proxies are what the official client makes of them.
+The official client handles certificates, tokens, credential plugins and proxies.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from servestack.errors import ClusterError, Problem
 
 
 def load_configuration(kubeconfig: str | None, context: str) -> Any:
-    """The client's Configuration for a context. `kubeconfig` is a path; None: KUBECONFIG or
-    ~/.kube/config. Never the kubeconfig's current context. Raises ClusterError.
+    """The client's Configuration for a context, never for the kubeconfig's current context.
+
+    `kubeconfig` is a path; None stands for KUBECONFIG or ~/.kube/config. Raises ClusterError if the
+    file cannot be read, has no such context, or its credentials cannot be obtained.
     """
     from kubernetes.client import Configuration
     from kubernetes.config import ConfigException, kube_config
@@ -24,7 +26,7 @@ def load_configuration(kubeconfig: str | None, context: str) -> Any:
 
     files = kubeconfig or kube_config.KUBE_CONFIG_DEFAULT_LOCATION
     configuration = Configuration()
-    # AttributeError and TypeError: what the client makes of YAML that is no kubeconfig at all.
+    # The client raises AttributeError and TypeError for YAML that is no kubeconfig at all.
     broken = (ConfigException, YAMLError, OSError, ValueError, AttributeError, TypeError, KeyError)
     try:
         merged = kube_config.KubeConfigMerger(files).config
@@ -47,11 +49,11 @@ def load_configuration(kubeconfig: str | None, context: str) -> Any:
         except (*broken, HTTPError) as error:
             raise _unreadable(files, error) from None
     if told:
-        # The client only logs that a plugin failed, and would go on as nobody.
+        # The client only logs that a plugin failed, and would continue without credentials.
         raise ClusterError(
             Problem(
                 "SRV533",
-                f"the credentials of context {context!r} cannot be had: {'; '.join(told)}",
+                f"cannot get the credentials of context {context!r}: {'; '.join(told)}",
                 hint=f"does `kubectl --context {context} get pods` work?",
             )
         )

@@ -1,4 +1,4 @@
-"""One declared object beside the live one: what a dry run of applying it says."""
+"""Compares one declared object with the live one, by a dry run of applying it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _BOOKKEEPING = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 
 Listed = dict[str, Body] | Problem
-"""Objects of ours of one kind by name, or why there are none to see."""
+"""Our objects of one kind by name, or the problem that prevented listing them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
     """What is declared, what the cluster has (None: nothing), and what applying would make of it.
 
-    With a problem it could not be compared.
+    An object with a `problem` could not be compared.
     """
 
     declared: Manifest
@@ -42,14 +42,14 @@ class Compared:
 
 
 def compare_object(cluster: Cluster, manifest: Manifest, of_kind: dict[Kind, Listed]) -> Compared:
-    """Ask for a dry run of one object. A cluster that is out of reach raises ClusterError."""
+    """Compare one object by a dry run. Raises ClusterError if the cluster does not answer."""
     kind = KINDS[manifest.api_version, manifest.kind]
     listed = of_kind.get(kind, {})
     if isinstance(listed, Problem):
         about = f"{manifest.kind}/{manifest.name}: " if listed.id == "SRV537" else ""
         return Compared(manifest, problem=replace(listed, message=about + listed.message))
     try:
-        # One that lost its label is not among those listed.
+        # An object that lost its label is not listed.
         live = listed.get(manifest.name) or cluster.get(kind, manifest.namespace, manifest.name)
         manager = applying_manager(live)
         desired = cluster.dry_run(kind, manifest.body, manager or FIELD_MANAGER)
@@ -74,7 +74,7 @@ def is_ours(cluster: Cluster, body: Mapping[str, Any]) -> bool:
 
 
 def plain(body: Body) -> Body:
-    """An object without what the API keeps for itself."""
+    """An object without what the API maintains: its status and the bookkeeping in metadata."""
     metadata = {key: v for key, v in body["metadata"].items() if key not in _BOOKKEEPING}
     annotations = metadata.pop("annotations", None) or {}
     if kept := {key: v for key, v in annotations.items() if key != _LAST_APPLIED}:
@@ -83,7 +83,7 @@ def plain(body: Body) -> Body:
 
 
 def _without_what_kubectl_removes(live: Body, desired: Body, declared: Body) -> Body:
-    """A client-side `kubectl apply` takes away what it applied last and is declared no more."""
+    """Remove what a client-side `kubectl apply` would: applied before, and no longer declared."""
     try:
         last = json.loads(live["metadata"]["annotations"][_LAST_APPLIED])
     except (KeyError, ValueError):

@@ -24,18 +24,19 @@ _OUR_LABELS = (MANAGED_BY_LABEL, "app.kubernetes.io/part-of")
 
 
 def applying_manager(live: Body | None) -> str | None:
-    """The manager that applied an object last, and so would apply it again; None where nobody
-    did so server-side.
+    """The manager that applied an object last, and so would apply it again; None if nobody did so
+    server-side.
 
-    Removed fields go away only by the manager that set them: `kubectl apply` has one name,
-    Pulumi another for each resource. It is told by the labels that every object of ours has.
+    A field disappears only when the manager that set it no longer applies it: `kubectl apply` has
+    one name, Pulumi another for each resource. The labels that every object of ours has identify
+    the manager.
     """
     applied = [entry for entry in _ours(live or {}) if entry.get("operation") == "Apply"]
     return str(max(applied, key=_time)["manager"]) if applied else None
 
 
 def foreign_writer(live: Body, desired: Body, path: Path) -> Writer | None:
-    """Who, other than the one who applies, wrote the field last; None where nobody did."""
+    """Who wrote the field last, other than the manager that applies it; None if nobody did."""
     ours = _ours(live)
     if any(_owns(entry, live, desired, path) for entry in ours):
         return None
@@ -49,7 +50,10 @@ def foreign_writer(live: Body, desired: Body, path: Path) -> Writer | None:
 
 
 def item_at(items: list[Any], others: list[Any], name: str, key: str) -> int | None:
-    """Position of the item that a path's Key means, in lists that were compared with each other."""
+    """Index of the item that a path's Key names; None if there is none.
+
+    `others` is the list that `items` was compared with.
+    """
     fields = key_of(name, items, others)
     labels = [label(item, fields) for item in items] if fields else []
     return labels.index(key) if key in labels else None

@@ -21,11 +21,11 @@ _STARTS = ("ContainerCreating", "PodInitializing")
 
 @dataclass(frozen=True)
 class Rollout:
-    """A Deployment's newest version on its way.
+    """The rollout of a Deployment's newest version.
 
-    `generation` is that of the spec; `done` and `exceeded` are the controller's word on exactly
-    that generation: every pod is new and available, or the progress deadline is over. `reasons`
-    say why pods are not ready, each with its step (the container) and that one's last lines;
+    `generation` is that of the spec. `done` and `exceeded` are what the controller reports for
+    exactly that generation: every pod is new and available, or the progress deadline has passed.
+    `reasons` say why pods are not ready, each with the container and its last log lines.
     `serving` has the version of every ready pod.
     """
 
@@ -40,7 +40,7 @@ class Rollout:
 
 
 def see_rollout(cluster: Cluster, namespace: str, model: str) -> Rollout | None:
-    """The rollout of a model as it stands; None where it has no Deployment. Raises ClusterError."""
+    """The current rollout of a model; None if it has no Deployment. Raises ClusterError."""
     live = cluster.get(_DEPLOYMENT, namespace, model)
     if live is None:
         return None
@@ -86,11 +86,11 @@ def see_rollout(cluster: Cluster, namespace: str, model: str) -> Rollout | None:
 
 
 def _reasons(cluster: Cluster, namespace: str, pod: Body) -> Iterator[str]:
-    """Why a pod is not ready. Names of pods are left out, so that equal reasons are one."""
+    """Why a pod is not ready. Without the names of pods, so that equal reasons appear once."""
     status = pod.get("status", {})
     scheduled = _condition(status, "PodScheduled")
     if scheduled.get("status") == "False":
-        yield f"no node takes the pod: {scheduled.get('message', scheduled.get('reason', ''))}"
+        yield f"the pod cannot be scheduled: {scheduled.get('message', scheduled.get('reason', ''))}"
     initial = status.get("initContainerStatuses") or []
     for container in initial + (status.get("containerStatuses") or []):
         state, last = container.get("state", {}), container.get("lastState", {})
@@ -105,7 +105,7 @@ def _reasons(cluster: Cluster, namespace: str, pod: Body) -> Iterator[str]:
             "running" in state and not container.get("ready") and container.get("started") is False
         ):
             log = cluster.log(namespace, pod["metadata"]["name"], container["name"], _LAST_LINES)
-            yield _with_lines(f"{container['name']}: runs and is not ready", log)
+            yield _with_lines(f"{container['name']}: runs but is not ready", log)
 
 
 def _ended(step: str, ended: Body) -> str:

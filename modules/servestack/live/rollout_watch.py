@@ -1,4 +1,4 @@
-"""Follows the rollouts of an update from beside it, and says when none of them can succeed."""
+"""Watches the rollouts of a running update, and reports when none of them can succeed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from servestack.live.rollout import Rollout, see_rollout
 
 _POLL_SECONDS = 2.0
 _UNCHANGED_SECONDS = 15.0
-"""After this long an update that left the Deployment's generation alone is one that only waits."""
+"""After this time, an update that has not changed the Deployment's generation only waits."""
 
 
 class RolloutWatch:
@@ -56,7 +56,7 @@ class RolloutWatch:
             self._thread.join()
 
     def begin(self, model: str) -> None:
-        """The update has begun with a model's Deployment."""
+        """Note that the update has begun with a model's Deployment."""
         self._begun.setdefault(model, time.monotonic())
 
     def problems(self) -> dict[str, Problem]:
@@ -97,7 +97,7 @@ class RolloutWatch:
         try:
             return see_rollout(self._cluster, self._namespace, model)
         except ClusterError:
-            return None  # The update itself reports a cluster that is out of reach.
+            return None  # The update itself reports a cluster that does not answer.
 
 
 def problem_of(rollout: Rollout) -> Problem:

@@ -1,9 +1,9 @@
 """A process that writes events until it is killed, and says on stdout what append took.
 
-    python killed_writer.py FOLDER FIRST FLUSH_INTERVAL_SECONDS EVENTS
+    python -m serving_image.tests.events.killed_writer FOLDER FIRST FLUSH_INTERVAL_SECONDS EVENTS
 
-EVENTS is how many it appends in about a millisecond. Each line it prints is the number of the last line taken, and when: the moments a server would
-have sent its answers.
+EVENTS is how many it appends in about a millisecond. Each line it prints is the number of the last
+line taken, and when: the moments at which a server would have sent its answers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from event_support import line, settings
+from serving_image.tests.events.event_support import line, settings
 
 from servestack_server.events.writer import EventWriter
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from event_support import KINDS, line, lines_on_disk, number_of, settings
+from serving_image.tests.events.event_support import KINDS, line, lines_on_disk, number_of, settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,7 +42,7 @@ def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
     """The second would take a line that the first is writing for a torn one."""
     first, second = (EventWriter(settings(tmp_path)) for _ in range(2))
     first.start()
-    with pytest.raises(StartError, match="another server writes its events there"):
+    with pytest.raises(StartError, match="another server already writes its events to this folder"):
         second.start()
     assert first.append("predictions", line(1))
     assert first.close(5)

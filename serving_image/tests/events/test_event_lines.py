@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema_rs
 import numpy as np
 import pytest
-from event_support import settings as event_settings
+from serving_image.tests.events.event_support import settings as event_settings
 from hypothesis import given
 from hypothesis import strategies as st
 

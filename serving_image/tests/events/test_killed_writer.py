@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from event_support import lines_on_disk, number_of, settings
+from serving_image.tests.events.event_support import lines_on_disk, number_of, settings
 
 from servestack_server.events.writer import EventWriter
 
@@ -18,7 +18,8 @@ INTERVAL_SECONDS = 0.02
 LATE_SECONDS = 0.05
 """How much later than its interval the thread may come to write, on a machine that is busy."""
 SPAN = 10_000_000
-PROGRAM = Path(__file__).parent / "killed_writer.py"
+PROGRAM = "serving_image.tests.events.killed_writer"
+REPOSITORY = Path(__file__).parents[3]
 
 
 def killed_at(
@@ -26,8 +27,8 @@ def killed_at(
 ) -> tuple[list[tuple[int, float]], float]:
     """Run the program, kill it; returns what it said and when it was killed."""
     process = subprocess.Popen(
-        [sys.executable, PROGRAM, folder, str(first), str(INTERVAL_SECONDS), str(load)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-m", PROGRAM, folder, str(first), str(INTERVAL_SECONDS), str(load)],
+        cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
     start = process.stdout.readline()

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from event_support import line, number_of, settings
+from serving_image.tests.events.event_support import line, number_of, settings
 from tests.support.filebeat import config_to_a_file, drain, running_filebeat
 
 from servestack_server.events.files import file_mark

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from servestack_contract.settings import Column, Input, Tensor
+from servestack_contract.settings import Column, Input, Tensor, TensorType
 from servestack_server.errors import RequestError, StartError
 from servestack_server.input.bodies import read_rows
 from servestack_server.input.schema import compile_schema
@@ -169,11 +169,13 @@ def test_columns_that_cannot_be_are_refused_at_the_start() -> None:
             compile_schema(Input(columns=wrong))
 
 
-TENSORS = ["bool", "int8", "int32", "int64", "uint8", "uint64", "float16", "float32", "float64"]
+TENSORS: list[TensorType] = [
+    "bool", "int8", "int16", "int32", "int64", "uint8", "float16", "float32", "float64"
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", TENSORS)
-def test_tensors_of_each_type(dtype: str) -> None:
+def test_tensors_of_each_type(dtype: TensorType) -> None:
     schema = compile_schema(Input(tensor=Tensor(dtype, (-1, 2))))
     value = "true" if dtype == "bool" else "1"
     for body in (
@@ -213,7 +215,9 @@ def test_tensors_of_strings() -> None:
         ("float64", (-1,), "[[1]]", "wrong_type"),
     ],
 )
-def test_tensors_that_do_not_fit(dtype: str, shape: tuple[int, ...], body: str, code: str) -> None:
+def test_tensors_that_do_not_fit(
+    dtype: TensorType, shape: tuple[int, ...], body: str, code: str
+) -> None:
     schema = compile_schema(Input(tensor=Tensor(dtype, shape)))
     with pytest.raises(RequestError) as caught:
         read_rows(body.encode(), schema)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from model_support import load
+from serving_image.tests.models.model_support import load
 
 from servestack_server.errors import StartError
 
@@ -18,7 +18,7 @@ from servestack_server.errors import StartError
         ("- 1", "holds no mapping"),
         ("flavors: {spark: {}}", "no flavor that can be served: spark"),
         ("flavors: {sklearn: {pickled_model: ../../etc/passwd}}", "outside the model's folder"),
-        ("flavors: {sklearn: {pickled_model: model.skops}}", "which is not there"),
+        ("flavors: {sklearn: {pickled_model: model.skops}}", "which does not exist"),
         ("flavors: {xgboost: {}}", "names no file"),
         ("#" * (5 << 20), "larger than 4 MiB"),
     ],
@@ -38,9 +38,9 @@ def test_merge_keys_are_refused_not_expanded(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_and_an_unclear_one_are_told(tmp_path: Path) -> None:
-    with pytest.raises(StartError, match="is not there"):
+    with pytest.raises(StartError, match="does not exist"):
         load(tmp_path / "none")
-    with pytest.raises(StartError, match="not exactly one model file but none"):
+    with pytest.raises(StartError, match="not exactly one model file: none"):
         load(tmp_path)
     (tmp_path / "a.onnx").touch()
     (tmp_path / "b.ubj").touch()

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
-from model_support import by_mlflow, columns_of, iris, load, rows_of
+from serving_image.tests.models.model_support import by_mlflow, columns_of, iris, load, rows_of
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     GradientBoostingRegressor,
@@ -31,6 +31,7 @@ from sklearn.svm import SVC
 from servestack_contract.settings import Trust
 from servestack_server.errors import StartError
 from servestack_server.models import bake as bake_module
+from servestack_server.models import convert
 from servestack_server.models.bake import bake
 from servestack_server.models.check_rows import MADE_ROWS, check_rows
 
@@ -176,7 +177,7 @@ def test_what_does_not_convert_says_why(tmp_path: Path) -> None:
         _bake(folder, X)
     assert not _bake(folder, X, required=False)["kept"]
     assert load(folder, X, trust=TRUST).runtime == "native"
-    with pytest.raises(StartError, match=r"no converted model: .*FunctionTransformer"):
+    with pytest.raises(StartError, match=r"no converted model to use: .*FunctionTransformer"):
         load(folder, X, runtime="onnx", trust=TRUST)
 
 
@@ -184,7 +185,7 @@ def test_a_converted_model_that_differs_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = _save(MODELS["LogisticRegression"](), tmp_path / "m")
-    describe = bake_module.describe_source
+    describe = convert.describe_source
 
     def another(artifact: Any, native: Any, given: Any) -> Any:
         other = LogisticRegression(C=1e-3, max_iter=500).fit(X, Y)

@@ -12,7 +12,7 @@ import mlflow.xgboost
 import numpy as np
 import pytest
 import xgboost
-from model_support import by_mlflow, imported_after_loading, iris, load, rows_of
+from serving_image.tests.models.model_support import by_mlflow, imported_after_loading, iris, load, rows_of
 
 from servestack_contract.settings import Column
 from servestack_server.errors import StartError
@@ -82,7 +82,7 @@ def test_xgboost_loads_without_scikit_learn_and_pandas(tmp_path: Path) -> None:
 
 def test_text_for_a_booster_and_a_broken_file_are_told(tmp_path: Path) -> None:
     mlflow.xgboost.save_model(XGBOOST["classifier"](), tmp_path / "m", pip_requirements=[])
-    with pytest.raises(StartError, match=r"takes numbers.*colour"):
+    with pytest.raises(StartError, match=r"takes only numbers.*colour"):
         load(tmp_path / "m", columns=(Column("colour", "string"),))
     (tmp_path / "m" / "model.ubj").write_bytes(b"{")
     with pytest.raises(StartError, match=r"model.ubj: XGBoost"):

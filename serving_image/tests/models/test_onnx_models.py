@@ -8,7 +8,7 @@ from typing import Any
 import mlflow.onnx
 import numpy as np
 import pytest
-from model_support import imported_after_loading, iris, load
+from serving_image.tests.models.model_support import imported_after_loading, iris, load
 from onnx import TensorProto, helper
 from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier

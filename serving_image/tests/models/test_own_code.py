@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
-from model_support import by_mlflow, iris, load, rows_of
+from serving_image.tests.models.model_support import by_mlflow, iris, load, rows_of
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -44,7 +44,7 @@ def _import_path() -> Iterator[None]:
     sys.path[:] = path
 
 
-class Sum(mlflow.pyfunc.PythonModel):
+class Sum(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no types here
     """Adds the columns; pickled by value below."""
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from variant import run_in_variant
+from serving_image.tests.models.variant import run_in_variant
 
 _LOAD = """
 import sys

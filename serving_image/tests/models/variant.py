@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -11,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tools.locking import exclusive
 
 _IMAGE = Path(__file__).parents[2]
 _MODULES = _IMAGE.parent / "modules"
@@ -43,9 +43,7 @@ def _make(name: str, needs_gib: int) -> Path:
     key = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
     folder = _CACHE / f"{name}-{key}"
     python = folder / "bin" / "python"
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with (_CACHE / f".{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive(_CACHE / f".{name}.lock", on_wait=lambda: None):
         if (folder / "complete").exists():
             return python
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed: the lock is ours

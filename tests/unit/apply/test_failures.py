@@ -74,7 +74,7 @@ def test_known_causes_have_their_hint(message: str, id: str, words: str) -> None
         ("error: getting secrets manager: incorrect passphrase", "SRV513"),
         ("error: no project file\nerror: no project file", "SRV517 no project file"),
         ("\nMinimum version requirement failed.\n", "SRV517 Minimum version requirement failed."),
-        ("", "SRV517 Pulumi failed without a word"),
+        ("", "SRV517 Pulumi failed without a message"),
     ],
 )
 def test_before_the_engine_runs_its_text_is_all_there_is(text: str, said: str) -> None:

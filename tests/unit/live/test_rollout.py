@@ -69,7 +69,7 @@ def of_container(name: str, **status: Any) -> dict[str, Any]:
     return {"containerStatuses": [{"name": name, "ready": False, **status}]}
 
 
-FETCH_FAILED = {
+FETCH_FAILED: dict[str, Any] = {
     "initContainerStatuses": [
         {
             "name": "fetch",
@@ -107,7 +107,7 @@ SERVING = pod("old", "2", ready=True)
         ),
         (
             of_container("server", state={"running": {}}, started=False),
-            "server: runs and is not ready\n  loading\n  warming up",
+            "server: runs but is not ready\n  loading\n  warming up",
         ),
         (
             {
@@ -115,7 +115,7 @@ SERVING = pod("old", "2", ready=True)
                     {"type": "PodScheduled", "status": "False", "message": "0/1 nodes: no memory"}
                 ]
             },
-            "no node takes the pod: 0/1 nodes: no memory",
+            "the pod cannot be scheduled: 0/1 nodes: no memory",
         ),
     ],
 )

@@ -49,7 +49,8 @@ def test_the_builder_is_one_step_from_the_file_name(manifest: Any) -> None:
 
 
 def test_every_kind_has_one_builder_and_every_builder_is_read_by_name() -> None:
-    names = [dotted_name(build) for _, build in (*ENVIRONMENT_BUILDERS, *SERVICE_BUILDERS)]
+    names = [dotted_name(build) for _, build in ENVIRONMENT_BUILDERS]
+    names += [dotted_name(build) for _, build in SERVICE_BUILDERS]
     assert len(set(names)) == len(names)
     readme = (REPOSITORY / "modules/servestack/manifests/README.md").read_text()
     for name in names:

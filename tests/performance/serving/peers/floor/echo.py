@@ -20,7 +20,8 @@ decode = msgspec.json.Decoder().decode
 class Echo(asyncio.Protocol):
     """One connection."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self._write = transport.write
         self._parser = httptools.HttpRequestParser(self)
         self._body: list[bytes] = []
