@@ -1,4 +1,4 @@
-"""Who the pods are and whom they may talk to: ServiceAccount and NetworkPolicy."""
+"""The identity and the allowed traffic of the pods: ServiceAccount and NetworkPolicy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OUTSIDE = {
 
 
 def build_service_account(service: ResolvedService) -> Body:
-    """An identity of the model's own, without a token of the Kubernetes API."""
+    """The ServiceAccount of the model's pods; they mount no token for the Kubernetes API."""
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
@@ -30,7 +30,11 @@ def build_service_account(service: ResolvedService) -> Body:
 
 
 def build_network_policy(service: ResolvedService) -> Body | None:
-    """In: the way in, Prometheus, named callers. Out: DNS, artifact store, Kafka, the spec's own."""
+    """The NetworkPolicy of the model's pods; None where the environment renders no policies.
+
+    Allowed callers are the ingress controller, Prometheus and the named namespaces. Allowed
+    destinations are DNS, the artifact store, Kafka and the spec's own egress rules.
+    """
     if not service.environment.network.policy:
         return None
     ingress = _ingress(service)
@@ -41,7 +45,7 @@ def build_network_policy(service: ResolvedService) -> Body | None:
         "spec": {
             "podSelector": {"matchLabels": names.selector(service)},
             "policyTypes": ["Ingress", "Egress"],
-            # Left out where nobody may call: the API drops an empty list, and it means the same.
+            # Omitted where nobody may call: the API drops an empty list, which means the same.
             **({"ingress": ingress} if ingress else {}),
             "egress": _egress(service),
         },
@@ -86,7 +90,7 @@ def _egress(service: ResolvedService) -> list[Body]:
 
 
 def _artifact_store(service: ResolvedService) -> Peer:
-    """Where artifacts are fetched from, MLflow's own port among its ports where it serves them."""
+    """The peer that serves the artifacts. MLflow's port is added where MLflow serves them."""
     store = service.environment.network.artifact_store
     uri = urlsplit(mlflow_uri(service))
     if not uri.hostname:
@@ -96,7 +100,7 @@ def _artifact_store(service: ResolvedService) -> Peer:
 
 
 def _egress_rule(peer: Peer) -> Body:
-    """A rule towards a peer; one without an address may be anywhere, at these ports."""
+    """An egress rule to a peer. A peer without an address allows its ports everywhere."""
     targets: list[Body] = [{"ipBlock": {"cidr": cidr}} for cidr in peer.cidrs]
     if peer.namespace is not None:
         targets.insert(0, _namespace(peer.namespace))
@@ -104,8 +108,11 @@ def _egress_rule(peer: Peer) -> Body:
 
 
 def _anywhere() -> list[Body]:
-    """Pods of all namespaces, and addresses outside: whether a block of addresses covers pods is up
-    to the network plugin. Never link-local ones, where clouds hand out the node's credentials."""
+    """Pods of all namespaces, and all addresses but link-local ones.
+
+    Pods are named as well, because it depends on the network plugin whether an address block
+    covers them. At link-local addresses clouds hand out the node's credentials.
+    """
     blocks = ({"cidr": cidr, "except": list(left_out)} for cidr, left_out in _OUTSIDE.items())
     return [{"namespaceSelector": {}}, *({"ipBlock": block} for block in blocks)]
 

@@ -53,7 +53,10 @@ SERVICE_BUILDERS: tuple[tuple[str, ServiceBuilder], ...] = (
 def build_manifests(
     environment: Environment, source: str, services: Sequence[ResolvedService]
 ) -> tuple[Manifest, ...]:
-    """The environment's own objects, then each model's. `source` is the environment's file."""
+    """The environment's own objects, then each model's.
+
+    `source` is the environment's file, relative to the project.
+    """
     manifests = [
         Manifest(ENVIRONMENT_GROUP, concern, dotted_name(build), source, body)
         for concern, build in ENVIRONMENT_BUILDERS
@@ -65,7 +68,7 @@ def build_manifests(
 
 
 def build_service_manifests(service: ResolvedService) -> list[Manifest]:
-    """One model's objects."""
+    """The objects of one model."""
     return [
         Manifest(service.name, concern, dotted_name(build), service.source, body)
         for concern, build in SERVICE_BUILDERS

@@ -10,7 +10,10 @@ from servestack_contract.metrics import IN_FLIGHT
 
 
 def build_horizontal_pod_autoscaler(service: ResolvedService) -> Body | None:
-    """The HPA, by requests in flight where they can be asked for, and by CPU."""
+    """The HorizontalPodAutoscaler; None where the spec has no autoscaling.
+
+    It scales by CPU, and by requests in flight where the environment has custom metrics.
+    """
     scaling = service.spec.autoscaling
     if scaling is None:
         return None
@@ -64,7 +67,7 @@ def _metrics(service: ResolvedService, scaling: Autoscaling) -> list[Body]:
 
 
 def _behavior(scaling: Autoscaling) -> Body:
-    """Up at once, down with care."""
+    """Scale up at once, scale down slowly."""
     return {
         "scaleUp": {
             "stabilizationWindowSeconds": 0,

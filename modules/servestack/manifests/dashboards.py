@@ -7,7 +7,7 @@ import json
 from functools import lru_cache
 
 from servestack.data import read_template
-from servestack.manifests.rules import fill, objectives, pieces_of, plain_number, threshold_seconds
+from servestack.manifests.rules import fill, format_of, objectives, plain_number, threshold_seconds
 from servestack.resolve.resolved import ResolvedService
 
 DASHBOARD_FILE = "{name}.json"
@@ -32,12 +32,12 @@ def dashboard_text(service: ResolvedService) -> str:
 
 
 @lru_cache(maxsize=1)
-def _template() -> tuple[str, ...]:
-    """The template on one line for each panel: readable in a diff, small in the cluster."""
+def _template() -> str:
+    """The template with one line per panel: readable in a diff, small in the cluster."""
     dashboard = json.loads(read_template(_TEMPLATE))
     panels = ",\n  ".join(_compact(panel) for panel in dashboard.pop("panels"))
     rest = ",\n ".join(f"{json.dumps(key)}: {_compact(value)}" for key, value in dashboard.items())
-    return pieces_of(f'{{\n {rest},\n "panels": [\n  {panels}\n ]\n}}\n')
+    return format_of(f'{{\n {rest},\n "panels": [\n  {panels}\n ]\n}}\n')
 
 
 def _compact(value: object) -> str:
@@ -45,6 +45,6 @@ def _compact(value: object) -> str:
 
 
 def _uid(service: ResolvedService) -> str:
-    """At most 40 characters, as Grafana asks, and the same in every render."""
+    """An id that is the same in every render, within Grafana's limit of 40 characters."""
     name = f"{service.environment.name}/{service.name}"
     return f"servestack-{hashlib.sha256(name.encode()).hexdigest()[:24]}"

@@ -12,11 +12,11 @@ _KEPT = {
     "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
     "kustomize.toolkit.fluxcd.io/prune": "disabled",
 }
-"""Tell Argo CD and Flux never to delete it: others may keep things in it (docs/adr/0011)."""
+"""Tell Argo CD and Flux not to delete the namespace: others may use it too (docs/adr/0011)."""
 
 
 def build_namespace(environment: Environment) -> Body | None:
-    """The Namespace, which enforces the environment's Pod Security level."""
+    """The Namespace with the environment's Pod Security level; None where others create it."""
     if not environment.create_namespace:
         return None
     level = environment.pod_security
@@ -33,7 +33,7 @@ def build_namespace(environment: Environment) -> Body | None:
 
 
 def build_default_network_policy(environment: Environment) -> Body | None:
-    """No traffic in or out for any pod, but what a model's own policy allows."""
+    """The NetworkPolicy that denies what no other policy allows; None without network policies."""
     if not environment.network.policy:
         return None
     return {

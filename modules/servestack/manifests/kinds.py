@@ -1,4 +1,4 @@
-"""The one table of Kubernetes kinds: where the API has them, who declares them, how a diff reads.
+"""The one table of Kubernetes kinds: their API paths, their Pulumi classes, their words in a diff.
 
 To add a kind, write its row, run `python tools/schemas/bundle.py`, and name its builder in assemble.py.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Where the API has a kind, as in `apps/v1`, `Deployment`, `deployments`."""
+    """A kind's place in the API: `apps/v1`, `Deployment`, `deployments`."""
 
     api_version: str
     name: str
@@ -22,7 +22,7 @@ class Resource:
         return self.api_version.rpartition("/")[0]
 
     def path(self, namespace: str, name: str = "") -> str:
-        """The API's path of one object, or without a name of the collection."""
+        """The API path of one object; without `name`, of the collection."""
         root = "apis" if self.group else "api"
         scope = f"/namespaces/{namespace}" if namespace else ""
         return f"/{root}/{self.api_version}{scope}/{self.plural}" + (f"/{name}" if name else "")
@@ -30,10 +30,12 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Kind(Resource):
-    """A kind that is declared, and what it means for people that an object `appears` or `goes`.
+    """A kind of object that servestack declares.
 
-    `declared_as` is the submodule and class of pulumi_kubernetes. `for_pods`: pods read it as they
-    start, so it has to be there first. `is_made`: a builder makes it, so a live comparison lists it.
+    `appears` and `goes` tell a reviewer what it means that an object is added or removed.
+    `declared_as` is the submodule and class of pulumi_kubernetes. `for_pods`: pods read the object
+    when they start, so it must exist before them. `is_made`: a builder makes the object, so a live
+    comparison lists it.
     """
 
     appears: str
@@ -47,7 +49,7 @@ NAMESPACE = Kind(
     "v1", "Namespace", "namespaces",
     "a namespace for the models", "the namespace stays, without its labels",
     # A patch owns its fields and never the object (docs/adr/0011): it works where somebody else
-    # made the namespace, and deleting it takes the fields back and leaves the namespace.
+    # made the namespace, and deleting it removes these fields and keeps the namespace.
     ("core.v1", "NamespacePatch"),
 )  # fmt: skip
 _TABLE = (
@@ -59,18 +61,19 @@ _TABLE = (
     ),
     Kind(
         "v1", "ConfigMap", "configmaps",
-        "configuration is added", "configuration is taken away",
+        "configuration is added", "configuration is removed",
         ("core.v1", "ConfigMap"), for_pods=True,
     ),
     Kind(
         "v1", "Secret", "secrets",
-        "a secret is added", "a secret is taken away",
+        "a secret is added", "a secret is removed",
         # The class marks its values, so that the state holds them as ciphertext only.
         ("core.v1", "Secret"), is_made=False,
     ),
     Kind(
         "v1", "Service", "services",
-        "callers in the cluster reach the model", "callers in the cluster lose the model",
+        "callers in the cluster can reach the model",
+        "callers in the cluster can no longer reach the model",
         ("core.v1", "Service"),
     ),
     Kind(
@@ -85,12 +88,12 @@ _TABLE = (
     ),
     Kind(
         "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets",
-        "node drains take one pod at a time", "node drains may take every pod",
+        "node drains evict one pod at a time", "node drains may evict every pod at once",
         ("policy.v1", "PodDisruptionBudget"),
     ),
     Kind(
         "networking.k8s.io/v1", "Ingress", "ingresses",
-        "the model gets a public address", "the public address goes away",
+        "the model gets a public address", "the public address is removed",
         ("networking.v1", "Ingress"),
     ),
     Kind(
@@ -100,7 +103,7 @@ _TABLE = (
     ),
     Kind(
         "gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes",
-        "the model gets a public address", "the public address goes away",
+        "the model gets a public address", "the public address is removed",
     ),
     Kind(
         "monitoring.coreos.com/v1", "PodMonitor", "podmonitors",
@@ -113,4 +116,4 @@ _TABLE = (
 )  # fmt: skip
 KINDS = {(kind.api_version, kind.name): kind for kind in _TABLE}
 NAMESPACED = tuple(kind for kind in _TABLE if kind is not NAMESPACE and kind.is_made)
-"""What builders make in the environment's namespace."""
+"""The kinds that builders make in the environment's namespace."""

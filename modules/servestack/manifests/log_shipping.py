@@ -17,8 +17,8 @@ from servestack.spec.environment import Kafka
 from servestack.spec.quantities import byte_count
 
 MESSAGE_OVERHEAD_BYTES = 256
-"""What a message is larger than its event: 36 bytes that Filebeat's Kafka client counts for a
-record, a key of up to 128 bytes, 61 bytes of a record batch; and some room.
+"""How much larger a message is than its event: 36 bytes that Filebeat's Kafka client counts for a
+record, a key of up to 128 bytes, 61 bytes of a record batch, and a margin.
 """
 
 _CONFIG = "filebeat.yml"
@@ -29,7 +29,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def build_filebeat_config_map(service: ResolvedService) -> Body | None:
-    """The ConfigMap with Filebeat's configuration and its drain script."""
+    """The ConfigMap with Filebeat's configuration and drain script; None if nothing is shipped."""
     kafka = service.environment.kafka
     if kafka is None or not service.topics.shipped():
         return None
@@ -45,7 +45,7 @@ def build_filebeat_config_map(service: ResolvedService) -> Body | None:
 
 
 def filebeat_config(service: ResolvedService, kafka: Kafka) -> str:
-    """filebeat.yml, rendered and parsed again. BuildError where the result is not one."""
+    """The text of filebeat.yml. Raises BuildError if the template renders something else."""
     security = kafka.security
     tls = security.protocol.endswith("SSL")
     text: str = _template().render(
@@ -69,9 +69,9 @@ def filebeat_config(service: ResolvedService, kafka: Kafka) -> str:
 
 
 def largest_event_bytes(service: ResolvedService) -> int:
-    """The largest line that the server may write: what Kafka takes, at most logging.maxEvent.
+    """The largest line that the server may write, in bytes: logging.maxEvent, or Kafka's limit.
 
-    Of a larger message Filebeat says in its log that it is dropped, and counts it as shipped.
+    Filebeat drops a larger message, mentions it only in its log, and counts it as shipped.
     """
     largest = byte_count(service.spec.logging.max_event)
     kafka = service.environment.kafka
@@ -82,11 +82,13 @@ def largest_event_bytes(service: ResolvedService) -> int:
 
 @lru_cache(maxsize=512)
 def _check(text: str) -> None:
-    """Parse what was rendered; models that differ in their topics alone are parsed once."""
+    """Check the rendered text. Models that differ only in their topics are checked once."""
     try:
         parsed = yaml.load(text, _LOADER)
     except yaml.YAMLError as error:
-        raise BuildError(Problem("SRV401", f"{_TEMPLATE} gives broken YAML: {error}")) from None
+        raise BuildError(
+            Problem("SRV401", f"{_TEMPLATE} does not render to valid YAML: {error}")
+        ) from None
     missing = _EXPECTED - set(parsed if isinstance(parsed, dict) else ())
     if missing:
         raise BuildError(Problem("SRV401", f"{_TEMPLATE} lacks {', '.join(sorted(missing))}"))
@@ -107,7 +109,7 @@ def _template() -> Any:
 
 
 def build_filebeat_container(service: ResolvedService) -> Body | None:
-    """Filebeat as a native sidecar: started before the server, stopped after it."""
+    """Filebeat as a native sidecar, which outlives the server; None if nothing is shipped."""
     kafka = service.environment.kafka
     if kafka is None or not service.topics.shipped():
         return None
@@ -151,7 +153,7 @@ def build_filebeat_container(service: ResolvedService) -> Body | None:
 
 
 def _drain_command(service: ResolvedService) -> list[str]:
-    """Wait for the server to be gone, then for Kafka to have taken what is on disk."""
+    """Wait until the server has exited, then until Kafka has accepted every event on disk."""
     shutdown = service.spec.shutdown
     seconds = shutdown.drain_seconds + shutdown.request_seconds + shutdown.log_drain_seconds
     script = f"{names.FILEBEAT_CONFIG_FOLDER}/{_DRAIN}"
@@ -159,7 +161,7 @@ def _drain_command(service: ResolvedService) -> list[str]:
 
 
 def filebeat_volumes(service: ResolvedService) -> list[Body]:
-    """The volumes of the sidecar; none where nothing is shipped."""
+    """The volumes of the sidecar; empty if nothing is shipped."""
     kafka = service.environment.kafka
     if kafka is None or not service.topics.shipped():
         return []

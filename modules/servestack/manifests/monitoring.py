@@ -1,4 +1,4 @@
-"""How a model is watched: PodMonitor or annotations, rules, dashboard."""
+"""How a model is monitored: PodMonitor or annotations, rules, dashboard."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ METRICS_PATH = "/metrics"
 
 
 def latency_buckets(service: ResolvedService) -> tuple[float, ...]:
-    """Bucket ends in seconds, with the latency objective among them."""
+    """Upper bounds of the buckets in seconds, ascending; the latency objective is one of them."""
     slo = service.spec.monitoring.slo
     extra = (threshold_seconds(slo.latency),) if slo is not None and slo.latency else ()
     return tuple(sorted({*REQUEST_SECONDS_BUCKETS, *extra}))
 
 
 def scrape_annotations(service: ResolvedService) -> dict[str, str]:
-    """Pod annotations by which a Prometheus without operator finds the pods."""
+    """Pod annotations by which a Prometheus without operator finds the pods; else empty."""
     prometheus = service.environment.prometheus
     if prometheus is None or prometheus.style != "annotations":
         return {}
@@ -33,7 +33,7 @@ def scrape_annotations(service: ResolvedService) -> dict[str, str]:
 
 
 def build_pod_monitor(service: ResolvedService) -> Body | None:
-    """The PodMonitor, where the environment has the Prometheus operator."""
+    """The PodMonitor; None unless the environment has the Prometheus operator."""
     prometheus = service.environment.prometheus
     if prometheus is None or prometheus.style != "operator":
         return None
@@ -48,7 +48,7 @@ def build_pod_monitor(service: ResolvedService) -> Body | None:
                     "port": names.HTTP_PORT_NAME,
                     "path": METRICS_PATH,
                     "interval": f"{service.spec.monitoring.scrape_interval_seconds}s",
-                    # The operator would put its own `endpoint` over the request's.
+                    # Otherwise the operator overwrites the request's `endpoint` label with its own.
                     "honorLabels": True,
                 }
             ],
@@ -57,7 +57,7 @@ def build_pod_monitor(service: ResolvedService) -> Body | None:
 
 
 def build_prometheus_rule(service: ResolvedService) -> Body | None:
-    """The PrometheusRule with objectives and alerts, for the operator."""
+    """The PrometheusRule with objectives and alerts; None without the operator or without rules."""
     prometheus = service.environment.prometheus
     if prometheus is None or prometheus.style != "operator":
         return None
@@ -73,7 +73,7 @@ def build_prometheus_rule(service: ResolvedService) -> Body | None:
 
 
 def build_rules_config_map(service: ResolvedService) -> Body | None:
-    """The same rules as a file, for a Prometheus that reads rule files from ConfigMaps."""
+    """The same rules as a file in a ConfigMap, for a Prometheus without operator; else None."""
     prometheus = service.environment.prometheus
     if prometheus is None or prometheus.style != "annotations":
         return None
@@ -91,7 +91,7 @@ def build_rules_config_map(service: ResolvedService) -> Body | None:
 
 
 def build_dashboard_config_map(service: ResolvedService) -> Body | None:
-    """The Grafana dashboard, where the environment has Grafana."""
+    """The ConfigMap with the Grafana dashboard; None unless spec and environment want one."""
     grafana = service.environment.grafana
     if grafana is None or not service.spec.monitoring.dashboard:
         return None

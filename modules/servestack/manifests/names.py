@@ -1,4 +1,4 @@
-"""Names, labels and well-known places that several objects of one model must agree on."""
+"""Names, labels and paths that several objects of one model must agree on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KAFKA_CA_FOLDER = "/etc/kafka-ca"
 
 
 def selector(service: ResolvedService) -> dict[str, str]:
-    """The labels that pick the model's pods. Never the version: an upgrade keeps its Service."""
+    """The labels that select the model's pods. Never the version: an upgrade keeps its Service."""
     return {
         "app.kubernetes.io/name": service.name,
         "app.kubernetes.io/component": "model-server",
@@ -35,7 +35,7 @@ def selector(service: ResolvedService) -> dict[str, str]:
 
 
 def labels(service: ResolvedService) -> dict[str, str]:
-    """The labels of every object of the model; the owner's own first, ours win."""
+    """The labels of every object of the model. Ours win over the spec's."""
     owner = {f"{LABEL_DOMAIN}/owner": service.spec.owner} if service.spec.owner else {}
     return (
         dict(sorted(service.spec.labels.items()))
@@ -64,15 +64,15 @@ def metadata(
 
 
 def server_config_name(service: ResolvedService) -> str:
-    """ConfigMap with what the server reads at start."""
+    """Name of the ConfigMap with the server's settings."""
     return f"{service.name}-server"
 
 
 def filebeat_config_name(service: ResolvedService) -> str:
-    """ConfigMap with filebeat.yml."""
+    """Name of the ConfigMap with filebeat.yml."""
     return f"{service.name}-filebeat"
 
 
 def dashboard_name(service: ResolvedService) -> str:
-    """ConfigMap with the Grafana dashboard."""
+    """Name of the ConfigMap with the Grafana dashboard."""
     return f"{service.name}-dashboard"

@@ -30,12 +30,12 @@ def build_service(service: ResolvedService) -> Body:
 
 
 def public_paths(service: ResolvedService) -> tuple[str, ...]:
-    """What is reachable from outside: the model's routes in both protocols, and never /metrics."""
+    """Path prefixes that are public: the model's routes in both protocols, never /metrics."""
     return (service.spec.base_path, f"/v2/models/{service.name}")
 
 
 def build_ingress(service: ResolvedService) -> Body | None:
-    """The Ingress, where the environment has an ingress controller."""
+    """The Ingress; None unless the model has a host and the environment an ingress controller."""
     way_in = service.environment.ingress
     if not service.host or not isinstance(way_in, IngressController):
         return None
@@ -68,7 +68,7 @@ def build_ingress(service: ResolvedService) -> Body | None:
 
 
 def build_http_route(service: ResolvedService) -> Body | None:
-    """The HTTPRoute, where the environment has a Gateway."""
+    """The HTTPRoute; None unless the model has a host and the environment a Gateway."""
     way_in = service.environment.ingress
     if not service.host or not isinstance(way_in, Gateway):
         return None

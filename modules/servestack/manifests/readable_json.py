@@ -1,4 +1,4 @@
-"""JSON for a reviewer: what fits on a line stands on one line."""
+"""JSON for a reviewer: a value that fits on one line is written on one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LINE_LENGTH = 96
 
 
 def readable_json(value: Any, indent: str = "") -> str:
-    """A value as JSON, without a newline at its end."""
+    """A value as JSON, without a newline at its end. `indent` is the indentation of its line."""
     line = json.dumps(value, ensure_ascii=False)
     fits = bool(indent) and len(indent) + len(line) <= _LINE_LENGTH
     if fits or not value or not isinstance(value, (dict, list)):

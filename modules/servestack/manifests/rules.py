@@ -1,8 +1,8 @@
-"""Prometheus rules of a model: the templates of monitoring/rules filled in from the spec.
+"""Prometheus rules of a model: the templates of monitoring/rules, filled in from the spec.
 
-Rendering and parsing a template takes milliseconds, and models differ in little but their names
-and numbers. So a template is rendered once for each structure, with marks where a model's own
-words and numbers go, and kept as JSON in pieces; a model costs one join and one JSON parse.
+Rendering a template and parsing its YAML takes 4 ms, and most models differ only in their names
+and numbers. So a template is rendered once for each structure, with placeholders such as
+`@service@`, and kept as JSON; for each model the placeholders are replaced (docs/adr/0007).
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from servestack.spec.observability import LatencyObjective
 from servestack.spec.quantities import byte_count
 
 MINIMUM_REQUESTS = 100
-"""Requests in an alert's long window below which a ratio says nothing."""
+"""Fewest requests in an alert's long window for which a ratio means anything."""
 
 BURN_RATES = (14.4, 6, 3, 1)
-"""How many times too fast the month's budget goes when an alert fires, as in the template."""
+"""Burn rates at which the template's alerts fire, as multiples of the month's error budget."""
 
 _TEMPLATES = ("monitoring/rules/slo.yaml.j2", "monitoring/rules/operations.yaml.j2")
-_MARK = re.compile(r"@([a-z_]+)@")
+_PLACEHOLDER = re.compile(r"@([a-z_]+)@")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """One objective in the words of the template; `budget` is the share that may miss it."""
+    """One objective as the template needs it. `budget` is the share of requests that may miss it."""
 
     kind: str
     target: str
@@ -45,10 +45,10 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """Everything in the rules of a model but its own words and numbers.
+    """What decides which rules a model has: everything but its own names and numbers.
 
-    `fastest` holds each objective's kind with the highest burn rate that can be reached at all:
-    where a tenth of the requests may fail, the budget cannot go 14.4 times too fast.
+    `fastest` holds each objective's kind with the highest burn rate that it can reach: an
+    objective of 90% allows a tenth of the requests to fail, and cannot burn 14.4 times too fast.
     """
 
     fastest: tuple[tuple[str, float], ...]
@@ -59,7 +59,7 @@ class _Shape:
 
 
 def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
-    """The groups of a Prometheus rule file: {"name", "rules": [...]}."""
+    """The groups of a model's Prometheus rule file, each {"name": ..., "rules": [...]}."""
     spec = service.spec
     own = objectives(service)
     shape = _Shape(
@@ -82,24 +82,21 @@ def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
         values[f"{objective.kind}_target"] = objective.target
         values[f"{objective.kind}_bucket"] = objective.bucket
     groups: list[dict[str, Any]] = json.loads(fill(_rendered(shape), values))
-    return [_without_empty_links(group) for group in groups]
+    prometheus = service.environment.prometheus
+    runbooks = prometheus.runbooks if prometheus else None
+    return [_with_runbooks(group, runbooks) for group in groups]
 
 
-def fill(pieces: tuple[str, ...], values: Mapping[str, str]) -> str:
-    """JSON text with values in the place of marks. What a value holds is never read as a mark."""
-    text = list(pieces)
-    text[1::2] = [_json_text(values[name]) for name in pieces[1::2]]
-    return "".join(text)
+def format_of(text: str) -> str:
+    """JSON text with placeholders such as `@service@` as a %-format, which is quick to fill in."""
+    return _PLACEHOLDER.sub(r"%(\1)s", text.replace("%", "%%"))
 
 
-def pieces_of(text: str) -> tuple[str, ...]:
-    """JSON text cut at its marks: text, name of a mark, text, name of a mark, …, text."""
-    return tuple(_MARK.split(text))
-
-
-@lru_cache(maxsize=4096)
-def _json_text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)[1:-1]
+def fill(form: str, values: Mapping[str, str]) -> str:
+    """JSON text from its %-format. Raises KeyError if a value is missing."""
+    return form % {
+        name: json.dumps(text, ensure_ascii=False)[1:-1] for name, text in values.items()
+    }
 
 
 def _fastest_burn(objective: Objective) -> float:
@@ -114,7 +111,7 @@ def objectives(service: ResolvedService) -> tuple[Objective, ...]:
     found = [
         Objective(
             kind="availability",
-            target=f"{plain_number(slo.availability)}% of the requests are to be answered without a server error",
+            target=f"{plain_number(slo.availability)}% of the requests are answered without a server error",
             budget=_share_outside(slo.availability),
         )
     ]
@@ -122,7 +119,7 @@ def objectives(service: ResolvedService) -> tuple[Objective, ...]:
         found.append(
             Objective(
                 kind="latency",
-                target=f"{plain_number(slo.latency.percentile)}% of the requests are to be answered "
+                target=f"{plain_number(slo.latency.percentile)}% of the requests are answered "
                 f"within {plain_number(slo.latency.milliseconds)} ms",
                 budget=_share_outside(slo.latency.percentile),
                 bucket=bucket_matcher(slo.latency),
@@ -156,10 +153,10 @@ def bucket_matcher(objective: LatencyObjective) -> str:
 
 
 @lru_cache(maxsize=512)
-def _rendered(shape: _Shape) -> tuple[str, ...]:
-    """The groups of both templates as JSON, cut at the marks of a model's own text."""
-    marks = ("service", "environment", "owner", "runbook", "max_queue", "disk_budget_bytes")
-    values: dict[str, Any] = {name: f"@{name}@" for name in marks}
+def _rendered(shape: _Shape) -> str:
+    """The groups of both templates as a %-format of JSON."""
+    own = ("service", "environment", "owner", "runbook", "max_queue", "disk_budget_bytes")
+    values: dict[str, Any] = {name: f"@{name}@" for name in own}
     values |= {name: getattr(shape, name) for name in ("alerts", "events", "drift", "parked")}
     values["objectives"] = [
         {"kind": kind, "fastest": fastest}
@@ -173,7 +170,7 @@ def _rendered(shape: _Shape) -> tuple[str, ...]:
         if name.endswith("operations.yaml.j2") and not shape.alerts:
             continue
         groups += yaml.load(_template(name).render(values), _LOADER)["groups"] or []
-    return pieces_of(json.dumps(groups, ensure_ascii=False))
+    return format_of(json.dumps(groups, ensure_ascii=False))
 
 
 @lru_cache(maxsize=8)
@@ -196,8 +193,14 @@ def _template(name: str) -> Any:
     return environment.from_string(read_template(name))
 
 
-def _without_empty_links(group: dict[str, Any]) -> dict[str, Any]:
+def _with_runbooks(group: dict[str, Any], page: str | None) -> dict[str, Any]:
+    """Link alerts that have no runbook of the model's owner to their section of the page, if any."""
     for rule in group["rules"]:
-        if rule.get("annotations", {}).get("runbook_url") == "":
-            del rule["annotations"]["runbook_url"]
+        annotations = rule.get("annotations", {})
+        if annotations.get("runbook_url") != "":
+            continue
+        if page:
+            annotations["runbook_url"] = f"{page}#{rule['alert'].lower()}"
+        else:
+            del annotations["runbook_url"]
     return group

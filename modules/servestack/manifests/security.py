@@ -23,7 +23,7 @@ def pod_security_context() -> Body:
 
 
 def container_security_context() -> Body:
-    """Security context of a container: nothing to gain, nothing to write but its volumes."""
+    """Security context of a container: no privileges, and no writes outside its volumes."""
     return {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},

@@ -1,6 +1,6 @@
-"""What the server reads at start, and what it is told about its artifacts.
+"""The server's settings file, and its arguments about artifacts.
 
-The file holds the spec's settings and no version: a new version changes the pod template alone.
+The file holds the spec's settings and no version: a new version changes only the pod template.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def build_server_config_map(service: ResolvedService) -> Body:
 
 
 def settings_text(given: ServerSettings) -> str:
-    """The settings file, for the server and for a reviewer."""
+    """The text of the settings file, laid out for a reviewer."""
     return readable_json(settings.to_plain(given)) + "\n"
 
 
 def server_settings(service: ResolvedService) -> ServerSettings:
-    """What the server is told: sizes in bytes, times in the unit of their name."""
+    """The server's settings. Sizes are in bytes, times in the unit of their name."""
     spec = service.spec
     limits = spec.api.limits
     return ServerSettings(
@@ -168,7 +168,7 @@ def _node(given: graph.Node) -> settings.Node:
 
 
 def model_path(model: ResolvedModel) -> str:
-    """Where the server finds a model: fetched, or part of the image."""
+    """The path at which the server finds a model: fetched, or part of the image."""
     if is_in_image(model):
         return model.artifact.source
     return f"{names.MODELS_FOLDER}/{model.name}"
@@ -186,13 +186,13 @@ def fetch_argument(model: ResolvedModel) -> str:
 
 
 def serve_argument(model: ResolvedModel) -> str:
-    """`--model=<name>=<version>#sha256=<hex>`: what the server says that it serves."""
+    """`--model=<name>=<version>#sha256=<hex>`: what the server reports that it serves."""
     artifact = model.artifact
     return f"--model={Pin(model.name, artifact.version or '-', artifact.sha256)}"
 
 
 def mlflow_uri(service: ResolvedService) -> str:
-    """The MLflow server as pods reach it, where it serves the artifacts itself; else empty."""
+    """The address at which pods reach MLflow, where MLflow serves the artifacts; else empty."""
     mlflow = service.environment.mlflow
     proxied = any(m.artifact.source.startswith("mlflow-artifacts:") for m in service.models)
     if mlflow is None or not proxied:

@@ -30,11 +30,11 @@ from servestack_contract import settings
 
 PROBE_PERIOD_SECONDS = 2
 KUBELET_MARGIN_SECONDS = 5
-"""What the kubelet takes for itself between a pod's containers."""
+"""Time that the kubelet needs to stop a pod's containers one after the other."""
 
 
 def build_deployment(service: ResolvedService) -> Body:
-    """The Deployment: fetch, then Filebeat beside the server, replaced without a gap."""
+    """The Deployment. Its pods fetch the artifacts, then run Filebeat beside the server."""
     spec = service.spec
     body: Body = {
         "apiVersion": "apps/v1",
@@ -44,7 +44,7 @@ def build_deployment(service: ResolvedService) -> Body:
             "minReadySeconds": spec.rollout.min_ready_seconds,
             "progressDeadlineSeconds": spec.rollout.progress_deadline_seconds,
             "revisionHistoryLimit": 5,
-            # A pod more, never a pod less: with all endpoints terminating a proxy answers 503.
+            # Surge by one; never drop below the count: a proxy answers 503 if all pods terminate.
             "strategy": {
                 "type": "RollingUpdate",
                 "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
@@ -54,7 +54,7 @@ def build_deployment(service: ResolvedService) -> Body:
         },
     }
     if spec.autoscaling is None:
-        # With an autoscaler the count is its own; written here, every apply would reset it.
+        # An autoscaler owns the count: were it rendered, every apply would reset it.
         body["spec"] = {"replicas": spec.replicas or 0} | body["spec"]
     return body
 
@@ -126,7 +126,7 @@ def _pod_spec(service: ResolvedService) -> Body:
 
 
 def grace_period_seconds(service: ResolvedService) -> int:
-    """Seconds from SIGTERM to SIGKILL: drain, the longest request, the log, a margin."""
+    """Seconds that a pod gets to stop: drain, the longest request, log shipping, a margin."""
     shutdown = service.spec.shutdown
     shipping = shutdown.log_drain_seconds if service.topics.shipped() else 0
     return shutdown.drain_seconds + shutdown.request_seconds + shipping + KUBELET_MARGIN_SECONDS
@@ -144,7 +144,7 @@ def _fetch_containers(service: ResolvedService) -> list[Body]:
         "args": [
             "fetch",
             f"--into={names.MODELS_FOLDER}",
-            # What the runtime asks for: a conversion needs the input and what is trusted.
+            # A conversion to another runtime needs the input's description and what is trusted.
             f"--config={names.CONFIG_FOLDER}/{settings.FILE}",
             *arguments,
         ],
@@ -180,7 +180,7 @@ def _server_container(service: ResolvedService) -> Body:
         "env": _environment_variables(service),
         "ports": [{"name": names.HTTP_PORT_NAME, "containerPort": names.HTTP_PORT}],
         "resources": _resources(spec.resources),
-        # Ready means loaded and warmed; alive depends on nothing but the process itself.
+        # Ready means loaded and warmed up; liveness depends only on the process itself.
         "startupProbe": _probe(
             "/readyz", PROBE_PERIOD_SECONDS, failures=_startup_failures(service)
         ),
@@ -247,7 +247,7 @@ def _server_mounts(service: ResolvedService) -> list[Body]:
         {"name": "tmp", "mountPath": "/tmp"},
     ]
     if service.topics.shipped():
-        # How far Kafka has taken the events: what it has all of may be deleted.
+        # Filebeat's registry says which event files Kafka has in full: the server may delete those.
         mounts.append(
             {"name": "filebeat-data", "mountPath": names.FILEBEAT_DATA_FOLDER, "readOnly": True}
         )
@@ -257,7 +257,7 @@ def _server_mounts(service: ResolvedService) -> list[Body]:
 
 
 def _volumes(service: ResolvedService, budget_bytes: int) -> list[Body]:
-    # Evicting a pod has no grace period: the server stops at its budget, well below this limit.
+    # An eviction has no grace period, so the server's own budget lies well below this limit.
     events_limit = f"{budget_bytes * 3 // 2 // 2**20}Mi"
     volumes: list[Body] = [
         {"name": "config", "configMap": {"name": names.server_config_name(service)}},
@@ -276,7 +276,10 @@ def _toleration(toleration: Toleration) -> dict[str, Any]:
 
 
 def build_pod_disruption_budget(service: ResolvedService) -> Body | None:
-    """At most one pod away at a time; none at one replica, where it would block every drain."""
+    """The PodDisruptionBudget: at most one pod is unavailable at a time.
+
+    None below two replicas, where it would block every node drain.
+    """
     scaling = service.spec.autoscaling
     fewest = scaling.min if scaling is not None else service.spec.replicas or 0
     if fewest < 2:

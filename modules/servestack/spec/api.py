@@ -35,8 +35,8 @@ class Column(SpecModel):
     """One column of the model's input table, with the values it may take."""
 
     name: Text = Field(description="Name of the column, as the model was trained with it.")
-    type: ColumnType = Field(description="Type, in the words of an MLflow signature.")
-    required: Boolean = Field(default=True, description="Refuse a request that leaves it out.")
+    type: ColumnType = Field(description="Type, as an MLflow signature names it.")
+    required: Boolean = Field(default=True, description="Reject requests without this column.")
     nullable: Boolean = Field(default=False, description="Accept null and NaN.")
     minimum: Number | None = Field(default=None, description="Smallest value accepted.")
     maximum: Number | None = Field(default=None, description="Largest value accepted.")
@@ -50,12 +50,12 @@ class Tensor(SpecModel):
 
     dtype: TensorType = Field(description="Element type, as numpy names it.")
     shape: tuple[Annotated[Integer, Field(ge=-1)], ...] = Field(
-        description="Length of each axis; -1 for any. The first axis is the batch.", min_length=1
+        description="Length of each axis; -1 means any. The first axis is the batch.", min_length=1
     )
 
 
 class Input(SpecModel):
-    """What the model takes. Left out, it comes from the MLflow signature in the lock."""
+    """The model's input. Default: the MLflow signature in the lock."""
 
     columns: tuple[Column, ...] | None = Field(
         default=None, description="The columns of a table-like input, in order.", min_length=1
@@ -63,31 +63,31 @@ class Input(SpecModel):
     tensor: Tensor | None = Field(default=None, description="The array of a tensor input.")
     example: Any = Field(
         default=None,
-        description="A request's rows: shown in Swagger, and predicted once before a pod is ready.",
+        description="Example rows. Swagger shows them; a pod predicts them once before it is ready.",
         examples=[[[5.1, 3.5, 1.4, 0.2]]],
     )
 
 
 class Batching(SpecModel):
-    """Rows of several requests predicted in one call."""
+    """Micro-batching: the model predicts the rows of several requests in one call."""
 
     max_batch_size: Integer = Field(
         default=_BATCHING.max_batch_size,
         ge=1,
         le=10_000,
-        description="Most rows put together in a call; a larger request is a call of its own.",
+        description="Maximum rows in one batch. A larger request is predicted on its own.",
     )
     max_latency_ms: Number = Field(
         default=_BATCHING.max_latency_ms,
         ge=0,
         le=1000,
-        description="Longest wait for requests that are just arriving, in milliseconds. "
-        "A request alone is never held back.",
+        description="Maximum wait for requests that have begun to arrive, in milliseconds. "
+        "A single request never waits.",
     )
 
 
 class ApiKeys(SpecModel):
-    """A Secret with the accepted API keys, one a line. Changing it needs no restart."""
+    """A Secret with the accepted API keys, one per line. Changes need no restart."""
 
     secret: DnsName = Field(description="Name of a Secret in the environment's namespace.")
     key: Annotated[str, StringConstraints(pattern=SECRET_KEY)] = Field(
@@ -99,17 +99,17 @@ class ApiKeys(SpecModel):
 
 
 class Auth(SpecModel):
-    """Who may call the model."""
+    """Allowed callers."""
 
-    api_keys: ApiKeys = Field(description="Accept requests that carry one of these keys.")
+    api_keys: ApiKeys = Field(description="Accept only requests that carry one of these keys.")
 
 
 class Cors(SpecModel):
-    """Calls from pages in a browser (CORS). Without it a page of another origin gets no answer."""
+    """Cross-origin calls from pages in a browser (CORS)."""
 
     origins: tuple[Annotated[str, StringConstraints(pattern=ORIGIN, max_length=300)], ...] = Field(
         min_length=1,
-        description="Origins of the pages that may call; `*` for any.",
+        description="Origins of the pages that may call; `*` allows any.",
         examples=[["https://shop.example.com"]],
     )
     methods: tuple[CorsMethod, ...] = Field(
@@ -117,33 +117,33 @@ class Cors(SpecModel):
     )
     headers: tuple[Annotated[str, StringConstraints(pattern=HEADER)], ...] = Field(
         default=_CORS.headers,
-        description="Request headers that a page may send; the API key's is always among them.",
+        description="Request headers that a page may send. The API key's header is always allowed.",
     )
     max_age_seconds: Integer = Field(
         default=_CORS.max_age_seconds,
         ge=0,
         le=86_400,
-        description="Time for which a browser need not ask again, in seconds.",
+        description="How long a browser may cache the answer to its preflight request, in seconds.",
     )
 
 
 class Limits(SpecModel):
-    """What one request may ask for; more is answered 413 or 503."""
+    """Limits of one request. The server answers 413 or 503 to a request beyond them."""
 
-    max_body: MessageSize = Field(default="4Mi", description="Largest body.")
+    max_body: MessageSize = Field(default="4Mi", description="Maximum size of a request's body.")
     max_rows: Integer = Field(
-        default=_LIMITS.max_rows, ge=1, description="Most rows in one request."
+        default=_LIMITS.max_rows, ge=1, description="Maximum rows in one request."
     )
     max_queue: Integer = Field(
         default=_LIMITS.max_queue,
         ge=1,
-        description="Requests waiting in a pod; more are answered 503.",
+        description="Maximum requests waiting in a pod. The server answers 503 to further ones.",
     )
     timeout_seconds: Number = Field(
         default=_LIMITS.timeout_seconds,
         gt=0,
         le=3600,
-        description="Longest time a request may take, in seconds.",
+        description="Maximum time of a request, in seconds.",
     )
 
 
@@ -151,18 +151,22 @@ class Api(SpecModel):
     """The model's HTTP interface."""
 
     base_path: HttpPath | None = Field(
-        default=None, description="Path before /predict. Left out: /v1/<name>."
+        default=None, description="Path before /predict. Default: /v1/<name>."
     )
-    input: Input = Field(default=Input(), description="What the model takes.")
+    input: Input = Field(default=Input(), description="The model's input.")
     batching: Batching | None = Field(
-        default=Batching(), description="Micro-batching over requests; null turns it off."
+        default=Batching(), description="Micro-batching of requests; null turns it off."
     )
-    auth: Auth | None = Field(default=None, description="Who may call; left out: anybody in reach.")
-    limits: Limits = Field(default=Limits(), description="What one request may ask for.")
+    auth: Auth | None = Field(
+        default=None, description="Allowed callers. Default: anyone who can reach the service."
+    )
+    limits: Limits = Field(default=Limits(), description="Limits of one request.")
     cors: Cors | None = Field(
-        default=None, description="Which pages may call from a browser; left out: none."
+        default=None,
+        description="Pages of other origins that may call from a browser. Default: none.",
     )
     error_style: ErrorStyle = Field(
         default="status",
-        description="How errors are answered: by HTTP status, or 200 with an error code in the body.",
+        description="How errors are reported: `status` by the HTTP status, `ok200` by status 200 "
+        "with an error code in the body.",
     )

@@ -28,7 +28,7 @@ FORMS = "models:/name@alias, models:/name/3, runs:/<run id>/<path>, s3://, gs://
 
 
 class ArtifactKind(StrEnum):
-    """Where an artifact is kept, which decides who is asked for it."""
+    """Where an artifact is kept. This decides which registry resolves its address."""
 
     REGISTERED = "registered"
     RUN = "run"
@@ -52,13 +52,13 @@ class ArtifactUri:
 
 
 def parse_artifact_uri(text: str) -> ArtifactUri:
-    """Parse an address; ValueError says what is wrong with it, without the text itself."""
+    """Parse an address. Raises ValueError that says what is wrong, without the whole address."""
     if text.startswith("models:"):
         return _parse_registered(text)
     if text.startswith("runs:"):
         match = _RUN.match(text)
         if match is None:
-            raise ValueError("a run's artifact is written runs:/<32 hex digits>/<path>")
+            raise ValueError("the artifact of a run has the form runs:/<32 hex digits>/<path>")
         return ArtifactUri(text, ArtifactKind.RUN, run_id=match["run"], path=match["path"])
     if text.startswith("/"):
         return _parse_in_image(text)
@@ -68,41 +68,44 @@ def parse_artifact_uri(text: str) -> ArtifactUri:
 def _parse_registered(text: str) -> ArtifactUri:
     match = _REGISTERED.match(text)
     if match is None:
-        raise ValueError("a registered model is written models:/name@alias or models:/name/3")
+        raise ValueError("a registered model has the form models:/name@alias or models:/name/3")
     name, alias, rest = match["name"], match["alias"] or "", match["rest"] or ""
     if alias or rest.isdigit():
         return ArtifactUri(text, ArtifactKind.REGISTERED, name=name, alias=alias, version=rest)
     stage = next((stage for stage in STAGES if stage.lower() == rest.lower()), "")
     if not stage:
         raise ValueError(
-            f"{rest!r} is neither a version nor a stage; an alias is written models:/{name}@{rest}"
+            f"{rest!r} is neither a version nor a stage; "
+            f"an alias has the form models:/{name}@{rest}"
         )
     return ArtifactUri(text, ArtifactKind.REGISTERED, name=name, stage=stage)
 
 
 def _parse_in_image(text: str) -> ArtifactUri:
     if ".." in text.split("/") or "//" in text or text == "/":
-        raise ValueError("a path in the image is absolute, without '..' or empty parts")
+        raise ValueError("a path in the image must be absolute, without '..' or empty parts")
     return ArtifactUri(text, ArtifactKind.IN_IMAGE, path=text.rstrip("/"))
 
 
 def _parse_url(text: str) -> ArtifactUri:
     parts = urlsplit(text)
     if parts.username or parts.password:
-        raise ValueError("an address must not carry credentials; grant access to the pod instead")
+        raise ValueError("an address must not contain credentials; grant access to the pod instead")
     if parts.scheme == "file":
         if not parts.path or parts.netloc not in ("", "localhost"):
-            raise ValueError("a local artifact is written file:/path or file:relative/path")
+            raise ValueError("a local artifact has the form file:/path or file:relative/path")
         return ArtifactUri(text, ArtifactKind.LOCAL, path=parts.path)
     if parts.scheme in ("s3", "gs", "https"):
         if not parts.netloc or not parts.path.strip("/"):
             raise ValueError(f"a {parts.scheme} address needs a host or bucket and a path")
         if parts.scheme == "https" and (parts.query or parts.fragment):
-            raise ValueError("a signed or parameterised https address expires; use a plain one")
+            raise ValueError(
+                "an https address must have no query or fragment, since signed addresses expire"
+            )
         return ArtifactUri(text, ArtifactKind.REMOTE, path=parts.path)
     if parts.scheme == "http":
-        raise ValueError("plain http can be changed on the way; use https")
-    raise ValueError("not an address of an artifact")
+        raise ValueError("http does not protect the artifact in transit; use https")
+    raise ValueError("this is not the address of an artifact")
 
 
 def _check(text: str) -> str:
@@ -110,7 +113,7 @@ def _check(text: str) -> str:
         parse_artifact_uri(text)
     except ValueError as error:
         raise PydanticCustomError(
-            "artifact_uri", "{reason}", {"reason": str(error), "hint": f"one of {FORMS}"}
+            "artifact_uri", "{reason}", {"reason": str(error), "hint": f"write one of {FORMS}"}
         ) from None
     return text
 

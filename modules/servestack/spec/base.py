@@ -1,4 +1,4 @@
-"""What every part of a spec has in common: frozen pydantic models with camelCase keys."""
+"""The base class of all spec sections, and the types that their fields share."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HTTP_URL = described(
 
 
 class SpecModel(BaseModel):
-    """Base of all spec sections: unknown keys refused, values never change after validation."""
+    """Base of all spec sections: it refuses unknown keys, and values are frozen."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -50,14 +50,14 @@ class SpecModel(BaseModel):
     )
 
 
-# YAML already says what is a number and what is text; turning "3" into 3 would only hide a mistake.
+# YAML already distinguishes numbers from text; turning "3" into 3 would only hide a mistake.
 Boolean = Annotated[bool, Strict()]
 Integer = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL, min_length=1, max_length=63)]
-"""A DNS-1035 label, as Kubernetes asks of a Service's name."""
+"""A DNS-1035 label, which Kubernetes requires for a Service's name."""
 
 DnsName = Annotated[
     str,
@@ -67,7 +67,7 @@ DnsName = Annotated[
         max_length=253,
     ),
 ]
-"""A DNS-1123 subdomain, as Kubernetes asks of most names."""
+"""A DNS-1123 subdomain, which Kubernetes requires for most names."""
 
 LabelKey = Annotated[
     str,
@@ -85,7 +85,7 @@ Percent = Annotated[int, Strict(), Field(ge=1, le=100)]
 
 
 class SecretKey(SpecModel):
-    """One key of a Secret that exists in the environment's namespace. Never a value."""
+    """A reference to one key of an existing Secret in the environment's namespace."""
 
     secret: DnsName = Field(description="Name of the Secret.")
     key: Annotated[str, StringConstraints(pattern=SECRET_KEY)] = Field(

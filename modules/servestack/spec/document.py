@@ -1,7 +1,7 @@
-"""A YAML file as plain data, with the place of every key and item.
+"""Reads a YAML file as plain data, and keeps the place of every key and item.
 
-YAML is read by PyYAML's parser into its node tree; the tree is turned into data here, because
-only here are places, duplicate keys and the size of what aliases expand to still known. Scalars
+PyYAML parses the file into its node tree. This module turns the tree into data itself, because
+only the tree still has the places, the duplicate keys and the size that aliases expand to. Scalars
 follow YAML 1.2's core schema, so that `no` and `12:30` stay text.
 """
 
@@ -31,7 +31,7 @@ _KNOWN_TAGS = {
         f"tag:yaml.org,2002:{name}"
         for name in ("map", "seq", "str", "int", "float", "bool", "null")
     ),
-    # What YAML 1.1 takes plain text for; here it stays text.
+    # YAML 1.1 gives these tags to some plain text; here it stays text.
     *(f"tag:yaml.org,2002:{name}" for name in ("timestamp", "merge", "value")),
     "!",
 }
@@ -44,14 +44,14 @@ _FLOAT = re.compile(r"^[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d{1,3})?$")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One YAML document: its data and where each part of it stands."""
+    """One YAML document: its data, and the place of each part of it."""
 
     file: Path
     data: Any
     places: dict[DataPath, Place] = field(repr=False)
 
     def location(self, path: DataPath = ()) -> Location:
-        """The place of a path, or of the nearest part around it that is in the file."""
+        """Return the place of a path, or of its nearest parent that is in the file."""
         for length in range(len(path), 0, -1):
             place = self.places.get(path[:length])
             if place is not None:
@@ -60,16 +60,17 @@ class Document:
 
 
 def read_document(file: Path, name: Path | None = None) -> Document:
-    """Read a file that a user wrote; SpecError says what is wrong with it and where.
+    """Read a file that a user wrote.
 
-    `name` is what messages call the file, when that is not `file` itself.
+    Messages call the file `name`, or `file` without it. Raises SpecError with what is wrong and
+    where.
     """
     shown = name or file
     return parse_document(_read_text(file, shown), shown)
 
 
 def parse_document(text: str, file: Path) -> Document:
-    """Parse text that came from `file`."""
+    """Parse text that came from `file`. Raises SpecError with what is wrong and where."""
     try:
         loader = _LOADER(text)
         try:
@@ -129,23 +130,26 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: Path) -> Problem:
     message = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
     if "expected a single document" in str(getattr(error, "context", "")):
         return Problem(
-            "SRV103", "holds several documents", location, hint="one spec a file, no `---`"
+            "SRV103",
+            "holds several documents",
+            location,
+            hint="write one spec per file, without `---`",
         )
     hint = ""
     line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
     if "cannot start any token" in message and "\t" in line:
-        hint = "YAML is indented with spaces, not tabs"
+        hint = "indent with spaces, not tabs"
     elif "mapping values are not allowed" in message:
         hint = "quote the value if it holds `: `, or check the indentation"
     return Problem("SRV103", f"is not valid YAML: {message}", location, hint=hint)
 
 
 def _too_deep(file: Path, place: Place = (1, 1)) -> Problem:
-    return Problem("SRV104", f"is nested more than {MAX_DEPTH} deep", Location(file, *place))
+    return Problem("SRV104", f"is nested more than {MAX_DEPTH} levels deep", Location(file, *place))
 
 
 class _NodeReader:
-    """Turns nodes into data, and remembers where each came from."""
+    """Turns nodes into data, and remembers the place of each."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -163,18 +167,20 @@ class _NodeReader:
         place = (node.start_mark.line + 1, node.start_mark.column + 1)
         self.places.setdefault(path, place)
         if node.tag not in _KNOWN_TAGS:
-            self._problem("SRV106", place, path, f"tag {node.tag} is not supported", "leave it out")
+            self._problem(
+                "SRV106", place, path, f"tag {node.tag} is not supported", "remove the tag"
+            )
             return None
         if depth > MAX_DEPTH:
             raise SpecError(_too_deep(self.file, place))
         if self._values > MAX_VALUES:
-            # Reached only by aliases that refer to aliases, or by a file of no use as a spec.
+            # Only aliases that refer to aliases get here, or a file that cannot be a spec.
             raise SpecError(
                 Problem(
                     "SRV104",
                     f"holds more than {MAX_VALUES} values",
                     Location(self.file, *place),
-                    hint="anchors and aliases that multiply are refused",
+                    hint="write the values out; nested anchors and aliases multiply them",
                 )
             )
         return self._readers[type(node)](node, path, depth)
@@ -193,7 +199,7 @@ class _NodeReader:
                     "SRV105",
                     place,
                     here,
-                    f"is written twice, first in line {first}",
+                    f"is set twice, first in line {first}",
                     "keep one of the two",
                 )
                 continue
@@ -246,7 +252,7 @@ def _plain_value(text: str) -> Any:
 
 
 def dotted(path: DataPath) -> str:
-    """A path as messages write it: `api.input.columns[0].type`."""
+    """Format a path for messages: `api.input.columns[0].type`."""
     text = ""
     for part in path:
         if isinstance(part, int):

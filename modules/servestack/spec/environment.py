@@ -10,6 +10,7 @@ from servestack.spec.base import (
     Boolean,
     DnsLabel,
     DnsName,
+    HttpUrl,
     Integer,
     LabelKey,
     LabelValue,
@@ -31,73 +32,83 @@ BROKER = described(
 
 
 class Cluster(SpecModel):
-    """The cluster that `pulumi up` talks to."""
+    """The Kubernetes cluster of the environment."""
 
-    context: Text = Field(description="Context of the kubeconfig.")
+    context: Text = Field(description="Context in the kubeconfig.")
     kubeconfig: Text | None = Field(
-        default=None, description="Path of the kubeconfig. Left out: KUBECONFIG or ~/.kube/config."
+        default=None,
+        description="Path of the kubeconfig, relative to the project. Default: KUBECONFIG or "
+        "~/.kube/config.",
     )
 
 
 class Images(SpecModel):
-    """The stock images."""
+    """The images of every model's pods."""
 
     server: Image = Field(description="The serving image.")
     filebeat: Image = Field(
         default=Image(repository="docker.elastic.co/beats/filebeat", tag="7.17.29"),
-        description="The log shipper, Filebeat 7.17.",
+        description="The image of Filebeat 7.17, which ships events to Kafka.",
     )
     pull_secrets: tuple[DnsName, ...] = Field(
-        default=(), description="Secrets with the registry's credentials."
+        default=(), description="Secrets with the credentials of the image registry."
     )
 
 
 class IngressController(SpecModel):
-    """Ways in through plain Ingress objects."""
+    """External access through Ingress objects."""
 
-    kind: Literal["ingress"]
+    kind: Literal["ingress"] = Field(description="How models are exposed.")
     class_name: DnsName | None = Field(default=None, description="Name of the IngressClass.")
-    host_suffix: DnsName = Field(description="Models are at <name>.<host suffix>.")
-    tls: IngressTls | None = Field(default=None, description="Wildcard certificate.")
-    annotations: dict[LabelKey, str] = Field(
-        default={}, description="Annotations for the controller, on every Ingress."
+    host_suffix: DnsName = Field(description="Domain of the models: <name>.<host suffix>.")
+    tls: IngressTls | None = Field(
+        default=None, description="Wildcard certificate for the host suffix."
     )
-    namespace: DnsLabel = Field(description="Namespace of the controller, for network policies.")
+    annotations: dict[LabelKey, str] = Field(
+        default={}, description="Annotations for the controller, added to every Ingress."
+    )
+    namespace: DnsLabel = Field(
+        description="Namespace of the controller. Network policies admit it."
+    )
 
 
 class Gateway(SpecModel):
-    """Ways in through Gateway API HTTPRoutes."""
+    """External access through HTTPRoutes of the Gateway API."""
 
-    kind: Literal["gateway"]
+    kind: Literal["gateway"] = Field(description="How models are exposed.")
     name: DnsName = Field(description="Name of the Gateway.")
-    namespace: DnsLabel = Field(description="Namespace of the Gateway and its pods.")
-    section_name: DnsName | None = Field(default=None, description="Listener of the Gateway.")
-    host_suffix: DnsName = Field(description="Models are at <name>.<host suffix>.")
-    tls: Boolean = Field(default=False, description="The listener ends TLS.")
+    namespace: DnsLabel = Field(
+        description="Namespace of the Gateway and its pods. Network policies admit it."
+    )
+    section_name: DnsName | None = Field(
+        default=None, description="Listener of the Gateway. Default: all."
+    )
+    host_suffix: DnsName = Field(description="Domain of the models: <name>.<host suffix>.")
+    tls: Boolean = Field(default=False, description="Whether the listener terminates TLS.")
 
 
 class KafkaCredentials(SpecModel):
-    """A Secret with user name and password for SASL."""
+    """A Secret with the user name and password for SASL."""
 
     secret: DnsName = Field(description="Name of a Secret in the environment's namespace.")
-    username_key: Text = Field(default="username", description="Key with the user name.")
-    password_key: Text = Field(default="password", description="Key with the password.")
+    username_key: Text = Field(default="username", description="Key that holds the user name.")
+    password_key: Text = Field(default="password", description="Key that holds the password.")
 
 
 class KafkaSecurity(SpecModel):
-    """How the brokers are spoken to."""
+    """Security of the connection to the brokers."""
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="SASL_SSL", description="As Kafka names it."
+        default="SASL_SSL", description="Security protocol, as Kafka names it."
     )
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="SCRAM-SHA-512", description="SASL mechanism, with a SASL protocol."
+        default="SCRAM-SHA-512", description="SASL mechanism; used with a SASL protocol."
     )
     credentials: KafkaCredentials | None = Field(
-        default=None, description="Reference to user name and password, with a SASL protocol."
+        default=None, description="User name and password; required with a SASL protocol."
     )
     ca: SecretKey | None = Field(
-        default=None, description="Certificate authority of the brokers; left out: the system's."
+        default=None, description="Certificate authority of the brokers. Default: the system's."
     )
 
 
@@ -105,154 +116,187 @@ Broker = Annotated[str, StringConstraints(pattern=BROKER)]
 
 
 class Kafka(SpecModel):
-    """Where events go."""
+    """The Kafka cluster that receives events."""
 
-    brokers: tuple[Broker, ...] = Field(min_length=1, description="host:port of the first brokers.")
-    security: KafkaSecurity = Field(default=KafkaSecurity(), description="How they are spoken to.")
+    brokers: tuple[Broker, ...] = Field(
+        min_length=1, description="Bootstrap brokers, as host:port."
+    )
+    security: KafkaSecurity = Field(
+        default=KafkaSecurity(), description="Security of the connection to the brokers."
+    )
     topic_prefix: TopicPart = Field(
         default="servestack",
-        description="Topics are <prefix>.<model>.<predictions|feedback|access>.",
+        description="Topics are named <prefix>.<model>.<predictions|feedback|access|custom>.",
     )
     max_message: MessageSize = Field(
-        default="1Mi", description="Largest message, at most the brokers' message.max.bytes."
+        default="1Mi",
+        description="Maximum size of a message; at most the brokers' message.max.bytes.",
     )
 
 
 class Prometheus(SpecModel):
-    """Who scrapes, and how it learns of a model."""
+    """How Prometheus finds the pods to scrape."""
 
     style: Literal["operator", "annotations"] = Field(
-        default="annotations", description="PodMonitor and PrometheusRule, or annotations."
+        default="annotations",
+        description="`operator` renders PodMonitor and PrometheusRule objects, `annotations` "
+        "annotates the pods.",
     )
     labels: dict[LabelKey, LabelValue] = Field(
-        default={}, description="Labels by which the operator picks its objects."
+        default={}, description="Labels by which the operator selects those objects."
     )
-    namespace: DnsLabel = Field(default="monitoring", description="Namespace of Prometheus.")
+    namespace: DnsLabel = Field(
+        default="monitoring", description="Namespace of Prometheus. Network policies admit it."
+    )
+    runbooks: HttpUrl | None = Field(
+        default=None,
+        description="Address of the runbook page, docs/operations/alerts.md where it is published. "
+        "Alerts of a model without monitoring.runbook link to their own section of it.",
+        examples=["https://docs.example.com/servestack/operations/alerts/"],
+    )
 
 
 class Grafana(SpecModel):
-    """How dashboards are found."""
+    """How Grafana finds dashboards."""
 
     label: LabelKey = Field(
-        default="grafana_dashboard", description="Label that the sidecar watches."
+        default="grafana_dashboard",
+        description="Label of the ConfigMaps that Grafana's sidecar watches.",
     )
-    folder: Text | None = Field(default=None, description="Folder of the dashboards.")
+    folder: Text | None = Field(default=None, description="Grafana folder of the dashboards.")
 
 
 class MetricsApi(SpecModel):
-    """What the autoscaler can ask for."""
+    """Metrics that the autoscaler can use."""
 
     custom_metrics: Literal["none", "prometheus-adapter"] = Field(
-        default="none", description="Who answers custom.metrics.k8s.io."
+        default="none", description="Adapter that serves the API custom.metrics.k8s.io."
     )
 
 
 class Peer(SpecModel):
-    """Something outside the namespace that pods talk to, for network policies."""
+    """A destination outside the namespace that network policies allow."""
 
-    namespace: DnsLabel | None = Field(default=None, description="Namespace of this cluster.")
-    cidrs: tuple[Cidr, ...] = Field(default=(), description="Ranges of addresses.")
+    namespace: DnsLabel | None = Field(default=None, description="Namespace in this cluster.")
+    cidrs: tuple[Cidr, ...] = Field(default=(), description="Address ranges.")
     ports: tuple[Port, ...] = Field(default=(443,), min_length=1, description="TCP ports.")
 
 
 class Network(SpecModel):
-    """Network policies: everything is denied but what is named here.
+    """Network policies, which deny all traffic except what is named here.
 
-    Anywhere is never link-local, where clouds hand out the node's credentials.
+    "Anywhere" excludes link-local addresses, where clouds serve the node's credentials.
     """
 
     policy: Boolean = Field(default=True, description="Render network policies.")
-    dns_namespace: DnsLabel = Field(default="kube-system", description="Namespace of the DNS.")
+    dns_namespace: DnsLabel = Field(
+        default="kube-system", description="Namespace of the cluster's DNS."
+    )
     artifact_store: Peer = Field(
-        default=Peer(), description="Where artifacts are fetched from; without addresses, anywhere."
+        default=Peer(),
+        description="Where pods fetch artifacts from. Without namespace and cidrs: anywhere.",
     )
     kafka: Peer | None = Field(
-        default=None, description="The brokers' network; left out: anywhere, at the brokers' ports."
+        default=None,
+        description="Where the brokers are. Default: anywhere, on the ports of kafka.brokers.",
     )
 
 
 class Mlflow(SpecModel):
-    """The model registry."""
+    """The MLflow model registry."""
 
     tracking_uri: Text = Field(
-        description="Address of the MLflow server, for `servestack lock`.",
+        description="Address of the MLflow server, used by `servestack lock`.",
         examples=["https://mlflow.example.com"],
     )
     cluster_uri: Text | None = Field(
         default=None,
-        description="Address of the same server for pods, where artifacts are served by it; "
-        "left out: tracking_uri where it is an http(s) address.",
+        description="Address of the same server inside the cluster, for pods that fetch artifacts "
+        "from it. Default: trackingUri if it is an http(s) address.",
     )
 
 
 class Fetch(SpecModel):
-    """What the init container is given to read artifacts with."""
+    """Credentials of the init container that fetches artifacts."""
 
     secret: DnsName | None = Field(
         default=None,
-        description="Secret whose keys it gets as variables, such as MLFLOW_TRACKING_TOKEN or "
-        "AWS_ACCESS_KEY_ID. Left out: the rights of the pod's service account alone.",
+        description="Secret whose keys become its environment variables, such as "
+        "MLFLOW_TRACKING_TOKEN or AWS_ACCESS_KEY_ID. Default: only the rights of the pod's service "
+        "account.",
     )
 
 
 class GuardRails(SpecModel):
-    """What no model in this environment may do without."""
+    """What the environment requires of every model."""
 
-    min_replicas: Integer = Field(default=1, ge=0, le=1000, description="Fewest pods.")
-    max_replicas: Integer = Field(default=1000, ge=1, le=1000, description="Most pods.")
-    require_image_digest: Boolean = Field(default=False, description="Images by digest.")
-    require_artifact_digest: Boolean = Field(
-        default=True, description="Artifacts with a sha256 in the lock."
+    min_replicas: Integer = Field(default=1, ge=0, le=1000, description="Minimum number of pods.")
+    max_replicas: Integer = Field(
+        default=1000, ge=1, le=1000, description="Maximum number of pods."
     )
-    require_owner: Boolean = Field(default=False, description="A team that answers for the model.")
-    require_tls: Boolean = Field(default=False, description="TLS at the edge.")
+    require_image_digest: Boolean = Field(
+        default=False, description="Images must be pinned by digest."
+    )
+    require_artifact_digest: Boolean = Field(
+        default=True, description="Artifacts must have a sha256 in the lock."
+    )
+    require_owner: Boolean = Field(default=False, description="Models must name an owner.")
+    require_tls: Boolean = Field(default=False, description="External access must use TLS.")
     forbidden_formats: tuple[Literal["pickle", "skops", "onnx", "native"], ...] = Field(
-        default=("pickle",), description="Formats of artifacts that are not served here."
+        default=("pickle",), description="Artifact formats that must not be served here."
     )
 
 
 Overlay = dict[str, Any]
-"""Some fields of a ModelService, in the spec's own form."""
+"""Some fields of a ModelService, written as in a spec."""
 
 
 class Environment(SpecModel):
-    """A place where models run: dev, staging, prod."""
+    """A place where models run, such as dev, staging or prod."""
 
     api_version: Literal["servestack/v1"] = Field(description="Version of this format.")
     kind: Literal["Environment"] = Field(description="What the file describes.")
-    name: DnsLabel = Field(description="Name of the environment: that of the file and the stack.")
+    name: DnsLabel = Field(description="Name of the environment, of its file and of its stack.")
     namespace: DnsLabel = Field(description="Namespace of the models.")
-    create_namespace: Boolean = Field(default=True, description="Render the Namespace.")
+    create_namespace: Boolean = Field(default=True, description="Render the Namespace object.")
     pod_security: Literal["restricted", "baseline"] = Field(
         default="restricted", description="Pod Security level that the namespace enforces."
     )
-    cluster: Cluster = Field(description="The cluster that `pulumi up` talks to.")
-    images: Images = Field(description="The stock images.")
+    cluster: Cluster = Field(description="The Kubernetes cluster of the environment.")
+    images: Images = Field(description="The images of every model's pods.")
     ingress: IngressController | Gateway | None = Field(
         default=None,
         discriminator="kind",
-        description="The way in from outside; left out: models are reachable in the cluster only.",
+        description="External access. Default: models are reachable only inside the cluster.",
     )
-    kafka: Kafka | None = Field(default=None, description="Where events go; left out: nowhere.")
+    kafka: Kafka | None = Field(
+        default=None, description="The Kafka cluster that receives events. Default: no events."
+    )
     prometheus: Prometheus | None = Field(
-        default=None, description="Who scrapes; left out: no monitoring objects."
+        default=None, description="How Prometheus finds the pods. Default: no monitoring objects."
     )
-    grafana: Grafana | None = Field(default=None, description="Left out: no dashboards.")
-    metrics: MetricsApi = Field(default=MetricsApi(), description="What the autoscaler can ask.")
+    grafana: Grafana | None = Field(
+        default=None, description="How Grafana finds dashboards. Default: no dashboards."
+    )
+    metrics: MetricsApi = Field(
+        default=MetricsApi(), description="Metrics that the autoscaler can use."
+    )
     network: Network = Field(default=Network(), description="Network policies.")
-    fetch: Fetch = Field(default=Fetch(), description="Access to artifacts.")
+    fetch: Fetch = Field(default=Fetch(), description="Credentials for fetching artifacts.")
     mlflow: Mlflow | None = Field(
-        default=None, description="The model registry; needed for models:/ and runs:/ addresses."
+        default=None,
+        description="The MLflow model registry; required for models:/ and runs:/ addresses.",
     )
     guard_rails: GuardRails = Field(
-        default=GuardRails(), description="What no model here may do without."
+        default=GuardRails(), description="What the environment requires of every model."
     )
     defaults: Overlay = Field(
-        default={}, description="Fields of a ModelService for every model that does not set them."
+        default={},
+        description="Fields of a ModelService, for every model that does not set them itself.",
     )
     overrides: dict[str, Overlay] = Field(
         default={},
-        description="Fields of a ModelService that win over the spec: by model name, `*` for every.",
+        description="Fields of a ModelService that override the spec, by model name or `*` for all.",
         examples=[{"*": {"autoscaling": None, "replicas": 1}, "iris": {"replicas": 2}}],
     )
     exclude: tuple[DnsLabel, ...] = Field(

@@ -10,11 +10,11 @@ from servestack.spec.faults import Fault
 from servestack.spec.model_rules import cidr_faults
 
 FIXED_FIELDS = ("apiVersion", "kind", "name")
-"""Fields of a spec that say what it is, and that no overlay may change."""
+"""Fields that identify a spec. No overlay may change them."""
 
 
 def environment_faults(environment: Environment) -> Iterator[Fault]:
-    """Every fault between fields, in the order of the reference."""
+    """Yield every fault between fields, in the order of the reference."""
     yield from _kafka(environment)
     yield from _network(environment)
     rails = environment.guard_rails
@@ -39,7 +39,7 @@ def environment_faults(environment: Environment) -> Iterator[Fault]:
             "SRV143",
             ("grafana",),
             "needs prometheus",
-            "dashboards show what Prometheus scrapes",
+            "add a section prometheus: dashboards show what it scrapes",
             (("prometheus",),),
         )
     yield from _overlays(environment)
@@ -63,7 +63,7 @@ def _kafka(environment: Environment) -> Iterator[Fault]:
             "SRV144",
             (*path, "credentials"),
             f"is not used by protocol {security.protocol}",
-            "leave it out, or use a SASL protocol",
+            "remove it, or use a SASL protocol",
             ((*path, "protocol"),),
         )
     if not security.protocol.endswith("SSL") and security.ca is not None:
@@ -71,7 +71,7 @@ def _kafka(environment: Environment) -> Iterator[Fault]:
             "SRV144",
             (*path, "ca"),
             f"is not used by protocol {security.protocol}",
-            "leave it out, or use an SSL protocol",
+            "remove it, or use an SSL protocol",
             ((*path, "protocol"),),
         )
     for index, broker in enumerate(kafka.brokers):
@@ -100,7 +100,7 @@ def _overlays(environment: Environment) -> Iterator[Fault]:
     for path, overlay in overlays:
         for key in FIXED_FIELDS:
             if key in overlay:
-                yield Fault("SRV145", (*path, key), "cannot be changed here", "leave it out")
+                yield Fault("SRV145", (*path, key), "cannot be changed here", "remove it")
     for key in ("artifact", "models", "graph"):
         if key in environment.defaults:
             yield Fault(

@@ -11,7 +11,7 @@ from servestack.spec.patterns import described
 
 CIDR = described(
     r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$|^[0-9a-fA-F:]+/\d{1,3}$",
-    "a range of addresses, such as 10.0.0.0/8",
+    "an address range, such as 10.0.0.0/8",
 )
 
 Cidr = Annotated[
@@ -23,28 +23,30 @@ Cidr = Annotated[
 class Service(SpecModel):
     """The Service inside the cluster."""
 
-    port: Port = Field(default=80, description="Port that callers in the cluster use.")
+    port: Port = Field(default=80, description="Port of the Service, for callers in the cluster.")
     callers: tuple[DnsName, ...] = Field(
         default=(),
-        description="Namespaces whose pods may call, beside the environment's way in.",
+        description="Namespaces whose pods may call, besides the ingress and Prometheus namespaces.",
     )
 
 
 class IngressTls(SpecModel):
-    """TLS at the edge."""
+    """TLS for external access."""
 
     secret: DnsName = Field(description="Secret of type kubernetes.io/tls with the certificate.")
 
 
 class Ingress(SpecModel):
-    """The way in from outside the cluster, through the environment's ingress or gateway."""
+    """External access, through the environment's ingress controller or gateway."""
 
-    enabled: Boolean = Field(default=True, description="false: reachable in the cluster only.")
+    enabled: Boolean = Field(
+        default=True, description="Whether the model is reachable from outside the cluster."
+    )
     host: DnsName | None = Field(
-        default=None, description="Host name. Left out: <name>.<the environment's host suffix>."
+        default=None, description="Host name. Default: <name>.<the environment's host suffix>."
     )
     tls: IngressTls | None = Field(
-        default=None, description="Certificate of its own; left out: the environment's."
+        default=None, description="Certificate for the host. Default: the environment's."
     )
     annotations: dict[LabelKey, str] = Field(
         default={}, description="Annotations for the ingress controller."
@@ -52,11 +54,11 @@ class Ingress(SpecModel):
 
 
 class EgressRule(SpecModel):
-    """An address outside that the model's code needs, such as a feature store."""
+    """A destination that the model's own code needs, such as a feature store."""
 
-    cidr: Cidr | None = Field(default=None, description="Range of addresses.")
-    namespace: DnsName | None = Field(default=None, description="Namespace of this cluster.")
+    cidr: Cidr | None = Field(default=None, description="Address range.")
+    namespace: DnsName | None = Field(default=None, description="Namespace in this cluster.")
     pod_labels: dict[LabelKey, LabelValue] = Field(
-        default={}, description="Only pods with these labels, with `namespace`."
+        default={}, description="Allow only pods with these labels; used with `namespace`."
     )
     ports: tuple[Port, ...] = Field(min_length=1, description="TCP ports.")

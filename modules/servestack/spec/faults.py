@@ -1,4 +1,4 @@
-"""A fault between fields: the form in which the rules of a whole file report."""
+"""What a rule between fields reports: a fault."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from servestack.spec.document import DataPath
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A mistake that no field shows alone. `path` is where to mend it, `with_paths` the others."""
+    """A mistake between fields. `path` is the field to fix, `with_paths` are the others."""
 
     id: str
     path: DataPath

@@ -15,67 +15,81 @@ from servestack_contract.settings import BanditAlgorithm, Combination
 
 
 class Branch(SpecModel):
-    """One way of a split, with its share."""
+    """One branch of a split, with its share."""
 
     node: Node = Field(description="Model or node that answers.")
     weight: Percent = Field(description="Share of the requests, in percent.")
 
 
 class Split(SpecModel):
-    """A/B: each request goes to one branch, chosen by weight and kept for the same key."""
+    """A/B test: each request goes to one branch, chosen by weight."""
 
-    kind: Literal["split"]
-    branches: tuple[Branch, ...] = Field(min_length=2, description="Weights add up to 100.")
+    kind: Literal["split"] = Field(description="What the node does.")
+    branches: tuple[Branch, ...] = Field(
+        min_length=2, description="Branches. Their weights add up to 100."
+    )
     sticky_by: Text | None = Field(
-        default=None, description="Request header or column whose value keeps its branch."
+        default=None,
+        description="Request header or column. Requests with the same value go to the same branch.",
     )
 
 
 class Case(SpecModel):
-    """One way of a router."""
+    """One case of a router."""
 
     equals: str | int | float | bool = Field(description="Value of the router's column.")
     node: Node = Field(description="Model or node that answers.")
 
 
 class Router(SpecModel):
-    """Each request goes to the node of its column's value."""
+    """Each row goes to the node that its value in `column` selects."""
 
-    kind: Literal["router"]
-    column: Text = Field(description="Column whose value decides.")
+    kind: Literal["router"] = Field(description="What the node does.")
+    column: Text = Field(description="Column whose value selects the node.")
     cases: tuple[Case, ...] = Field(min_length=1, description="Values and their nodes.")
     otherwise: Node = Field(description="Node for every other value.")
 
 
 class Chain(SpecModel):
-    """Each step takes what the one before answered: transformers before and after a model."""
+    """Each step takes the answer of the step before, such as transformers around a model."""
 
-    kind: Literal["chain"]
-    steps: tuple[Node, ...] = Field(min_length=2, description="In order.")
+    kind: Literal["chain"] = Field(description="What the node does.")
+    steps: tuple[Node, ...] = Field(
+        min_length=2, description="Nodes, in the order in which they run."
+    )
 
 
 class Ensemble(SpecModel):
-    """All nodes answer; the answers are combined."""
+    """All nodes answer, and their answers are combined."""
 
-    kind: Literal["ensemble"]
-    nodes: tuple[Node, ...] = Field(min_length=2, description="All of them are asked.")
+    kind: Literal["ensemble"] = Field(description="What the node does.")
+    nodes: tuple[Node, ...] = Field(min_length=2, description="Nodes whose answers are combined.")
     combine: Combination = Field(
-        default="object", description="One number, one class, or an object with every answer."
+        default="object",
+        description="How answers are combined: `mean` or `median` of numbers, `vote` for a class, "
+        "or `object` with every answer.",
     )
 
 
 class Bandit(SpecModel):
-    """Each request goes to the arm that has earned the most, with some left to explore."""
+    """Most requests go to the arm with the best reward so far; the others explore."""
 
-    kind: Literal["bandit"]
+    kind: Literal["bandit"] = Field(description="What the node does.")
     arms: tuple[Node, ...] = Field(min_length=2, description="The nodes to choose from.")
-    algorithm: BanditAlgorithm = Field(default="epsilonGreedy", description="How an arm is chosen.")
-    epsilon: Number = Field(
-        default=0.1, ge=0, le=1, description="Share of requests that explore, with epsilonGreedy."
+    algorithm: BanditAlgorithm = Field(
+        default="epsilonGreedy", description="Algorithm that chooses an arm."
     )
-    reward: Text = Field(default="reward", description="Field of a feedback that holds the reward.")
+    epsilon: Number = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share of requests that explore; used with epsilonGreedy.",
+    )
+    reward: Text = Field(
+        default="reward", description="Field of the feedback that holds the reward."
+    )
     minimum_pulls: Integer = Field(
-        default=20, ge=1, description="Requests that each arm gets before a choice is made."
+        default=20, ge=1, description="Requests that each arm gets before the algorithm chooses."
     )
 
 
@@ -87,7 +101,7 @@ def _kind_of(value: object) -> str:
 
 
 Graph = Split | Router | Chain | Ensemble | Bandit
-"""A node that asks others."""
+"""A node that combines other nodes."""
 Node = Annotated[
     Annotated[DnsLabel, Tag("model")]
     | Annotated[Split, Tag("split")]
@@ -98,20 +112,21 @@ Node = Annotated[
     Discriminator(
         _kind_of,
         custom_error_type="graph_node",
-        custom_error_message="not a node of a graph",
+        custom_error_message="this is not a node of a graph",
         custom_error_context={
-            "hint": "the name of a model, or a mapping with kind: split, router, chain, ensemble or bandit"
+            "hint": "write the name of a model, or a mapping with kind: split, router, chain, "
+            "ensemble or bandit"
         },
     ),
 ]
-"""A model's name, or one of the node kinds, told apart by `kind`."""
+"""A model's name, or one of the graphs, which differ in `kind`."""
 
 for _model in (Branch, Case, Router, Chain, Ensemble, Bandit, Split):
     _model.model_rebuild()
 
 
 def model_names(node: object) -> tuple[str, ...]:
-    """Names of the models that a graph uses, in reading order, with repetitions."""
+    """Return the names of the models that a graph uses, in reading order, with repetitions."""
     match node:
         case str():
             return (node,)

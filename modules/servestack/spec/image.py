@@ -18,20 +18,20 @@ DIGEST = described(r"^sha256:[0-9a-f]{64}$", "sha256: and 64 hexadecimal digits"
 
 
 class Image(SpecModel):
-    """A container image. With a digest the tag is only for the reader."""
+    """A container image. With a digest, the tag only informs the reader."""
 
     repository: Annotated[
         str,
         StringConstraints(pattern=REPOSITORY, max_length=255),
     ] = Field(description="Registry and repository, without tag.", examples=["localhost/serving"])
     tag: Annotated[str, StringConstraints(pattern=TAG)] | None = Field(
-        default=None, description="Tag. Not `latest`: it says nothing."
+        default=None, description="Tag. Avoid `latest`, which names no version."
     )
     digest: Annotated[str, StringConstraints(pattern=DIGEST)] | None = Field(
-        default=None, description="Digest of the image, which pins it."
+        default=None, description="Digest that pins the image."
     )
     pull_policy: Literal["IfNotPresent", "Always", "Never"] = Field(
-        default="IfNotPresent", description="When the node fetches it."
+        default="IfNotPresent", description="When a cluster's node pulls the image."
     )
 
     @property

@@ -25,13 +25,13 @@ _EXAMPLE = ("api", "input", "example")
 
 
 def input_faults(spec: ModelService) -> Iterator[Fault]:
-    """Faults of `api.input` and of what refers to its columns."""
+    """Yield the faults of `api.input` and of the fields that refer to its columns."""
     given = spec.api.input
     if given.columns is not None and given.tensor is not None:
         yield Fault(
             "SRV136",
             ("api", "input", "tensor"),
-            "stands beside columns",
+            "cannot be set together with columns",
             "keep one of the two",
             (_COLUMNS,),
         )
@@ -51,8 +51,8 @@ def _column_faults(columns: Sequence[Column]) -> Iterator[Fault]:
             yield Fault(
                 "SRV136",
                 (*path, "name"),
-                f"{column.name!r} is also columns[{seen[column.name]}]",
-                "give each column a name of its own",
+                f"{column.name!r} is also the name of columns[{seen[column.name]}]",
+                "give each column a different name",
             )
         seen.setdefault(column.name, index)
         bounded = "minimum" if column.minimum is not None else "maximum"
@@ -93,7 +93,7 @@ def _fits(value: Any, column: Column) -> bool:
 
 
 def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
-    """Rows as lists by position, or as mappings by column name."""
+    """Yield the faults of example rows: lists by position, or mappings by column name."""
     if not isinstance(example, (list, tuple)) or not example:
         return
     for index, row in enumerate(example):
@@ -104,7 +104,7 @@ def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
                     "SRV137",
                     path,
                     f"has {len(row)} values for {len(columns)} columns",
-                    "one value for each column, in their order",
+                    "write one value for each column, in their order",
                     (_COLUMNS,),
                 )
                 continue
@@ -116,7 +116,7 @@ def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
                     "SRV137",
                     (*path, str(name)),
                     "is not a column",
-                    f"columns are {', '.join(by_name)}",
+                    f"the columns are {', '.join(by_name)}",
                     (_COLUMNS,),
                 )
             pairs = [(column, row.get(name)) for name, column in by_name.items()]
@@ -131,7 +131,7 @@ def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
                     "SRV137",
                     path,
                     f"{value!r} does not fit column {column.name!r}",
-                    "the example must be a request that is accepted",
+                    "write an example that the model's input allows",
                     (_COLUMNS,),
                 )
 
@@ -153,7 +153,7 @@ def _redaction_faults(spec: ModelService, columns: Sequence[Column]) -> Iterator
                 "SRV138",
                 ("logging", "predictions", "redact", name),
                 "is not a column of api.input",
-                f"columns are {', '.join(sorted(names))}",
+                f"the columns are {', '.join(sorted(names))}",
                 (_COLUMNS,),
             )
 
@@ -165,6 +165,6 @@ def _batch_faults(spec: ModelService) -> Iterator[Fault]:
             "SRV139",
             ("api", "batching", "maxBatchSize"),
             f"{batching.max_batch_size} is above api.limits.maxRows {limits.max_rows}",
-            "lower it, or allow more rows",
+            "lower it, or raise maxRows",
             (("api", "limits", "maxRows"),),
         )

@@ -1,4 +1,4 @@
-"""From a file to a typed, checked spec: every problem of the file at once, with its place."""
+"""Loads a file as a typed, checked spec, or reports all its problems with their places."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Locate = Callable[[DataPath], Location | None]
 
 @dataclass(frozen=True, slots=True)
 class Loaded(Generic[M]):
-    """A valid file: its typed form, and the document with the places of its parts."""
+    """A valid file: its typed value, and the document with the places of its parts."""
 
     value: M
     document: Document
 
 
 def load_model_service(file: Path, name: Path | None = None) -> Loaded[ModelService]:
-    """Read one spec. `name` is what messages call the file. SpecError holds all its problems."""
+    """Load one spec. Messages call the file `name`. Raises SpecError with all its problems."""
     document = read_document(file, name)
     spec, problems = check_model_service(document.data, document.location)
     if spec is None or problems:
@@ -42,7 +42,10 @@ def load_model_service(file: Path, name: Path | None = None) -> Loaded[ModelServ
 
 
 def load_environment(file: Path, name: Path | None = None) -> Loaded[Environment]:
-    """Read one environment, its overlays included. SpecError holds all its problems."""
+    """Load one environment with its overlays. Messages call the file `name`.
+
+    Raises SpecError with all its problems.
+    """
     document = read_document(file, name)
     environment, problems = _check(
         Environment, document.data, environment_faults, document.location
@@ -64,7 +67,10 @@ def load_environment(file: Path, name: Path | None = None) -> Loaded[Environment
 
 
 def check_model_service(data: Any, locate: Locate) -> tuple[ModelService | None, list[Problem]]:
-    """Check data that has the form of a spec; `locate` tells the place of a path."""
+    """Check plain data as a spec. `locate` returns the place of a path.
+
+    Returns the spec, or None if a field is not valid, and all problems in the file's order.
+    """
     return _check(ModelService, data, model_faults, locate)
 
 
@@ -81,7 +87,7 @@ def _check(
             f"holds {what}",
             locate(path),
             dotted(path),
-            "keep secrets in a Secret and refer to it by name",
+            "keep it in a Secret, and refer to the Secret by name",
         )
         for path, what in find_secrets(data)
     ]
@@ -102,7 +108,7 @@ def _check(
 
 
 def _follows(kind: str, path: DataPath, broken: Sequence[DataPath]) -> bool:
-    """Whether a list counts as too short only because its items are broken."""
+    """Return whether a list counts as too short only because its items are not valid."""
     return kind == "too_short" and any(
         len(other) > len(path) and other[: len(path)] == path for other in broken
     )
@@ -115,7 +121,7 @@ def _faults_beside(
     rules: Callable[[M], Iterator[Fault]],
     locate: Locate,
 ) -> list[Problem]:
-    """Faults between the fields that are sound, so that one run shows them too."""
+    """Return the faults between the valid fields, so that one run shows them too."""
     stand_ins = _STAND_INS.get(model.__name__, {})
     pruned, removing = deepcopy(dict(data)), list(broken)
     value = None
@@ -126,7 +132,7 @@ def _faults_beside(
         try:
             value = model.model_validate(pruned)
         except ValidationError as error:
-            # A required part is gone: take out what it is part of, until the rest stands.
+            # A required field was removed: remove its parent too, until the rest is valid.
             left = {path_in_data(detail["loc"], pruned)[:-1] for detail in error.errors()}
             removing = sorted(left - {(), *broken}, key=dotted)
             broken = [*broken, *removing]
@@ -146,11 +152,11 @@ def _faults_beside(
 _STAND_INS: dict[str, dict[str, Any]] = {
     "ModelService": {"apiVersion": "servestack/v1", "kind": "ModelService", "name": "stand-in"}
 }
-"""Values for required fields that are broken, so that the rest can still be checked."""
+"""Values for required fields that are not valid, so that the rest can still be checked."""
 
 
 def _remove(data: Any, path: DataPath) -> None:
-    """Take out a key; for an item its whole list, so that the places of others stay true."""
+    """Remove a key. For an item, remove its whole list: the others' places stay correct."""
     while path and isinstance(path[-1], int):
         path = path[:-1]
     if not path:
@@ -165,7 +171,7 @@ def _remove(data: Any, path: DataPath) -> None:
 
 
 def _overlay_problems(document: Document) -> list[Problem]:
-    """Check each overlay by itself, as the few fields of a spec that it is."""
+    """Check each overlay separately, as a spec that has only its fields."""
     data = document.data if isinstance(document.data, Mapping) else {}
     overlays: list[tuple[DataPath, Any]] = [(("defaults",), data.get("defaults"))]
     overrides = data.get("overrides")
@@ -214,8 +220,8 @@ _BETWEEN_LAYERS = {
     "SRV138",
     "SRV139",
 }
-"""Faults that depend on what the other layers say; found again once the layers are merged.
-Secrets are found with the whole file."""
+"""Faults that depend on the other layers: they are checked once the layers are merged.
+Secrets are found in the whole file."""
 
 
 def _placed(problem: Problem, path: DataPath, locate: Locate) -> Problem:
@@ -223,7 +229,7 @@ def _placed(problem: Problem, path: DataPath, locate: Locate) -> Problem:
 
 
 def _of_fault(fault: Fault, locate: Locate) -> Problem:
-    """The fault at the first of its fields that is written; the others have their defaults."""
+    """Place a fault at the first of its fields that the file sets; the others have defaults."""
     paths = (fault.path, *fault.with_paths)
     written = (path for path in paths if locate(path) != locate(path[:-1]))
     location = locate(next(written, fault.path))

@@ -1,4 +1,4 @@
-"""Rules between the fields of a ModelService: each names both values and what would be right."""
+"""Rules between the fields of a ModelService. Each names both values and what would be right."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RESERVED_LABELS = ("app.kubernetes.io/", "servestack.dev/", "kubernetes.io/", "k
 
 
 def model_faults(spec: ModelService) -> Iterator[Fault]:
-    """Every fault between fields, in the order of the reference."""
+    """Yield every fault between fields, in the order of the reference."""
     for rule in _RULES:
         yield from rule(spec)
 
@@ -28,7 +28,11 @@ def _artifacts(spec: ModelService) -> Iterator[Fault]:
         yield Fault("SRV121", ("artifact",), "is required", "write `artifact: models:/name@alias`")
     if spec.artifact is not None and spec.models is not None:
         yield Fault(
-            "SRV121", ("models",), "stands beside artifact", "keep one of the two", (("artifact",),)
+            "SRV121",
+            ("models",),
+            "cannot be set together with artifact",
+            "keep one of the two",
+            (("artifact",),),
         )
     seen: dict[str, int] = {}
     for index, model in enumerate(spec.models or ()):
@@ -37,7 +41,7 @@ def _artifacts(spec: ModelService) -> Iterator[Fault]:
                 "SRV122",
                 ("models", index, "name"),
                 f"{model.name!r} is also the name of models[{seen[model.name]}]",
-                "give each model a name of its own",
+                "give each model a different name",
             )
         seen.setdefault(model.name, index)
 
@@ -48,7 +52,7 @@ def _graph(spec: ModelService) -> Iterator[Fault]:
     names = [model.name for model in spec.models or ()]
     used = model_names(spec.graph)
     if spec.models is None:
-        yield Fault("SRV123", ("graph",), "needs `models`", "name the models of the graph")
+        yield Fault("SRV123", ("graph",), "needs `models`", "list the models of the graph there")
         return
     for name in dict.fromkeys(used):
         if name not in names:
@@ -56,7 +60,7 @@ def _graph(spec: ModelService) -> Iterator[Fault]:
                 "SRV123",
                 ("graph",),
                 f"uses {name!r}, which is not in models",
-                f"models are {', '.join(names)}",
+                f"the models are {', '.join(names)}",
             )
     for index, name in enumerate(names):
         if name not in used:
@@ -64,7 +68,7 @@ def _graph(spec: ModelService) -> Iterator[Fault]:
                 "SRV123",
                 ("models", index, "name"),
                 f"{name!r} is not used by graph",
-                "use it there or take it out",
+                "use it there, or remove it",
             )
     yield from _graph_nodes(spec.graph, ("graph",))
 
@@ -73,7 +77,9 @@ def _graph_nodes(node: object, path: tuple[str | int, ...]) -> Iterator[Fault]:
     if isinstance(node, Split):
         total = sum(branch.weight for branch in node.branches)
         if total != 100:
-            yield Fault("SRV124", (*path, "branches"), f"weights add up to {total}", "make it 100")
+            yield Fault(
+                "SRV124", (*path, "branches"), f"weights add up to {total}", "make the sum 100"
+            )
     if isinstance(node, Router):
         values = [repr(case.equals) for case in node.cases]
         for index, value in enumerate(values):
@@ -81,7 +87,7 @@ def _graph_nodes(node: object, path: tuple[str | int, ...]) -> Iterator[Fault]:
                 yield Fault(
                     "SRV124",
                     (*path, "cases", index, "equals"),
-                    f"{value} has a case already",
+                    f"{value} already has a case",
                     "keep one of the two",
                 )
     for key in ("branches", "cases", "steps", "nodes", "arms"):
@@ -113,14 +119,14 @@ def _scaling(spec: ModelService) -> Iterator[Fault]:
             "SRV126",
             ("replicas",),
             f"{spec.replicas} is {side} {bound}",
-            f"ask for {scaling.min} to {scaling.max}, or leave replicas out",
+            f"write {scaling.min} to {scaling.max}, or remove replicas",
             (low, high),
         )
     if scaling.cpu_percent is None and scaling.in_flight_per_pod is None:
         yield Fault(
             "SRV127",
             ("autoscaling", "cpuPercent"),
-            "null leaves nothing to scale by",
+            "null leaves no metric to scale by",
             "write cpuPercent or inFlightPerPod",
             (("autoscaling", "inFlightPerPod"),),
         )
@@ -138,7 +144,7 @@ def _resources(spec: ModelService) -> Iterator[Fault]:
                 "SRV128",
                 ("resources", "limits", name),
                 f"{limit} is below resources.{name} {request}",
-                f"allow at least {request}",
+                f"raise it to {request} or more",
                 (("resources", name),),
             )
     budget, disk = spec.logging.disk_budget, limits.ephemeral_storage
@@ -147,7 +153,7 @@ def _resources(spec: ModelService) -> Iterator[Fault]:
             "SRV129",
             ("logging", "diskBudget"),
             f"{budget} is over half of resources.limits.ephemeralStorage {disk}",
-            "the artifact and temporary files need room too: lower it or raise ephemeralStorage",
+            "lower it or raise ephemeralStorage: the artifact and temporary files need disk too",
             (("resources", "limits", "ephemeralStorage"),),
         )
     if byte_count(spec.logging.max_event) * 4 > byte_count(budget):
@@ -167,7 +173,7 @@ def _timing(spec: ModelService) -> Iterator[Fault]:
             "SRV130",
             ("api", "limits", "timeoutSeconds"),
             f"{timeout:g} is above shutdown.requestSeconds {grace}",
-            "a request that may take longer than the pod waits is cut off: raise requestSeconds",
+            "raise requestSeconds: a pod that stops cuts off requests that take longer",
             (("shutdown", "requestSeconds"),),
         )
     needed = spec.startup.timeout_seconds + spec.rollout.min_ready_seconds
@@ -178,7 +184,7 @@ def _timing(spec: ModelService) -> Iterator[Fault]:
             f"{spec.rollout.progress_deadline_seconds} is not above startup.timeoutSeconds "
             f"{spec.startup.timeout_seconds} + rollout.minReadySeconds "
             f"{spec.rollout.min_ready_seconds}",
-            f"give it {needed + 60} or so",
+            f"raise it, for example to {needed + 60}",
             (("startup", "timeoutSeconds"), ("rollout", "minReadySeconds")),
         )
     slo = spec.monitoring.slo
@@ -187,7 +193,7 @@ def _timing(spec: ModelService) -> Iterator[Fault]:
             "SRV130",
             ("monitoring", "slo", "latency", "milliseconds"),
             f"{slo.latency.milliseconds:g} is above api.limits.timeoutSeconds {timeout:g}",
-            "no request is ever that slow: lower it",
+            "lower it: the server ends slower requests",
             (("api", "limits", "timeoutSeconds"),),
         )
 
@@ -199,8 +205,8 @@ def _rollout(spec: ModelService) -> Iterator[Fault]:
             yield Fault(
                 "SRV131",
                 path,
-                "are for strategy: canary",
-                "leave them out",
+                "apply only to strategy: canary",
+                "remove them",
                 (("rollout", "strategy"),),
             )
         return
@@ -220,7 +226,7 @@ def _variables(spec: ModelService) -> Iterator[Fault]:
             yield Fault(
                 "SRV132",
                 (*path, "name"),
-                f"{variable.name} is set by env[{seen[variable.name]}] already",
+                f"{variable.name} is already set by env[{seen[variable.name]}]",
                 "keep one of the two",
             )
         seen.setdefault(variable.name, index)
@@ -242,7 +248,7 @@ def _variables(spec: ModelService) -> Iterator[Fault]:
             yield Fault(
                 "SRV107",
                 (*path, "value"),
-                f"{variable.name} looks like a secret written out",
+                f"{variable.name} looks like a secret in plain text",
                 "write valueFrom: {secret: name, key: key}",
             )
 
@@ -255,21 +261,23 @@ def _network(spec: ModelService) -> Iterator[Fault]:
                 "SRV133", path, "needs exactly one of cidr and namespace", "keep one of the two"
             )
         if rule.pod_labels and rule.namespace is None:
-            yield Fault("SRV133", (*path, "podLabels"), "needs namespace", "name their namespace")
+            yield Fault(
+                "SRV133", (*path, "podLabels"), "needs namespace", "write the namespace of the pods"
+            )
         if rule.cidr is not None:
             yield from cidr_faults(rule.cidr, (*path, "cidr"))
     if not spec.ingress.enabled and (spec.ingress.host or spec.ingress.tls):
         yield Fault(
             "SRV133",
             ("ingress", "enabled"),
-            "false stands beside host or tls",
-            "leave them out, or enable ingress",
+            "cannot be false together with host or tls",
+            "remove them, or enable ingress",
             (("ingress", "host"), ("ingress", "tls")),
         )
 
 
 def cidr_faults(cidr: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
-    """A fault where a range of addresses is not one, or has bits behind its prefix."""
+    """Yield a fault if `cidr` is not an address range, or has bits set after its prefix."""
     try:
         ipaddress.ip_network(cidr)
     except ValueError as error:
@@ -283,13 +291,13 @@ def _labels(spec: ModelService) -> Iterator[Fault]:
                 yield Fault(
                     "SRV134",
                     (section, key),
-                    "is kept for servestack and Kubernetes",
-                    "use a domain of your own, such as example.com/cost-centre",
+                    "is reserved for servestack and Kubernetes",
+                    "use your own domain, such as example.com/cost-centre",
                 )
     for index, toleration in enumerate(spec.scheduling.tolerations):
         path = ("scheduling", "tolerations", index)
         if toleration.operator == "Exists" and toleration.value is not None:
-            yield Fault("SRV135", (*path, "value"), "has no meaning with Exists", "leave it out")
+            yield Fault("SRV135", (*path, "value"), "has no meaning with Exists", "remove it")
         if toleration.operator == "Equal" and toleration.key is None:
             yield Fault("SRV135", path, "Equal needs a key", "write key, or operator: Exists")
 

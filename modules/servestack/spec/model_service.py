@@ -22,7 +22,7 @@ VARIABLE = described(r"^[A-Za-z_][A-Za-z0-9_]*$", "a variable's name: letters, d
 TYPE_NAME = described(r"^[\w.]+$", "a type's dotted name, such as numpy.dtype")
 
 NAME_MAX_LENGTH = 40
-"""The longest model name: `<name>-<replica set hash>-<pod hash>` stays a DNS label of 63."""
+"""With it, `<name>-<replica set hash>-<pod hash>` still fits a DNS label of 63 characters."""
 
 ModelName = Annotated[
     str,
@@ -34,11 +34,11 @@ class NamedArtifact(SpecModel):
     """One of several models in a service."""
 
     name: ModelName = Field(description="Name of the model within the service.")
-    artifact: Artifact = Field(description="Address of its artifact.")
+    artifact: Artifact = Field(description="Address of the model's artifact.")
 
 
 class EnvironmentVariable(SpecModel):
-    """A variable for the model's own code: a plain value, or a key of a Secret."""
+    """An environment variable for the model's own code: a plain value, or a key of a Secret."""
 
     name: Annotated[str, StringConstraints(pattern=VARIABLE, max_length=200)] = Field(
         description="Name of the variable."
@@ -50,18 +50,19 @@ class EnvironmentVariable(SpecModel):
 
 
 class Trust(SpecModel):
-    """What the owner of the model vouches for before anything is deserialised."""
+    """Artifact content that the owner trusts, since loading it can run code."""
 
     pickle: Annotated[bool, Field(strict=True)] = Field(
         default=False,
-        description="Load pickle, joblib and cloudpickle: code of the model's author.",
+        description="Load pickle, joblib and cloudpickle files, which can run code of their author.",
     )
     code: Annotated[bool, Field(strict=True)] = Field(
         default=False,
-        description="Run Python that ships in the artifact: pre- and post-processing, validation.",
+        description="Run Python code in the artifact: pre- and post-processing, validation.",
     )
     skops_types: tuple[Annotated[str, StringConstraints(pattern=TYPE_NAME)], ...] = Field(
-        default=(), description="Types beyond the safe ones that a .skops file may hold."
+        default=(),
+        description="Types that a .skops file may contain, besides those that skops trusts.",
     )
 
 
@@ -71,9 +72,11 @@ class ModelService(SpecModel):
     api_version: Literal["servestack/v1"] = Field(description="Version of this format.")
     kind: Literal["ModelService"] = Field(description="What the file describes.")
     name: ModelName = Field(description="Name of the service, in the cluster and in its address.")
-    owner: LabelValue | None = Field(default=None, description="Team that answers for it.")
+    owner: LabelValue | None = Field(
+        default=None, description="Team that is responsible for the model."
+    )
     description: Annotated[str, StringConstraints(max_length=1000)] | None = Field(
-        default=None, description="One sentence for Swagger, dashboard and reviewers."
+        default=None, description="One sentence for Swagger, the dashboard and reviewers."
     )
     artifact: Artifact | None = Field(
         default=None,
@@ -88,42 +91,44 @@ class ModelService(SpecModel):
     graph: Graph | None = Field(
         default=None,
         discriminator="kind",
-        description="How several models answer together; left out: each under its own name.",
+        description="How several models answer together. Default: each answers under its own name.",
     )
     runtime: Runtime = Field(
         default="auto",
-        description="How the model is computed: ONNX Runtime, its own framework, or the faster one.",
+        description="What computes predictions: `onnx` (ONNX Runtime), `native` (the model's "
+        "framework) or `auto` (the faster one).",
     )
-    trust: Trust = Field(default=Trust(), description="What may be deserialised.")
+    trust: Trust = Field(default=Trust(), description="Artifact content that the owner trusts.")
     api: Api = Field(default=Api(), description="The HTTP interface.")
     env: tuple[EnvironmentVariable, ...] = Field(
-        default=(), description="Variables for the model's own code."
+        default=(), description="Environment variables for the model's own code."
     )
     image: Image | None = Field(
-        default=None, description="Another serving image than the environment's."
+        default=None, description="Serving image. Default: the environment's."
     )
     replicas: Annotated[int, Field(strict=True, ge=0, le=1000)] | None = Field(
         default=None,
-        description="Number of pods. With `autoscaling` written too, the count asked for in "
-        "ordinary load: it must lie between min and max, and the autoscaler decides.",
+        description="Number of pods. With `autoscaling`, the number expected under ordinary load: it "
+        "must lie between min and max, and the autoscaler decides.",
     )
     autoscaling: Autoscaling | None = Field(
         default=None,
-        description="Scaling by load. With neither `replicas` nor `autoscaling` written: 2 to 6 "
-        "pods at 70% CPU.",
+        description="Scaling by load. Default without `replicas`: 2 to 6 pods at 70% CPU.",
     )
     resources: Resources = Field(default=Resources(), description="CPU and memory of a pod.")
-    scheduling: Scheduling = Field(default=Scheduling(), description="Nodes the pods run on.")
-    service: Service = Field(default=Service(), description="The Service in the cluster.")
-    ingress: Ingress = Field(default=Ingress(), description="The way in from outside.")
-    egress: tuple[EgressRule, ...] = Field(
-        default=(), description="What the model's own code must reach."
+    scheduling: Scheduling = Field(
+        default=Scheduling(), description="Which of the cluster's nodes run the pods."
     )
-    logging: Logging = Field(default=Logging(), description="Events to Kafka.")
+    service: Service = Field(default=Service(), description="The Service in the cluster.")
+    ingress: Ingress = Field(default=Ingress(), description="External access.")
+    egress: tuple[EgressRule, ...] = Field(
+        default=(), description="Destinations that the model's own code must reach."
+    )
+    logging: Logging = Field(default=Logging(), description="Events that are sent to Kafka.")
     monitoring: Monitoring = Field(default=Monitoring(), description="Metrics and alerts.")
-    rollout: Rollout = Field(default=Rollout(), description="How a new version takes over.")
-    startup: Startup = Field(default=Startup(), description="What a starting pod is given.")
-    shutdown: Shutdown = Field(default=Shutdown(), description="How a pod goes away.")
+    rollout: Rollout = Field(default=Rollout(), description="Rollout of a new version.")
+    startup: Startup = Field(default=Startup(), description="Startup of a pod.")
+    shutdown: Shutdown = Field(default=Shutdown(), description="Shutdown of a pod.")
     labels: dict[LabelKey, LabelValue] = Field(
         default={}, description="Labels added to every object."
     )
@@ -132,7 +137,7 @@ class ModelService(SpecModel):
     )
 
     def artifacts(self) -> tuple[NamedArtifact, ...]:
-        """The models of the service: `models`, or `artifact` under the service's own name."""
+        """Return the service's models: `models`, or `artifact` under the service's own name."""
         if self.models is not None:
             return self.models
         if self.artifact is None:

@@ -1,4 +1,4 @@
-"""What a model tells of itself: events to Kafka, metrics, objectives, alerts."""
+"""Events, metrics, objectives and alerts of a model."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ class PredictionLog(SpecModel):
     """One event for each answered prediction."""
 
     sample: Number = Field(
-        default=1.0, gt=0, le=1, description="Share of the requests that are logged, by request id."
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Share of requests that are logged, up to 1; the request id decides.",
     )
-    inputs: Boolean = Field(default=True, description="Log the rows that were sent.")
-    outputs: Boolean = Field(default=True, description="Log what the model answered.")
+    inputs: Boolean = Field(default=True, description="Log the rows of the request.")
+    outputs: Boolean = Field(default=True, description="Log the answer of the model.")
     redact: dict[str, Redaction] = Field(
         default={},
-        description="Columns that must not reach the disk as they are: left out, or hashed.",
+        description="Columns to redact before they reach the disk: `drop` removes the value, `hash` "
+        "hashes it.",
         examples=[{"email": "hash"}],
     )
 
@@ -38,32 +42,34 @@ class Logging(SpecModel):
     """Events written by the server and shipped to Kafka by Filebeat."""
 
     predictions: PredictionLog | None = Field(
-        default=PredictionLog(), description="Prediction events; null for none."
+        default=PredictionLog(), description="Prediction events; null turns them off."
     )
-    feedback: Boolean = Field(default=True, description="Accept and ship POST …/feedback.")
+    feedback: Boolean = Field(default=True, description="Accept POST …/feedback and ship it.")
     access: Boolean = Field(default=False, description="Ship an event for each HTTP request.")
     custom: Boolean = Field(
         default=False, description="Ship the events that the model's own code emits."
     )
     topic_prefix: TopicPart | None = Field(
-        default=None, description="First part of the topics. Left out: the environment's."
+        default=None, description="First part of topic names. Default: the environment's."
     )
     max_event: MessageSize = Field(
-        default="1Mi", description="Largest event; of a larger one inputs and outputs are cut."
+        default="1Mi",
+        description="Maximum size of an event. A larger one loses its inputs, then its outputs.",
     )
     disk_budget: Memory = Field(
-        default="256Mi", description="Disk for events that Kafka has not taken yet."
+        default="256Mi", description="Disk space for events that Kafka has not received yet."
     )
     when_full: WhenFull = Field(
         default="drop",
-        description="With the budget used up: drop and count events, or take no more requests.",
+        description="What happens when the disk budget is used up: `drop` drops and counts events, "
+        "`unready` accepts no more requests.",
     )
 
 
 class LatencyObjective(SpecModel):
     """`percentile` of the requests are answered within `milliseconds`."""
 
-    percentile: Number = Field(ge=50, le=99.99, description="Share of the requests, in percent.")
+    percentile: Number = Field(ge=50, le=99.99, description="Share of requests, in percent.")
     milliseconds: Number = Field(gt=0, le=600_000, description="Threshold, in milliseconds.")
 
 
@@ -71,21 +77,28 @@ class Slo(SpecModel):
     """Service level objectives over 30 days."""
 
     availability: Number = Field(
-        default=99.9, ge=90, le=99.999, description="Requests without a server error, in percent."
+        default=99.9,
+        ge=90,
+        le=99.999,
+        description="Share of requests without a server error, in percent.",
     )
     latency: LatencyObjective | None = Field(
-        default=None, description="How fast requests are answered; left out: no objective."
+        default=None, description="How fast requests are answered. Default: no objective."
     )
 
 
 class Monitoring(SpecModel):
     """Scraping, alerts and dashboard."""
 
-    slo: Slo | None = Field(default=Slo(), description="Objectives, with burn-rate alerts.")
+    slo: Slo | None = Field(
+        default=Slo(), description="Objectives, with burn-rate alerts; null turns them off."
+    )
     alerts: Boolean = Field(default=True, description="Render alert rules.")
     dashboard: Boolean = Field(default=True, description="Render a Grafana dashboard.")
-    drift: Boolean = Field(default=False, description="Count inputs per bucket for drift alerts.")
-    runbook: HttpUrl | None = Field(default=None, description="Page that alerts link to.")
+    drift: Boolean = Field(
+        default=False, description="Count inputs outside the range of training, for drift alerts."
+    )
+    runbook: HttpUrl | None = Field(default=None, description="Runbook that alerts link to.")
     scrape_interval_seconds: Integer = Field(
-        default=15, ge=5, le=120, description="How often Prometheus asks."
+        default=15, ge=5, le=120, description="Time between two scrapes, in seconds."
     )

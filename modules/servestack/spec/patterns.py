@@ -1,4 +1,4 @@
-"""Patterns of texts in a spec, each with words for whoever wrote something else."""
+"""Patterns of text fields, each with words for the message about a value that does not match."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ _WORDS: dict[str, str] = {}
 
 
 def described(pattern: str, words: str) -> str:
-    """The pattern itself, for a field. `words` end a sentence that begins with "write"."""
+    """Register words for a pattern, and return the pattern.
+
+    `words` complete a sentence that begins with "write".
+    """
     _WORDS[pattern] = words
     return pattern
 
 
 def words_for(pattern: str) -> str:
-    """What a pattern asks for. KeyError for one that was not described."""
+    """Return the words of a pattern. Raises KeyError if it has none."""
     return _WORDS[pattern]

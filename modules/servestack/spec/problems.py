@@ -1,4 +1,4 @@
-"""pydantic's errors in servestack's words: place, field, what is wrong, what would be right."""
+"""Turns pydantic's errors into Problems: the field, what is wrong, what would be right."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _TYPE_WORDS = {
 
 
 def path_in_data(loc: tuple[int | str, ...], data: Any) -> DataPath:
-    """pydantic's `loc` without the tags of unions, which are not in the user's file."""
+    """Return pydantic's `loc` without the tags of unions, which are not in the user's file."""
     path: list[str | int] = []
     here = data
     for index, part in enumerate(loc):
         if _holds(here, part):
             here = here[part]
         elif part == "[key]":
-            break  # pydantic's mark for a mapping's key that is not valid
+            break  # pydantic marks a mapping's key that is not valid like this
         elif index < len(loc) - 1 or not isinstance(here, Mapping):
             continue
         path.append(part)
@@ -49,13 +49,16 @@ def _holds(here: Any, part: str | int) -> bool:
 
 
 def describe(error: ErrorDetails, path: DataPath, data: Any, root: type[BaseModel]) -> Problem:
-    """One pydantic error as a Problem, still without its place."""
+    """Turn one pydantic error into a Problem without a location.
+
+    `path` is the field, `data` is what `root` was to validate.
+    """
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     field = dotted(path)
     if kind == "extra_forbidden":
         known = known_fields(root, path[:-1], data)
         near = get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.6)
-        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        hint = f"did you mean {near[0]}?" if near else f"known fields: {', '.join(known)}"
         return Problem("SRV111", "unknown field", field=field, hint=hint)
     if kind == "missing":
         return Problem("SRV112", "is required", field=field, hint=_example_of(root, path, data))
@@ -81,23 +84,23 @@ def describe(error: ErrorDetails, path: DataPath, data: Any, root: type[BaseMode
 
 
 def _bound(kind: str, context: dict[str, Any], value: Any) -> str:
-    """Words for a value outside its bounds; empty for other kinds of error."""
+    """Return the message for a value outside its bounds, or "" for other kinds of error."""
     match kind:
         case "greater_than_equal":
-            return f"{shown(value)} is below the least allowed, {context['ge']}"
+            return f"{shown(value)} is below the minimum, {context['ge']}"
         case "greater_than":
-            return f"{shown(value)} must be above {context['gt']:g}"
+            return f"must be above {context['gt']:g}, not {shown(value)}"
         case "less_than_equal":
-            return f"{shown(value)} is above the most allowed, {context['le']}"
+            return f"{shown(value)} is above the maximum, {context['le']}"
         case "less_than":
-            return f"{shown(value)} must be below {context['lt']}"
+            return f"must be below {context['lt']}, not {shown(value)}"
         case "too_short":
             return f"needs at least {context['min_length']} items, not {context['actual_length']}"
         case "string_too_short":
             return "must not be empty"
         case "string_too_long":
             length = len(value) if isinstance(value, str) else "more"
-            return f"is {length} characters long; at most {context['max_length']} fit"
+            return f"is {length} characters long; at most {context['max_length']} are allowed"
         case "finite_number":
             return "must be a finite number"
         case _:
@@ -108,15 +111,15 @@ def _not_a_choice(expected: str, value: Any, field: str, *, told: bool = True) -
     choices = [word.strip().strip("'") for word in expected.replace(" or ", ", ").split(",")]
     given = value.get("kind") if isinstance(value, Mapping) else value
     near = get_close_matches(str(given), choices, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(choices)}"
+    hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(choices)}"
     if len(choices) == 1:
         hint = f"write {choices[0]}"
-    message = f"{shown(given)} is not one of its values" if told else "is required"
+    message = f"{shown(given)} is not an allowed value" if told else "is required"
     return Problem("SRV116", message, field=field, hint=hint)
 
 
 def shown(value: Any) -> str:
-    """A value as a message quotes it: short, and a container only by its kind."""
+    """Format a value for a message: shortened, and a container only as its type."""
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, (list, tuple)):
@@ -130,7 +133,7 @@ def shown(value: Any) -> str:
 
 
 def known_fields(root: type[BaseModel], path: DataPath, data: Any) -> list[str]:
-    """The keys that may stand at a path, in the order of the reference."""
+    """Return the keys that are allowed at a path, in the order of the reference."""
     models: list[type[BaseModel]] = [root]
     here = data
     for part in path:
@@ -147,7 +150,7 @@ def known_fields(root: type[BaseModel], path: DataPath, data: Any) -> list[str]:
 
 
 def _nested(model: type[BaseModel], key: str) -> list[type[BaseModel]]:
-    """The models that the field `key` of a model may hold, however deep in unions and lists."""
+    """Return the models that the field `key` may hold, at any depth of unions and lists."""
     for name, info in model.model_fields.items():
         if (info.alias or name) == key:
             return models_in(info.annotation)
@@ -155,14 +158,14 @@ def _nested(model: type[BaseModel], key: str) -> list[type[BaseModel]]:
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The models named in an annotation, however deep in unions and lists."""
+    """Return the models in an annotation, at any depth of unions and lists."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [found for argument in get_args(annotation) for found in models_in(argument)]
 
 
 def _example_of(root: type[BaseModel], path: DataPath, data: Any) -> str:
-    """`write name: …`, with the words of the field's description."""
+    """Return the hint `write name: …`, with the field's description."""
     for model in [root] if len(path) == 1 else []:
         for name, info in model.model_fields.items():
             if (info.alias or name) == path[-1]:

@@ -1,7 +1,8 @@
-"""Kubernetes quantities: `500m`, `0.5`, `300Mi`, read into exact integers and written one way.
+"""Kubernetes quantities such as `500m`, `0.5`, `300Mi`: read as integers, written in one form.
 
-Source: k8s.io/apimachinery/pkg/api/resource. The two units here are what a spec needs:
-CPU in millicores, memory and storage in bytes.
+A spec needs two units: CPU in millicores, memory and storage in bytes.
+
+Source: k8s.io/apimachinery/pkg/api/resource.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ _CPU_SUFFIXES = {"", "m"}
 
 @lru_cache(maxsize=4096)
 def millicores(quantity: str) -> int:
-    """CPU in thousandths of a core: `500m` → 500, `1.5` → 1500. ValueError where it is not one."""
+    """Return CPU in millicores: 500 for `500m`, 1500 for `1.5`.
+
+    Raises ValueError if `quantity` is not a whole number of millicores above zero.
+    """
     number, suffix = _split(quantity)
     if suffix not in _CPU_SUFFIXES:
         raise ValueError(f"{quantity!r} is not a CPU quantity")
@@ -46,7 +50,10 @@ def millicores(quantity: str) -> int:
 
 @lru_cache(maxsize=4096)
 def byte_count(quantity: str) -> int:
-    """Memory or storage in bytes: `300Mi` → 314572800. ValueError where it is not one."""
+    """Return memory or storage in bytes: 314572800 for `300Mi`.
+
+    Raises ValueError if `quantity` is not a whole number of bytes above zero.
+    """
     number, suffix = _split(quantity)
     if suffix == "m":
         raise ValueError(f"{quantity!r} counts thousandths of a byte")
@@ -77,7 +84,7 @@ def _read_cpu(value: Any) -> str:
 
 
 def _read_bytes(least: int, words: str) -> Callable[[Any], str]:
-    """A reader of sizes that are at least `least` bytes, which `words` say."""
+    """Return a validator for sizes of at least `least` bytes, which messages call `words`."""
 
     def read(value: Any) -> str:
         text = _as_text(value)
@@ -107,7 +114,10 @@ def _read_bytes(least: int, words: str) -> Callable[[Any], str]:
 
 
 def _canonical(size_bytes: int, text: str) -> str:
-    """A size as the API stores it: the largest unit of its kind that divides it, `1024Mi` as `1Gi`."""
+    """Format a size as the API stores it, in the largest unit that divides it: `1024Mi` as `1Gi`.
+
+    Binary units (Mi) stay binary, and decimal units (M) stay decimal.
+    """
     binary = text.endswith("i")
     units = [
         (suffix, factor) for suffix, factor in _FACTOR.items() if suffix.endswith("i") == binary

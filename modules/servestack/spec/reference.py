@@ -1,7 +1,8 @@
-"""The reference of the spec, written from the types: docs/reference/*.md and `explain FIELD`."""
+"""Writes the reference of the spec from the types: docs/reference/*.md and `explain FIELD`."""
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -22,7 +23,10 @@ Row = tuple[str, str, str, str]
 
 
 def reference_page(kind: str) -> str:
-    """One page of the reference as Markdown: a table of every field, sections in order."""
+    """Return one page of the reference as Markdown: a table of every field, sections in order.
+
+    `kind` is a key of PAGES.
+    """
     model = PAGES[kind]
     place = "models/<name>.yaml" if model is ModelService else "stacks/<name>.yaml"
     lines = [
@@ -41,11 +45,16 @@ def reference_page(kind: str) -> str:
 
 
 def describe_field(field: str) -> str:
-    """What a field of the spec is, with the fields below it. SpecError for an unknown one."""
+    """Return a description of a field of the spec, such as `autoscaling`, and the fields below it.
+
+    Raises SpecError (SRV151) if there is no such field.
+    """
     found = [row for row in rows(ModelService) if row[0] == field or row[0].startswith(f"{field}.")]
     if not found:
         known = ", ".join(known_fields(ModelService, (), {}))
-        raise SpecError(Problem("SRV151", f"there is no field {field}", hint=f"known: {known}"))
+        raise SpecError(
+            Problem("SRV151", f"there is no field {field}", hint=f"known fields: {known}")
+        )
     return "".join(
         f"{name} ({kind}{f', default {default}' if default else ''})\n    {meaning}\n"
         for name, kind, default, meaning in found
@@ -53,7 +62,7 @@ def describe_field(field: str) -> str:
 
 
 def rows(model: type[BaseModel], prefix: str = "", seen: tuple[type, ...] = ()) -> Iterator[Row]:
-    """Every field of a model and of the models in it. Recursive types are told once."""
+    """Yield every field of a model and of the models in it. Recursive types are listed once."""
     for name, info in model.model_fields.items():
         field = f"{prefix}{info.alias or name}"
         yield field, type_words(info.annotation), _default(info), info.description or ""
@@ -65,7 +74,7 @@ def rows(model: type[BaseModel], prefix: str = "", seen: tuple[type, ...] = ()) 
 
 
 def _nested(annotation: Any) -> list[tuple[type[BaseModel], str]]:
-    """Models in an annotation, with `[]` where they are items of a list."""
+    """Return the models in an annotation, each with `[]` if it is an item of a list."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [(annotation, "")]
     inside = [found for argument in get_args(annotation) for found in _nested(argument)]
@@ -75,7 +84,7 @@ def _nested(annotation: Any) -> list[tuple[type[BaseModel], str]]:
 
 
 def type_words(annotation: Any) -> str:
-    """A type in a reader's words."""
+    """Describe a type in plain words: `whole number`, `list of text`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return type_words(arguments[0])
@@ -103,4 +112,4 @@ def _default(info: FieldInfo) -> str:
         return "required"
     if default is None or isinstance(default, BaseModel) or default in ((), {}):
         return ""
-    return str(default).lower() if isinstance(default, bool) else str(default)
+    return json.dumps(default, ensure_ascii=False) if not isinstance(default, str) else default

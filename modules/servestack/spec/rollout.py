@@ -1,4 +1,4 @@
-"""How a new version replaces the old one, and how a pod goes away."""
+"""Rollout of a new version, and startup and shutdown of a pod."""
 
 from __future__ import annotations
 
@@ -10,44 +10,53 @@ from servestack.spec.base import Integer, Percent, SpecModel
 
 
 class Rollout(SpecModel):
-    """How a new version takes over."""
+    """Rollout of a new version."""
 
     strategy: Literal["rolling", "canary"] = Field(
         default="rolling",
-        description="Pod by pod, or by shares of the traffic. Canary is declared here and carried "
-        "out by a rollout runner; without one the Deployment rolls.",
+        description="`rolling` replaces pod by pod, `canary` shifts the traffic in steps. A canary "
+        "needs a rollout controller in the cluster; without one the Deployment rolls.",
     )
     steps: tuple[Percent, ...] = Field(
-        default=(), description="Shares of the traffic in percent, rising to 100, for a canary."
+        default=(), description="Shares of the traffic in a canary, in percent, rising to 100."
     )
     min_ready_seconds: Integer = Field(
-        default=10, ge=0, le=3600, description="Time a new pod must stay ready before the next."
+        default=10,
+        ge=0,
+        le=3600,
+        description="Time that a new pod must stay ready before the next one, in seconds.",
     )
     progress_deadline_seconds: Integer = Field(
         default=600,
         ge=30,
         le=7200,
-        description="Time after which a stuck rollout counts as failed.",
+        description="Time after which a rollout without progress counts as failed, in seconds.",
     )
 
 
 class Startup(SpecModel):
-    """What a starting pod is given."""
+    """Startup of a pod."""
 
     timeout_seconds: Integer = Field(
-        default=300, ge=10, le=7200, description="Time to load the model and warm up."
+        default=300,
+        ge=10,
+        le=7200,
+        description="Maximum time to load the model and warm up, in seconds.",
     )
 
 
 class Shutdown(SpecModel):
-    """The time a pod is given to go away without losing a request or an event."""
+    """Shutdown of a pod without losing a request or an event."""
 
     drain_seconds: Integer = Field(
-        default=10, ge=0, le=300, description="Time for load balancers to stop sending requests."
+        default=10, ge=0, le=300, description="Wait for load balancers to stop sending, in seconds."
     )
     request_seconds: Integer = Field(
-        default=30, ge=1, le=3600, description="Time for requests that are being worked on."
+        default=30, ge=1, le=3600, description="Maximum time for requests in flight, in seconds."
     )
     log_drain_seconds: Integer = Field(
-        default=20, ge=0, le=600, description="Time for Filebeat to ship what is on disk."
+        default=20,
+        ge=0,
+        le=600,
+        description="Maximum time for Filebeat to ship events, in seconds.",
     )

@@ -1,7 +1,7 @@
-"""The JSON schema of spec and environment, for editors.
+"""Writes the JSON schemas of spec and environment, for editors.
 
-yaml-language-server reads up to draft 7 and pydantic writes 2020-12; what pydantic uses here
-differs in the place of definitions alone.
+yaml-language-server reads draft 7 at most, and pydantic writes draft 2020-12. For what pydantic
+uses here, the two drafts differ only in the place of definitions.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 
 
 def schema_text(kind: str) -> str:
-    """The schema of `model-service` or `environment` as JSON text."""
+    """Return the schema of `model-service` or `environment` as JSON text."""
     schema = environment_schema() if kind == "environment" else model_service_schema()
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def model_service_schema() -> dict[str, Any]:
-    """Schema of models/<name>.yaml."""
+    """Return the schema of models/<name>.yaml."""
     schema: dict[str, Any] = _draft_7(ModelService.model_json_schema(by_alias=True))
-    # One of the two is needed; pydantic sees two optional fields.
+    # Exactly one of the two is required, but pydantic knows them as optional fields.
     return (
         {"$schema": _DRAFT_7}
         | schema
@@ -35,7 +35,7 @@ def model_service_schema() -> dict[str, Any]:
 
 
 def environment_schema() -> dict[str, Any]:
-    """Schema of stacks/<name>.yaml; overlays complete like the spec that they overlay."""
+    """Return the schema of stacks/<name>.yaml, in which overlays have the fields of a spec."""
     schema: dict[str, Any] = _draft_7(Environment.model_json_schema(by_alias=True))
     model = _draft_7(ModelService.model_json_schema(by_alias=True))
     overlay = {key: value for key, value in model.items() if key not in ("required", "definitions")}
@@ -70,7 +70,7 @@ def _draft_7(value: Any) -> Any:
         elif key == "$ref":
             result[key] = inner.replace("#/$defs/", "#/definitions/")
         elif key == "discriminator":
-            continue  # OpenAPI's, unknown to JSON schema
+            continue  # OpenAPI has it, JSON schema does not.
         else:
             result[key] = _draft_7(inner)
     return result

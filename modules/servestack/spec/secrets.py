@@ -1,4 +1,4 @@
-"""Finds literal secrets, which have no place in a file that is kept in git.
+"""Finds secrets in plain text, which must not be in a file that is kept in git.
 
 The patterns are those that the issuers of these credentials document for scanners.
 """
@@ -30,7 +30,7 @@ _SECRET_VALUES = (
 
 
 def find_secrets(data: Any, path: DataPath = ()) -> Iterator[tuple[DataPath, str]]:
-    """(path, what it looks like) of every string that looks like a credential."""
+    """Yield (path, what it looks like) for every string that looks like a credential."""
     if isinstance(data, dict):
         for key, value in data.items():
             yield from find_secrets(value, (*path, key))

@@ -96,7 +96,7 @@ def test_the_drain_ends_within_the_grace_period(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("template", "message"),
-    [("queue.mem: {", "broken YAML"), ("- a", "lacks"), ("queue.mem: {}", "lacks filebeat.inputs")],
+    [("queue.mem: {", "valid YAML"), ("- a", "lacks"), ("queue.mem: {}", "lacks filebeat.inputs")],
 )
 def test_a_template_that_went_wrong_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: str, message: str

@@ -138,7 +138,7 @@ def test_without_objectives_and_alerts_there_is_no_rule(tmp_path: Path) -> None:
     assert build_dashboard_config_map(service) is not None
 
 
-HOSTILE = 'say "@service@" \\ @latency_seconds@ {{ $value }} é'
+HOSTILE = 'say "@service@" 50% %(service)s \\ @latency_seconds@ {{ $value }} é'
 
 
 def test_what_a_model_says_is_never_read_as_a_mark(tmp_path: Path) -> None:
@@ -149,6 +149,22 @@ def test_what_a_model_says_is_never_read_as_a_mark(tmp_path: Path) -> None:
     dashboard = json.loads(body["data"]["iris.json"])
     assert dashboard["description"].startswith(HOSTILE)
     assert {rule["annotations"]["runbook_url"] for rule in alerts(service)} == {runbook}
+
+
+def test_an_alert_links_to_its_section_of_the_runbooks(tmp_path: Path) -> None:
+    page = "https://docs.example.com/operations/alerts/"
+    environment = {"prometheus": {"runbooks": page}}
+    links = {
+        rule["alert"]: rule["annotations"]["runbook_url"]
+        for rule in alerts(resolved(tmp_path / "page", None, environment))
+    }
+    assert links["ModelServiceDown"] == f"{page}#modelservicedown"
+    assert links == {name: f"{page}#{name.lower()}" for name in links}
+    own = {"monitoring": {"runbook": "https://example.com/churn"}}
+    service = resolved(tmp_path / "own", own, environment)
+    assert {rule["annotations"]["runbook_url"] for rule in alerts(service)} == {
+        "https://example.com/churn"
+    }
 
 
 def test_no_mark_is_left_and_each_dashboard_is_its_own(tmp_path: Path) -> None:
