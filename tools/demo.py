@@ -2,8 +2,8 @@
 
     make demo
 
-Works in .demo/, which is made anew each time: an MLflow with a sqlite database and artifacts in a
-folder, this repository's model and environments, and a git repository for the diffs.
+Works in .demo/, which is created from scratch each time: an MLflow with a sqlite database and
+artifacts in a folder, this repository's model and environments, and a git repository for the diffs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def main() -> int:
     say("1. A data scientist trains a first model and registers it (MLflow, sqlite, local folder)")
     registry = Registry()
     first = registry.register(regularization=1000)
-    say(f"   version 1: {first:.1%} of held-out flowers are named right; alias production → 1")
+    say(
+        f"   version 1: {first:.1%} of held-out flowers are classified correctly; alias production → 1"
+    )
     show(DEMO / "models/iris.yaml")
     say("2. The spec is locked, rendered, checked")
     for environment in ENVIRONMENTS:
@@ -42,7 +44,7 @@ def main() -> int:
     git("commit", "-q", "-m", "Serve iris")
     say("3. A better version is registered, and the alias moved")
     second = registry.register(regularization=0.1)
-    say(f"   version 2: {second:.1%} are named right; alias production → 2")
+    say(f"   version 2: {second:.1%} are classified correctly; alias production → 2")
     before = {name: lock_file(name).read_text() for name in ENVIRONMENTS}
     for environment in ENVIRONMENTS:
         run("lock", environment)
@@ -56,7 +58,7 @@ def main() -> int:
     say(f"Done in {time.monotonic() - started:.0f} s. Rendered files that changed: {len(files)}")
     say(f"Look around in {DEMO.relative_to(REPOSITORY)}/: models/, stacks/, rendered/")
     if second <= first or changed != 1 or len(files) != len(ENVIRONMENTS):
-        say("This is not what the demo promises: see above.")
+        say("The demo did not do what it promises: see above.")
         return 1
     return 0
 
@@ -135,7 +137,7 @@ def run(*arguments: str, expected: int = 0) -> None:
     say(f"\n$ servestack {' '.join(arguments)}")
     done = subprocess.run([SERVESTACK, *arguments], cwd=DEMO, check=False)
     if done.returncode != expected:
-        say(f"servestack {arguments[0]} ended with {done.returncode}, not {expected}")
+        say(f"servestack {arguments[0]} exited with {done.returncode}, not {expected}")
         raise SystemExit(1)
 
 

@@ -1,4 +1,4 @@
-"""Writes what is generated from the types: docs/schema/*.json and docs/reference/*.md.
+"""Writes the docs that are generated from the types: docs/schema/*.json and docs/reference/*.md.
 
 python tools/docs.py          write
 python tools/docs.py --check  fail where it is stale

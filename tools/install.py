@@ -4,11 +4,11 @@
     python -m tools.install kube-apiserver etcd these
     python -m tools.install --print-path etcd   install and print the program's path
 
-Go programs are built from the go.mod next to this file, jars fetched by the pom.xml, Debian programs
-unpacked from their packages without being installed, so nothing needs root and nothing is started.
-Those with too much around them to be unpacked (a browser, Java) are the ones on PATH, or root has
-them installed. The cache is $SERVESTACK_CACHE, or servestack below $XDG_CACHE_HOME, which is ~/.cache
-where it is not set; a second run at once waits for the first.
+Go programs are built from the go.mod files below this folder, and jars are fetched with a pom.xml.
+Debian programs are unpacked from their packages without being installed, so nothing needs root and
+nothing is started. Programs that need too much around them to be unpacked (a browser, Java) are
+taken from PATH, or root installs them. The cache is $SERVESTACK_CACHE, or servestack below
+$XDG_CACHE_HOME (default ~/.cache). A second run at the same time waits for the first.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class DebianTool:
             return
         if shutil.which("apt-get") is None:
             raise SystemExit(
-                f"{self.name}: neither on PATH nor to be had: there is no apt-get here"
+                f"{self.name}: not on PATH, and there is no apt-get to download it with"
             )
         with tempfile.TemporaryDirectory() as folder:
             download = ["apt-get", "download", "-q", self.package, *self.libraries]
@@ -122,14 +122,14 @@ exec "$root/{path}" "$@"
 
 
 class UnavailableError(SystemExit):
-    """This machine's user cannot have the tool; what needs it can be left out."""
+    """This user cannot install the tool here; what needs it can be skipped."""
 
 
 @dataclass(frozen=True)
 class InstalledTool:
     """A program with too many libraries to be unpacked alone: on PATH, else installed by root.
 
-    `package` may name several, separated by spaces; `needs` are files of theirs besides.
+    `package` may name several packages, separated by spaces; `needs` are further files of theirs.
     """
 
     name: str
@@ -143,7 +143,7 @@ class InstalledTool:
         if shutil.which(self.name) is None or not all(Path(file).exists() for file in self.needs):
             if os.geteuid() != 0 or shutil.which("apt-get") is None:
                 raise UnavailableError(
-                    f"{self.name}: not on PATH; install the package {self.package}"
+                    f"{self.name}: not on PATH; run apt-get install {self.package}"
                 )
             os.environ["DEBIAN_FRONTEND"] = "noninteractive"
             command = ["apt-get", "install", "-q", "-y", "--no-install-recommends"]
@@ -155,14 +155,14 @@ class InstalledTool:
                 _run(command, target)
         found = shutil.which(self.name)
         if found is None:
-            raise SystemExit(f"{self.name}: the package {self.package} does not bring it")
-        # A link to a program that has gone since is no link, so a kept cache does no harm.
+            raise SystemExit(f"{self.name}: the package {self.package} does not contain it")
+        # The link to a program that was removed later counts as missing: a kept cache does no harm.
         (target / self.name).symlink_to(found)
 
 
 @dataclass(frozen=True)
 class MavenTool:
-    """A folder of jars: what the pom.xml of a module folder names, with all that needs."""
+    """A folder of jars: those that a module folder's pom.xml names, with their dependencies."""
 
     name: str
     module: str
@@ -207,7 +207,7 @@ _ALL: tuple[Tool, ...] = (
         "prometheus",
         "kubernetes",
         "github.com/prometheus/prometheus/cmd/prometheus",
-        # All others are clients of clouds.
+        # All other kinds of discovery are clients of clouds.
         tags="remove_all_sd,enable_kubernetes_sd",
     ),
     GoTool("etcd-3.6", "etcd", "go.etcd.io/etcd/server/v3"),
@@ -246,7 +246,7 @@ def main(arguments: list[str]) -> int:
     names = [argument for argument in arguments if not argument.startswith("-")] or list(TOOLS)
     unknown = [name for name in names if name not in TOOLS]
     if unknown:
-        print(f"no tool is called {unknown[0]!r}; there are {', '.join(TOOLS)}", file=sys.stderr)
+        print(f"there is no tool {unknown[0]!r}; the tools are {', '.join(TOOLS)}", file=sys.stderr)
         return 1
     for name in names:
         try:
@@ -254,7 +254,7 @@ def main(arguments: list[str]) -> int:
         except UnavailableError as error:
             if name in arguments:
                 raise
-            print(f"{error}: what needs it is left out", file=sys.stderr)
+            print(f"{error}; until then, what needs it is skipped", file=sys.stderr)
             continue
         if print_path:
             print(path)
@@ -262,7 +262,7 @@ def main(arguments: list[str]) -> int:
 
 
 def install(name: str) -> Path:
-    """The program's path, after building it where the cache does not hold it yet."""
+    """The program's path. Builds it first if the cache does not hold it."""
     tool = TOOLS[name]
     folder = CACHE / f"{name}-{tool.key()}"
     if not (folder / name).exists():

@@ -1,6 +1,6 @@
-"""Links in Markdown files that lead nowhere: `python tools/links.py [FILE…]`, without files all.
+"""Finds broken links in Markdown files: `python tools/links.py [FILE…]`; without files in all.
 
-Looked at are links within the repository, with their anchors. Addresses of the web are not asked.
+It checks links within the repository, with their anchors. It does not check addresses of the web.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
 
 
 def markdown_files() -> Iterator[Path]:
-    """All that git knows, but for what is rendered or copied into other projects."""
+    """All Markdown files that git knows, except the skeleton of new projects."""
     command = ["git", "ls-files", "*.md"]
     listed = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True)
     for name in listed.stdout.splitlines():
@@ -36,9 +36,9 @@ def markdown_files() -> Iterator[Path]:
 
 
 def broken_links(file: Path) -> Iterator[str]:
-    """One line for each link that leads nowhere, with its place."""
+    """One line for each broken link, with file and line."""
     text = file.read_text(encoding="utf-8")
-    # Of the same length, so that places stay what they are.
+    # Blanks of the same length keep the line numbers.
     prose = _CODE.sub(lambda code: re.sub(r"[^\n]", " ", code[0]), text)
     for match in _LINK.finditer(prose):
         target = match[1] or match[2]

@@ -1,4 +1,4 @@
-"""One at a time, also across processes."""
+"""A lock that works across processes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 @contextmanager
 def exclusive(file: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock of a file, which stays; `on_wait` is called where another has it.
+    """Hold the lock of a file; `on_wait` is called if another process holds it. The file stays.
 
-    The kernel lets go of it when its holder ends, however that ends.
+    The kernel releases the lock when its holder ends, even if it is killed.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as stream:

@@ -1,7 +1,7 @@
-"""What servestack says when something is wrong: problems with a place, raised as one exception.
+"""servestack's errors.
 
-A `Problem` is one thing wrong, with where it is and what would be right. `ServestackError`
-carries all the problems found in one go, so that a user mends a file once and not ten times.
+A `Problem` is one thing that is wrong: what, where, and what would be right. `ServestackError`
+carries all problems that were found, so that a user can fix a file in one pass.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong.
+    """One thing that is wrong.
 
-    `id` is stable over releases (documented in docs/errors.md), `field` is the dotted path
-    in the file (`autoscaling.min`), `hint` says what would be right.
+    `id` stays the same across releases (docs/errors.md lists them). `field` is the dotted path in
+    the file (`autoscaling.min`). `hint` says what would be right.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Problem:
 
 
 class ServestackError(Exception):
-    """Something the user can mend. Printed as its problems, never as a traceback."""
+    """An error that the user can fix. It is printed as its problems, never as a traceback."""
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = (
@@ -67,11 +67,11 @@ class ResolveError(ServestackError):
 
 
 class RegistryError(ResolveError):
-    """The model registry or artifact store is out of reach, or does not hold what was asked for."""
+    """The model registry or artifact store cannot be reached, or lacks what was asked for."""
 
 
 class BuildError(ServestackError):
-    """A template does not give what its builder expects."""
+    """A template does not produce what its builder expects."""
 
 
 class RenderError(ServestackError):
@@ -83,7 +83,7 @@ class ApplyError(ServestackError):
 
 
 class ClusterError(ServestackError):
-    """A cluster is out of reach, or does not let us see what is in it."""
+    """A cluster cannot be reached, or denies access to its objects."""
 
 
 class ServeError(ServestackError):

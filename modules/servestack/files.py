@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Writes files atomically: whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Make the folder where it is missing, and put a text in place as `replace` does."""
+    """Create the file's folder if it is missing, and write `text` as `replace` does."""
     file.parent.mkdir(parents=True, exist_ok=True)
     replace(file, text.encode())
 
 
 def replace(file: Path, content: bytes) -> None:
-    """Put a file's new content in place of the old in one step. Its folder must exist.
+    """Replace a file's content in one step. Its folder must exist.
 
-    Raises OSError, and then leaves the old file as it was and nothing of the attempt.
+    Raises OSError. The old file then stays as it was, and no temporary file remains.
     """
     temporary = f"{file.parent}/.{file.name}.{os.urandom(4).hex()}.tmp"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)

@@ -1,4 +1,4 @@
-"""A project folder read, resolved and built: the way of the data in one call.
+"""Runs the whole pipeline for a project folder: load, resolve, build.
 
 models/*.yaml, stacks/<env>.yaml, stacks/<env>.lock.yaml → load → resolve → build
 """
@@ -25,7 +25,7 @@ RENDERED_FOLDER = Path("rendered")
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Everything that was written by hand, and the lock."""
+    """The specs, the environment and its lock, as loaded. `root` is the project's folder."""
 
     root: Path
     specs: tuple[Loaded[ModelService], ...]
@@ -35,7 +35,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """One environment from its files to its manifests."""
+    """One environment: its inputs, its resolved services and its manifests."""
 
     inputs: Inputs
     services: tuple[ResolvedService, ...]
@@ -57,9 +57,10 @@ def build_environment(root: Path, environment: str) -> Built:
 
 
 def load_inputs(root: Path, environment: str, *, tolerate_broken_lock: bool = False) -> Inputs:
-    """Read the specs, the environment and its lock; every problem of every file at once.
+    """Read the specs, the environment and its lock.
 
-    Who writes the lock anew can do with a broken one: it then counts as empty.
+    With `tolerate_broken_lock` a lock that is not valid counts as empty, for a command that will
+    write it again. Raises SpecError with every problem of every file.
     """
     problems: list[Problem] = []
     loaded_environment: Loaded[Environment] | None = None
@@ -83,7 +84,10 @@ def load_inputs(root: Path, environment: str, *, tolerate_broken_lock: bool = Fa
 
 
 def load_specs(root: Path) -> tuple[Loaded[ModelService], ...]:
-    """All specs below models/, in the order of their paths. Names are unique in a project."""
+    """Load all specs below models/, in the order of their paths.
+
+    Raises SpecError with every problem, among them a name that two specs share (SRV204).
+    """
     problems: list[Problem] = []
     specs: list[Loaded[ModelService]] = []
     files: dict[str, Path] = {}
@@ -102,7 +106,7 @@ def load_specs(root: Path) -> tuple[Loaded[ModelService], ...]:
                     f"{name!r} is also the name of {files[name]}",
                     spec.document.location(("name",)),
                     "name",
-                    "give each model a name of its own",
+                    "give each model a different name",
                 )
             )
         files.setdefault(name, shown)
@@ -113,7 +117,10 @@ def load_specs(root: Path) -> tuple[Loaded[ModelService], ...]:
 
 
 def spec_files(root: Path) -> list[Path]:
-    """The YAML files below models/; names that start with `.` or `_` are left out."""
+    """List the YAML files below models/, sorted, without names that start with `.` or `_`.
+
+    Raises SpecError (SRV205) if there is no folder models/.
+    """
     folder = root / MODELS_FOLDER
     if not folder.is_dir():
         raise SpecError(
@@ -121,7 +128,7 @@ def spec_files(root: Path) -> list[Path]:
                 "SRV205",
                 "there is no folder models/",
                 Location(root),
-                hint="run in a project's folder, or make one with `servestack init`",
+                hint="run this in a project's folder, or create one with `servestack init`",
             )
         )
     return sorted(
@@ -133,7 +140,10 @@ def spec_files(root: Path) -> list[Path]:
 
 
 def find_root(folder: Path | None) -> Path:
-    """The project's folder: the one given, or the nearest one upwards that holds stacks/."""
+    """Return the project's folder: the one given, or the nearest at or above the working directory.
+
+    Raises SpecError (SRV205) if no folder there has models/ and stacks/.
+    """
     if folder is not None:
         return folder
     here = Path.cwd()
@@ -143,15 +153,18 @@ def find_root(folder: Path | None) -> Path:
     raise SpecError(
         Problem(
             "SRV205",
-            "this is no project: there are no folders models/ and stacks/",
+            "this is not a project: there are no folders models/ and stacks/",
             Location(Path()),
-            hint="go into a project's folder, or make one with `servestack init`",
+            hint="change to a project's folder, or create one with `servestack init`",
         )
     )
 
 
 def chosen_environments(root: Path, names: list[str] | None) -> tuple[str, ...]:
-    """The environments named, or all of the project."""
+    """Return the given names without repeats, or all environments of the project.
+
+    Raises SpecError (SRV206) if the project has none.
+    """
     if names:
         return tuple(dict.fromkeys(names))
     found = environment_names(root)
@@ -159,22 +172,22 @@ def chosen_environments(root: Path, names: list[str] | None) -> tuple[str, ...]:
         raise SpecError(
             Problem(
                 "SRV206",
-                "there are no environments",
+                "the project has no environments",
                 Location(STACKS_FOLDER),
-                hint="write stacks/dev.yaml",
+                hint="create stacks/dev.yaml",
             )
         )
     return found
 
 
 def environment_names(root: Path) -> tuple[str, ...]:
-    """Names of the environments of a project: stacks/<name>.yaml."""
+    """Return the names of a project's environments, sorted: `dev` for stacks/dev.yaml."""
     files = sorted((root / STACKS_FOLDER).glob("*.yaml"))
     return tuple(file.stem for file in files if not file.name.endswith(".lock.yaml"))
 
 
 def lock_file(environment: str) -> Path:
-    """Path of an environment's lock, relative to the project."""
+    """Return the path of an environment's lock, relative to the project."""
     return STACKS_FOLDER / f"{environment}.lock.yaml"
 
 
@@ -182,7 +195,7 @@ def _environment_file(root: Path, environment: str) -> tuple[Path, Path]:
     shown = STACKS_FOLDER / f"{environment}.yaml"
     names = environment_names(root)
     if environment not in names:
-        known = f"there are {', '.join(names)}" if names else "there are none yet"
+        known = f"the environments are {', '.join(names)}" if names else f"create {shown}"
         raise SpecError(
             Problem(
                 "SRV206", f"no environment is called {environment!r}", Location(shown), hint=known

@@ -1,4 +1,4 @@
-"""A project as it was at a git revision, built with today's builders."""
+"""Builds a project as it was at a git revision, with the current builders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ _GIT_SECONDS = 60
 
 
 def build_at_revision(root: Path, environment: str, revision: str) -> Built | None:
-    """Build an environment from its files at a revision; None where it was not there yet."""
+    """Build an environment from its files at a git revision.
+
+    Returns None if the environment did not exist at that revision. Raises ResolveError if git
+    cannot be run (SRV231) or does not know the revision (SRV232), and ServestackError if the files
+    of that revision are not valid.
+    """
     if revision.startswith("-"):
         raise _unknown(revision, "")
     commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
@@ -51,4 +56,6 @@ def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
 
 def _unknown(revision: str, reason: str) -> ResolveError:
     hint = reason or "name a commit, a branch or a tag"
-    return ResolveError(Problem("SRV232", f"git knows no revision {revision!r}", hint=hint))
+    return ResolveError(
+        Problem("SRV232", f"git does not know the revision {revision!r}", hint=hint)
+    )

@@ -1,9 +1,9 @@
-"""Plain data as YAML, block style, the same bytes for the same data on every machine.
+"""Writes plain data as block-style YAML: the same bytes for the same data on every machine.
 
-PyYAML's C and Python emitters fold lines differently, and take milliseconds for one model. What
-manifests need is small: mappings, lists, text, numbers, booleans. A string is written plain only
-where YAML 1.1 (kubectl) and YAML 1.2 agree that it is that string; several lines become a literal
-block; everything else is quoted as JSON, which is YAML in both versions.
+PyYAML's C and Python emitters fold lines differently, and take milliseconds for one model.
+Manifests need little: mappings, lists, text, numbers, booleans. A string is written plain only if
+YAML 1.1 (kubectl) and YAML 1.2 both read it as that string. Several lines become a literal block.
+Everything else is quoted as JSON, which is YAML in both versions.
 
 Source: https://yaml.org/type/ (1.1 scalars), https://yaml.org/spec/1.2.2 (10.3.2 and 7.3.3).
 """
@@ -39,7 +39,11 @@ _LITERAL_FORBIDS = re.compile(
 
 
 def dump(data: dict[str, Any]) -> str:
-    """One document, ending with a newline. TypeError for anything that is not plain data."""
+    """Return one YAML document that ends with a newline.
+
+    Raises TypeError if `data` holds anything but mappings with text keys, lists, text, finite
+    numbers and booleans.
+    """
     lines: list[str] = []
     if not data:
         return "{}\n"
@@ -112,7 +116,7 @@ def _key(key: str) -> str:
 
 @lru_cache(maxsize=32768)
 def scalar(text: str) -> str:
-    """A string on one line: plain where that is safe, else quoted."""
+    """Return a string as YAML on one line: plain if that is safe, else quoted."""
     if (
         text
         and _SAFE_START.match(text)
@@ -137,7 +141,7 @@ _NEEDS_ESCAPE = re.compile("[\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\ufff
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     if 0xD800 <= code <= 0xDFFF:
-        raise TypeError("text holds half of a surrogate pair, which is no character")
+        raise TypeError("text contains half of a surrogate pair, which is not a character")
     return f"\\u{code:04x}"
 
 

@@ -1,14 +1,15 @@
 """A model's artifact: how it is pinned on a command line, and the digest that pins it.
 
 A file's digest is its sha256. A folder's digest is the sha256 of the text that holds, for each
-file sorted by the bytes of its path, the line `<sha256 of the file>  <path>`. A shell says the same:
+file sorted by the bytes of its path, the line `<sha256 of the file>  <path>`. The same in a shell:
 
     cd folder && find . -type f ! -path ./registered_model_meta -printf '%P\\0' |
         LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
 
-MLflow writes `registered_model_meta` into the folder that it downloads, so that one does not count.
-Refused are links and devices, which mean something else on another machine, and names with a line
-break or backslash or that are not UTF-8: with them two folders could give the same text.
+MLflow writes `registered_model_meta` into the folder that it downloads; that file does not count.
+Links and devices are refused, because they mean something else on another machine. Names that have
+a line break or a backslash, or are not UTF-8, are refused too: with them two folders could give the
+same text.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _PIN = re.compile(r"(?P<name>[a-z0-9-]+)=(?P<value>.+?)(?:#sha256=(?P<sha256>[0-
 
 
 class ArtifactError(Exception):
-    """`path` is no artifact that can be pinned or read, and `reason` says why."""
+    """`path` is not an artifact that can be pinned or read. `reason` says why."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path} {reason}")
@@ -37,9 +38,9 @@ class ArtifactError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """`NAME=VALUE#sha256=HEX` of an argument; `sha256` is empty where nothing is pinned.
+    """An argument `NAME=VALUE#sha256=HEX`. `sha256` is empty if nothing is pinned.
 
-    Of `fetch --artifact` the value is where the artifact comes from, of `serve --model` its version.
+    The value is the artifact's source in `fetch --artifact`, and its version in `serve --model`.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Pin:
 
 
 def parse_pin(text: str) -> Pin:
-    """A pin from its text. ValueError for another form."""
+    """Parse a pin. Raises ValueError if the text has another form."""
     match = _PIN.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not NAME=VALUE#sha256=HEX")
@@ -61,14 +62,17 @@ def parse_pin(text: str) -> Pin:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """sha256 in hex, and the bytes that went into it."""
+    """A sha256 in hex, and the number of bytes that it covers."""
 
     sha256: str
     size_bytes: int
 
 
 def digest_of(path: Path) -> Digest:
-    """Digest of a file or folder. ArtifactError for what is refused, cannot be read, or is empty."""
+    """Return the digest of a file or folder.
+
+    Raises ArtifactError if it is empty, cannot be read, or contains what is refused (see above).
+    """
     try:
         if path.is_symlink():
             raise ArtifactError(path, "is a link")
@@ -85,18 +89,18 @@ def digest_of(path: Path) -> Digest:
 
 
 def digest_of_sums(sums: Iterable[tuple[bytes, str]]) -> str:
-    """Digest of a folder, of (bytes of its path, sha256) of each file, sorted."""
+    """Return the digest of a folder from (path in bytes, sha256 in hex) of its files, sorted."""
     lines = (sha256.encode() + b"  " + name + b"\n" for name, sha256 in sums)
     return hashlib.sha256(b"".join(lines)).hexdigest()
 
 
 def is_unclear(name: str) -> bool:
-    """Whether two folders could have the same digest, were such names let in."""
+    """Return whether a name is refused, since two folders could have the same digest with it."""
     return _UNCLEAR.search(name) is not None
 
 
 def _files(root: Path) -> Iterator[tuple[bytes, Path]]:
-    """(bytes of its path below root, file) of every file that counts, in no order."""
+    """Yield (path below `root` in bytes, file) of every file that counts, in no order."""
     for folder, folders, names in os.walk(root, onerror=_raise):
         for name in (*folders, *names):
             path = Path(folder, name)

@@ -1,7 +1,7 @@
-"""What the server writes for others to read: the kinds of events.
+"""The kinds of events that the server writes.
 
-Each kind has a folder of its own under the events' folder, a Kafka topic, and a type that its events
-carry (logging/event.schema.json has what is in them).
+Each kind has its own folder under the events' folder, its own Kafka topic, and its own event type.
+logging/event.schema.json defines their content.
 """
 
 from __future__ import annotations
@@ -16,4 +16,4 @@ TYPES: dict[Kind, str] = {
     "access": "access.v1",
     "custom": "custom.v1",
 }
-"""`type` of the events of a kind; another content is another version."""
+"""The `type` of each kind's events. Other content gets another version."""

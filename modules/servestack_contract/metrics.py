@@ -1,7 +1,7 @@
-"""Every metric that the server exports: rules and dashboards may name nothing else.
+"""Every metric that the server exports. Rules and dashboards use no others.
 
-All carry LABELS, set by the server itself, so that they are the same under a PodMonitor and under
-annotations. No label ever has a value per request, caller or row.
+The server sets LABELS on all of them, so that they are the same under a PodMonitor and under
+annotations. No label has a value per request, caller or row.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ LABELS = ("environment", "model_service")
 REQUEST_SECONDS_BUCKETS: tuple[float, ...] = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
-"""The settings add the spec's latency objective, so that it falls on a bucket."""
+"""Upper ends in seconds. The settings add the latency objective, which then is a bucket's end."""
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """`name` as Prometheus shows it; `labels` beside LABELS; `buckets` are upper ends."""
+    """A metric. `labels` come in addition to LABELS; `buckets` are upper ends."""
 
     name: str
     type: Literal["counter", "gauge", "histogram"]
@@ -37,7 +37,7 @@ REQUEST_SECONDS = Metric(
     "Time from the first byte of a request to the last byte of its answer.",
     ("endpoint",), REQUEST_SECONDS_BUCKETS,
 )  # fmt: skip
-IN_FLIGHT = Metric("servestack_requests_in_flight", "gauge", "Requests being worked on.")
+IN_FLIGHT = Metric("servestack_requests_in_flight", "gauge", "Requests in flight.")
 QUEUE_DEPTH = Metric("servestack_queue_depth", "gauge", "Requests waiting for a batch.")
 BATCH_SIZE = Metric(
     "servestack_batch_size", "histogram", "Rows predicted in one call.",
@@ -52,7 +52,7 @@ LOAD_SECONDS = Metric(
     "servestack_model_load_seconds", "gauge", "Time to load and warm up the model.", ("model",)
 )
 MODEL_INFO = Metric(
-    "servestack_model_info", "gauge", "Always 1: the versions that are served.",
+    "servestack_model_info", "gauge", "Always 1; the labels name the versions that are served.",
     ("model", "version", "digest"),
 )  # fmt: skip
 EVENTS_WRITTEN = Metric(
@@ -64,7 +64,7 @@ EVENTS_DROPPED = Metric(
     ("kind", "reason"),
 )  # fmt: skip
 EVENTS_UNSHIPPED = Metric(
-    "servestack_events_unshipped_bytes", "gauge", "Bytes on disk that Kafka has not taken.",
+    "servestack_events_unshipped_bytes", "gauge", "Bytes on disk that Kafka has not received.",
     ("kind",),
 )  # fmt: skip
 INPUT_VALUES = Metric(

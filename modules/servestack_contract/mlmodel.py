@@ -1,4 +1,4 @@
-"""What the `MLmodel` file of an artifact says, and what the names of bare model files mean.
+"""Reads the `MLmodel` file of an artifact, and maps names of bare model files to flavors.
 
 MLflow's format: a folder with an `MLmodel` file in YAML (MLflow, "MLflow Models", storage format).
 """
@@ -17,7 +17,7 @@ FILE = "MLmodel"
 SERVED_FLAVORS = (
     "sklearn", "xgboost", "lightgbm", "catboost", "onnx", "keras", "tensorflow", "pytorch",
 )  # fmt: skip
-"""Flavors with an adapter of their own, the first one found wins; any other is a pyfunc."""
+"""Flavors with their own adapter. The first that a model has is used; any other is a pyfunc."""
 KNOWN_FLAVORS = (*SERVED_FLAVORS, "transformers", "spark")
 """Flavors that a lock names."""
 
@@ -35,9 +35,9 @@ FLAVOR_BY_SUFFIX = {
     ".cbm": "catboost",
     ".keras": "keras",
 }
-"""What a bare model file is taken for, by the end of its name."""
+"""The flavor of a bare model file, by its suffix."""
 AMBIGUOUS_SUFFIXES = {".json", ".txt"}
-"""Ends of names that a model shares with files that describe it: a better one goes first."""
+"""Suffixes that a model shares with files that describe it: any other suffix goes first."""
 
 _MAX_BYTES = 4 << 20
 
@@ -50,7 +50,10 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
 
 def read_mlmodel(file: Path) -> dict[str, Any]:
-    """The file's mapping. ArtifactError where it is too large, cannot be read or is no mapping."""
+    """Return the file's mapping.
+
+    Raises ArtifactError if it is larger than 4 MiB, cannot be read or is not a YAML mapping.
+    """
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise ArtifactError(file, f"is larger than {_MAX_BYTES >> 20} MiB")
@@ -66,5 +69,5 @@ def read_mlmodel(file: Path) -> dict[str, Any]:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """The value where it is a mapping, else an empty one: nobody vouches for what the file holds."""
+    """Return the value if it is a mapping, else an empty one. The file may hold anything."""
     return value if isinstance(value, dict) else {}

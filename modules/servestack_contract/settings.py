@@ -1,8 +1,8 @@
 """The settings file of the model server, `service.json`: one struct for each of its objects.
 
-The generator makes a ServerSettings and writes it with `to_plain`; the server reads it with
-`read_settings`, which refuses keys that are not here. Keys are camelCase in the file. Sizes are in
-bytes, times in the unit of their name.
+The generator makes a ServerSettings and writes it with `to_plain`. The server reads it with
+`read_settings`, which refuses unknown keys. Keys are camelCase in the file. The name of a size or a
+time ends with its unit.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class ModelPlace(Section, frozen=True):
 
 
 class Trust(Section, frozen=True):
-    """What the spec vouches for before anything is deserialised."""
+    """Artifact content that the owner trusts, since loading it can run code."""
 
     pickle: bool = False
     code: bool = False
@@ -68,14 +68,14 @@ class Column(Section, frozen=True):
 
 
 class Tensor(Section, frozen=True):
-    """The input as one array; -1 is any length, the first axis is the batch."""
+    """The input as one array. The first axis of `shape` is the batch; -1 means any length."""
 
     dtype: TensorType
     shape: tuple[int, ...]
 
 
 class Input(Section, frozen=True):
-    """What the models take: columns, one tensor, or nothing known."""
+    """The models' input: columns, one tensor, or neither if nothing is known."""
 
     columns: tuple[Column, ...] | None = None
     tensor: Tensor | None = None
@@ -83,7 +83,7 @@ class Input(Section, frozen=True):
 
 
 class Limits(Section, frozen=True):
-    """What one request may ask for."""
+    """Limits of one request. `max_queue` counts the requests waiting in a pod."""
 
     max_body_bytes: int = 4 << 20
     max_rows: int = 10_000
@@ -92,13 +92,13 @@ class Limits(Section, frozen=True):
 
 
 class Shutdown(Section, frozen=True):
-    """Longest time that requests in flight are given after SIGTERM."""
+    """Maximum time for requests in flight to finish after SIGTERM."""
 
     request_seconds: float = 30
 
 
 class PredictionLog(Section, frozen=True):
-    """What a prediction event holds. `redact` maps a column to drop or hash."""
+    """Content of a prediction event. `sample` is a share up to 1; `redact` maps columns."""
 
     sample: float = 1.0
     inputs: bool = True
@@ -107,9 +107,10 @@ class PredictionLog(Section, frozen=True):
 
 
 class Events(Section, frozen=True):
-    """Where events go. `kinds` holds those that are shipped; the others are not written.
+    """Where events go. The server writes only the kinds in `kinds`, which are shipped.
 
-    `registry` is the folder in which Filebeat keeps what Kafka has taken; without it nobody ships.
+    `registry` is the folder where Filebeat records what Kafka has received. Without it, nothing
+    ships the events.
     """
 
     folder: str
@@ -130,28 +131,28 @@ class Metrics(Section, frozen=True):
 
 
 class Branch(Section, frozen=True):
-    """One way of a split, with its share of the requests in percent."""
+    """One branch of a split. `weight` is its share of the requests, in percent."""
 
     node: Node
     weight: float
 
 
 class Split(Section, frozen=True, tag_field="kind", tag="split"):
-    """A/B: each request goes to one branch, by weight; the same value of `sticky_by` keeps it."""
+    """A/B test: each request goes to one branch, by weight or by its value of `sticky_by`."""
 
     branches: tuple[Branch, ...]
     sticky_by: str | None = None
 
 
 class Case(Section, frozen=True):
-    """One way of a router."""
+    """One case of a router."""
 
     equals: str | int | float | bool
     node: Node
 
 
 class Router(Section, frozen=True, tag_field="kind", tag="router"):
-    """Each row goes to the node of its column's value."""
+    """Each row goes to the node that its value in `column` selects."""
 
     column: str
     cases: tuple[Case, ...]
@@ -159,20 +160,20 @@ class Router(Section, frozen=True, tag_field="kind", tag="router"):
 
 
 class Chain(Section, frozen=True, tag_field="kind", tag="chain"):
-    """Each step takes what the one before answered."""
+    """Each step takes the answer of the step before."""
 
     steps: tuple[Node, ...]
 
 
 class Ensemble(Section, frozen=True, tag_field="kind", tag="ensemble"):
-    """All nodes answer; the answers are combined."""
+    """All nodes answer, and their answers are combined."""
 
     nodes: tuple[Node, ...]
     combine: Combination = "object"
 
 
 class Bandit(Section, frozen=True, tag_field="kind", tag="bandit"):
-    """Each request goes to the arm that has earned the most, with some left to explore."""
+    """Most requests go to the arm with the best reward so far; the others explore."""
 
     arms: tuple[Node, ...]
     algorithm: BanditAlgorithm = "epsilonGreedy"
@@ -184,26 +185,28 @@ class Bandit(Section, frozen=True, tag_field="kind", tag="bandit"):
 Graph: TypeAlias = Split | Router | Chain | Ensemble | Bandit
 """Several models behind one address."""
 Node: TypeAlias = str | Graph
-"""A model's name, or a graph below the graph, told apart by `kind`."""
+"""A model's name, or a graph inside the graph. Graphs differ in `kind`."""
 
 
 class Batching(Section, frozen=True):
-    """Rows of several requests predicted in one call."""
+    """Micro-batching: the model predicts the rows of several requests in one call."""
 
     max_batch_size: int = 64
     max_latency_ms: float = 5
 
 
 class ApiKeys(Section, frozen=True):
-    """The file with the accepted keys, one a line, and the header that carries one."""
+    """The file with the accepted keys, one per line, and the header that carries a key."""
 
     file: str
     header: str = DEFAULT_KEY_HEADER
 
 
 class Cors(Section, frozen=True):
-    """Pages of which origins may call from a browser; `*` is any. The headers are those that a page
-    may send beside the ones that every page may."""
+    """Cross-origin calls from browsers. The origin `*` means any.
+
+    `headers` are allowed in addition to those that a browser always allows.
+    """
 
     origins: tuple[str, ...]
     methods: tuple[CorsMethod, ...] = ("GET", "POST")
@@ -212,7 +215,7 @@ class Cors(Section, frozen=True):
 
 
 class ServerSettings(Section, frozen=True, kw_only=True):
-    """The whole file. Without `batching` each request is a call of its own."""
+    """The whole file. Without `batching`, each request is predicted in its own call."""
 
     name: str
     environment: str = "local"
@@ -240,7 +243,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
 
 
 def children(graph: Graph) -> tuple[Node, ...]:
-    """The nodes that a graph asks, in the order in which they are written."""
+    """Return the nodes directly below a graph, in the order in which they are written."""
     match graph:
         case Split():
             return tuple(branch.node for branch in graph.branches)
@@ -255,7 +258,7 @@ def children(graph: Graph) -> tuple[Node, ...]:
 
 
 def to_plain(settings: Section) -> dict[str, Any]:
-    """A section as the file has it, from types that JSON has; what is None is left out."""
+    """Return a section as plain JSON data with the file's keys, without fields that are None."""
     config = settings.__struct_config__
     plain: dict[str, Any] = {config.tag_field: config.tag} if config.tag_field else {}
     for key, name in zip(
@@ -276,5 +279,5 @@ def _plain(value: Any) -> Any:
 
 
 def read_settings(text: bytes) -> ServerSettings:
-    """Read the file's content. ValueError names the field that is wrong, or is not one."""
+    """Parse the file's content. Raises ValueError that names the field that is wrong or unknown."""
     return msgspec.json.decode(text, type=ServerSettings)

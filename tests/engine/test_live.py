@@ -54,5 +54,5 @@ def test_what_up_will_change_is_no_drift(brought_up: Path) -> None:
     spec.write_text(spec.read_text().replace("max: 10", "max: 12"))
     code, text = diff(brought_up)
     assert code == 2
-    assert "~ spec.maxReplicas: 10 → 12  (most capacity 10→12)" in text
+    assert "~ spec.maxReplicas: 10 → 12  (maximum capacity 10→12)" in text
     assert "drift" not in text

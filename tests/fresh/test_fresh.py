@@ -75,5 +75,5 @@ def test_a_running_cluster_is_in_the_way(cache: Path) -> None:
     record.write_text("{}")
     done = fresh(cache, "true")
     assert done.returncode == 4
-    assert "take the clusters away first: mine" in done.stderr or view.obstacle() is not None
+    assert "delete the clusters first: mine" in done.stderr or view.obstacle() is not None
     assert fresh(cache, "--or-here", "python3", "-c", "raise SystemExit(7)").returncode == 7

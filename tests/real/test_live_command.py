@@ -87,7 +87,7 @@ def test_outputs_and_exit_codes(run: Run, apiserver: ApiServer) -> None:
     text = run()
     assert text.returncode == 2
     assert "drift: kubectl-set changed spec.template.spec.containers[server].image" in text.stdout
-    assert "(another image; pods restart, one at a time)" in text.stdout
+    assert "(runs another image; pods restart, one at a time)" in text.stdout
     report = json.loads(run("-o", "json").stdout)
     (model,) = report["models"]
     (field,) = model["objects"][0]["fields"]
@@ -152,7 +152,7 @@ def test_no_such_context(run: Run) -> None:
 def test_credentials_that_do_not_work(run: Run, tmp_path: Path, apiserver: ApiServer) -> None:
     file = tmp_path / "config"
     wrong = kubeconfig(file, apiserver, user={"token": "wrong"})
-    refused(run(kubeconfig=wrong), "SRV533", "does not know who we are")
+    refused(run(kubeconfig=wrong), "SRV533", "does not accept the credentials")
     plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "/no/such/plugin"}
     broken = kubeconfig(file, apiserver, user={"exec": plugin})
     refused(run(kubeconfig=broken), "SRV533", "/no/such/plugin")
@@ -207,10 +207,10 @@ def answering(status: int, body: bytes) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (200, b"<html>sign in</html>", "answers as no Kubernetes API does"),
-        (503, b"", "it answers 503"),
-        (429, b'{"message": "too many requests"}', "it answers 429: too many requests"),
-        (302, b"", "answers as no Kubernetes API does"),
+        (200, b"<html>sign in</html>", "does not answer like a Kubernetes API"),
+        (503, b"", "answers 503"),
+        (429, b'{"message": "too many requests"}', "answers 429: too many requests"),
+        (302, b"", "does not answer like a Kubernetes API"),
     ],
 )
 def test_something_that_is_no_cluster(

@@ -95,10 +95,10 @@ def test_a_server_that_hangs_is_one_problem_and_asked_once_by_each_thread() -> N
         (500, "text/plain", b"boom", "SRV222", "error 500"),
         (503, "text/html", b"<h1>later</h1>", "SRV222", "error 503"),
         (404, "text/html", b"<h1>not here</h1>", "SRV222", "error 404"),
-        (200, "text/html", b"<h1>Log in</h1>", "SRV222", "something else than MLflow"),
+        (200, "text/html", b"<h1>Log in</h1>", "SRV222", "the server there is not MLflow"),
         (401, "text/plain", b"who are you?", "SRV225", "error 401"),
         (403, "application/json", b'{"error_code": "PERMISSION_DENIED", "message": "not yours"}',
-         "SRV225", "MLflow refuses: not yours"),
+         "SRV225", "MLflow denies access: not yours"),
     ],
 )  # fmt: skip
 def test_answers_that_do_not_help(code: int, kind: str, body: bytes, id: str, words: str) -> None:

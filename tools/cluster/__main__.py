@@ -1,7 +1,7 @@
-"""`python -m tools.cluster up|down|status|prepare [--name NAME]`: a real cluster by kind.
+"""`python -m tools.cluster up|down|status|prepare [--name NAME]`: a real cluster, made with kind.
 
-`prepare` builds what the first `up` would. `up` prints the path of its kubeconfig on stdout; all else
-goes to stderr.
+`prepare` builds what the first `up` would build. `up` prints the path of the kubeconfig on stdout;
+everything else goes to stderr.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.cluster", description=__doc__)
     parser.add_argument("command", choices=("up", "down", "status", "prepare"))
     parser.add_argument("--name", default="dev")
-    parser.add_argument("--workers", type=int, default=0, help="up: nodes besides the first")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="for up: number of nodes besides the first"
+    )
     arguments = parser.parse_args()
     try:
         if arguments.command == "down":
@@ -42,7 +44,7 @@ def main() -> int:
 def _print_status() -> int:
     for state in existing():
         cluster = kind.find(state.name)
-        where = f"{cluster.url} {cluster.kubeconfig}" if cluster else "broken: take it down"
+        where = f"{cluster.url} {cluster.kubeconfig}" if cluster else "does not answer: run down"
         print(f"{state.name} {where}")
     return 0
 

@@ -1,7 +1,7 @@
-"""The control group that kind and podman run in while they make a cluster.
+"""The control group that kind and podman run in while they create a cluster.
 
-It is how nothing is lost: a process in it was started for the cluster, whatever became of the one
-who started it. With cgroup v1 there is one hierarchy a controller, with v2 one in all.
+It finds every process that was started for the cluster, even after the process that started it
+has ended. cgroup v1 has one hierarchy per controller, v2 one for all.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def make(name: str) -> None:
 
 
 def doors(name: str) -> list[Path]:
-    """The files that a process writes its id to in order to be in the group's leaves."""
+    """The files to which a process writes its id in order to join the group's leaves."""
     files = [root / name / "node" / "cgroup.procs" for root in hierarchies()]
     return [file for file in files if file.exists()]
 
 
 def _hand_down_controllers(root: Path) -> None:
-    """With v2 a group has the controllers that its parent hands down; the kubelet wants all of these."""
+    """With v2 a parent must pass controllers on to its groups; the kubelet needs all of these."""
     offered = (root / "cgroup.controllers").read_text().split()
     for controller in sorted({"cpu", "cpuset", "hugetlb", "memory", "pids"}.intersection(offered)):
         (root / "cgroup.subtree_control").write_text(f"+{controller}")
@@ -62,7 +62,7 @@ def members(name: str) -> list[int]:
 
 
 def kill(name: str) -> list[int]:
-    """Kill all members; those that are left after a while, which is none unless the kernel hangs."""
+    """Kill all members. Returns the ids that are left after 20 s: none, unless the kernel hangs."""
     deadline = time.monotonic() + _KILL_SECONDS
     while (pids := members(name)) and time.monotonic() < deadline:
         for pid in pids:
@@ -81,7 +81,7 @@ def remove(name: str) -> None:
 
 
 def remove_empty(name: str) -> None:
-    """Remove the group `name` and those below, as far as no process is in them."""
+    """Remove those of the group `name` and the groups below that hold no process."""
     for group in _inner_first(name):
         with suppress(OSError):
             group.rmdir()

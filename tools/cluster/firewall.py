@@ -1,4 +1,4 @@
-"""The chains of iptables that podman makes on this machine; those of nodes are in the nodes."""
+"""The iptables chains that podman creates on this machine; those of nodes are inside the nodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def find_chains() -> list[str]:
 
 
 def remove_chains(names: Collection[str]) -> None:
-    """Take away these chains and the rules that lead to them; all other rules stay as they are."""
+    """Delete these chains and the rules that jump to them; all other rules stay as they are."""
     for family in _FAMILIES:
         saved = _save(family)
         script = [line for table in _tables(saved) for line in _removal(table, saved, names)]

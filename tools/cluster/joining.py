@@ -1,5 +1,5 @@
-"""What a cluster of several nodes needs that kind leaves to Docker and to its own network plugin:
-the first node's name, addresses of pods that differ from node to node, and the ways between them.
+"""What a cluster of several nodes needs, and kind leaves to Docker and to its own network plugin:
+the first node's name, different pod addresses on each node, and the routes between nodes.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _ALL_PODS = "10.244.0.0/16"
 
 @contextmanager
 def joining(name: str, workers: int) -> Iterator[None]:
-    """While kind makes a cluster on podman: set its nodes up before the workers join the first.
+    """While kind creates a cluster on podman, set its nodes up before the workers join the first.
 
-    They wait for it under its name, which the network has no daemon to tell.
+    Workers look the first node up by its name, and this network has no DNS to resolve it.
     """
     if not workers:
         yield
@@ -48,8 +48,8 @@ def _set_up_all(name: str, workers: int, is_made: threading.Event) -> None:
 
 
 def _set_up(node: str, number: int, addresses: list[str], first: str) -> bool:
-    """Whether that could be done: a node that has only just started can be told later."""
-    # Between pods the sender's address stays: policies go by it.
+    """Set one node up. Returns False for a node that is still starting and must be tried again."""
+    # Keep the sender's address between pods: NetworkPolicies match on it.
     rule = f"POSTROUTING -s {_ALL_PODS} -d {_ALL_PODS} -j ACCEPT"
     lines = [
         "set -e",

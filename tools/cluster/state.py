@@ -1,4 +1,4 @@
-"""Where clusters are, and what each has on this machine, written down before it is made."""
+"""The folder and the record of each cluster, written before the cluster is created."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tools.locking import exclusive
 
 CLUSTERS = CACHE.parent / "clusters"
 KIND = CACHE.parent / "kind"
-"""What all clusters share: podman's storage with the node's image, the note of the machine."""
+"""What all clusters share: podman's storage with the node's image, and the machine's note."""
 
 
 class ClusterError(Exception):
-    """Something that the person who runs a cluster can put right; the message says what."""
+    """A problem that whoever runs the cluster can solve; the message says how."""
 
 
 @dataclass
 class Record:
-    """`http_port` of 127.0.0.1 leads to Traefik. `ready`: `start` came to its end."""
+    """`http_port` is Traefik's port of 127.0.0.1. `ready`: `start` has completed."""
 
     http_port: int
     ready: bool = False
@@ -42,7 +42,7 @@ class State:
 
     @property
     def cgroup(self) -> str:
-        """Where kind and podman run; the nodes have groups of podman's."""
+        """The control group of kind and podman; podman makes those of the nodes."""
         return f"servestack-{self.name}"
 
     @property
@@ -51,7 +51,7 @@ class State:
 
     @property
     def kind(self) -> Path:
-        """kind as it is to be called for this cluster."""
+        """The program to call as kind for this cluster."""
         return self.folder / "kind"
 
     def exists(self) -> bool:
@@ -67,16 +67,19 @@ class State:
 
 
 def named(name: str) -> State:
-    """The state of a cluster, if that can be the name of one (a cgroup, a container, a folder)."""
+    """The state of a cluster.
+
+    Raises ClusterError if the name cannot be that of a cgroup, a container and a folder.
+    """
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", name):
         raise ClusterError(
-            f"{name!r} cannot name a cluster: lower-case letters, digits and dashes, at most 32"
+            f"{name!r} is no name for a cluster: use at most 32 lower-case letters, digits and dashes"
         )
     return State(name)
 
 
 def existing() -> list[State]:
-    """Every cluster that left a record, running or not."""
+    """Every cluster that has a record, running or not."""
     return [State(file.parent.name) for file in sorted(CLUSTERS.glob("*/record.json"))]
 
 
@@ -88,9 +91,9 @@ def replace_file(file: Path, content: str) -> None:
 
 
 def alone() -> AbstractContextManager[None]:
-    """One `start` or `stop` at a time; whoever comes second waits, and says so."""
+    """Allow one `start` or `stop` at a time; a second one says that it waits."""
     return exclusive(
-        CLUSTERS / ".lock", on_wait=lambda: say("another up or down is at work: waiting for it")
+        CLUSTERS / ".lock", on_wait=lambda: say("waiting for another up or down to finish")
     )
 
 

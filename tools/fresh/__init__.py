@@ -1,1 +1,1 @@
-"""A command on a machine as new: nothing is there that a run makes."""
+"""Runs a command as on a new machine: nothing that a run creates is there."""

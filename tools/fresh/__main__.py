@@ -1,11 +1,11 @@
-"""Run a command in a fresh clone, on this machine as it was before any run:
+"""Run a command in a fresh clone, with this machine as it was before any run:
 
     python3 -m tools.fresh [--keep-caches] [--or-here] COMMAND …
 
-Needs root and Python alone. A clone of HEAD is shown where this repository is, and the traces of
+Needs only root and Python. A clone of HEAD is shown in place of this repository, and the traces of
 earlier runs (traces.py) are hidden: folders, packages, caches. Nothing that the command writes stays,
-but in the caches where they are kept. Exit status: the command's; 3 where it did well and has made
-what the list does not name; 4 where there can be no such view, without --or-here.
+except in the caches with --keep-caches. Exit status: the command's; 3 if it succeeded but created
+something that the list does not name; 4 if such a view is not possible, without --or-here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def main(arguments: list[str]) -> int:
         prog="python3 -m tools.fresh", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--keep-caches", action="store_true", help="show the caches as they are")
-    parser.add_argument("--or-here", action="store_true", help="where that cannot be, as it is")
+    parser.add_argument(
+        "--or-here", action="store_true", help="run the command here if such a view is not possible"
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER)
     given = parser.parse_args(arguments)
     if not given.command:
@@ -51,13 +53,13 @@ def main(arguments: list[str]) -> int:
 
 
 def inside(disk: Path, command: list[str], keep_caches: bool) -> int:
-    """As the first process of namespaces of our own."""
+    """Run the command as the first process of namespaces of our own. Returns the exit status."""
     started = time.monotonic()
     made = view.enter(disk, disk / "clone", REPOSITORY, keep_caches)
     view.clear()
     left = view.still_there(keep_caches, REPOSITORY)
     if left:
-        say(f"still there: {', '.join(left)}")
+        say(f"cannot hide: {', '.join(left)}")
         return 4
     before = unlisted.take(made)
     say(f"the machine is as new after {time.monotonic() - started:.0f} s")
@@ -68,12 +70,12 @@ def inside(disk: Path, command: list[str], keep_caches: bool) -> int:
     )
     found = unlisted.find(made, before)
     for path in found:
-        say(f"made, and not in tools/fresh/traces.py: {path}")
+        say(f"created, but not listed in tools/fresh/traces.py: {path}")
     return status or (3 if found else 0)
 
 
 def run_as_init(command: list[str]) -> int:
-    """The command's exit status; processes whose parents have ended are the first one's to reap."""
+    """Run the command and return its exit status. As the first process, reap orphans meanwhile."""
     child = subprocess.Popen(command, cwd=REPOSITORY).pid
     while True:
         pid, status = os.wait()
@@ -82,9 +84,9 @@ def run_as_init(command: list[str]) -> int:
 
 
 def _clone(folder: Path) -> str | None:
-    """Why HEAD cannot be cloned; None where it is."""
-    # The checkout may be another user's, as in CI. The program that serves a clone hears of that
-    # from a file alone.
+    """Clone HEAD. Returns why that is not possible; None if it worked."""
+    # The checkout may belong to another user, as in CI. The program that serves a clone accepts
+    # that setting only from a file.
     settings = folder.with_name("gitconfig")
     settings.write_text("[safe]\n\tdirectory = *\n")
     environment = {**os.environ, "GIT_CONFIG_GLOBAL": str(settings)}
@@ -93,20 +95,25 @@ def _clone(folder: Path) -> str | None:
         env=environment, capture_output=True, text=True,
     )  # fmt: skip
     if made.returncode != 0:
-        return f"no clone of this repository: {made.stderr.strip()}"
+        return f"cannot clone this repository: {made.stderr.strip()}"
     changed = subprocess.run(
         ["git", "status", "--porcelain"], cwd=REPOSITORY,
         env=environment, check=True, capture_output=True, text=True,
     ).stdout.splitlines()  # fmt: skip
     if changed:
-        say(f"{len(changed)} changed files are not committed, and not in the fresh clone")
+        say(
+            f"{len(changed)} changed files are not committed, so the fresh clone does not have them"
+        )
     return None
 
 
 def _running_cluster() -> str | None:
-    """The network is the machine's own, and podman in the view knows nothing of clusters outside."""
+    """Why running clusters are in the way; None without any.
+
+    The view shares the machine's network, and its podman does not know clusters outside.
+    """
     names = [state.name for state in existing()]
-    return f"take the clusters away first: {', '.join(names)}" if names else None
+    return f"delete the clusters first: {', '.join(names)}" if names else None
 
 
 def say(text: str) -> None:

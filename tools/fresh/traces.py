@@ -1,6 +1,6 @@
-"""All that a run of `make demo` or `make test` makes outside of its clone: the one list of it.
+"""The one list of everything that `make demo` or `make test` creates outside of its clone.
 
-`python -m tools.fresh` hides each before a run, and fails where a run has made anything else.
+`python -m tools.fresh` hides all of it before a run, and fails if a run has created anything else.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ HOME = Path.home()
 
 @dataclass(frozen=True)
 class Trace:
-    """A file or folder that a run makes, and what makes it.
+    """A file or folder that a run creates, and what creates it.
 
-    `cache`: what stands in it is keyed by its content or its version, so it may serve later runs.
-    `large`: too much for memory, or a place of overlays, which the kernel refuses on top of another.
+    `cache`: its content is keyed by digest or version, so later runs may use it. `large`: it is too
+    large for memory, or holds overlays, which the kernel refuses on top of another overlay.
     """
 
     path: Path
@@ -34,14 +34,14 @@ class Trace:
 
 
 TRACES = (
-    # Caches: the only ones that a later run gains by.
+    # Caches: the only traces that make a later run faster.
     Trace(CACHE.parent, "tools built and images made", cache=True),
     Trace(HOME / ".cache/uv", "uv: wheels", cache=True),
     Trace(HOME / ".cache/pip", "pip: wheels", cache=True),
     Trace(HOME / ".cache/go-build", "go: objects", cache=True),
     Trace(HOME / "go", "go: modules", cache=True),
     Trace(HOME / ".m2/repository", "Maven: jars", cache=True),
-    # What programs note about themselves.
+    # What programs note for themselves.
     Trace(HOME / ".config/go/telemetry", "go"),
     Trace(HOME / ".config/mlflow", "mlflow: telemetry's settings"),
     Trace(HOME / ".config/chromium", "Chromium: a profile"),
@@ -51,7 +51,7 @@ TRACES = (
     Trace(HOME / ".keras", "Keras: its settings"),
     Trace(HOME / ".kube", "kubectl: what the API can do"),
     Trace(HOME / ".pulumi", "Pulumi: plugins, credentials"),
-    # Clusters and images; a cluster's own are taken away with it.
+    # Clusters and images; a cluster's own files are deleted with it.
     Trace(Path("/etc/cni"), "podman: networks"),
     Trace(Path("/etc/containers"), "podman, buildah: settings"),
     Trace(Path("/run/containers"), "podman: storage in use"),
@@ -65,7 +65,7 @@ TRACES = (
     Trace(Path("/var/lib/containers"), "podman, buildah: storage", large=True),
     Trace(Path("/var/lib/kubelet"), "a kubelet outside of a node"),
     Trace(Path("/var/lib/filebeat"), "Filebeat: its registry"),
-    # What packages' own scripts write.
+    # What packages' own scripts and other programs write.
     Trace(Path("/var/lib/apt/lists"), "apt-get update"),
     Trace(Path("/tmp"), "temporary files", large=True),
     Trace(Path("/var/tmp"), "buildah: temporary files", large=True),

@@ -1,5 +1,5 @@
-"""A view of this machine in which no trace of a run is there: an overlay over /, in mounts that go
-with the process. What is written stays in it, but for the caches that are kept.
+"""A view of this machine without the traces of any run: an overlay over /, in mounts that end with
+the process. Everything that is written stays in the view, except in caches that are kept.
 
 The network, the kernel's settings and the control groups are the machine's own.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from tools.fresh.traces import TRACES, Trace, packages
 
 NAMESPACES = ("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child")
-"""Mounts and processes that end with the command, also where it is killed."""
+"""Mounts and processes that end with the command, even if it is killed."""
 
 _LIVE = ("sys", "dev")
 
@@ -30,11 +30,11 @@ class View:
 
 
 def obstacle() -> str | None:
-    """Why there can be no view here; None where there can."""
+    """Why no view is possible here; None if one is."""
     if os.geteuid() != 0:
-        return "mounting an overlay over / takes root"
+        return "mounting an overlay over / needs root"
     tried = subprocess.run([*NAMESPACES, "sh", "-ec", _TRY], capture_output=True, text=True)
-    return f"no overlay over /: {tried.stderr.strip()}" if tried.returncode else None
+    return f"cannot mount an overlay over /: {tried.stderr.strip()}" if tried.returncode else None
 
 
 _TRY = """
@@ -47,8 +47,8 @@ mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mn
 def enter(disk: Path, clone: Path, at: Path, keep_caches: bool) -> View:
     """Make the view this process's root; it must be the first of NAMESPACES of its own.
 
-    `disk` is an empty folder of a real file system; `clone` is shown at `at`. OSError or
-    CalledProcessError where a mount is refused.
+    `disk` is an empty folder of a real file system; `clone` is shown at `at`. Raises OSError or
+    CalledProcessError if a mount is refused.
     """
     base = disk / "view"
     base.mkdir()
@@ -98,7 +98,7 @@ def _relative(path: Path) -> Path:
 
 
 def clear() -> None:
-    """Take away, in the view, what runs have left on the machine; CalledProcessError from apt."""
+    """Delete in the view what runs have left behind. Raises CalledProcessError if apt fails."""
     if installed := _installed():
         subprocess.run(
             ["apt-get", "purge", "-qq", "-y", "--autoremove", *installed],
@@ -119,7 +119,7 @@ def _remove(path: Path) -> None:
 
 
 def still_there(keep_caches: bool, clone: Path) -> Sequence[str]:
-    """The traces that `clear` has not taken away; the clone may be shown inside of one."""
+    """The traces that `clear` has not deleted; the clone may be shown inside of one."""
     shown = [clone, *(trace.path for trace in TRACES)]
 
     def is_left(path: Path) -> bool:

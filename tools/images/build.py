@@ -22,16 +22,16 @@ _KEPT_ARCHIVES = 2
 
 
 def obstacle() -> str | None:
-    """Why nothing can be built here; None where it can."""
+    """Why no image can be built here; None if one can."""
     if os.geteuid() == 0 or docker.answers():
         return None
-    return "images are built by a Docker daemon or by root: here is neither"
+    return "building an image needs a Docker daemon or root: here is neither"
 
 
 def build(recipe: Recipe) -> Path:
     """The path of a docker-archive that holds the image under its reference.
 
-    SystemExit where it cannot be built, after what the failing step said.
+    Raises SystemExit with the failing step's output if it cannot be built.
     """
     with_docker = docker.answers()
     name = recipe.reference.rpartition("/")[2].replace(":", "-")
@@ -73,7 +73,7 @@ def _alone() -> Iterator[None]:
 
 
 def _discard_old(name: str) -> None:
-    """Keep the newest archives of an image: the one before may just be read by somebody."""
+    """Keep the two newest archives of an image: another run may still read the older one."""
     key_length = 12
     archives = FOLDER.glob(f"{name}-{'?' * key_length}.tar")
     by_age = sorted(archives, key=lambda file: file.stat().st_mtime, reverse=True)

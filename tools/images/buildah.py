@@ -1,4 +1,4 @@
-"""Builds without a daemon and without a registry, as root."""
+"""Builds images with buildah: without a daemon and without a registry, as root."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOUNTED = "/mnt"
 
 
 def command(storage: Path) -> list[str]:
-    """buildah on a storage of its own, to be continued. Its mounts go with the process."""
+    """The beginning of a buildah command on its own storage. Its mounts end with the process."""
     return [
         *PRIVATELY,
         str(install("buildah")),
@@ -29,24 +29,24 @@ def command(storage: Path) -> list[str]:
 
 
 def build(recipe: Recipe, storage: Path, work: Path) -> None:
-    """Build into the storage, the bases first that it does not hold yet.
+    """Build an image into the storage, after those of its bases that are missing.
 
-    Of images that were built before, what has no name any more is removed.
+    Layers of earlier images that have no name any more are removed.
     """
     _remove_abandoned(storage, work)
     bases = {argument: _base(base, storage, work) for argument, base in recipe.bases.items()}
     _bud(recipe, recipe.reference, bases, storage, work)
     if recipe.kept_stage is not None:
-        # From the layers that are there, to give them a name.
+        # This reuses the layers just built, and gives them a name that keeps them.
         stage = f"localhost/servestack/stage/{recipe.name}:{recipe.tag}"
         _bud(recipe, stage, bases, storage, work, target=recipe.kept_stage)
-    # Without a check: what a container is made of stays until the next time.
+    # Without a check: layers that a container uses cannot be removed before the next time.
     prune = [*command(storage), "rmi", "--prune"]
     subprocess.run(prune, check=False, capture_output=True)
 
 
 def save(reference: str, file: Path, storage: Path, work: Path) -> None:
-    """Write a docker-archive."""
+    """Write an image of the storage as a docker-archive."""
     target = f"docker-archive:{file}:{reference}"
     _run(["push", "-q", reference, target], storage, work)
 

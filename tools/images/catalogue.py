@@ -1,4 +1,4 @@
-"""The images of the project, and those that they start from."""
+"""The recipes of the project's images and of their base images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SUITE = "bookworm"
 
 
 def serving(variant: str = "base") -> Recipe:
-    """The model server; `variant` names the requirements of what is in it."""
+    """The model server; `variant` names its file in serving_image/requirements."""
     version = _found(r'^__version__ = "(.+)"', "modules/servestack_contract/__init__.py")
     return Recipe(
         "serving",
@@ -70,7 +70,7 @@ def _debian() -> Recipe:
 
 
 def _make_debian(context: Path) -> None:
-    """Needs root. The script's temporary folder and mounts go with its namespace."""
+    """Needs root. The script's temporary folder and mounts end with its namespace."""
     install("debootstrap")
     script = REPOSITORY / _BASES / "debian.sh"
     run_privately(["sh", str(script), _SUITE, str(context / "debian.tar")], context.parent)
@@ -86,5 +86,5 @@ def _copy_filebeat(context: Path) -> None:
 def _found(pattern: str, file: str) -> str:
     match = re.search(pattern, (REPOSITORY / file).read_text(), re.MULTILINE)
     if match is None:
-        raise SystemExit(f"{file}: nothing there is like {pattern}")
+        raise SystemExit(f"{file}: nothing matches {pattern}")
     return match[1]

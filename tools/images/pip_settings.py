@@ -1,4 +1,4 @@
-"""What pip needs in a build to reach what it reaches on this machine."""
+"""The settings with which pip in a build reaches the same indexes as on this machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_pip_settings(folder: Path, mounted: str) -> Path:
 
 
 def _settings() -> dict[str, str]:
-    """pip's settings here: of its files, then of the environment, which wins."""
+    """pip's settings on this machine; its environment variables win over its files."""
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"],
         capture_output=True,

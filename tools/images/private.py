@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-# Killed with the one that started it, and with it all its children and mounts.
+# Killed when the program that started it ends, together with all its children and mounts.
 PRIVATELY = (
     *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"),
     *("--pid", "--fork", "--kill-child", "--mount-proc"),
@@ -19,15 +19,15 @@ _STEP = re.compile(r"(\[\d+/\d+\] )?STEP |I: (Retrieving|Configuring the base|Ba
 
 
 def run_privately(command: Sequence[str], folder: Path) -> None:
-    """Run as root. Temporary files are in `folder`. SystemExit where the command fails."""
+    """Run as root, with temporary files in `folder`. Raises SystemExit if the command fails."""
     run([*PRIVATELY, *command], folder)
 
 
 def run(command: Sequence[str], folder: Path) -> None:
-    """Print what the steps are and when they began, keep all that is said in folder/log."""
+    """Run a command: print each step with its time, and write all output to folder/log."""
     started = time.monotonic()
     log = folder / "log"
-    # No proxy or certificate settings are taken away, only what would be written elsewhere.
+    # Keep proxy and certificate settings; only redirect what would be written elsewhere.
     environment = os.environ | {"TMPDIR": str(folder), "BUILDAH_ISOLATION": "chroot"}
     with (
         log.open("a") as stream,
@@ -53,4 +53,4 @@ def run(command: Sequence[str], folder: Path) -> None:
                 print(f"{seconds:6.1f} s  {line.rstrip()[:100]}", file=sys.stderr, flush=True)
     if process.returncode != 0:
         end = "".join(log.read_text(errors="replace").splitlines(keepends=True)[-30:])
-        raise SystemExit(f"{end}\n{command[-1]}: failed; all that was said is in {log}")
+        raise SystemExit(f"{end}\n{command[-1]}: failed; the whole output is in {log}")

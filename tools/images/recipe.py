@@ -1,4 +1,4 @@
-"""An image as its ingredients: what is built from what, and the name that this gives the result."""
+"""An image as its ingredients, and the digest of them that names the result."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Recipe:
 
     `bases` are the arguments that name another image, with the recipe for that image where no
     registry has it. `prepare` adds to the context folder what is made from `sources`.
-    `same_times` gives all files one time, so that the same ingredients are the same image but for
-    what Python's compiler leaves to chance; not for what installs compiled Python that is checked
-    by time. `kept_stage` names a stage that takes long and is in no image: it is kept for the next
-    build.
+    `same_times` gives all files one time, so that the same ingredients give the same image, except
+    for what Python's compiler leaves to chance. It must not be set where compiled Python is
+    installed that is checked by time. `kept_stage` names a stage that takes long and is in no
+    image: it is kept for the next build.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Recipe:
         return f"localhost/servestack/{self.name}:{self.tag}"
 
     def key(self, *, with_bases: bool) -> str:
-        """A digest of the ingredients, those of the bases included where they are made here."""
+        """12 hex digits of the ingredients' digest; `with_bases` includes those of the bases."""
         digest = hashlib.sha256(f"{self.reference} {sorted(self.arguments.items())}".encode())
         for file in self._files():
             digest.update(b"\0%s\0" % os.fsencode(file))
@@ -49,7 +49,7 @@ class Recipe:
         return digest.hexdigest()[:12]
 
     def fill_context(self, folder: Path) -> None:
-        """Copy what the build may see, with modes and times that depend on nothing."""
+        """Copy what the build may see into a folder, always with the same modes and times."""
         for file in self._files():
             copy = folder / file
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Writes the schemas that servestack validates against, from the projects' own published files.
+"""Writes the schemas that servestack validates against, from the files that the projects publish.
 
 The sources are pinned in go.mod next to this file: Kubernetes' OpenAPI, and the CRDs of Gateway
 API and prometheus-operator. Closed objects get `additionalProperties: false`, so that a field
@@ -30,11 +30,11 @@ CRDS = {
     "gateway.networking.k8s.io": (GATEWAY_API, "config/crd/standard"),
     "monitoring.coreos.com": (PROMETHEUS_OPERATOR, "example/prometheus-operator-crd"),
 }
-"""For each group that is not Kubernetes' own the module that defines it, and where."""
+"""For each API group outside of Kubernetes: the module that defines it, and the folder in it."""
 KEPT_EXTENSIONS = ("x-kubernetes-list-map-keys", "x-kubernetes-list-type")
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 INT_OR_STRING = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
-# Kubernetes' own pattern of a quantity, as its CRD generator writes it for resource.Quantity.
+# The pattern that Kubernetes' CRD generator writes for resource.Quantity.
 QUANTITY_PATTERN = (
     r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
     r"(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
@@ -73,7 +73,7 @@ def main() -> int:
 
 
 def module_folders() -> tuple[dict[str, Path], dict[str, str]]:
-    """Folder and version of each pinned module, downloaded where needed."""
+    """The folder and the version of each pinned module, by its path; downloads what is missing."""
     modules = (KUBERNETES, GATEWAY_API, PROMETHEUS_OPERATOR)
     output = subprocess.run(
         ["go", "mod", "download", "-json", *modules],
@@ -89,7 +89,7 @@ def module_folders() -> tuple[dict[str, Path], dict[str, str]]:
 
 
 def all_schemas(folders: dict[str, Path]) -> list[Schema]:
-    """One schema for each kind of servestack's table."""
+    """One schema for each kind in servestack.manifests.kinds."""
     core = [kind for kind in KINDS.values() if kind.group not in CRDS]
     definitions: Schema = {}
     for api_version in dict.fromkeys(kind.api_version for kind in core):
@@ -148,7 +148,7 @@ def as_kind(schema: Schema, definitions: Schema, kind: Kind) -> Schema:
 
 
 def reached(schema: Any, definitions: Schema) -> set[str]:
-    """Names of all definitions that a schema refers to, also through others."""
+    """Names of all definitions that a schema refers to, directly or through others."""
     names: set[str] = set()
     pending = [schema]
     while pending:
@@ -165,7 +165,7 @@ def reached(schema: Any, definitions: Schema) -> set[str]:
 
 
 def cleaned(schema: Any) -> Any:
-    """A schema without prose, closed where the apiserver closes it."""
+    """A schema without descriptions that refuses unknown fields where the apiserver does."""
     if isinstance(schema, list):
         return [cleaned(item) for item in schema]
     if not isinstance(schema, dict):

@@ -44,7 +44,12 @@ Say = Callable[[str], None]
 def serve(
     root: Path, spec: str, environment: str | None, options: ServeOptions, *, say: Say, write: Say
 ) -> int:
-    """Fetch what is locked, serve it, and `write` the address of its page. The server's exit code."""
+    """Fetch the locked artifacts, serve them, and `write` the address of the Swagger page.
+
+    `spec` is a model's name or its file, `environment` None for the default one; `say` takes
+    progress messages. Returns the server's exit code. Raises ServestackError if the server is not
+    installed or the model cannot be resolved, SystemExit if an artifact cannot be fetched.
+    """
     if find_spec(_SERVER) is None:
         raise ServeError(
             Problem(
@@ -56,7 +61,7 @@ def serve(
     inputs = load_inputs(root, environment or _default_environment(root))
     service = _resolved(inputs, _chosen(inputs, spec), say)
     if service.spec.api.auth is not None and options.api_keys is None:
-        say("no API key is asked for here: give a file of keys with --api-keys")
+        say("the server asks for no API key here; --api-keys FILE makes it ask")
     with tempfile.TemporaryDirectory(prefix="servestack-") as folder:
         config = Path(folder) / FILE
         config.write_text(settings_text(local_settings(service, options)), encoding="utf-8")
@@ -85,7 +90,7 @@ def _chosen(inputs: Inputs, spec: str) -> Loaded[ModelService]:
 
 
 def _resolved(inputs: Inputs, spec: Loaded[ModelService], say: Say) -> ResolvedService:
-    """From the lock; what is not locked is asked for now, and not written down."""
+    """Resolve from the lock; ask the registry for what is not locked, without writing the lock."""
     name = inputs.environment.value.name
     try:
         return resolve_service(spec, inputs.environment, inputs.lock)
@@ -110,7 +115,7 @@ def _fetch(service: ResolvedService, config: Path, root: Path, inputs: Inputs) -
     command = _server(*verb, f"--config={config}")
     done = subprocess.run(command, env=environment, cwd=root, check=False)
     if done.returncode:
-        # The server has said what is wrong, on the same stderr.
+        # The server has printed what is wrong on the same stderr.
         raise SystemExit(done.returncode)
 
 
@@ -163,7 +168,7 @@ def _announce(service: ResolvedService, options: ServeOptions, say: Say, write: 
         f"{model.name} version {model.artifact.version}" if model.artifact.version else model.name
         for model in service.models
     )
-    say(f"serving {versions}; Ctrl-C ends it")
+    say(f"serving {versions}; Ctrl-C stops it")
     write(f"{address}{path}/docs\n")
     example = service.input.example
     if example is not None:

@@ -1,4 +1,4 @@
-"""The settings that the pod has, with places and ways of this machine."""
+"""The settings that the pod has, with paths and addresses of this machine."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from servestack_contract.settings import ApiKeys, Events, ServerSettings
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """How to serve here. `events` is a folder for the events; None writes none.
+    """How to serve here. `events` is a folder for the events; with None no event is written.
 
-    `api_keys` is a file of accepted keys; without it no key is asked for.
+    `api_keys` is a file of accepted keys; without it the server asks for no key.
     """
 
     host: str
@@ -28,7 +28,7 @@ class ServeOptions:
 
 
 def local_settings(service: ResolvedService, options: ServeOptions) -> ServerSettings:
-    """What the server is told here."""
+    """The server's settings on this machine."""
     settings = server_settings(service)
     folder = models_folder(service)
     places = tuple(
@@ -45,7 +45,7 @@ def local_settings(service: ResolvedService, options: ServeOptions) -> ServerSet
 
 
 def _events(events: Events | None, folder: Path | None) -> Events | None:
-    """All kinds, into that folder, from which nobody ships."""
+    """Events of all kinds go into that folder, and nothing ships them."""
     if events is None or folder is None:
         return None
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def _api_keys(keys: ApiKeys | None, file: Path | None) -> ApiKeys | None:
 
 
 def models_folder(service: ResolvedService) -> Path:
-    """Where fetched artifacts are kept: a folder for each set of pinned artifacts."""
+    """The folder of fetched artifacts: one for each set of pinned artifacts."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     pins = "-".join((model.artifact.sha256 or "unpinned")[:12] for model in service.models[:4])
     return base / "servestack" / "models" / f"{service.name}-{pins}"

@@ -1,4 +1,4 @@
-"""A rendered folder on disk: what is in it, and how a file in it is replaced or taken away.
+"""A rendered folder on disk: its contents, its lock, and how empty folders are removed.
 
 Nothing here follows a link below the folder's root, and a file is either the old one or the new
 one at any moment, also when the disk is full or the process is killed.
@@ -33,7 +33,7 @@ class Contents:
 
 
 def scan(root: Path) -> Contents:
-    """What is below a folder; nothing where there is none. Raises OSError."""
+    """The contents of a folder; empty if it does not exist. Raises OSError."""
     contents = Contents()
     if root.is_dir():
         _scan(root, "", contents)
@@ -63,10 +63,10 @@ def read_head(file: Path) -> bytes:
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Make the folder and hold it, so that a second run waits for the first. Raises OSError.
+    """Create the folder and lock it, so that a second run waits for the first. Raises OSError.
 
     The lock is on the folder itself and leaves no file. Some network file systems refuse it:
-    the runs then do not wait for each other, and files are whole all the same.
+    runs then do not wait for each other, but each file is still written whole.
     """
     root.mkdir(parents=True, exist_ok=True)
     handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
@@ -79,7 +79,7 @@ def locked(root: Path) -> Iterator[None]:
 
 
 def remove_empty(root: Path, folders: list[str]) -> None:
-    """Take away those of the folders that hold nothing. Deeper ones must come first."""
+    """Delete those of the folders that are empty. Deeper ones must come first."""
     for folder in folders:
         with suppress(OSError):
             (root / folder).rmdir()

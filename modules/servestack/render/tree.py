@@ -27,7 +27,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class TreeResult:
-    """What writing a tree did; paths relative to its root."""
+    """What writing a tree did. Paths are relative to its root; `foreign` files are not ours."""
 
     written: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ def to_text(manifest: Manifest) -> str:
         raise RenderError(
             Problem(
                 "SRV305",
-                f"{manifest.source!r} cannot stand in a comment",
+                f"{manifest.source!r} cannot be written into a comment",
                 hint="give the file a name without control characters",
             )
         )
@@ -63,18 +63,18 @@ def to_text(manifest: Manifest) -> str:
 
 
 def to_stream(manifests: Iterable[Manifest]) -> Iterator[str]:
-    """All manifests as one stream of documents, piece by piece: Namespaces come first."""
+    """All manifests as one stream of YAML documents, piece by piece; Namespaces come first."""
     ordered = sorted(manifests, key=lambda manifest: manifest.kind != "Namespace")
     for number, manifest in enumerate(ordered):
         yield f"---\n{to_text(manifest)}" if number else to_text(manifest)
 
 
 def write_tree(root: Path, manifests: Iterable[Manifest]) -> TreeResult:
-    """Write what changed, and take away generated files that nobody asks for any more.
+    """Write the files that changed, and delete generated files that no manifest belongs to.
 
-    Each file is replaced in one step and files are pruned last, so that a run which is cut off
-    leaves whole files; a second run waits for the first. Raises RenderError where two manifests
-    share a path, something else is in the way or a file cannot be written.
+    Each file is replaced in one step and files are pruned last, so that an interrupted run leaves
+    whole files. A second run waits for the first. Raises RenderError if two manifests share a
+    path, if a file that is not ours is in the way, or if a file cannot be written.
     """
     wanted = _by_path(manifests)
     written: list[str] = []
@@ -107,7 +107,7 @@ def write_tree(root: Path, manifests: Iterable[Manifest]) -> TreeResult:
 
 
 def check_tree(root: Path, manifests: Iterable[Manifest]) -> tuple[StaleFile, ...]:
-    """What `write_tree` would change; writes nothing."""
+    """What `write_tree` would change. Writes nothing. Raises RenderError for an unreadable file."""
     wanted = _by_path(manifests)
     place = root
     try:
@@ -129,7 +129,7 @@ def check_tree(root: Path, manifests: Iterable[Manifest]) -> tuple[StaleFile, ..
 
 
 def read_tree(root: Path) -> tuple[Manifest, ...]:
-    """The manifests of a rendered folder; RenderError says which file cannot be read back."""
+    """The manifests of a rendered folder. Raises RenderError for one that cannot be read back."""
     manifests = []
     file = root
     try:
@@ -144,7 +144,11 @@ def read_tree(root: Path) -> tuple[Manifest, ...]:
 
 
 def read_manifest(text: str, path: str, file: Path) -> Manifest:
-    """One rendered file's manifest. `path` is relative to the tree, `file` is for messages."""
+    """The manifest in the text of one rendered file.
+
+    `path` is relative to the tree, `file` is for messages. Raises RenderError if the text is not a
+    Kubernetes object.
+    """
     header = _HEADER.match(text)
     try:
         body = yaml.load(text, _LOADER)
@@ -152,7 +156,7 @@ def read_manifest(text: str, path: str, file: Path) -> Manifest:
         mark = getattr(error, "problem_mark", None)
         raise _broken(file, "is not valid YAML", mark.line + 1 if mark else 0) from None
     except (ValueError, RecursionError):
-        # PyYAML's own: a date such as 2026-99-99, or lists a thousand deep.
+        # PyYAML raises these for a date such as 2026-99-99, or for lists nested a thousand deep.
         raise _broken(file, "is not valid YAML") from None
     if not _is_object(body):
         raise _broken(file, "is not a Kubernetes object")
@@ -186,7 +190,7 @@ def _by_path(manifests: Iterable[Manifest]) -> dict[str, Manifest]:
 
 
 def _same(file: Path, path: str, found: Contents, content: bytes) -> bool:
-    """Whether a file holds the content already. RenderError where it is not ours to replace."""
+    """Whether a file holds the content already. Raises RenderError if it is not ours to replace."""
     group = path.partition("/")[0]
     for taken, place in ((group, file.parent), (path, file)):
         if taken in found.others:
@@ -227,5 +231,5 @@ def _cannot_read(file: Path, error: OSError | UnicodeDecodeError) -> RenderError
 
 def _cannot_write(file: Path, error: OSError) -> RenderError:
     reason = error.strerror or str(error)
-    hint = "what was rendered before is whole; make room or rights and render again"
+    hint = "earlier files are intact; free disk space or correct the permissions, then render again"
     return RenderError(Problem("SRV304", f"cannot be written: {reason}", Location(file), hint=hint))

@@ -1,4 +1,4 @@
-"""Artifacts outside a registry: s3, gs, https, and files of the project."""
+"""Fetches artifacts outside a registry: s3, gs, https, and files of the project."""
 
 from __future__ import annotations
 
@@ -19,13 +19,19 @@ _TIMEOUT_SECONDS = 30
 
 
 class ArtifactStore:
-    """Fetches what an address names directly. `root` is the project, for relative file: paths."""
+    """The registry of addresses that name an artifact directly.
+
+    `root` is the project's folder, to which file: paths are relative.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def find(self, uri: ArtifactUri) -> Found:
-        """The address itself; a relative file: becomes absolute."""
+        """Return the address itself as the source.
+
+        Raises RegistryError (SRV226) if a local file does not exist.
+        """
         if uri.kind is ArtifactKind.LOCAL:
             path = self._local(uri.path)
             if not path.exists():
@@ -37,7 +43,10 @@ class ArtifactStore:
         return Found(uri.text)
 
     def download(self, found: Found, folder: Path) -> Path:
-        """Fetch into a folder; a local artifact is read where it is."""
+        """Fetch an artifact into `folder` and return its path. A local one stays where it is.
+
+        Raises RegistryError if it cannot be fetched (SRV226) or a package is missing (SRV227).
+        """
         parts = urlsplit(found.source)
         if parts.scheme == "file":
             return self._local(parts.path)
@@ -52,13 +61,13 @@ class ArtifactStore:
 
 
 class _HttpsOnly(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but not to where anybody on the way could change the bytes."""
+    """Follows redirects only to https, so that nobody can change the bytes in transit."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         if urlsplit(newurl).scheme != "https":
-            raise urllib.error.URLError(f"it leads to {newurl}, which is not https")
+            raise urllib.error.URLError(f"it redirects to {newurl}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -72,12 +81,12 @@ def _fetch_https(url: str, target: Path) -> None:
                 if size_bytes > MAX_DOWNLOAD_BYTES:
                     raise ValueError(f"it is larger than {MAX_DOWNLOAD_BYTES:,} bytes")
                 stream.write(chunk)
-            # Python's client takes an early end of the stream for the end of the file.
+            # Python's client takes an early end of the stream as the end of the file.
             promised = answer.headers.get("Content-Length")
             if promised is not None and size_bytes != int(promised):
                 raise ValueError(f"it ended after {size_bytes:,} of {int(promised):,} bytes")
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = str(getattr(error, "reason", error)).strip() or type(error).__name__
         raise RegistryError(
-            Problem("SRV226", f"{url}: cannot be fetched: {reason}", hint="is the address right?")
+            Problem("SRV226", f"{url}: cannot be fetched: {reason}", hint="check the address")
         ) from None

@@ -1,4 +1,4 @@
-"""The digest of an artifact for the lock, told in servestack's own errors."""
+"""Computes the digest of an artifact for the lock, and raises servestack's own errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from servestack_contract.artifact import Digest
 
 
 def digest_of(path: Path) -> Digest:
-    """Digest of a file or folder. RegistryError for what is refused, cannot be read, or is empty."""
+    """Return the digest of a file or folder.
+
+    Raises RegistryError (SRV221) if it is empty, cannot be read, or contains links, special files
+    or names that cannot be digested.
+    """
     try:
         return artifact.digest_of(path)
     except artifact.ArtifactError as error:

@@ -1,4 +1,4 @@
-"""All models of one environment resolved together, with what only shows between them."""
+"""Resolves all models of one environment, and finds the problems between them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def resolve_environment(
 def deployed(
     specs: Sequence[Loaded[ModelService]], environment: Environment
 ) -> tuple[Loaded[ModelService], ...]:
-    """The specs that run in an environment, in the order of their names."""
+    """Return the specs that run in an environment, in the order of their names."""
     chosen = (spec for spec in specs if spec.value.name not in environment.exclude)
     return tuple(sorted(chosen, key=lambda spec: spec.value.name))
 
@@ -57,7 +57,7 @@ def _unknown_names(
                 f"no model is called {name!r}",
                 environment.document.location(path),
                 dotted(path),
-                "name a model of models/, or take it out",
+                "name a model of models/, or remove it",
             )
 
 

@@ -1,4 +1,4 @@
-"""What is to be pinned, and who is asked for it."""
+"""Lists the artifacts to pin, and chooses the registry for each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from servestack.spec.model_service import ModelService
 def lock_requests(
     loaded: Loaded[ModelService], environment: Loaded[Environment]
 ) -> list[LockRequest]:
-    """What is to be pinned of one spec, each with the place of its address."""
+    """Return the artifacts of one spec to pin, each with the place of its address.
+
+    Raises ResolveError if the spec is not valid with the environment's overlays.
+    """
     spec, provenance = effective_spec(loaded, environment)
     requests = []
     for index, model in enumerate(spec.artifacts()):
@@ -29,7 +32,11 @@ def lock_requests(
 
 
 def registries(environment: Environment, root: Path) -> RegistryOf:
-    """Which registry answers for an address; each is made once. `root` is the project's folder."""
+    """Return a function that chooses the registry for an address. Each registry is made once.
+
+    `root` is the project's folder. The function raises RegistryError (SRV228) if an address needs
+    an MLflow server and the environment names none.
+    """
     from servestack.resolve.mlflow_registry import MlflowRegistry
 
     settings = environment.mlflow
@@ -44,7 +51,7 @@ def registries(environment: Environment, root: Path) -> RegistryOf:
                 Problem(
                     "SRV228",
                     f"{uri.text}: the environment names no MLflow server",
-                    hint="write mlflow: {trackingUri: …} in the environment",
+                    hint=f"write mlflow: {{trackingUri: …}} in stacks/{environment.name}.yaml",
                 )
             )
         return mlflow

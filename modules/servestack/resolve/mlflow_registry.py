@@ -1,4 +1,4 @@
-"""Asks an MLflow server, or an MLflow database, for models. The only module that knows mlflow."""
+"""Finds models on an MLflow server or in its database. The only module that knows mlflow."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from servestack.spec.artifact_uri import ArtifactKind, ArtifactUri
 
 T = TypeVar("T")
 _ASKING = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-"""Seconds and further tries of a question: a server that hangs is told after ten seconds."""
+"""Timeout in seconds and retries of a question: a server that hangs fails after ten seconds."""
 _FETCHING = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "600", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
-"""The same for bytes: MLflow reads a whole file from its store before it answers."""
+"""The same for a download: MLflow reads a whole file from its store before it answers."""
 _SET_BY_USER = frozenset(name for name in _ASKING if name in os.environ)
 _SQLITE = "sqlite:///"
 _KNOWN_SHOWN = 10
@@ -37,8 +37,8 @@ _importing = threading.Lock()
 class MlflowRegistry:
     """A registry over MLflow's client. Connects on the first question, not before.
 
-    `find` and `download` may each be called from several threads, but not one beside the other:
-    MLflow takes its timeouts from the environment of the process.
+    Several threads may call `find`, or `download`, but not both at the same time: MLflow takes its
+    timeouts from the variables of the process.
     """
 
     def __init__(self, tracking_uri: str) -> None:
@@ -47,7 +47,11 @@ class MlflowRegistry:
         self._down: RegistryError | None = None
 
     def find(self, uri: ArtifactUri) -> Found:
-        """The version of a registered model, or the artifact of a run."""
+        """Return the version of a registered model, or the artifact of a run.
+
+        Raises RegistryError if the server does not answer (SRV222) or denies access (SRV225), or if
+        the model does not exist (SRV223) or is not in use (SRV224).
+        """
         _be_patient(_ASKING)
         if uri.kind is ArtifactKind.RUN:
             return self._ask(uri, lambda client: _find_run(client, uri))
@@ -64,7 +68,10 @@ class MlflowRegistry:
         return Found(str(source), str(version.version), str(version.run_id or ""))
 
     def download(self, found: Found, folder: Path) -> Path:
-        """Fetch a source through MLflow, which knows its own artifact addresses."""
+        """Fetch a source through MLflow, which knows its own artifact addresses.
+
+        Returns its path below `folder`. Raises RegistryError (SRV226, SRV227).
+        """
         return download(found.source, folder, self.tracking_uri)
 
     def _version(self, client: Any, uri: ArtifactUri) -> Any:
@@ -79,14 +86,14 @@ class MlflowRegistry:
         return found[0]
 
     def _ask(self, uri: ArtifactUri, question: Callable[[Any], T]) -> T:
-        """Ask MLflow, and put its refusals in words. A server that is down is asked once."""
+        """Ask MLflow, and explain its failures. A server that is down is asked only once."""
         if self._down is not None:
             raise self._down
         try:
             return question(self._connected())
         except RegistryError:
             raise
-        except Exception as error:  # mlflow lets errors of requests, SQLAlchemy and OS through
+        except Exception as error:  # mlflow passes on errors of requests, SQLAlchemy and the OS
             failure = refused(uri, self.tracking_uri, error, lambda: _known(self._client, uri))
             if is_unreachable(error):
                 self._down = failure
@@ -99,14 +106,17 @@ class MlflowRegistry:
 
             database = self.tracking_uri.removeprefix(_SQLITE)
             if self.tracking_uri.startswith(_SQLITE) and not Path(database).is_file():
-                # MLflow would make a new one, which is empty.
+                # MLflow would create an empty one.
                 raise no_answer(self.tracking_uri, "there is no such database file")
             self._client = MlflowClient(self.tracking_uri, self.tracking_uri)
         return self._client
 
 
 def download(source: str, folder: Path, tracking_uri: str | None = None) -> Path:
-    """Fetch an artifact by one of the addresses that MLflow knows. Raises RegistryError."""
+    """Fetch an artifact from an address that MLflow knows, and return its path below `folder`.
+
+    Raises RegistryError if it cannot be fetched (SRV226) or a package is missing (SRV227).
+    """
     _be_patient(_FETCHING)
     _import_mlflow()
     from mlflow.artifacts import download_artifacts
@@ -120,14 +130,14 @@ def download(source: str, folder: Path, tracking_uri: str | None = None) -> Path
 
 
 def _find_run(client: Any, uri: ArtifactUri) -> Found:
-    """A model that a run logged, or a file or folder among its artifacts.
+    """Find a model that a run logged, or a file or folder among its artifacts.
 
-    MLflow 3 keeps a logged model beside the run's artifacts, and lets it go first under a name
-    that both have. Source: mlflow/store/artifact/runs_artifact_repo.py of MLflow 3.17.
+    MLflow 3 keeps logged models outside the run's artifacts, and prefers the model if both have
+    the same name. Source: mlflow/store/artifact/runs_artifact_repo.py of MLflow 3.17.
     """
     run = client.get_run(uri.run_id)
     if run.info.lifecycle_stage == "deleted":
-        raise problem("SRV224", uri, "the run is deleted", "name a run that is kept")
+        raise problem("SRV224", uri, "the run is deleted", "name a run that is not deleted")
     outputs = run.outputs.model_outputs if run.outputs else []
     models = [client.get_logged_model(output.model_id) for output in outputs]
     path = PurePosixPath(uri.path)
@@ -146,9 +156,9 @@ def _find_run(client: Any, uri: ArtifactUri) -> Found:
 
 
 def _known(client: Any, uri: ArtifactUri) -> str:
-    """What there is instead: models like it, or the model's aliases and versions, nearest first."""
+    """Return what exists instead: similar models, or the model's aliases and versions."""
     if uri.kind is ArtifactKind.RUN:
-        return "is the run's id right?"
+        return "check the run's id"
     try:
         model = client.get_registered_model(uri.name)
         found = client.search_model_versions(f"name='{uri.name}'")
@@ -170,8 +180,8 @@ def _known_models(client: Any, name: str) -> str:
     if near := get_close_matches(name, names, n=1):
         return f"did you mean {near[0]}?"
     if not names:
-        return "none is registered"
-    return f"registered are {', '.join(nearest(name, names)[:_KNOWN_SHOWN])}"
+        return "no model is registered"
+    return f"registered models: {', '.join(nearest(name, names)[:_KNOWN_SHOWN])}"
 
 
 def _be_patient(settings: dict[str, str]) -> None:
@@ -179,7 +189,7 @@ def _be_patient(settings: dict[str, str]) -> None:
 
 
 def _import_mlflow() -> None:
-    """Import it once, without its talk, which would stand between the user and the answer."""
+    """Import mlflow without its log output, which would bury servestack's own messages."""
     with _importing, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -188,5 +198,5 @@ def _import_mlflow() -> None:
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
-    # Not catch_warnings() around each question: it is not made for threads.
+    # catch_warnings() around each question would not be thread-safe.
     warnings.filterwarnings("ignore", module=r"mlflow|servestack\.resolve\.mlflow_registry")

@@ -1,4 +1,4 @@
-"""What an artifact says of itself, read without loading it: flavor, format, signature."""
+"""Reads an artifact's flavor, format and signature without loading the model."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from servestack_contract.mlmodel import (
 
 _PICKLED = {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt"}
 _PICKLERS = {"pickle", "cloudpickle", "joblib", "dill"}
-"""Values of `serialization_format` in MLflow's flavors; the file may have any name."""
+"""Values of `serialization_format` in MLflow's flavors that mean pickle under any file name."""
 _TORCH_WEIGHTS = re.compile(r"pytorch_model.*\.bin")
 _OF_ONE_FRAMEWORK = {".onnx", ".xgb", ".cbm", ".keras"}
-"""Ends of names that leave no doubt; a lock does not guess."""
+"""Suffixes of exactly one framework. A lock does not guess from any other."""
 _FORMAT_BY_SUFFIX = {
     **dict.fromkeys(_PICKLED, "pickle"),
     ".skops": "skops",
@@ -33,7 +33,7 @@ _FORMAT_BY_SUFFIX = {
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """`flavor` is MLflow's word, `format` one of pickle, skops, onnx, native or empty."""
+    """`flavor` is MLflow's name or "". `format` is pickle, skops, onnx, native or ""."""
 
     flavor: str = ""
     format: str = ""
@@ -41,7 +41,7 @@ class ModelFacts:
 
 
 def read_facts(path: Path) -> ModelFacts:
-    """Facts of a folder with an MLmodel file, or of a bare model file."""
+    """Return the facts of a folder with an MLmodel file, or of a bare model file."""
     if path.is_file():
         suffix = path.suffix.lower()
         flavor = FLAVOR_BY_SUFFIX[suffix] if suffix in _OF_ONE_FRAMEWORK else ""
@@ -55,7 +55,7 @@ def read_facts(path: Path) -> ModelFacts:
 
 
 def _description(folder: Path) -> dict[str, Any]:
-    """What MLmodel says; nothing where there is none that can be read."""
+    """Return the content of MLmodel, or an empty mapping if it cannot be read."""
     try:
         return read_mlmodel(folder / FILE)
     except ArtifactError:
@@ -63,7 +63,7 @@ def _description(folder: Path) -> dict[str, Any]:
 
 
 def _format(folder: Path, flavors: dict[str, Any]) -> str:
-    """The most dangerous format among the files: one pickle makes the whole artifact one."""
+    """Return the most dangerous format of the files: one pickle makes the artifact a pickle."""
     names = {file.name.lower() for file in folder.rglob("*") if file.is_file()}
     suffixes = {Path(name).suffix for name in names}
     said = {
@@ -81,7 +81,7 @@ def _format(folder: Path, flavors: dict[str, Any]) -> str:
 
 
 def _signature(written: Any) -> dict[str, Any] | None:
-    """MLflow keeps inputs and outputs as JSON text inside the YAML."""
+    """Parse inputs and outputs, which MLflow keeps as JSON text inside the YAML."""
     if not isinstance(written, dict):
         return None
     signature = {}
@@ -110,7 +110,7 @@ def _is_column(column: Any) -> bool:
 
 
 def read_example(folder: Path) -> list[Any] | None:
-    """The first row of the example that the model was logged with, as a list; None without one.
+    """Return the first row of the model's logged example as `[row]`, or None without one.
 
     Source: MLflow's `serving_input_example.json`, a body for its scoring server.
     """

@@ -1,7 +1,7 @@
-"""Layers of a spec merged into one: environment's defaults < spec < environment's overrides.
+"""Merges the layers of a spec: environment's defaults < spec < environment's overrides.
 
-Mappings are merged key by key, everything else is replaced as a whole. Fields that exclude each
-other hide one another: a layer that writes `replicas` takes `autoscaling` away from those below.
+Mappings are merged key by key, everything else is replaced as a whole. Some fields exclude each
+other: a layer that sets only `replicas` removes the `autoscaling` of the layers below it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _WHOLE = {("graph",), ("api", "input", "example"), ("api", "input", "tensor")}
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Some fields of a spec, as the part of `document` below `prefix` writes them."""
+    """Some fields of a spec: the part of `document` at the path `prefix`."""
 
     name: str
     document: Document
@@ -28,7 +28,7 @@ class Layer:
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """The layer's fields; empty where it is not written."""
+        """The layer's fields; empty if the document does not have this part."""
         data = self.document.data
         for key in self.prefix:
             data = data.get(key) if isinstance(data, Mapping) else None
@@ -39,7 +39,10 @@ class Layer:
 
 
 def merge(layers: Sequence[Layer], file: Location) -> tuple[dict[str, Any], Provenance]:
-    """Merge layers, the weakest first. Returns new data and the origin of each of its leaves."""
+    """Merge layers, the weakest first. `file` is the place of the spec as a whole.
+
+    Returns the merged data, and the provenance of each of its leaves.
+    """
     merged: dict[str, Any] = {}
     origins: dict[Path, tuple[Origin, ...]] = {}
     for layer in layers:
@@ -77,13 +80,13 @@ def _merge_into(
 
 
 def _hide(origins: dict[Path, tuple[Origin, ...]], path: Path) -> None:
-    """Mark what the layers so far wrote at or below a path as replaced."""
+    """Mark everything that the layers so far set at or below a path as replaced."""
     for written in [w for w in origins if w[: len(path)] == path]:
         origins[written] = tuple(replace(origin, hidden=True) for origin in origins[written])
 
 
 def leaves(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """(path, value) of everything that is not a mapping with content."""
+    """Yield (path, value) of everything that is not a mapping with content."""
     if isinstance(data, Mapping) and data and path not in _WHOLE:
         for key, value in data.items():
             yield from leaves(value, (*path, key))

@@ -1,4 +1,4 @@
-"""Where the value of each field came from."""
+"""Records where the value of each field came from."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from servestack.errors import Location
 
 Path = tuple[str | int, ...]
-"""Keys and list positions in the spec's own words: ("autoscaling", "min")."""
+"""Keys and list positions as the spec has them: ("autoscaling", "min")."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One layer's word on a field: `layer` names it, `hidden` says that another one won.
+    """The value that one layer gives a field. `hidden` means that another layer replaced it.
 
-    `locate` tells the place of any path in that layer's file.
+    `layer` is the layer's name. `locate` returns the place of any path in that layer's file.
     """
 
     layer: str
@@ -27,26 +27,26 @@ class Origin:
 
     @property
     def location(self) -> Location:
-        """The place where the layer says it."""
+        """The place where the layer sets the field."""
         return self.locate(self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """For each field that a layer wrote, every layer's word, from the weakest to the strongest.
+    """For each field that a layer sets, the values of all layers, the weakest first.
 
-    `file` is the place of the spec as a whole, for fields that nobody wrote.
+    `file` is the place of the spec as a whole, for fields that no layer sets.
     """
 
     file: Location
     origins: Mapping[Path, tuple[Origin, ...]]
 
     def of(self, path: Path) -> tuple[Origin, ...]:
-        """Every layer's word on one field; empty where it has its default."""
+        """Return the values that layers give a field; empty if it has its default."""
         return self.origins.get(path, ())
 
     def below(self, path: Path) -> dict[Path, tuple[Origin, ...]]:
-        """The fields that were written at or below a path."""
+        """Return the origins of all fields that a layer sets at or below a path."""
         return {
             written: origins
             for written, origins in sorted(self.origins.items(), key=lambda item: str(item[0]))
@@ -54,7 +54,7 @@ class Provenance:
         }
 
     def location(self, path: Path) -> Location:
-        """The place of a field, or else of the nearest section around it that was written."""
+        """Return the place of a field, or of the nearest section around it that a layer sets."""
         for length in range(len(path), 0, -1):
             for origin in reversed(self.origins.get(path[:length], ())):
                 if not origin.hidden:

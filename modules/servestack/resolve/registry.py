@@ -1,4 +1,4 @@
-"""The port through which `servestack lock` asks for models: what any registry must answer."""
+"""The interface between `servestack lock` and any registry of models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from servestack.spec.artifact_uri import ArtifactUri
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What an address stands for now. `source` is where its bytes are."""
+    """What an address stands for now. `source` is where its bytes are.
+
+    `version` and `run_id` are empty if the registry has none for it.
+    """
 
     source: str
     version: str = ""
@@ -19,12 +22,12 @@ class Found:
 
 
 class Registry(Protocol):
-    """Answers for addresses. Both methods raise RegistryError with what is wrong."""
+    """Resolves addresses. Both methods raise RegistryError with what is wrong."""
 
     def find(self, uri: ArtifactUri) -> Found:
-        """The exact version behind an address."""
+        """Return the exact version that an address stands for."""
         ...
 
     def download(self, found: Found, folder: Path) -> Path:
-        """Fetch the bytes into a folder; returns the artifact's file or folder in it."""
+        """Fetch the bytes, into `folder` if they are remote, and return the artifact's path."""
         ...

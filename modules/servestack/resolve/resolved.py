@@ -1,4 +1,4 @@
-"""What the builders take: one model in one environment, with every question answered."""
+"""The input of the builders: one model service in one environment, fully resolved."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ResolvedModel:
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Kafka topics by kind of event; empty where the kind is not shipped."""
+    """Kafka topics by kind of event; empty if the kind is not shipped."""
 
     predictions: str = ""
     feedback: str = ""
@@ -31,7 +31,7 @@ class Topics:
     custom: str = ""
 
     def shipped(self) -> tuple[tuple[Kind, str], ...]:
-        """(kind, topic) of what is shipped."""
+        """Return (kind, topic) of every kind that is shipped."""
         return tuple((kind, topic) for kind in KINDS if (topic := getattr(self, kind)))
 
 
@@ -39,9 +39,11 @@ class Topics:
 class ResolvedService:
     """One model service in one environment.
 
-    `spec` holds the effective values (defaults < environment < spec < override), `input` the
-    columns of the spec or else of the signature, `host` the public host name or "", `url` the
-    public or in-cluster address up to the base path, `source` the spec's path in the project.
+    - `spec` holds the effective values (defaults < environment < spec < override).
+    - `input` holds the columns of the spec, or else of the signature.
+    - `host` is the public host name, or "" without external access.
+    - `url` is the public or in-cluster address up to the base path.
+    - `source` is the spec's path in the project.
     """
 
     spec: ModelService
@@ -65,6 +67,6 @@ class ResolvedService:
 
     @property
     def version(self) -> str:
-        """What the pods say they serve: the version, or the digest's first 12 digits."""
+        """The version that the pods report: the model's, or the digest's first 12 digits."""
         first = self.models[0].artifact
         return first.version or first.sha256[:12] or "unpinned"

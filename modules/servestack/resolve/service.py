@@ -1,4 +1,4 @@
-"""From a spec, an environment and a lock to a ResolvedService: every question answered."""
+"""Resolves a spec, an environment and a lock into a ResolvedService."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from servestack.spec.model_service import ModelService
 from servestack.spec.scaling import Autoscaling
 
 DEFAULT_REPLICAS = 2
-"""Pods of a model that scales by nothing: one may go away and the other still answers."""
+"""Pods of a model without autoscaling: when one stops, the other still answers."""
 
 
 def effective_spec(
     spec: Loaded[ModelService], environment: Loaded[Environment]
 ) -> tuple[ModelService, Provenance]:
-    """The spec as this environment sees it, and where each of its fields came from."""
+    """Return the spec with the environment's overlays, and where each of its fields came from.
+
+    Raises ResolveError if the merged spec is not valid.
+    """
     merged, provenance = merge(
         _layers(spec.document, environment.document, spec.value.name), spec.document.location()
     )
@@ -104,7 +107,7 @@ def _locked_models(
 
 
 def _input(spec: ModelService, models: tuple[ResolvedModel, ...]) -> Input:
-    """The spec's word on the input, filled in from the first model's signature."""
+    """Return the input from the spec, or else from the first model's signature."""
     given = spec.api.input
     if given.columns is not None or given.tensor is not None:
         return given
@@ -113,7 +116,7 @@ def _input(spec: ModelService, models: tuple[ResolvedModel, ...]) -> Input:
 
 
 def public_host(spec: ModelService, environment: Environment) -> str:
-    """The host name outside the cluster; empty where there is no way in."""
+    """Return the host name outside the cluster, or "" without external access."""
     if environment.ingress is None or not spec.ingress.enabled:
         return ""
     return spec.ingress.host or f"{spec.name}.{environment.ingress.host_suffix}"

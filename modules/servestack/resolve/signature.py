@@ -1,4 +1,4 @@
-"""A model's input as its MLflow signature tells it.
+"""Reads a model's input from its MLflow signature.
 
 Source: https://mlflow.org/docs/latest/ml/model/signatures (the JSON form in the MLmodel file).
 """
@@ -15,7 +15,7 @@ _DTYPES = get_args(TensorType)
 
 
 def input_of(signature: dict[str, Any] | None) -> Input:
-    """Columns or tensor of a signature; an empty Input where it has none that can be checked."""
+    """Return a signature's columns or tensor, or an empty Input if it cannot be checked."""
     inputs = (signature or {}).get("inputs") or []
     if len(inputs) == 1 and inputs[0].get("type") == "tensor":
         tensor = inputs[0]["tensor-spec"]

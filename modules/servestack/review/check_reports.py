@@ -18,7 +18,7 @@ _COLORS = {"error": "\x1b[31m", "warning": "\x1b[33m", "note": "\x1b[36m"}
 
 
 def to_text(findings: Sequence[Finding], environment: str, *, color: bool = False) -> str:
-    """A finding a paragraph, and a line that counts them."""
+    """One paragraph per finding, then a line that counts them."""
     lines: list[str] = []
     for finding in findings:
         severity = finding.severity
@@ -32,7 +32,7 @@ def to_text(findings: Sequence[Finding], environment: str, *, color: bool = Fals
     said = ", ".join(
         f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts.items() if count
     )
-    lines.append(f"{environment}: {said or 'nothing to complain about'}")
+    lines.append(f"{environment}: {said or 'no findings'}")
     return "\n".join(lines) + "\n"
 
 

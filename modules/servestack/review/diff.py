@@ -1,6 +1,6 @@
 """What differs between two sets of manifests: an immutable sequence of changes.
 
-Objects are told apart by kind, namespace and name, items of lists by Kubernetes' own keys, so
+Objects are identified by kind, namespace and name, items of lists by Kubernetes' own keys, so
 that an inserted environment variable is one change. Text that is itself JSON or YAML (a dashboard,
 filebeat.yml) is compared by its fields.
 """
@@ -29,7 +29,7 @@ class Key(str):
 
 @dataclass(frozen=True, slots=True)
 class ObjectKey:
-    """What tells an object from all others. The API's version is not part of it."""
+    """What identifies an object. The API's version is not part of it."""
 
     group: str
     api_group: str
@@ -122,7 +122,7 @@ def _differences(old: Any, new: Any, path: Path) -> Iterator[Difference]:
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Equal in every type too: 1, 1.0 and true differ in a manifest. A NaN equals itself here."""
+    """Whether values and types are equal: 1, 1.0 and true differ. A NaN equals itself here."""
     if type(old) is not type(new):
         return False
     if isinstance(old, dict):
@@ -186,7 +186,7 @@ def _keyed_differences(
 
 
 _ORDERED = {"initContainers", "rules", "env", "panels", "paths", "columns"}
-"""Keyed lists whose order means something: started, evaluated, expanded or shown in turn."""
+"""Keyed lists whose order matters: items are started, evaluated, expanded or shown in turn."""
 
 
 def _hashable(value: Any) -> str:
@@ -204,14 +204,14 @@ def _holds_text(path: Path) -> bool:
 
 
 def _text_differences(old: str, new: str, path: Path) -> Iterator[Difference]:
-    """The value of a ConfigMap: by its fields where it is JSON or YAML, else by its lines."""
+    """Compare a value of a ConfigMap by its fields where it is JSON or YAML, else by its lines."""
     before, after = parsed_text(str(path[-1]), old), parsed_text(str(path[-1]), new)
     inside = [] if before is None or after is None else list(_differences(before, after, path))
     if inside:
         yield from inside
         return
     was, now = old.splitlines(), new.splitlines()
-    # A private key is hidden as a whole: line by line, nothing would show that it is one.
+    # A private key is masked as a whole: a single line of it does not look like one.
     if was == now or (len(was) <= 1 and len(now) <= 1) or "PRIVATE KEY--" in old + new:
         yield ("change", path, old, new)
         return

@@ -16,7 +16,7 @@ RESTART = "pods restart, one at a time"
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A rule of the table: changes of `kind` at a field that matches `field` have these words."""
+    """A row of the table: the words for a change of a `kind` at a field that matches `field`."""
 
     kind: str
     field: re.Pattern[str]
@@ -24,7 +24,7 @@ class Effect:
 
 
 def effect_of(change: Change) -> str:
-    """The consequence of one change; the first rule that fits."""
+    """The consequence of one change, from the first row that fits."""
     if not change.path:
         return _whole_object(change)
     field = change.field
@@ -41,7 +41,7 @@ def _whole_object(change: Change) -> str:
 
 
 def _words_for(kind: str, body: Body) -> tuple[str, str]:
-    """What it means that an object appears, and that it goes away."""
+    """The words for an object that is added, and for one that is removed."""
     if kind == "NetworkPolicy" and _denies_everything(body.get("spec") or {}):
         return (
             "only traffic that a policy names is allowed",
@@ -52,7 +52,7 @@ def _words_for(kind: str, body: Body) -> tuple[str, str]:
             for pattern, words in _FILES:
                 if pattern.search(str(file)):
                     return words
-    return _WORDS.get(kind, ("comes into being", "goes away"))
+    return _WORDS.get(kind, ("is created", "is deleted"))
 
 
 def _denies_everything(spec: Body) -> bool:
@@ -61,12 +61,15 @@ def _denies_everything(spec: Body) -> bool:
 
 _WORDS = {kind.name: (kind.appears, kind.goes) for kind in KINDS.values()}
 _FILES = (
-    (re.compile(r"^service\.json$"), ("the server gets settings", "the server's settings go away")),
+    (
+        re.compile(r"^service\.json$"),
+        ("the server's settings are added", "the server's settings are removed"),
+    ),
     (re.compile(r"^filebeat\.yml$"), ("logs are shipped", "logs are no longer shipped")),
     (re.compile(r"\.ya?ml$"), _WORDS["PrometheusRule"]),
-    (re.compile(r"\.json$"), ("a dashboard is added", "the dashboard goes away")),
+    (re.compile(r"\.json$"), ("a dashboard is added", "the dashboard is removed")),
 )
-"""Files in ConfigMaps: what it means that one appears, and that it goes away."""
+"""For files in ConfigMaps: the words for one that is added, and for one that is removed."""
 
 
 def _says(text: str) -> Callable[[Change], str]:
@@ -80,7 +83,7 @@ def _values(text: str) -> Callable[[Change], str]:
         return (
             f"{text} {change.new}"
             if change.operation == "add"
-            else f"{text} {change.old} taken away"
+            else f"{text} {change.old} is removed"
         )
 
     return words
@@ -98,12 +101,12 @@ def _version(change: Change) -> str:
 
 def _argument(change: Change) -> str:
     if "#sha256=" in f"{change.old}{change.new}":
-        return f"another artifact; {RESTART}"
-    return f"how the container is started; {RESTART}"
+        return f"loads another artifact; {RESTART}"
+    return f"the container starts with other arguments; {RESTART}"
 
 
 def _rule(change: Change) -> str:
-    verb = {"add": "is added", "remove": "is taken away"}.get(change.operation, "changes")
+    verb = {"add": "is added", "remove": "is removed"}.get(change.operation, "changes")
     value = change.old if change.new is None else change.new
     if isinstance(value, dict) and isinstance(value.get("alert"), str):
         return f"alert {value['alert']} {verb}"
@@ -116,7 +119,7 @@ _OF_ALERTS = {"alert", "annotations", "severity", "keep_firing_for"}
 
 
 def _image(change: Change) -> str:
-    return f"another image; {RESTART}"
+    return f"runs another image; {RESTART}"
 
 
 def _resources(change: Change) -> str:
@@ -134,7 +137,7 @@ def _effect(kind: str, field: str, words: Callable[[Change], str]) -> Effect:
 
 
 _EFFECTS: tuple[Effect, ...] = (
-    _effect("Deployment", r"^spec\.selector", _says("not possible in place: it must be replaced")),
+    _effect("Deployment", r"^spec\.selector", _says("the Deployment must be replaced")),
     _effect("*", r"^metadata\.(name|namespace)$", _says("the object must be replaced")),
     _effect("Deployment", r"^spec\.template\..*\[servestack\.dev/version\]$", _version),
     _effect("Deployment", r"args\[\d+\]$", _argument),
@@ -143,41 +146,53 @@ _EFFECTS: tuple[Effect, ...] = (
     _effect("Deployment", r"^spec\.template\..*resources(\.(requests|limits)|$)", _resources),
     _effect("Deployment", r"^spec\.template\.", _says(RESTART)),
     _effect("Deployment", r"^spec\.replicas$", _replicas),
-    _effect("Deployment", r"^spec\.", _says("the next rollout goes differently")),
-    _effect("HorizontalPodAutoscaler", r"^spec\.minReplicas$", _values("least capacity")),
-    _effect("HorizontalPodAutoscaler", r"^spec\.maxReplicas$", _values("most capacity")),
+    _effect("Deployment", r"^spec\.", _says("changes how the next rollout proceeds")),
+    _effect("HorizontalPodAutoscaler", r"^spec\.minReplicas$", _values("minimum capacity")),
+    _effect("HorizontalPodAutoscaler", r"^spec\.maxReplicas$", _values("maximum capacity")),
     _effect("HorizontalPodAutoscaler", r"averageUtilization$", _values("scales at CPU percent")),
     _effect("HorizontalPodAutoscaler", r"averageValue$", _values("scales at requests per pod")),
-    _effect("HorizontalPodAutoscaler", r"^spec\.", _says("the number of pods follows otherwise")),
-    _effect("PodDisruptionBudget", r"^spec\.", _says("node drains go differently")),
+    _effect(
+        "HorizontalPodAutoscaler",
+        r"^spec\.",
+        _says("changes how the number of pods follows the load"),
+    ),
+    _effect("PodDisruptionBudget", r"^spec\.", _says("changes which pods a node drain may evict")),
     _effect("Service", r"^spec\.selector", _says("requests go to other pods")),
     _effect("Service", r"^spec\.ports.*\bport$", _values("callers use port")),
     _effect("Service", r"^spec\.ports", _says("callers use another port")),
-    _effect("Ingress", r"^spec\.tls", _says("another certificate")),
+    _effect("Ingress", r"^spec\.tls", _says("serves another certificate")),
     _effect("Ingress", r"^spec\.", _says("the address changes")),
     _effect("HTTPRoute", r"^spec\.", _says("the address changes")),
-    _effect("NetworkPolicy", r"^spec\.ingress", _says("who may call changes")),
-    _effect("NetworkPolicy", r"^spec\.egress", _says("what the pods may reach changes")),
-    _effect("PrometheusRule", r"\.expr$", _says("alert threshold or what it measures")),
+    _effect("NetworkPolicy", r"^spec\.ingress", _says("changes who may call")),
+    _effect("NetworkPolicy", r"^spec\.egress", _says("changes what the pods may reach")),
+    _effect("PrometheusRule", r"\.expr$", _says("changes the alert threshold or what it measures")),
     _effect("PrometheusRule", r"\.for$", _values("alert waits")),
     _effect("PrometheusRule", r"^spec\.groups", _rule),
     _effect(
-        "ConfigMap", r"^data\[.*-?dashboard|^data\[[^]]*\.json\]\.panels", _says("dashboard only")
+        "ConfigMap",
+        r"^data\[.*-?dashboard|^data\[[^]]*\.json\]\.panels",
+        _says("changes the dashboard only"),
     ),
     _effect(
-        "ConfigMap", r"^data\[service\.json\]", _says("the server's settings, with the restart")
+        "ConfigMap",
+        r"^data\[service\.json\]",
+        _says("the server's settings change when the pods restart"),
     ),
     _effect(
-        "ConfigMap", r"^data\[(filebeat\.yml|drain\.sh)\]", _says("log shipping, with the restart")
+        "ConfigMap",
+        r"^data\[(filebeat\.yml|drain\.sh)\]",
+        _says("log shipping changes when the pods restart"),
     ),
-    _effect("ConfigMap", r"\.expr$", _says("alert threshold or what it measures")),
+    _effect("ConfigMap", r"\.expr$", _says("changes the alert threshold or what it measures")),
     _effect("ConfigMap", r"^data\[[^]]*\]\.groups", _rule),
-    _effect("ConfigMap", r"^data\[[^]]*\.json\]", _says("dashboard only")),
+    _effect("ConfigMap", r"^data\[[^]]*\.json\]", _says("changes the dashboard only")),
     _effect("ConfigMap", r"^(data|binaryData)", _says("takes effect when its pods restart")),
-    _effect("Ingress", r"^metadata\.annotations", _says("how the controller treats requests")),
+    _effect(
+        "Ingress", r"^metadata\.annotations", _says("changes how the controller treats requests")
+    ),
     _effect("Service", r"^metadata\.annotations", _says("what controllers do with it may change")),
-    _effect("PrometheusRule", r"^metadata\.labels", _says("which Prometheus evaluates it")),
-    _effect("PodMonitor", r"^metadata\.labels", _says("which Prometheus scrapes it")),
+    _effect("PrometheusRule", r"^metadata\.labels", _says("changes which Prometheus evaluates it")),
+    _effect("PodMonitor", r"^metadata\.labels", _says("changes which Prometheus scrapes it")),
     _effect("PodMonitor", r"^spec", _says("what is scraped changes")),
     _effect("ConfigMap", r"^metadata\.labels", _says("who picks it up may change")),
     _effect("Namespace", r"pod-security", _says("which pods are admitted changes")),

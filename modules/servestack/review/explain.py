@@ -1,4 +1,4 @@
-"""Why a field has the value it has: every layer's word, and which one won."""
+"""Why a field has its value: what each layer wrote, and which layer won."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Explanation:
 
     @property
     def winner(self) -> str:
-        """The layer whose word counts: `default` where nobody else's does."""
+        """The layer whose value counts; `default` where no layer wrote one."""
         standing = [origin for origin in self.origins if not origin.hidden]
         return standing[-1].layer if standing else "default"
 
 
 def explain(service: ResolvedService, field: str) -> tuple[Explanation, ...]:
-    """Explain a field, or every field of a section. SpecError where there is no such field."""
+    """Explain a field, or every field of a section. Raises SpecError if there is no such field."""
     path = parse_field(field)
     value = _value_at(service.spec, path)
     if isinstance(value, BaseModel):
@@ -89,7 +89,9 @@ def _value_at(spec: BaseModel, path: Path) -> Any:
         found = _step(here, part)
         if found is _MISSING:
             known = known_fields(type(spec), path[:index], spec.model_dump(by_alias=True))
-            hint = f"known there: {', '.join(known)}" if known else "`servestack explain MODEL ENV`"
+            hint = (
+                f"known fields: {', '.join(known)}" if known else "`servestack explain MODEL ENV`"
+            )
             raise SpecError(Problem("SRV151", f"there is no field {dotted(path)}", hint=hint))
         here = found
     return here

@@ -37,7 +37,7 @@ class Finding:
 def find(
     services: Sequence[ResolvedService], manifests: Sequence[Manifest], environment: Document
 ) -> tuple[Finding, ...]:
-    """Every finding, the environment's said once, in the order of files and lines."""
+    """Every finding in the order of files and lines. The environment's findings are listed once."""
     by_group: dict[str, list[Manifest]] = {}
     for manifest in manifests:
         by_group.setdefault(manifest.group, []).append(manifest)

@@ -1,4 +1,4 @@
-"""The gate before anything leaves: what has an error is neither rendered nor applied."""
+"""The check before rendering and applying: an error stops both."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from servestack.review.findings import errors, find
 
 
 def build_checked(root: Path, environment: str) -> Built:
-    """Build an environment and hold it against schemas and policy.
+    """Build an environment and check it against schemas and policy.
 
     Raises ServestackError with every finding of severity error.
     """

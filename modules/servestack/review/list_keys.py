@@ -1,7 +1,7 @@
-"""Which lists are keyed: their items are told apart by fields and not by position.
+"""Which lists are keyed: fields, not positions, identify their items.
 
 The keys are those of Kubernetes' own merge rules (x-kubernetes-list-map-keys in its OpenAPI);
-for lists that Kubernetes treats as a whole, the field by which a reader tells items apart.
+for lists that Kubernetes treats as a whole, the field by which a reader recognises an item.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
     "models": (("name",),),
     "columns": (("name",),),
 }
-"""For each list's name the fields that make its key: the first set that tells all items apart."""
+"""For each list's name, its possible keys: the first that is unique for every item is used."""
 
 _DEFAULTS = {"protocol": "TCP"}
-"""What the API fills in where a part of a key is left out."""
+"""What the API fills in for a part of a key that is missing."""
 
 
 def key_of(name: str, old: list[Any], new: list[Any]) -> tuple[str, ...]:
-    """The fields that tell the items apart in both lists; empty for a list by position."""
+    """The fields that identify the items of both lists; empty where their position does."""
     if not all(isinstance(item, dict) for item in (*old, *new)):
         return ()
     for fields in _KEYS.get(name, ()):

@@ -11,9 +11,9 @@ from servestack.spec.secrets import SECRET_NAME, find_secrets
 
 MASK = "(masked)"
 _HOLDERS = {"env", "data", "args", "command", "annotations"}
-"""Below these, names are the users' own and tell that a value is a secret."""
+"""Below these, users choose the names, and a name can show that its value is a secret."""
 _REFERENCES = {"secretName", "secret", "secretKeyRef", "imagePullSecrets", "secretRef"}
-"""Below these is the name of a Secret and never its content."""
+"""Below these stands the name of a Secret, never its content."""
 _LABELS = {"name", "key", "file", "header"}
 """Fields that say which secret is meant, or where it is read from."""
 
@@ -24,7 +24,7 @@ _ASSIGNED_VALUE = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|[^\n]+")
 
 
 def masked_values(change: Change) -> tuple[Any, Any]:
-    """Old and new value as a report may show them; that they differ stays visible."""
+    """The old and new value as a report may show them. It stays visible that they differ."""
     if change.object.kind == "Secret" and _is_content_of_secret(change.path):
         old, new = (None if value is None else MASK for value in (change.old, change.new))
     else:
@@ -50,7 +50,7 @@ def _is_secret(path: Path) -> bool:
 
 
 def _is_secret_below(name: str, secret: bool) -> bool:
-    """Whether what stands under a name is a secret; `secret`: it already was above."""
+    """Whether the value under a name is a secret. `secret`: the value around it already was."""
     if name in _REFERENCES or (secret and name in _LABELS):
         return False
     return secret or _tells_secret(name)
@@ -61,9 +61,9 @@ def _tells_secret(name: str) -> bool:
 
 
 def masked(value: Any, *, secret: bool = False) -> Any:
-    """A value as JSON can hold it, every part that looks like a credential replaced.
+    """A value as JSON can hold it, with MASK for every part that looks like a credential.
 
-    `secret` says that the value stands under a name that tells so.
+    `secret` says that the value's name already shows that it is one.
     """
     if isinstance(value, dict):
         if value.get("kind") == "Secret":
@@ -102,7 +102,7 @@ def _masked_text(text: str, secret: bool) -> str:
 
 
 def _without_assignments(text: str) -> str:
-    """`--password=…`, `password: …` within a text; a reference to a variable stays readable."""
+    """Mask `--password=…` and `password: …` within a text; references to variables stay."""
     pieces, done = [], 0
     for match in _ASSIGNED.finditer(text):
         if match.start() < done or not _tells_secret(match[1]):

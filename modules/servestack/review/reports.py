@@ -99,7 +99,7 @@ def _short(text: str) -> str:
 
 
 def _apart(old: str, new: str) -> tuple[str, str]:
-    """Two long texts, cut to where they differ."""
+    """Two long texts, cut around the first difference."""
     start = next(
         (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b),
         min(len(old), len(new)),
@@ -221,5 +221,5 @@ def _details(group: GroupReview) -> str:
 
 
 def _fenced(text: str) -> str:
-    """Text that does not end the code that it stands in."""
+    """Text that cannot end the code block around it."""
     return _printable(text).replace("`", "ʼ")

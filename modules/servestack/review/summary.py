@@ -14,7 +14,7 @@ from servestack.review.effects import effect_of
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who wrote a field of a live object, by the name given to the API; `time` is UTC, ISO 8601."""
+    """Who wrote a field of a live object: the field manager, and the time in UTC, ISO 8601."""
 
     manager: str
     time: str
@@ -22,7 +22,7 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class FieldReview:
-    """One changed field and what it does; `changed_by` is who moved a live one from what we set."""
+    """One changed field and its effect; `changed_by` is who changed a live one from what we set."""
 
     change: Change
     effect: str
@@ -51,7 +51,7 @@ class GroupReview:
 
     @property
     def effects(self) -> tuple[str, ...]:
-        """What changes, said once each, the weightiest object first."""
+        """The effects, each once, those of the most important object first."""
         ordered = sorted(self.objects, key=lambda review: _WEIGHT.get(review.key.kind, 9))
         effects = [field.effect for review in ordered for field in review.fields]
         parts = [part.strip() for effect in effects for part in effect.split(";")]
@@ -60,7 +60,7 @@ class GroupReview:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """Everything that changes in an environment; `against` says compared with what.
+    """Everything that changes in an environment; `against` names what it is compared with.
 
     `problems` are about objects that could not be compared.
     """
@@ -95,7 +95,7 @@ def review(
     new: Iterable[Manifest],
     causes: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Review:
-    """Compare two sets of manifests. `causes` are known where the inputs of both are."""
+    """Compare two sets of manifests. `causes` are given where the inputs of both are known."""
     changes = compare(old, new)
     groups = []
     for group, of_group in groupby(changes, key=lambda change: change.object.group):

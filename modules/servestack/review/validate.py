@@ -1,4 +1,4 @@
-"""Manifests held against the schemas of the Kubernetes API and the CRDs, offline and strictly."""
+"""Checks manifests against the schemas of the Kubernetes API and the CRDs, offline and strictly."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def validate(body: Body) -> list[SchemaFault]:
     kind = str(body.get("kind", ""))
     validator = _validator(kind)
     if validator is None:
-        return [SchemaFault(((), f"kind {kind!r} is not one that servestack knows the schema of"))]
+        return [SchemaFault(((), f"servestack has no schema for kind {kind!r}"))]
     faults = list(_faults_beyond_schema(body))
     try:
         if not validator.is_valid(body):
             faults += [_in_words(error, kind) for error in validator.iter_errors(body)]
     except ValueError:
         # The validator takes only what JSON can hold: no dates, no keys but text.
-        faults.append(SchemaFault(((), "holds a key or a value that JSON cannot write")))
+        faults.append(SchemaFault(((), "contains a key or a value that JSON cannot represent")))
     return faults
 
 
@@ -154,7 +154,7 @@ def _dereferenced(schema: dict[str, Any], here: Any) -> dict[str, Any]:
 
 
 def _faults_beyond_schema(body: Body) -> Iterator[SchemaFault]:
-    """What the apiserver refuses and its schema does not say. Wrong types are the schema's task."""
+    """What the apiserver refuses and its schema does not describe; the schema checks the types."""
     metadata = _mapping(body.get("metadata"))
     if "metadata" in body and "name" not in metadata:
         yield SchemaFault((("metadata", "name"), "is required"))

@@ -1,6 +1,6 @@
-"""An example: trains a small model and registers it with MLflow as `iris`, alias `production`.
+"""Example: trains a small model and registers it in MLflow as `iris`, with alias `production`.
 
-MLFLOW_TRACKING_URI names the server; without it the registry is a file here, mlflow.db.
+MLFLOW_TRACKING_URI names the server. Without it, the registry is the file mlflow.db in this folder.
 """
 
 import os
@@ -34,4 +34,4 @@ with mlflow.start_run():
     )
 version = str(logged.registered_model_version)
 mlflow.MlflowClient().set_registered_model_alias("iris", "production", version)
-print(f"registered iris, version {version}, called production")
+print(f"registered iris, version {version}, with alias production")

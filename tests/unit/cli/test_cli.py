@@ -51,7 +51,7 @@ def test_render_check_diff_and_back(run: Run, project: Path) -> None:
     edit(project / "models/iris.yaml", "max: 10", "max: 12")
     changed = run("diff", "prod")
     assert changed.returncode == 2
-    assert "~ spec.maxReplicas: 10 → 12  (most capacity 10→12)" in changed.stdout
+    assert "~ spec.maxReplicas: 10 → 12  (maximum capacity 10→12)" in changed.stdout
     stale = run("render", "prod", "--check")
     assert stale.returncode == 1
     assert "horizontalpodautoscaler-iris.yaml: differs" in stale.stderr
@@ -82,7 +82,7 @@ def test_diff_against_a_revision_names_the_cause(run: Run, project: Path) -> Non
     ]
     unknown = run("diff", "prod", "--against", "nowhere")
     assert unknown.returncode == 1
-    assert "SRV232 git knows no revision 'nowhere'" in unknown.stderr
+    assert "SRV232 git does not know the revision 'nowhere'" in unknown.stderr
 
 
 @pytest.mark.parametrize("output", ["json", "github"])
@@ -101,7 +101,7 @@ def test_check_ends_with_1_for_an_error_alone(run: Run, project: Path) -> None:
     edit(project / "models/iris.yaml", "owner: growth-ml\n", "")
     broken = run("check", "prod")
     assert broken.returncode == 1
-    assert "error SRV643 owner: nobody answers for the model" in broken.stdout
+    assert "error SRV643 owner: the model has no owner" in broken.stdout
     refused = run("render", "prod")
     assert refused.returncode == 1
     assert not (project / "rendered").exists()
@@ -128,7 +128,9 @@ def test_explain(run: Run) -> None:
         "    spec: 3  models/iris.yaml:12:15",
     ]
     field = run("explain", "autoscaling.max")
-    assert field.stdout == "autoscaling.max (whole number, default 6)\n    Most pods.\n"
+    assert (
+        field.stdout == "autoscaling.max (whole number, default 6)\n    Maximum number of pods.\n"
+    )
     run("render", "prod")
     file = run("explain", "rendered/prod/iris/service-iris.yaml")
     assert "by servestack.manifests.network.build_service" in file.stdout
@@ -139,9 +141,12 @@ def test_explain(run: Run) -> None:
     [
         (
             ["render", "prd"],
-            "SRV206 no environment is called 'prd'\n    there are dev, prod, staging",
+            "SRV206 no environment is called 'prd'\n    the environments are dev, prod, staging",
         ),
-        (["explain", "irs", "prod", "name"], "SRV152 prod has no model 'irs'\n    it has iris"),
+        (
+            ["explain", "irs", "prod", "name"],
+            "SRV152 prod has no model 'irs'\n    its models: iris",
+        ),
         (["explain", "iris", "prod", "autoscaling.mn"], "SRV151 there is no field autoscaling.mn"),
         (["explain", "nowhere.yaml"], "SRV153 nowhere.yaml cannot be read"),
         (["explain", "wibble"], "SRV151 there is no field wibble"),

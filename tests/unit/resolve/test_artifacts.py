@@ -297,7 +297,7 @@ def test_https(tmp_path: Path, https: tuple[Path, str]) -> None:
         ("short.onnx", "it ended after 4 of 1,000 bytes"),
         ("chunks.onnx", "IncompleteRead"),
         ("garbage.onnx", "garbage"),
-        ("plain.onnx", r"it leads to http://localhost:\d+/m.onnx, which is not https"),
+        ("plain.onnx", r"it redirects to http://localhost:\d+/m.onnx, which is not https"),
         ("large.onnx", "it is larger than 1,000 bytes"),
     ],
 )

@@ -175,8 +175,8 @@ def label(body: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("kind", "edit", "words"),
     [
-        ("HorizontalPodAutoscaler", capacity, "least capacity 2→3"),
-        ("HorizontalPodAutoscaler", capacity, "most capacity 6→8"),
+        ("HorizontalPodAutoscaler", capacity, "minimum capacity 2→3"),
+        ("HorizontalPodAutoscaler", capacity, "maximum capacity 6→8"),
         ("Deployment", new_version, "serves version 3→4"),
         ("Deployment", new_version, "pods restart"),
         ("PrometheusRule", threshold, "alert threshold"),

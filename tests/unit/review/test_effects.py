@@ -37,14 +37,14 @@ def kind(name: str, spec: Any = None, **metadata: Any) -> Body:
     [
         (policy(DENY), "only traffic that a policy names", "without a policy of their own may"),
         (policy(OWN), "only named traffic is allowed", "limits on traffic no longer hold"),
-        (config_map({"service.json": "{}"}), "gets settings", "settings go away"),
+        (config_map({"service.json": "{}"}), "settings are added", "settings are removed"),
         (config_map({"filebeat.yml": ""}), "logs are shipped", "logs are no longer shipped"),
         (config_map({"models-iris.yaml": ""}), "alerts are evaluated", "no alert fires"),
-        (config_map({"iris.json": "{}"}), "a dashboard is added", "the dashboard goes away"),
-        (config_map({"other": ""}), "configuration is added", "configuration is taken away"),
+        (config_map({"iris.json": "{}"}), "a dashboard is added", "the dashboard is removed"),
+        (config_map({"other": ""}), "configuration is added", "configuration is removed"),
         (kind("Namespace"), "a namespace", "the namespace stays, without its labels"),
         (deployment(), "starts to serve", "stops serving"),
-        (kind("Other"), "comes into being", "goes away"),
+        (kind("Other"), "is created", "is deleted"),
     ],
 )
 def test_whole_objects(body: Body, appears: str, goes: str) -> None:
@@ -56,7 +56,7 @@ def test_whole_objects(body: Body, appears: str, goes: str) -> None:
     ("old", "new", "words"),
     [
         (rules(RECORD), rules(RECORD, ALERT), "alert Errors is added"),
-        (rules(RECORD, ALERT), rules(RECORD), "alert Errors is taken away"),
+        (rules(RECORD, ALERT), rules(RECORD), "alert Errors is removed"),
         (rules(), rules(RECORD), "rule is added"),
         (rules(ALERT), rules(ALERT | {"annotations": {"summary": "x"}}), "alert is added"),
         (rules(ALERT), rules(ALERT | {"for": "5m"}), "alert waits 5m"),

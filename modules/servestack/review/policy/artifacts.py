@@ -1,4 +1,4 @@
-"""Rules on what is served: pinned, of a format that may be loaded, within reach of the pods."""
+"""Rules on artifacts: pinned, in an allowed format, reachable from the pods."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pinned_artifacts(subject: Subject) -> Iterator[Violation]:
             yield Violation(
                 _path(subject, index),
                 f"{model.artifact.uri} has no sha256 in the lock",
-                "lock again",
+                f"run `servestack lock {subject.service.environment.name}`",
             )
 
 
@@ -34,7 +34,7 @@ def allowed_formats(subject: Subject) -> Iterator[Violation]:
                 _path(subject, index),
                 f"{model.artifact.uri} is stored as {model.artifact.format}, which runs code when "
                 "it is loaded",
-                "log it as skops, onnx or in its own format, or vouch for it: trust: {pickle: true}",
+                "log it as skops, as onnx or in its own format, or trust it: trust: {pickle: true}",
             )
 
 
@@ -48,7 +48,7 @@ def reachable_artifacts(subject: Subject) -> Iterator[Violation]:
         if scheme in ("", "file"):
             yield Violation(
                 _path(subject, index),
-                "its source is a path of the machine that locked it, which no pod can read",
+                "its source is a path on the machine that locked it, which no pod can read",
                 "let MLflow serve its artifacts, or keep them in s3 or gs",
             )
         if scheme == "mlflow-artifacts":
@@ -56,8 +56,8 @@ def reachable_artifacts(subject: Subject) -> Iterator[Violation]:
             if mlflow is None or not (mlflow.cluster_uri or mlflow.tracking_uri.startswith("http")):
                 yield Violation(
                     ("mlflow",),
-                    "artifacts are served by MLflow, and pods have no address of it",
-                    "write mlflow.clusterUri",
+                    "MLflow serves the artifact, and pods have no address of MLflow",
+                    "set mlflow.clusterUri",
                     environment=True,
                 )
 
@@ -68,6 +68,6 @@ def known_input(subject: Subject) -> Iterator[Violation]:
     if given.columns is None and given.tensor is None:
         yield Violation(
             ("api", "input"),
-            "neither the spec nor the signature says what the input is",
-            "requests are not checked: log the model with a signature, or write columns",
+            "neither the spec nor the signature describes the input",
+            "requests are not checked: log the model with a signature, or write api.input.columns",
         )

@@ -1,4 +1,4 @@
-"""Rules on whether what the spec asks for can be had in the environment."""
+"""Rules that check whether the environment offers what the spec asks for."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def metric_source(subject: Subject) -> Iterator[Violation]:
     scaling = subject.service.spec.autoscaling
     custom = subject.service.environment.metrics.custom_metrics
     if scaling and scaling.in_flight_per_pod is not None and custom == "none":
-        severity = "only CPU counts" if scaling.cpu_percent else "nothing is left to scale by"
+        severity = "it scales by CPU alone" if scaling.cpu_percent else "it cannot scale"
         yield Violation(
             ("autoscaling", "inFlightPerPod"),
-            f"the environment has no custom metrics: {severity}",
-            "install prometheus-adapter and write metrics.customMetrics, or scale by CPU",
+            f"the environment has no custom metrics for the autoscaler: {severity}",
+            "install prometheus-adapter and set metrics.customMetrics, or set cpuPercent",
         )
 
 
@@ -27,7 +27,7 @@ def rollout_runner(subject: Subject) -> Iterator[Violation]:
         yield Violation(
             ("rollout", "strategy"),
             "canary steps are written to the Deployment for a rollout runner; until one reads "
-            "them, a new version rolls pod by pod",
+            "them, a new version replaces the pods one by one",
         )
 
 
@@ -40,7 +40,7 @@ def event_size(subject: Subject) -> Iterator[Violation]:
         yield Violation(
             ("logging", "maxEvent"),
             f"{logging.max_event} is above the environment's kafka.maxMessage {kafka.max_message}",
-            "a larger event would be lost on the way: lower maxEvent",
+            "lower logging.maxEvent: a larger event would be lost on its way to Kafka",
         )
 
 
@@ -82,11 +82,17 @@ def spare_pod(subject: Subject) -> Iterator[Violation]:
     fewest = spec.autoscaling.min if spec.autoscaling else spec.replicas or 0
     if fewest == 1 and subject.service.environment.guard_rails.min_replicas > 0:
         path = ("autoscaling", "min") if spec.autoscaling else ("replicas",)
-        yield Violation(path, "one pod: the model is away while its node is", "ask for 2 or more")
+        yield Violation(
+            path,
+            "with one pod the model does not answer while that pod's node is down",
+            "set 2 or more",
+        )
 
 
 @rule("SRV667", "note", "says how good its service must be")
 def objectives(subject: Subject) -> Iterator[Violation]:
     service = subject.service
     if service.environment.prometheus is not None and service.spec.monitoring.slo is None:
-        yield Violation(("monitoring", "slo"), "without objectives no alert tells of bad answers")
+        yield Violation(
+            ("monitoring", "slo"), "without objectives no alert reports errors or slow answers"
+        )

@@ -18,13 +18,13 @@ def replica_bounds(subject: Subject) -> Iterator[Violation]:
         yield Violation(
             ("autoscaling", "min") if scaling else ("replicas",),
             f"{low} is below the environment's guardRails.minReplicas {rails.min_replicas}",
-            f"ask for {rails.min_replicas} or more",
+            f"set {rails.min_replicas} or more",
         )
     if high > rails.max_replicas:
         yield Violation(
             ("autoscaling", "max") if scaling else ("replicas",),
             f"{high} is above the environment's guardRails.maxReplicas {rails.max_replicas}",
-            f"ask for {rails.max_replicas} or less",
+            f"set {rails.max_replicas} or less",
         )
 
 
@@ -41,9 +41,9 @@ def pinned_images(subject: Subject) -> Iterator[Violation]:
         if image.digest is not None:
             continue
         if required:
-            message, hint = f"{image.reference} has no digest", "write digest: sha256:…"
+            message, hint = f"{image.reference} has no digest", "set digest: sha256:…"
         elif image.tag in (None, "latest"):
-            message, hint = f"{image.reference} says nothing of its version", "write a tag"
+            message, hint = f"{image.reference} names no version", "set a tag other than latest"
         else:
             continue
         yield Violation(path, message, hint, environment=of_environment)
@@ -52,7 +52,7 @@ def pinned_images(subject: Subject) -> Iterator[Violation]:
 @rule("SRV643", "error", "has an owner where the environment asks for one")
 def owned(subject: Subject) -> Iterator[Violation]:
     if subject.service.environment.guard_rails.require_owner and not subject.service.spec.owner:
-        yield Violation(("owner",), "nobody answers for the model", "write owner: <team>")
+        yield Violation(("owner",), "the model has no owner", "set owner: <team>")
 
 
 @rule("SRV644", "error", "is reached by TLS where the environment asks for it")
@@ -63,5 +63,5 @@ def encrypted(subject: Subject) -> Iterator[Violation]:
         yield Violation(
             ("ingress", "tls"),
             f"{service.host} answers without TLS",
-            "write ingress.tls.secret, or give the environment's ingress a certificate",
+            "set ingress.tls.secret, or set ingress.tls in the environment",
         )

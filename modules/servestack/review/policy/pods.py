@@ -15,7 +15,7 @@ def restricted_pods(subject: Subject) -> Iterator[Violation]:
     if not pod.get("runAsNonRoot") or pod.get("seccompProfile", {}).get("type") != "RuntimeDefault":
         yield Violation((), "the pod may run as root or without a seccomp profile")
     if subject.pod.get("automountServiceAccountToken") is not False:
-        yield Violation((), "the pod gets a token of the Kubernetes API")
+        yield Violation((), "the pod mounts a token for the Kubernetes API")
     for container in subject.containers:
         context = container.get("securityContext", {})
         drops = context.get("capabilities", {}).get("drop", [])
@@ -24,7 +24,10 @@ def restricted_pods(subject: Subject) -> Iterator[Violation]:
             or "ALL" not in drops
             or not context.get("readOnlyRootFilesystem")
         ):
-            yield Violation((), f"container {container['name']} is not restricted")
+            yield Violation(
+                (),
+                f"container {container['name']} may gain privileges or write to its root file system",
+            )
 
 
 @rule("SRV602", "error", "has limits of CPU, memory and disk on every container")
@@ -34,7 +37,7 @@ def limited_containers(subject: Subject) -> Iterator[Violation]:
         for resource in ("cpu", "memory", "ephemeral-storage"):
             if resource not in limits:
                 yield Violation(
-                    ("resources",), f"container {container['name']} has no limit of {resource}"
+                    ("resources",), f"container {container['name']} has no {resource} limit"
                 )
 
 
@@ -42,14 +45,16 @@ def limited_containers(subject: Subject) -> Iterator[Violation]:
 def autoscaler_alone(subject: Subject) -> Iterator[Violation]:
     scaled = any(manifest.kind == "HorizontalPodAutoscaler" for manifest in subject.manifests)
     if scaled and "replicas" in subject.deployment["spec"]:
-        yield Violation(("replicas",), "replicas are rendered beside an autoscaler")
+        yield Violation(("replicas",), "replicas are rendered, and an autoscaler sets them as well")
 
 
 @rule("SRV604", "error", "has selectors that outlive a version")
 def lasting_selectors(subject: Subject) -> Iterator[Violation]:
     for label in subject.deployment["spec"]["selector"]["matchLabels"]:
         if "version" in label:
-            yield Violation((), f"the selector holds the label {label}")
+            yield Violation(
+                (), f"the selector contains the label {label}, which changes with each version"
+            )
 
 
 @rule("SRV605", "error", "is probed for start, readiness and life, each for itself")
@@ -60,7 +65,9 @@ def probed_server(subject: Subject) -> Iterator[Violation]:
             yield Violation((), f"the server has no {probe}")
     ready = server.get("readinessProbe", {}).get("httpGet")
     if ready is not None and ready == server.get("livenessProbe", {}).get("httpGet"):
-        yield Violation((), "readiness and liveness ask the same: a busy pod would be killed")
+        yield Violation(
+            (), "readiness and liveness ask the same path: a busy pod would be restarted"
+        )
 
 
 @rule("SRV606", "error", "is given the time to end without loss")
@@ -71,7 +78,9 @@ def enough_grace(subject: Subject) -> Iterator[Violation]:
         needed += shutdown.log_drain_seconds
     grace = subject.pod.get("terminationGracePeriodSeconds", 30)
     if grace < needed:
-        yield Violation(("shutdown",), f"the pod is killed after {grace} s, and needs {needed} s")
+        yield Violation(
+            ("shutdown",), f"the pod is killed after {grace} s and needs {needed} s to stop"
+        )
 
 
 @rule("SRV607", "error", "has no secret written out")
@@ -81,8 +90,8 @@ def referenced_secrets(subject: Subject) -> Iterator[Violation]:
             if "value" in variable and SECRET_NAME.search(variable["name"]):
                 yield Violation(
                     ("env",),
-                    f"{variable['name']} of container {container['name']} is a literal",
-                    "refer to a Secret",
+                    f"{variable['name']} of container {container['name']} is written out as text",
+                    "refer to a Secret with valueFrom",
                 )
 
 
@@ -90,4 +99,6 @@ def referenced_secrets(subject: Subject) -> Iterator[Violation]:
 def one_namespace(subject: Subject) -> Iterator[Violation]:
     for manifest in subject.manifests:
         if manifest.namespace != subject.service.namespace:
-            yield Violation((), f"{manifest.kind} {manifest.name} is in {manifest.namespace!r}")
+            yield Violation(
+                (), f"{manifest.kind} {manifest.name} is in namespace {manifest.namespace!r}"
+            )

@@ -1,4 +1,4 @@
-"""All rules. A module of rules only has to be imported here."""
+"""All rules. To register a new module of rules, import it here."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from servestack.review.policy import artifacts, fit, guard_rails, pods  # noqa: 
 from servestack.review.policy.rule import Rule, registered
 
 RULES: tuple[Rule, ...] = registered()
-"""By id."""
+"""All rules, sorted by id."""

@@ -1,4 +1,4 @@
-"""What a rule is, and what it finds."""
+"""The types of a rule, of what it checks and of what it finds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What a rule found: `path` is the spec's field to mend, or with `environment` that file's."""
+    """What a rule found.
+
+    `path` is the field to correct: in the spec, or with `environment` in the environment's file.
+    """
 
     path: Path
     message: str
@@ -65,7 +68,7 @@ _REGISTERED: list[Rule] = []
 
 
 def rule(id: str, severity: Severity, title: str) -> Callable[[Check], Rule]:
-    """Turn a function into a rule of the policy."""
+    """Decorator that registers a function as a rule of the policy."""
 
     def register(check: Check) -> Rule:
         made = Rule(id, severity, title, check)

@@ -8,7 +8,7 @@ try:
     from servestack.apply.program import declare
 except ModuleNotFoundError as error:
     raise pulumi.RunError(
-        f"the Python package {error.name} is missing in the environment that Pulumi.yaml names: "
+        f"the Python package {error.name} is missing in the virtual environment of Pulumi.yaml: "
         "run `pulumi install`, which installs requirements.txt"
     ) from None
 
