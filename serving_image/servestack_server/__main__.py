@@ -1,4 +1,4 @@
-"""`python -m servestack_server`."""
+"""Runs the command: `python -m servestack_server`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command of the image: fetch, bake, serve."""
+"""The command of the image, with three verbs: fetch, bake and serve."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from servestack_server.settings_file import parse_pin, read_settings_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one of the verbs; 0, or 1 with one line on stderr that says what is wrong."""
+    """Run one of the verbs and return the exit code.
+
+    It is 0 on success, 1 after an error, with one line on stderr that says what is wrong, and 130
+    after Ctrl-C.
+    """
     given = _parser().parse_args(arguments)
     logging.basicConfig(
         level=os.environ.get("SERVESTACK_LOG_LEVEL", "INFO").upper(),
@@ -41,19 +45,25 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument(
         "--artifact", action="append", required=True, metavar="NAME=URI#sha256=HEX", default=[]
     )
-    fetch.add_argument("--config", type=Path, help="settings: bake what their runtime asks for")
+    fetch.add_argument(
+        "--config",
+        type=Path,
+        help="settings file; if given, also convert the models to ONNX as its runtime says",
+    )
     fetch.set_defaults(run=_fetch)
     bake = verbs.add_parser("bake", help="convert the models of the settings to ONNX")
-    bake.add_argument("--config", type=Path, required=True)
+    bake.add_argument("--config", type=Path, required=True, help="settings file")
     bake.set_defaults(run=_bake)
     serve = verbs.add_parser("serve", help="answer requests")
-    serve.add_argument("--config", type=Path, required=True)
+    serve.add_argument("--config", type=Path, required=True, help="settings file")
     serve.add_argument(
         "--model", action="append", metavar="NAME=VERSION#sha256=HEX", default=[],
-        help="what is served under a name: its version and digest",
+        help="version and digest of the model that is served under this name",
     )  # fmt: skip
     serve.add_argument("--host", default="0.0.0.0", help="address to listen on")
-    serve.add_argument("--port", type=int, help="another port than the settings'")
+    serve.add_argument(
+        "--port", type=int, help="port to listen on (default: the port in the settings)"
+    )
     serve.set_defaults(run=_serve)
     return parser
 
@@ -73,7 +83,7 @@ def _bake(given: argparse.Namespace) -> int:
 
 
 def _bake_models(config: ServerSettings) -> None:
-    """Convert each model where `runtime` allows it; `onnx` insists, `native` does nothing."""
+    """Convert each model if `runtime` allows it: `onnx` requires it, `native` skips it."""
     if config.runtime == "native":
         return
     from servestack_server.models.bake import bake

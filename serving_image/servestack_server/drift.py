@@ -1,4 +1,4 @@
-"""What is counted of inputs, with monitoring.drift: values, missing ones, values out of range."""
+"""Counts of input values, missing values and values out of range, for monitoring.drift."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OUT_OF_RANGE = ("out_of_range", "not_allowed")
 
 
 class InputCounts:
-    """Counts into the metrics, column by column. Of an input that is no table nothing is counted."""
+    """Counts inputs into the metrics, by column. Does nothing if the input is not a table."""
 
     def __init__(self, schema: Schema, metrics: ServerMetrics, *, is_on: bool) -> None:
         self._metrics = metrics
@@ -28,7 +28,7 @@ class InputCounts:
         ]
 
     def count(self, rows: Any, size: int) -> None:
-        """Rows that a model has seen."""
+        """Count `size` rows that a model has seen. A row has one value per column."""
         metrics = self._metrics
         metrics.rows_seen += size
         for at, name in self._optional:
@@ -36,7 +36,7 @@ class InputCounts:
             metrics.missing_values[name] = metrics.missing_values.get(name, 0) + missing
 
     def refused(self, error: RequestError) -> None:
-        """A value that the input's ranges refuse."""
+        """Count a value that was refused because it is outside its column's range or enum."""
         if error.code in _OUT_OF_RANGE and error.field in self._metrics.drift_columns:
             outside = self._metrics.input_out_of_range
             outside[error.field] = outside.get(error.field, 0) + 1

@@ -1,4 +1,4 @@
-"""What can go wrong: before the server answers, and in a request."""
+"""The errors that stop the start of the server, and those that fail one request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 
 class StartError(Exception):
-    """The server, or the fetch before it, cannot do its work: one message, no traceback.
+    """The server, or the fetch before it, cannot start. The user sees the message, no traceback.
 
     `hint` says what would be right.
     """
@@ -21,10 +21,11 @@ class StartError(Exception):
 
 
 class RequestError(Exception):
-    """One request cannot be answered. `code` is stable, `field` is where in the body.
+    """One request cannot be answered.
 
-    `row` is the index of the row at fault, where a single one is. `headers` are whole lines for
-    the head of the answer.
+    `code` is stable; `message` is for people. `field` is the column or field of the body at fault,
+    and `row` the index of the row, if a single one is at fault. `headers` are whole header lines
+    for the answer, each with its CRLF.
     """
 
     def __init__(
@@ -49,11 +50,14 @@ class RequestError(Exception):
 
 
 def internal_error() -> RequestError:
-    """What a caller is told of a fault of ours; the log has the rest."""
+    """Return the error (500) that a caller sees for a fault of the server. The log has details."""
     message = "the server failed; see its log"
     return RequestError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message)
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of other people's code says, short enough for a message of ours."""
+    """Return the first line of an error's text, at most 300 characters, or else its type's name.
+
+    For errors of foreign code that are quoted in a message.
+    """
     return str(error).strip().partition("\n")[0][:300] or type(error).__name__

@@ -1,7 +1,7 @@
-"""What the server counts, in plain numbers, and how Prometheus reads it.
+"""The counters of the server, and their exposition for Prometheus.
 
-The request's path adds to integers and lists; the exposition format is prometheus_client's, made
-when somebody asks. Names, help and buckets are the contract's.
+Answering a request only adds to integers and lists; prometheus_client makes the exposition format
+when Prometheus scrapes. `servestack_contract.metrics` defines names, help texts and buckets.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Families = Iterable[Any]
 
 
 class Histogram:
-    """Counts of values at or below each bound, and their sum."""
+    """Counts of values per bucket, by upper bound, and the sum of the values."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -36,7 +36,7 @@ class Histogram:
         self.total += value
 
     def buckets(self) -> list[tuple[str, float]]:
-        """(upper bound, values up to it), as the exposition format has them."""
+        """Return (upper bound, number of values up to it), cumulative as in the text format."""
         buckets, running = [], 0
         for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):
             running += count
@@ -55,7 +55,10 @@ class EndpointMetrics:
         self.seconds = Histogram(buckets)
 
     def count(self, status: int, seconds: float) -> None:
-        """Count an answered request. `status` is the real one, also where 200 is shown."""
+        """Count an answered request.
+
+        `status` is the real one, also if the caller sees 200 (`errorStyle: ok200`).
+        """
         self.by_status[status] = self.by_status.get(status, 0) + 1
         self.seconds.observe(seconds)
 
@@ -73,7 +76,7 @@ class ModelMetrics:
 
 
 class ServerMetrics:
-    """Everything that is counted. `queue_depth` and `in_flight` are asked when they are read."""
+    """All counters. `queue_depth` and `in_flight` are called when Prometheus scrapes."""
 
     def __init__(self, config: ServerSettings) -> None:
         self._labels = dict(zip(catalogue.LABELS, (config.environment, config.name), strict=True))
@@ -89,24 +92,24 @@ class ServerMetrics:
         self.events: EventWriter | None = None
 
     def endpoint(self, path: str) -> EndpointMetrics:
-        """The counters of a path, made on first use."""
+        """Return the counters of a path, which are made on first use."""
         found = self.endpoints.get(path)
         if found is None:
             found = self.endpoints[path] = EndpointMetrics(path, self._buckets)
         return found
 
     def model(self, name: str, version: str, digest: str) -> ModelMetrics:
-        """The counters of a model."""
+        """Return the counters of a model, which are made on first use."""
         return self.models.setdefault(name, ModelMetrics(name, version, digest))
 
     def exposition(self) -> bytes:
-        """The page that Prometheus reads, in its text format."""
+        """Return all metrics in the text format of Prometheus."""
         from prometheus_client.exposition import generate_latest
 
         return generate_latest(self)
 
     def collect(self) -> Families:
-        """The families of metrics, as prometheus_client's collectors give them."""
+        """Yield the metric families, as a collector of prometheus_client does."""
         yield from self._requests()
         yield from self._predictions()
         yield from self._event_families()

@@ -1,4 +1,4 @@
-"""The life of the server: load, warm up, ready, serve, stop."""
+"""Runs the server: it loads the models, warms them up, becomes ready, serves and stops."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from servestack_server.service import Service, entry_names
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.02
-"""How long an event may stay in memory: what SIGKILL may take."""
+"""How long an event may stay in memory. SIGKILL can lose the events of this time."""
 _LOG_SECONDS = 5.0
-"""For the last events to reach the disk at the end."""
+"""Time for the last events to reach the disk during shutdown."""
 _KEYS_SECONDS = 2.0
 _OTHER_FILES = 256
 
@@ -52,14 +52,16 @@ def serve(
     host: str = "0.0.0.0",
     port: int | None = None,
 ) -> int:
-    """Serve until SIGTERM or SIGINT. The exit code: 0, or 1 when requests or events were lost.
+    """Serve until SIGTERM or SIGINT.
 
-    StartError for everything that keeps it from becoming ready.
+    Returns the exit code: 0, or 1 if requests or events were lost. Raises StartError if the server
+    cannot become ready.
     """
-    # Before the event loop has its own: the first process of a container ignores the default one.
+    # The event loop sets its own handler later. Until then this one is needed, because the first
+    # process of a container ignores a signal without a handler.
     signal.signal(signal.SIGTERM, _leave)
     _allow_connections()
-    schema = compile_schema(settings.input)  # Its mistakes are told before minutes of loading.
+    schema = compile_schema(settings.input)  # Report its mistakes before minutes of loading.
     sock = _bind(host, settings.port if port is None else port)
     metrics = ServerMetrics(settings)
     metrics.events = _event_writer(settings)
@@ -75,7 +77,7 @@ def serve(
 
 
 def _connect_owners(models: Sequence[Model], service: Service) -> None:
-    """The owner's code logs events by `self.emit(name, values)`."""
+    """Let the owner's code log events with `self.emit(name, values)`."""
 
     def emit(name: str, values: Any) -> None:
         entry = service.entry()
@@ -87,13 +89,16 @@ def _connect_owners(models: Sequence[Model], service: Service) -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """Stopped while loading, perhaps in code that would catch an exception; nothing is open yet."""
+    """Exit at once if stopped while loading: the code that runs might catch an exception.
+
+    Nothing is open yet that has to be closed.
+    """
     log.info("stopped before it was ready")
     os._exit(0)
 
 
 def _allow_connections() -> None:
-    """A file for each connection: many systems allow 1,024 at first, and more on request."""
+    """Raise the limit of open files: each connection takes one, and 1,024 is a usual soft limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_CONNECTIONS + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -102,7 +107,7 @@ def _allow_connections() -> None:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """Before anything is loaded: a port in use is told at once."""
+    """Bind the port before anything is loaded, so that a port in use is reported at once."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -162,7 +167,7 @@ async def _run(service: Service, sock: socket.socket) -> int:
         raise _unusable(port, error) from None
     for line in service.warm_up():
         log.info(line)
-    # What is loaded stays: the collector need not look at it again while requests wait.
+    # Loaded objects stay, so the garbage collector need not scan them while requests wait.
     gc.collect()
     gc.freeze()
     log.info("ready on port %d", port)
@@ -187,7 +192,7 @@ async def _refresh(keys: KeyCheck) -> None:
 
 
 async def _stop(service: Service, server: HttpServer) -> int:
-    """Unready, then answer what is asked, then the log: in this order nothing is lost."""
+    """Become unready, answer the requests in flight, then close the log: so nothing is lost."""
     log.info("stopping: %d requests in flight", server.state.in_flight)
     service.stopping = True
     answered = await server.stop(service.settings.shutdown.request_seconds)

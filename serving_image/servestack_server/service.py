@@ -1,4 +1,4 @@
-"""One service: its settings, its input, what answers, and whether requests may come."""
+"""One service: its settings, its input, its models, and whether it takes requests."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from servestack_server.prediction.warm_up import warm_up
 class Service:
     """The models of a service behind its routes. Belongs to the event loop's thread.
 
-    `root` is what answers <basePath>/predict: the only model, or the graph; None for several models
-    without a graph. `receiving` tells how many requests have begun to arrive and are not complete.
+    `root` is the target of <basePath>/predict: the only model, or the graph. It is None for several
+    models without a graph. `receiving` returns how many requests are only partly received.
     """
 
     def __init__(
@@ -64,18 +64,21 @@ class Service:
         return None
 
     def entry(self) -> Target:
-        """What events name where no single model has answered."""
+        """Return the target that events name if no single model has answered."""
         return self.root or next(iter(self.targets.values()))
 
     def warm_up(self) -> list[str]:
-        """Predict the example with every model. Returns what is to be said. StartError."""
+        """Predict the example with every model. Returns lines for the log.
+
+        Raises StartError if the example does not fit the input or a model fails on it.
+        """
         entries = entry_names(self.settings)
         said = warm_up(self.targets.values(), entries, self.schema, self.settings.input.example)
         self.warm = True
         return said
 
     def unready_reason(self) -> str:
-        """Why no requests should come; empty when they may."""
+        """Return why the service takes no requests now; empty if it is ready."""
         if self.stopping:
             return "stopping"
         if not self.warm:
@@ -83,7 +86,7 @@ class Service:
         return "the event log is full" if self.log.takes_no_more else ""
 
     def require_room(self) -> None:
-        """RequestError 503 where the log is full, and nothing may be answered unlogged."""
+        """Raise RequestError (503) if the event log is full and every answer must be logged."""
         if self.log.takes_no_more:
             raise RequestError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "log_full", "the event log is full",
@@ -92,7 +95,7 @@ class Service:
 
 
 def entry_names(settings: ServerSettings) -> set[str]:
-    """The models whose input is the service's."""
+    """Return the names of the models that take the service's input, not another model's output."""
     if settings.graph is not None:
         return entry_models(settings.graph)
     return {place.name for place in settings.models}

@@ -1,4 +1,4 @@
-"""Reads what the server is told: the settings file that was rendered, and the pins of its arguments."""
+"""Reads the rendered settings file, and the pins in the arguments of the command."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from servestack_server.errors import StartError
 
 
 def read_settings_file(file: Path) -> ServerSettings:
-    """Read the settings file. StartError names the field that is wrong."""
+    """Read the settings file. Raises StartError, which names the file and the field at fault."""
     try:
         return read_settings(file.read_bytes())
     except OSError as error:
         raise StartError(f"{file}: cannot be read: {error.strerror}") from None
     except ValueError as error:
-        hint = "render the settings again with a servestack of the image's version"
+        hint = "render the settings again with the servestack version of the image"
         raise StartError(f"{file}: {error}", hint) from None
 
 
 def parse_pin(text: str) -> Pin:
-    """A `--artifact` or `--model` argument. StartError for another form."""
+    """Parse a `--artifact` or `--model` argument. Raises StartError if it has another form."""
     try:
         return _parse_pin(text)
     except ValueError as error:

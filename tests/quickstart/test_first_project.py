@@ -92,7 +92,7 @@ def test_a_stack_without_an_environment_is_told(followed: Newcomer) -> None:
     code, said = program(followed, "staging")
     assert code == 1
     assert "SRV206 no environment is called 'staging'" in said
-    assert "there are dev, prod" in said
+    assert "the environments are dev, prod" in said
     assert "Traceback" not in said
 
 

@@ -1,4 +1,4 @@
-"""docs/quickstart.md, line by line.
+"""docs/tutorial.md, line by line.
 
 Run here: the lines of Python and servestack, against the MLflow server that the page starts (its
 command, as a process), in a project of the wheel. Not run, for they need a Docker daemon, kind and
@@ -31,7 +31,7 @@ from tests.support.mlflow_server import end
 from tests.support.ports import free_ports
 from tests.support.projects import REPOSITORY
 
-COMMANDS = commands_of(REPOSITORY / "docs/quickstart.md")
+COMMANDS = commands_of(REPOSITORY / "docs/tutorial.md")
 ELSEWHERE = ("docker ", "kind ", "kubectl ", "curl ", "cd ", "python3 -m venv ", "../tool/")
 """Not run here; the last three are what the fixtures have done to come here."""
 ADDRESS = "127.0.0.1:5000"

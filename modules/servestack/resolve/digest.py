@@ -18,6 +18,6 @@ def digest_of(path: Path) -> Digest:
     try:
         return artifact.digest_of(path)
     except artifact.ArtifactError as error:
-        hint = "an artifact is a file, or a folder of plain files"
+        hint = "use a file, or a folder of plain files"
         message = f"{error.path.name} {error.reason}"
         raise RegistryError(Problem("SRV221", message, Location(error.path), hint=hint)) from None

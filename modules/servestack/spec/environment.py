@@ -152,7 +152,7 @@ class Prometheus(SpecModel):
         default=None,
         description="Address of the runbook page, docs/operations/alerts.md where it is published. "
         "Alerts of a model without monitoring.runbook link to their own section of it.",
-        examples=["https://docs.example.com/servestack/operations/alerts/"],
+        examples=["https://docs.example.com/servestack/operations/alerts.html"],
     )
 
 

@@ -1,4 +1,4 @@
-"""`POST <basePath>/batch`: many rows, where a bad row does not take the others with it."""
+"""`POST <basePath>/batch`: predicts many rows, of which an invalid one fails alone."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from servestack_server.prediction.batcher import listed
 from servestack_server.prediction.target import RequestJob
 
 _CHUNK_ROWS = 256
-"""Rows predicted before other requests get their turn."""
+"""Number of rows per call, so that other requests get their turn in between."""
 
 
 class _Batch:
-    """A request under way: positions of the good rows, and what has come of them."""
+    """The state of one request: the rows that wait, by position, and the results so far."""
 
     def __init__(self, request: Request, size: int) -> None:
         self.request = request
@@ -40,10 +40,10 @@ class _Batch:
 
 
 class BatchEndpoint(Endpoint):
-    """`{"predictions": [0, null, …], "errors": [{"row": 1, …}], …}`; 422 when no row is good."""
+    """Answers `{"predictions": [0, null, …], "errors": [{"row": 1, …}], …}`; 422 if no row is valid."""
 
     def __call__(self, request: Request) -> None:
-        """Check row by row, then predict chunk by chunk."""
+        """Check all rows, then predict the valid ones in chunks."""
         self.service.require_room()
         require_json(request)
         loose = read_loose_rows(self.body(request), self.schema)
@@ -120,7 +120,7 @@ class BatchEndpoint(Endpoint):
         }
         if not batch.inputs:
             form = request.route.error_form
-            answer["error"] = described(invalid("no_good_row", "none of the rows is fit"), form)
+            answer["error"] = described(invalid("no_good_row", "none of the rows is valid"), form)
             request.answer_json(422, answer, shown=shown(422, form))
             return
         request.answer_json(200, answer)

@@ -1,4 +1,4 @@
-"""The body of a request as it was before it was sent, and what its type allows."""
+"""Decompresses the body of a request, and checks its content type."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ _WINDOWS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 
 
 def body_of(request: Request, max_bytes: int) -> bytes:
-    """The body, decompressed to at most `max_bytes`. RequestError 413 or 415."""
+    """Return the body, decompressed.
+
+    Raises RequestError: 400 if the compressed data is broken, 413 if the result has more than
+    `max_bytes`, 415 for an unknown encoding.
+    """
     encoding = request.headers.get(b"content-encoding")
     if not encoding or encoding == b"identity":
         return request.body
@@ -22,35 +26,37 @@ def body_of(request: Request, max_bytes: int) -> bytes:
     if window is None:
         raise RequestError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding",
-            f"the encoding {encoding.decode('latin-1')!r} is not known; send gzip, deflate or none",
+            f"the encoding {encoding.decode('latin-1')!r} is not supported; send gzip, deflate or none",
         )  # fmt: skip
     unpacker = zlib.decompressobj(window)
     try:
         body = unpacker.decompress(request.body, max_bytes + 1)
     except zlib.error:
-        raise malformed("malformed_encoding", "the body is not what its encoding says") from None
+        raise malformed(
+            "malformed_encoding", "the body does not match its Content-Encoding"
+        ) from None
     if len(body) > max_bytes:
         raise RequestError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large",
-            f"the body is larger than {max_bytes:,} bytes when it is unpacked",
+            f"the body is larger than {max_bytes:,} bytes after decompression",
         )  # fmt: skip
     if not unpacker.eof or unpacker.unused_data:
         raise malformed(
-            "malformed_encoding", "the compressed body is cut off, or has a second part"
+            "malformed_encoding", "the compressed body is cut off, or other data follows it"
         )
     return body
 
 
 def media_type(request: Request) -> bytes:
-    """The content type in lower case, without parameters; empty where there is none."""
+    """Return the content type in lower case, without parameters; empty if the header is absent."""
     given = request.headers.get(b"content-type", b"")
     return given.partition(b";")[0].strip().lower()
 
 
 def require_json(request: Request) -> None:
-    """RequestError 415 for a type that is not JSON.
+    """Raise RequestError (415) if the content type is not JSON.
 
-    `curl -d` says that it sends a form; a body that begins as JSON does is taken for it.
+    `curl -d` declares a form, so a form that starts like JSON is read as JSON.
     """
     kind = request.headers.get(b"content-type")
     if kind is None or kind == b"application/json":
@@ -63,5 +69,5 @@ def require_json(request: Request) -> None:
     raise RequestError(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "unsupported_type",
-        f"{kind.decode('latin-1')!r} is not read here; send application/json",
+        f"the content type {kind.decode('latin-1')!r} is not supported; send application/json",
     )

@@ -1,4 +1,4 @@
-"""Calls from pages in a browser: who may, and what the browser is told.
+"""Calls from pages in a browser: which origins may call, and the headers that allow it.
 
 Source: https://fetch.spec.whatwg.org/#http-cors-protocol. Credentials (cookies) are never allowed:
 nothing here reads them.
@@ -14,11 +14,11 @@ from servestack_server.http.request import Request
 from servestack_server.http.response import TEXT
 
 _EXPOSED = b"access-control-expose-headers: x-request-id, retry-after\r\n"
-"""What a page may read beside the headers that it always may."""
+"""Response headers that a page may read in addition to those that it always may."""
 
 
 class CorsPolicy:
-    """Tells browsers what the settings allow; without settings nothing, and they refuse."""
+    """Sends browsers what the settings allow. Without settings it sends nothing: they refuse."""
 
     def __init__(self, settings: Cors | None) -> None:
         self._is_on = settings is not None
@@ -36,7 +36,7 @@ class CorsPolicy:
         )
 
     def headers(self, request: Request) -> bytes:
-        """The lines that an answer to this request has. Caches keep apart what differs by origin."""
+        """Return the header lines for the answer. `vary: origin` keeps origins apart in caches."""
         if not self._is_on:
             return b""
         if self._any:
@@ -49,7 +49,7 @@ class CorsPolicy:
         )
 
     def is_preflight(self, request: Request) -> bool:
-        """Whether a browser asks before it sends a page's request."""
+        """Whether this is a preflight, which a browser sends before a page's request."""
         return (
             self._is_on
             and request.method == b"OPTIONS"
@@ -57,10 +57,10 @@ class CorsPolicy:
         )
 
     def answer(self, request: Request) -> None:
-        """Answer a preflight. RequestError 403 for an origin that may not call."""
+        """Answer a preflight. Raises RequestError (403) if the origin may not call."""
         if not self._may_call(request):
             origin = request.headers.get(b"origin", b"").decode("latin-1")
-            message = f"pages of {origin!r} may not call"
+            message = f"pages of {origin!r} may not call this service"
             raise RequestError(HTTPStatus.FORBIDDEN, "origin_not_allowed", message)
         request.answer(200, b"", TEXT, self._preflight)
 

@@ -1,4 +1,4 @@
-"""The one seam between HTTP and what answers: route, key, handler, headers, metrics, access log."""
+"""The only interface between HTTP and the handlers: route, key, headers, metrics, access log."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ from servestack_server.service import Service
 log = logging.getLogger(__name__)
 
 UNKNOWN = "unknown"
-"""Requests that reach no endpoint are counted under one name, however they are called."""
+"""Requests that reach no endpoint are counted under one name, whatever their path is, so that
+callers cannot create new time series."""
 
 
 class Dispatch:
-    """Answers what comes in over HTTP. `check_key` raises RequestError for a key that is refused."""
+    """Answers requests that come over HTTP.
+
+    `check_key` raises RequestError (401) for a request without an accepted key; None accepts all.
+    """
 
     def __init__(
         self, router: Router, service: Service, check_key: Callable[[Request], None] | None
@@ -34,16 +38,16 @@ class Dispatch:
         self._logs_access = service.log.wants("access")
 
     def handle(self, request: Request) -> None:
-        """Answer a whole request, now or later."""
+        """Answer a complete request, now or later."""
         request.on_answered = self._answered
         request.answer_headers = self._headers(request)
         try:
-            # The server as a whole (RFC 9110, 9.3.7).
+            # `OPTIONS *` asks about the server as a whole (RFC 9110, 9.3.7).
             if request.path == "*" and request.method == b"OPTIONS":
                 request.answer(200, b"", TEXT, b"allow: GET, HEAD, OPTIONS, POST\r\n")
                 return
             route = request.route = self._router.find(request.path)
-            if self._cors.is_preflight(request):  # It carries no key.
+            if self._cors.is_preflight(request):  # A preflight carries no key.
                 self._cors.answer(request)
                 return
             handler = route.handler(request.method)
@@ -59,14 +63,14 @@ class Dispatch:
             fail(request, internal_error())
 
     def refused(self, request: Request, error: RequestError) -> None:
-        """Answer a request that did not arrive whole or within the limits."""
+        """Answer a request that was incomplete or outside the limits."""
         request.on_answered = self._answered
         request.answer_headers = self._headers(request)
         request.route = self._unknown(request)
         fail(request, error)
 
     def timed_out(self, request: Request) -> None:
-        """Answer a request whose time is up."""
+        """Answer a request whose time is up with 503."""
         seconds = self._service.settings.limits.timeout_seconds
         fail(
             request,
@@ -79,7 +83,7 @@ class Dispatch:
         )
 
     def _headers(self, request: Request) -> bytes:
-        """The lines that every answer to a request has, whatever it is."""
+        """Return the header lines that every answer to the request has, errors included."""
         headers = self._cors.headers(request)
         trace = request.headers.get(b"traceparent")
         if trace is not None:
@@ -91,7 +95,7 @@ class Dispatch:
         return Route({}, metrics, error_form=form_of_path(request.path))
 
     def _answered(self, request: Request, status: int) -> None:
-        """Count an answer and log the access, where its route is counted."""
+        """Count an answer and log the access, if its route is counted."""
         route = request.route
         if route is None or route.metrics is None:
             return

@@ -1,4 +1,4 @@
-"""What the predicting routes of all protocols have in common."""
+"""The base of the predicting routes of all protocols."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RequestedJob = RequestJob[Request]
 
 
 class Endpoint:
-    """A protocol says how a request is read (`read`) and how it is answered (`reply`)."""
+    """Answers predictions for one target. A subclass reads (`read`) and answers (`reply`)."""
 
     def __init__(self, service: Service, target: Target, path: str) -> None:
         self.service = service
@@ -31,7 +31,10 @@ class Endpoint:
         self._timeout_seconds = service.settings.limits.timeout_seconds
 
     def __call__(self, request: Request) -> None:
-        """Read, check, and hand to the target; the answer comes from `finish`."""
+        """Read and check the rows, and submit them to the target, which calls `finish`.
+
+        Raises RequestError for a request that cannot be predicted.
+        """
         self.service.require_room()
         try:
             rows = self.read(request)
@@ -42,24 +45,24 @@ class Endpoint:
         self.target.submit(RequestJob(request, rows, self.deadline(request), self.finish))
 
     def body(self, request: Request) -> bytes:
-        """The body of a request, decompressed within the limit for bodies. RequestError."""
+        """Return the body, decompressed. Raises RequestError as `body_of` does."""
         return body_of(request, self._max_body_bytes)
 
     def deadline(self, request: Request) -> float:
-        """When the time of a request is up, on the clock of its `started`."""
+        """Return when the time of a request is up, in seconds on the clock of its `started`."""
         return request.started + self._timeout_seconds
 
     def check_count(self, rows: Rows) -> None:
-        """RequestError 413 for more rows than one request may have."""
+        """Raise RequestError (413) if the request has too many rows."""
         if len(rows) > self._max_rows:
             raise RequestError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "too_many_rows",
-                f"{len(rows):,} rows are more than {self._max_rows:,}",
+                f"{len(rows):,} rows are more than the limit of {self._max_rows:,}",
             )
 
     def read(self, request: Request) -> Rows:
-        """The rows of a request."""
+        """Return the rows of a request, checked. Raises RequestError."""
         raise NotImplementedError
 
     def reply(self, job: RequestedJob) -> None:
@@ -67,7 +70,7 @@ class Endpoint:
         raise NotImplementedError
 
     def finish(self, job: RequestedJob) -> None:
-        """Answer what still waits, with the outputs or the error."""
+        """Answer the job's request with its outputs or its error, unless it has an answer."""
         if job.request.answered:
             return
         if job.error is not None:
@@ -81,8 +84,8 @@ class Endpoint:
     ) -> None:  # fmt: skip
         """Log a prediction that was answered, and count its inputs.
 
-        `values` is the answer, one value a row; None to take it from the job. The two texts are
-        the rows and the values as JSON, where that is there already.
+        `values` has one plain value per row; None takes them from the job. `rows_json` and
+        `values_json` are the same rows and values as JSON, if the caller has encoded them already.
         """
         service = self.service
         if service.log.takes_predictions:

@@ -1,4 +1,4 @@
-"""How an error is told: each protocol has a form of its own."""
+"""Writes errors in the form of each protocol."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from servestack_server.http.request import Request
 
 
 class ErrorForm(Enum):
-    """OWN: `{"error": {"code", "message", …}, "id"}` under the error's status. OK200: the same under
-    status 200, with the real one in it. V2: as the Open Inference Protocol has it, with our code."""
+    """The form of an error's answer.
+
+    OWN is `{"error": {"code", "message", …}, "id"}` with the error's status. OK200 is the same body
+    with status 200, and the real status in `error.status`. V2 is the form of the Open Inference
+    Protocol, `{"error": message}`, with `code` and `id` added.
+    """
 
     OWN = "own"
     OK200 = "ok200"
@@ -19,7 +23,7 @@ class ErrorForm(Enum):
 
 
 def form_of_path(path: str) -> ErrorForm:
-    """The form for a path that nothing answers."""
+    """Return the form of errors for a path that has no route."""
     return ErrorForm.V2 if path.startswith("/v2/") else ErrorForm.OWN
 
 
@@ -37,12 +41,12 @@ def fail(request: Request, error: RequestError) -> None:
 
 
 def shown(status: int, form: ErrorForm) -> int:
-    """The status that a caller sees."""
+    """Return the status that the caller sees: 200 for every error in the form OK200."""
     return 200 if form is ErrorForm.OK200 and status >= 400 else status
 
 
 def described(error: RequestError, form: ErrorForm) -> dict[str, Any]:
-    """An error as JSON has it; with the status where the answer's own says 200."""
+    """Return the JSON object of an error. In the form OK200 it has the real `status`."""
     told: dict[str, Any] = {"code": error.code, "message": error.message}
     if form is ErrorForm.OK200:
         told["status"] = int(error.status)

@@ -1,4 +1,4 @@
-"""`POST <basePath>/feedback`: what became of a prediction, joined to it by the request's id."""
+"""`POST <basePath>/feedback`: feedback about a prediction, joined to it by the request's id."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Feedback(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class FeedbackEndpoint:
-    """202 once the event is taken; 503 when it could not be."""
+    """Answers 202 once the event log has taken the feedback, 503 if it cannot."""
 
     def __init__(self, service: Service, path: str) -> None:
         self._service = service
@@ -32,7 +32,7 @@ class FeedbackEndpoint:
         self._max_body_bytes = service.settings.limits.max_body_bytes
 
     def __call__(self, request: Request) -> None:
-        """Check and log. The event is keyed by the prediction's id, not by this request's."""
+        """Check and log the feedback. The event has the prediction's id, not this request's."""
         require_json(request)
         try:
             given = msgspec.convert(decode_json(body_of(request, self._max_body_bytes)), _Feedback)
@@ -50,7 +50,7 @@ class FeedbackEndpoint:
         )  # fmt: skip
         if not service.log.feedback(about, given.feedback):
             raise RequestError(
-                HTTPStatus.SERVICE_UNAVAILABLE, "log_full", "the feedback cannot be kept now",
+                HTTPStatus.SERVICE_UNAVAILABLE, "log_full", "the event log cannot take the feedback now",
                 retry_after_seconds=5,
             )  # fmt: skip
         request.answer_json(202, {"id": given.id})

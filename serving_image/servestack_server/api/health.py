@@ -1,4 +1,4 @@
-"""Whether the process is there, whether it is ready, and what it counts."""
+"""Probes for liveness and readiness, and the metrics."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Health:
         self._service = service
 
     def live(self, request: Request) -> None:
-        """GET /livez: 200 as long as the event loop turns."""
+        """GET /livez: 200 as long as the event loop runs."""
         request.answer(200, b"ok\n", TEXT)
 
     def ready(self, request: Request) -> None:
-        """GET /readyz, /ping, /health: 503 before warm-up, while stopping, or with a full log."""
+        """GET /readyz, /ping, /health: 503 before warm-up, while stopping, or if the log is full."""
         reason = self._service.unready_reason()
         if reason:
             request.answer(503, reason.encode() + b"\n", TEXT)

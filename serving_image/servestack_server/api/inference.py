@@ -1,7 +1,7 @@
-"""The Open Inference Protocol (V2) over HTTP: infer.
+"""Inference in the Open Inference Protocol (V2) over HTTP.
 
-A table is taken as one tensor of shape [rows, columns] where its columns are numbers, or as one
-tensor of shape [rows] or [rows, 1] for each column, named as the column. Source: see tensors.py.
+A table comes as one tensor of shape [rows, columns] if all columns are numbers, or as one tensor of
+shape [rows] or [rows, 1] for each column, with the column's name. Source: see tensors.py.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class InferEndpoint(Endpoint):
     """`POST /v2/models/<name>[/versions/<version>]/infer`."""
 
     def read(self, request: Request) -> Rows:
-        """Tensors to rows. What the answer needs of the request stays with it."""
+        """Read tensors as rows. `request.kept` keeps what the answer needs. Raises RequestError."""
         asked, raw = _parse(request, self.body(request))
         arrays = _arrays(asked, raw)
         asked.inputs = []
@@ -85,7 +85,7 @@ class InferEndpoint(Endpoint):
         return _values(array)
 
     def reply(self, job: RequestedJob) -> None:
-        """Answer with tensors; the data of a tensor raw where that was asked for."""
+        """Answer with tensors, as raw bytes if the request asks for binary data, else as JSON."""
         request = job.request
         asked: _Inference = request.kept
         raw_default = asked.parameters.get("binary_data_output") is True
@@ -130,7 +130,10 @@ def _parse(request: Request, body: bytes) -> tuple[_Inference, bytes]:
     length = len(body)
     if given is not None:
         if not given.isdigit() or len(given) > 12 or int(given) > len(body):
-            raise malformed("malformed_header", "Inference-Header-Content-Length is wrong")
+            raise malformed(
+                "malformed_header",
+                "Inference-Header-Content-Length is not a length within the body",
+            )
         length = int(given)
     try:
         return msgspec.convert(decode_json(body[:length]), _Inference), body[length:]
@@ -151,7 +154,11 @@ def _arrays(asked: _Inference, raw: bytes) -> dict[str, np.ndarray]:
             arrays[tensor.name] = from_json(tensor.data, tensor.datatype, tensor.shape, tensor.name)
             continue
         if type(size) is not int or size < 0 or at + size > len(raw):
-            raise invalid("wrong_length", "binary_data_size is wrong", field=tensor.name)
+            raise invalid(
+                "wrong_length",
+                "binary_data_size is not a length within the binary data",
+                field=tensor.name,
+            )
         arrays[tensor.name] = from_bytes(
             raw[at : at + size], tensor.datatype, tensor.shape, tensor.name
         )
@@ -178,10 +185,10 @@ def _column(name: str, array: np.ndarray) -> list[Any]:
 
 
 def _values(array: np.ndarray) -> Any:
-    """Plain values, None for NaN: JSON has neither NaN nor infinities, so a table has none."""
+    """Return plain values, with None for NaN. JSON cannot hold infinity, so a table cannot either."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         if np.isinf(array).any():
-            raise invalid("out_of_range", "infinity is no value of a table")
+            raise invalid("out_of_range", "a table cannot hold infinity")
         plain = array.astype(object)
         plain[np.isnan(array)] = None
         return plain.tolist()

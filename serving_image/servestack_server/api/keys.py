@@ -1,4 +1,4 @@
-"""The API keys of a mounted file, one a line; a changed file counts without a restart."""
+"""Checks the API keys of a mounted file, one per line. A changed file needs no restart."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 
 
 class KeyCheck:
-    """Accepts requests that carry one of the keys. StartError when the file cannot be read."""
+    """Accepts requests that carry one of the keys. Raises StartError if the file is unreadable."""
 
     def __init__(self, settings: ApiKeys, realm: str = "servestack") -> None:
         self._file = Path(settings.file)
         self._header = settings.header.lower().encode()
         self._name = settings.header
-        # No scheme is registered for keys in a header; a 401 has to name one (RFC 9110, 15.5.2).
+        # A 401 must name a scheme (RFC 9110, 15.5.2), and none is registered for keys in a header.
         self._challenge = b'www-authenticate: ApiKey realm="%b"\r\n' % realm.encode()
         self._seen: tuple[int, int, int] = (0, 0, 0)
         self._digests: tuple[bytes, ...] = ()
@@ -35,12 +35,15 @@ class KeyCheck:
             ) from None
 
     def __call__(self, request: Request) -> None:
-        """RequestError 401 without a key that is accepted. Compares in constant time."""
+        """Raise RequestError (401) unless the request has an accepted key.
+
+        The comparison takes constant time.
+        """
         given = request.headers.get(self._header)
         if given is not None:
             digest = hashlib.sha256(given).digest()
             accepted = False
-            for known in self._digests:  # All of them: the time says nothing of which.
+            for known in self._digests:  # No early exit: it would leak which key matched.
                 accepted |= hmac.compare_digest(digest, known)
             if accepted:
                 return
@@ -50,13 +53,13 @@ class KeyCheck:
         )
 
     def refresh(self) -> None:
-        """Read the file again when it has changed. An unreadable one leaves the keys as they are."""
+        """Read the file again if it has changed. If it is unreadable, the old keys stay valid."""
         try:
             if self._stamp() != self._seen:
                 self._read()
                 log.info("API keys read again: %d", len(self._digests))
         except (OSError, UnicodeDecodeError) as error:
-            log.warning("API keys cannot be read again, the old ones count: %s", error)
+            log.warning("API keys cannot be read again, so the old ones stay valid: %s", error)
 
     def _read(self) -> None:
         seen = self._stamp()
@@ -64,7 +67,7 @@ class KeyCheck:
         self._digests = tuple(hashlib.sha256(key.encode()).digest() for key in keys if key)
         self._seen = seen
         if not self._digests:
-            log.warning("%s holds no key: every request is refused", self._file)
+            log.warning("%s holds no key, so every request is refused", self._file)
 
     def _stamp(self) -> tuple[int, int, int]:
         status = self._file.stat()  # Follows the link that the kubelet swaps.

@@ -1,4 +1,4 @@
-"""What the Open Inference Protocol (V2) tells of the server and its models. Source: see tensors.py."""
+"""Metadata of the server and its models in the Open Inference Protocol (V2). Source: tensors.py."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COLUMN_TYPES = {
 
 
 def input_tensors(schema: Any) -> list[dict[str, Any]]:
-    """The inputs as model metadata tells them."""
+    """Describe the inputs in the form of model metadata. In a shape, -1 is any length."""
     if isinstance(schema, TensorSchema):
         datatype = datatype_of(np.empty(0, schema.dtype))
         return [{"name": "input", "datatype": datatype, "shape": list(schema.tensor.shape)}]
@@ -41,7 +41,7 @@ class ServerReady:
         self._service = service
 
     def __call__(self, request: Request) -> None:
-        """200 or 503, as /readyz."""
+        """Answer 200 or 503, as /readyz does."""
         ready = not self._service.unready_reason()
         request.answer_json(200 if ready else 503, {"ready": ready})
 
@@ -54,7 +54,7 @@ class ModelPages:
         self._target = target
 
     def metadata(self, request: Request) -> None:
-        """GET /v2/models/<name>."""
+        """GET /v2/models/<name>: inputs and outputs of the model."""
         model = self._target.batcher.model
         example = self._target.example_outputs
         outputs = describe_outputs(example) if example is not None else []
@@ -68,25 +68,25 @@ class ModelPages:
         )  # fmt: skip
 
     def ready(self, request: Request) -> None:
-        """GET /v2/models/<name>/ready."""
+        """GET /v2/models/<name>/ready: 200, or 503 if the service is not ready."""
         ready = not self._service.unready_reason()
         request.answer_json(200 if ready else 503, {"name": self._target.name, "ready": ready})
 
 
 def server_live(request: Request) -> None:
-    """GET /v2/health/live."""
+    """GET /v2/health/live: 200 as long as the event loop runs."""
     request.answer_json(200, {"live": True})
 
 
 def server_metadata(request: Request) -> None:
-    """GET /v2."""
+    """GET /v2: name, version and extensions of the server."""
     request.answer_json(
         200, {"name": "servestack", "version": __version__, "extensions": ["binary_tensor_data"]}
     )
 
 
 def describe_outputs(outputs: Any) -> list[dict[str, Any]]:
-    """The outputs as model metadata tells them, from the answer to the example."""
+    """Describe the outputs in the form of model metadata, from the model's outputs for the example."""
     return [
         {"name": name, "datatype": datatype_of(array), "shape": [-1, *array.shape[1:]]}
         for name, array in named_arrays(outputs).items()

@@ -1,4 +1,4 @@
-"""The Swagger page and the document that it shows, from the image's own files."""
+"""The Swagger page and the OpenAPI document that it shows, from files of the image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png", "start.
 
 
 class Documentation:
-    """`…/docs`, its files and `…/openapi.json`, made for the first reader and kept."""
+    """Serves `…/docs`, its files and `…/openapi.json`. They are made for the first reader and kept."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -29,23 +29,23 @@ class Documentation:
         self._files: dict[str, tuple[str, bytes]] = {}
 
     def add_to(self, page: Callable[[str, Any], None], prefix: str) -> None:
-        """Put the page and the document below a prefix."""
+        """Add the page and the document below a prefix. `page(path, handler)` adds one route."""
         page(f"{prefix}/openapi.json", self.document)
         page(f"{prefix}/docs", self.file(PAGE))
         for name in _FILES:
             page(f"{prefix}/docs/{name}", self.file(name))
 
     def document(self, request: Request) -> None:
-        """GET /openapi.json."""
+        """GET …/openapi.json: the OpenAPI document."""
         if not self._document:
             self._document = encode_json(self._described())
-        # For tools in a browser, unless the settings say who may ask.
+        # Tools in a browser may read the document, unless the settings name the allowed origins.
         is_open = self._service.settings.cors is None
         anybody = b"access-control-allow-origin: *\r\n" if is_open else b""
         request.answer(200, self._document, JSON, anybody)
 
     def file(self, name: str) -> Callable[[Request], None]:
-        """A handler for one file, compressed where the browser takes it."""
+        """Return a handler for one file, which sends it compressed if the browser accepts gzip."""
 
         def answer(request: Request) -> None:
             if not self._files:
@@ -76,8 +76,10 @@ class Documentation:
 
 
 def _outputs(targets: Sequence[ModelTarget]) -> list[dict[str, Any]] | None:
-    """What the only model gave for the example, as a signature of MLflow has it; None where that
-    says nothing: several models, no example, or values that are not all of one type."""
+    """Describe the outputs of the only model for the example, in the form of an MLflow signature.
+
+    None if there are several models, no example, or values that are not all of one type.
+    """
     example = targets[0].example_outputs if len(targets) == 1 else None
     arrays: dict[str, Any] = example if isinstance(example, dict) else {"predictions": example}
     for array in arrays.values():

@@ -1,4 +1,4 @@
-"""`POST <basePath>/predict`: rows in, one prediction for each row out."""
+"""`POST <basePath>/predict`: takes rows and answers one prediction for each row."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class PredictEndpoint(Endpoint):
         self._tails: dict[str, bytes] = {}
 
     def read(self, request: Request) -> Rows:
-        """JSON in any of its forms."""
+        """Read JSON in any of the forms of `input.bodies`. Raises RequestError."""
         require_json(request)
         body = self.body(request)
         rows = self.schema.decode_fast(body)
         if rows is None or not len(rows):
             return read_rows(body, self.schema)
         if b"\n" not in body and b"\r" not in body:
-            request.kept = body  # As it is, it can be logged.
+            request.kept = body  # The body is one line of rows, so events can log it as it is.
         return rows
 
     def reply(self, job: RequestedJob) -> None:
-        """Log what is answered with the JSON that is there already."""
+        """Answer with the predictions, and reuse their JSON for the event."""
         request = job.request
         values = listed(job.outputs)
         values_json = encode_json(values)
@@ -40,7 +40,7 @@ class PredictEndpoint(Endpoint):
         self.log(job, values, request.kept or b"", values_json)
 
     def _tail(self, job: RequestedJob) -> bytes:
-        """Who answered, up to the id that feedback refers to."""
+        """Return the JSON after the predictions: model, version, and the start of the id."""
         names = (encode_json(job.model), encode_json(job.version))
         tail = b',"model":%b,"version":%b,"id":"' % names
         self._tails[job.model] = tail

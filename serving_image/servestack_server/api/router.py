@@ -1,4 +1,4 @@
-"""From a path to what answers it."""
+"""Finds the handler of a path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Handler = Callable[[Request], None]
 
 
 class Route:
-    """A path with its handlers by method. `metrics` is None where requests are not counted."""
+    """A path with its handlers by method. `metrics` is None if its requests are not counted."""
 
     __slots__ = ("error_form", "handlers", "metrics", "needs_key")
 
@@ -31,31 +31,31 @@ class Route:
         self.error_form = error_form
 
     def handler(self, method: bytes) -> Handler:
-        """RequestError 405 for a method that the path does not have."""
+        """Return the handler of a method. Raises RequestError (405) if the path has none."""
         handler = self.handlers.get(method)
         if handler is None and method == b"HEAD":
             handler = self.handlers.get(b"GET")
         if handler is None:
             allowed = ", ".join(sorted(method.decode() for method in self.handlers))
             raise RequestError(
-                HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", f"allowed here: {allowed}",
+                HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", f"this path allows only {allowed}",
                 headers=b"allow: %b\r\n" % allowed.encode(),
             )  # fmt: skip
         return handler
 
 
 class Router:
-    """All paths, known at the start."""
+    """All paths of the service. They are known at the start."""
 
     def __init__(self) -> None:
         self._routes: dict[str, Route] = {}
 
     def add(self, path: str, route: Route) -> None:
-        """A further path. The first of two equal ones stays."""
+        """Add a path. If it is there already, the first one stays."""
         self._routes.setdefault(path, route)
 
     def find(self, target: str) -> Route:
-        """The route of a request's path. RequestError 404 for one that is not there."""
+        """Return the route of a request's target. Raises RequestError (404) if there is none."""
         route = self._routes.get(target)
         if route is None:
             path = unquote(_path_of(target))
@@ -63,14 +63,19 @@ class Router:
         if route is None:
             what = _MODEL.match(target)
             message = (
-                f"there is no model {what[1]!r} or version" if what else "there is nothing here"
+                f"there is no model {what[1]!r}, or not this version"
+                if what
+                else "there is no such path"
             )
             raise RequestError(HTTPStatus.NOT_FOUND, "not_found", f"{message}; see /openapi.json")
         return route
 
 
 def _path_of(target: str) -> str:
-    """A proxy's form of the target begins with the scheme and the host (RFC 9112, 3.2.2)."""
+    """Return the path of a target, which may be in the absolute form with scheme and host.
+
+    Source: RFC 9112, 3.2.2.
+    """
     scheme, separator, rest = target.partition("://")
     if separator and scheme.lower() in ("http", "https"):
         return "/" + rest.partition("/")[2]

@@ -1,4 +1,4 @@
-"""Which path is answered by what."""
+"""The routes of a service: which handler answers which path."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from servestack_server.service import Service
 
 
 def build_router(service: Service) -> Router:
-    """All routes of a service. Probes, metrics and pages are neither counted nor locked."""
+    """Return all routes of a service. Probes, metrics and pages are not counted and need no key."""
     router = Router()
     base = service.settings.path
     own = ErrorForm.OK200 if service.settings.error_style == "ok200" else ErrorForm.OWN
@@ -72,7 +72,7 @@ def _inference_routes(service: Service, counted: Any, page: Any) -> None:
             page(f"{path}/ready", pages.ready)
             infer = InferEndpoint(service, target, f"{path}/infer")
             counted(f"{path}/infer", infer, ErrorForm.V2)
-        # What KServe's V1 protocol and MLflow's deployments client call the same.
+        # The same handlers under the paths of KServe's V1 protocol and MLflow's deployments client.
         page(f"/v1/models/{name}", pages.ready)
         for alias in (f"/v1/models/{name}:predict", f"/endpoints/{name}/invocations"):
             counted(alias, InvocationsEndpoint(service, target, alias))

@@ -17,22 +17,22 @@ PROTOCOL_VERSION = "3.17.2"
 
 
 class InvocationsEndpoint(Endpoint):
-    """`{"predictions": […]}` for JSON, or CSV with a line of names."""
+    """`POST /invocations`: answers `{"predictions": […]}` to JSON, or to CSV with column names."""
 
     def read(self, request: Request) -> Rows:
-        """JSON or CSV, by the content type."""
+        """Read JSON or CSV, by the content type. Raises RequestError."""
         if media_type(request) == b"text/csv":
             return read_csv(self.body(request), self.schema)
         require_json(request)
         return read_rows(self.body(request), self.schema)
 
     def reply(self, job: RequestedJob) -> None:
-        """As MLflow's own server answers."""
+        """Answer in the form of MLflow's own server."""
         values = listed(job.outputs)
         job.request.answer(200, b'{"predictions":%b}' % encode_json(values))
         self.log(job, values)
 
 
 def version(request: Request) -> None:
-    """GET /version."""
+    """GET /version: the version of MLflow whose protocol this is."""
     request.answer(200, PROTOCOL_VERSION.encode(), TEXT)

@@ -1,8 +1,8 @@
-"""Tensors of the Open Inference Protocol: JSON or raw bytes behind the JSON header.
+"""Tensors of the Open Inference Protocol: as JSON, or as raw bytes after the JSON part.
 
 Source: https://github.com/kserve/open-inference-protocol (HTTP/REST), and Triton's extension
 "binary tensor data": the length of the JSON part is in Inference-Header-Content-Length, and the
-raw tensors follow it in order, little-endian, strings with a length of four bytes before each.
+raw tensors follow it in order, little-endian. Each string has its length before it, in four bytes.
 """
 
 from __future__ import annotations
@@ -20,17 +20,21 @@ DTYPES: dict[str, str] = {
     "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64",
     "FP16": "float16", "FP32": "float32", "FP64": "float64", "BYTES": "object",
 }  # fmt: skip
-"""The protocol's data types and numpy's."""
+"""The protocol's data types, and numpy's dtype for each."""
 _BY_DTYPE = {dtype: name for name, dtype in DTYPES.items() if dtype != "object"}
 
 
 def datatype_of(array: np.ndarray) -> str:
-    """The protocol's word for an array's type; BYTES for all that is no number."""
+    """Return the protocol's data type of an array; BYTES if it is neither a number nor a boolean."""
     return _BY_DTYPE.get(array.dtype.name, "BYTES")
 
 
 def from_json(data: Any, datatype: str, shape: list[int], name: str) -> np.ndarray:
-    """An array from nested or flat lists. RequestError where type, count or shape disagree."""
+    """Make an array from nested or flat lists.
+
+    `name` is the tensor's, for messages. Raises RequestError (422) if the values do not fit the type
+    or the shape.
+    """
     try:
         array = np.array(data, dtype=DTYPES[datatype])
     except (ValueError, TypeError, OverflowError):
@@ -41,7 +45,8 @@ def from_json(data: Any, datatype: str, shape: list[int], name: str) -> np.ndarr
 
 
 def _is_exact(data: Any, datatype: str) -> bool:
-    """numpy takes `true` for 1, "5" for 5.0 and 1.5 for 1; a caller who sends them errs."""
+    """Whether each value has the declared type. numpy would read `true` as 1, "5" as 5.0 and 1.5
+    as 1, which hides a caller's mistake."""
     want: tuple[type, ...] = (bool,) if datatype == "BOOL" else (int,)
     if datatype.startswith("FP"):
         want = (int, float)
@@ -56,12 +61,15 @@ def _is_exact(data: Any, datatype: str) -> bool:
 
 
 def from_bytes(raw: bytes, datatype: str, shape: list[int], name: str) -> np.ndarray:
-    """An array from its raw bytes."""
+    """Make an array from its raw bytes, which are little-endian.
+
+    Raises RequestError (422) if the bytes do not fit the type or the shape.
+    """
     if datatype == "BYTES":
         return _shaped(np.array(_strings(raw, name), dtype=object), shape, name)
     dtype = np.dtype(DTYPES[datatype]).newbyteorder("<")
     if len(raw) % dtype.itemsize:
-        raise invalid("wrong_length", f"{len(raw)} bytes are no whole {datatype}", field=name)
+        raise invalid("wrong_length", f"{len(raw)} bytes do not divide into {datatype}", field=name)
     return _shaped(np.frombuffer(raw, dtype=dtype), shape, name)
 
 
@@ -69,7 +77,7 @@ def _strings(raw: bytes, name: str) -> list[str]:
     strings, at = [], 0
     while at < len(raw):
         if at + 4 > len(raw):
-            raise invalid("wrong_length", "a length is cut off", field=name)
+            raise invalid("wrong_length", "the length of a string is cut off", field=name)
         (length,) = struct.unpack_from("<I", raw, at)
         at += 4
         if at + length > len(raw):
@@ -83,7 +91,7 @@ def _strings(raw: bytes, name: str) -> list[str]:
 
 
 def to_bytes(array: np.ndarray) -> bytes:
-    """The raw bytes of an array."""
+    """Return the raw bytes of an array, little-endian."""
     if datatype_of(array) != "BYTES":
         return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
     parts = [str(value).encode() for value in array.ravel()]
@@ -100,12 +108,12 @@ def _shaped(array: np.ndarray, shape: list[int], name: str) -> np.ndarray:
         )
     try:
         return array.reshape(shape)
-    except ValueError:  # Empty, and yet too large in some axis.
+    except ValueError:  # The array is empty, but another axis is too large.
         raise invalid("wrong_shape", f"the shape {shape} is too large", field=name) from None
 
 
 def named_arrays(outputs: Any) -> dict[str, np.ndarray]:
-    """A model's outputs by name; one without a name is called predictions."""
+    """Return a model's outputs by name. An output without a name is called predictions."""
     if isinstance(outputs, dict):
         return {name: _array(values) for name, values in outputs.items()}
     return {"predictions": _array(outputs)}

@@ -1,4 +1,4 @@
-"""What the service answers: predictions by the model's outputs, and errors by their status."""
+"""OpenAPI schemas of the answers: predictions by the model's outputs, errors by their status."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 from servestack_server.docs_page.input_schema import Schema, scalar_schema, tensor_schema
 
 _ERRORS = {
-    "400": ("malformed_json", "The body is not what its content type says."),
+    "400": ("malformed_json", "The body does not match its content type."),
     "401": ("unauthorized", "The API key is missing or not accepted."),
     "404": ("not_found", "There is no such model or version."),
-    "413": ("too_large", "The body, or its number of rows, is above the limit."),
+    "413": ("too_large", "The body is too large or has too many rows."),
     "415": ("unsupported_type", "The content type or the encoding is not supported."),
-    "422": ("out_of_range", "The body is well formed, and the model cannot take it."),
-    "503": ("queue_full", "Not ready, or too many requests are waiting: try again later."),
+    "422": ("out_of_range", "The body is well formed, but the model cannot take it."),
+    "503": ("queue_full", "The service is not ready, or too many requests wait. Try again later."),
 }
 
 EXAMPLE_ID = "2f6f1c8a-52e6-4b94-9d5c-000000000001"
@@ -22,34 +22,40 @@ _HEADERS = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
 
 HEADERS: dict[str, Any] = {
     "RequestId": {
-        "description": "The request's id: as it was sent, or a new one. Feedback is joined by it.",
+        "description": "The id of the request: the caller's, or a new one. Feedback refers to it.",
         "schema": {"type": "string"},
     },
     "RetryAfter": {
-        "description": "Seconds to wait before another try.",
+        "description": "Seconds to wait before the next attempt.",
         "schema": {"type": "integer", "minimum": 0},
     },
 }
 
 
 def answer(description: str, schema: Schema, *, media_type: str = "application/json") -> Schema:
-    """An answer with the headers that all requests for the model get."""
+    """Return an answer with the headers that every answer of a model has."""
     content = {media_type: {"schema": schema}}
     return {"description": description, "headers": dict(_HEADERS), "content": content}
 
 
 def plain_answer(description: str, media_type: str = "application/json") -> Schema:
-    """An answer of health and the like: no request id, and no schema worth its lines."""
+    """Return an answer without a schema and a request id, for probes and the like."""
     return {"description": description, "content": {media_type: {"schema": {}}}}
 
 
 def error_references(*statuses: str, of: str = "Error") -> dict[str, Schema]:
-    """References to the error answers of an operation: `Error`, or `InferenceError`."""
+    """Return references to the error answers of an operation, by status.
+
+    `of` is the form of the errors: `Error`, or `InferenceError` for the Open Inference Protocol.
+    """
     return {status: {"$ref": f"#/components/responses/{of}{status}"} for status in statuses}
 
 
 def error_answers() -> dict[str, Schema]:
-    """The error answers, for `components/responses`. The inference protocol's `error` is text."""
+    """Return the error answers for `components/responses`, each in both forms.
+
+    In the Open Inference Protocol `error` is a text.
+    """
     answers = {}
     for status, (code, description) in _ERRORS.items():
         told = {"error": {"code": code, "message": description}, "id": EXAMPLE_ID}
@@ -63,12 +69,15 @@ def error_answers() -> dict[str, Schema]:
 
 
 def answer_schemas(outputs: list[dict[str, Any]] | None) -> dict[str, Schema]:
-    """The bodies of answers, for `components/schemas`."""
+    """Return the schemas of the answers' bodies for `components/schemas`.
+
+    `outputs` are the outputs of an MLflow signature, as in `prediction_schema`.
+    """
     prediction = prediction_schema(outputs)
     model = {
-        "model": {"type": "string", "description": "The model that predicted."},
-        "version": {"type": "string", "description": "Its version."},
-        "id": {"type": "string", "description": "The request's id."},
+        "model": {"type": "string", "description": "The model that answered."},
+        "version": {"type": "string", "description": "The version of the model."},
+        "id": {"type": "string", "description": "The id of the request."},
     }
     row_error = _error_schema() | {"required": ["row", "code", "message"]}
     return {
@@ -79,7 +88,7 @@ def answer_schemas(outputs: list[dict[str, Any]] | None) -> dict[str, Schema]:
                 "predictions": {
                     "type": "array",
                     "items": {"$ref": "#/components/schemas/Prediction"},
-                    "description": "One for each row, in the order of the rows.",
+                    "description": "One prediction for each row, in the order of the rows.",
                 }
             }
             | model,
@@ -93,7 +102,7 @@ def answer_schemas(outputs: list[dict[str, Any]] | None) -> dict[str, Schema]:
                     "items": {
                         "anyOf": [{"$ref": "#/components/schemas/Prediction"}, {"type": "null"}]
                     },
-                    "description": "One for each row; null for a row that is among the errors.",
+                    "description": "One prediction for each row; null for a row with an error.",
                 },
                 "errors": {"type": "array", "items": row_error},
             }
@@ -109,9 +118,12 @@ def answer_schemas(outputs: list[dict[str, Any]] | None) -> dict[str, Schema]:
 
 
 def prediction_schema(outputs: list[dict[str, Any]] | None) -> Schema:
-    """One row's prediction, of MLflow's outputs: a value, a list, or an object by column."""
+    """Return the schema of one row's prediction: a value, a list, or an object by column.
+
+    `outputs` are the outputs of an MLflow signature; without them the schema allows any value.
+    """
     if not outputs:
-        return {"description": "What the model answers for a row."}
+        return {"description": "The prediction of the model for one row."}
     if len(outputs) == 1:
         return _output_schema(outputs[0])
     named = {
@@ -120,7 +132,7 @@ def prediction_schema(outputs: list[dict[str, Any]] | None) -> Schema:
     }
     values = [named[name] | {"title": name} for name in named]
     return {
-        "description": "The outputs by name, or in their order.",
+        "description": "The outputs by name, or as a list in their order.",
         "anyOf": [
             {"type": "object", "properties": named},
             {"type": "array", "prefixItems": values},
@@ -141,11 +153,14 @@ def _error_schema() -> Schema:
     return {
         "type": "object",
         "properties": {
-            "code": {"type": "string", "description": "Stable: programs may rely on it."},
-            "message": {"type": "string", "description": "In words, for people."},
+            "code": {"type": "string", "description": "A stable code: programs may rely on it."},
+            "message": {"type": "string", "description": "What is wrong, for people."},
             "field": {"type": "string", "description": "The column or field at fault."},
-            "row": {"type": "integer", "minimum": 0, "description": "The row at fault."},
-            "status": {"type": "integer", "description": "The status, where 200 was answered."},
+            "row": {"type": "integer", "minimum": 0, "description": "The row at fault, from 0."},
+            "status": {
+                "type": "integer",
+                "description": "The status of the error, if the answer itself has status 200.",
+            },
         },
         "required": ["code", "message"],
     }

@@ -1,4 +1,4 @@
-"""Bodies that a reader can send as they stand."""
+"""Example bodies that a reader can send unchanged."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _PLAIN_VALUES: dict[str, Any] = {
 def body_examples(
     example: Any, columns: tuple[Column, ...] | None, tensor: Tensor | None
 ) -> dict[str, dict[str, Any]]:
-    """Named examples of a body, as OpenAPI lists them; the first is the service's own.
+    """Return named examples of a body, as OpenAPI lists them. The first is `example` itself.
 
-    Without one of its own the service shows values that its input takes.
+    If `example` is None, values that the input accepts are made up.
     """
     if example is None:
         example = _made_up(columns, tensor)
@@ -40,7 +40,7 @@ def body_examples(
 def example_rows(
     example: Any, columns: tuple[Column, ...] | None, tensor: Tensor | None
 ) -> list[Any]:
-    """The example's rows by position; empty where they cannot be told."""
+    """Return the example's rows, each a list by position; empty if they cannot be derived."""
     made_up = _made_up(columns, tensor) if example is None else example
     return _rows(made_up, columns)
 
@@ -87,7 +87,7 @@ def _made_up(columns: tuple[Column, ...] | None, tensor: Tensor | None) -> Any:
 
 
 def _value(column: Column) -> Any:
-    """A value inside the column's range: nothing is known of what is usual."""
+    """Return a value inside the column's range. Which values are usual is not known."""
     if column.enum:
         return column.enum[0]
     if column.type in _PLAIN_VALUES:

@@ -37,14 +37,17 @@ def inference_paths(
     tensor: Tensor | None,
     rows: list[Any],
 ) -> dict[str, Schema]:
-    """Health, metadata and inference of each model, with and without its version."""
+    """Return the paths for health, metadata and inference, with and without a version.
+
+    `models` holds (name, version) of each model, `rows` the example's rows by position.
+    """
     request = infer_example(columns, tensor, rows)
     name = _path_parameter("name", [name for name, _ in models])
     version = _path_parameter("version", [version for _, version in models if version])
     return {
         "/v2": {"get": _get("serverMetadata", "The server's name and extensions")},
         "/v2/health/live": {"get": _get("serverLive", "Whether the process is alive")},
-        "/v2/health/ready": {"get": _get("serverReady", "Whether requests are taken", "503")},
+        "/v2/health/ready": {"get": _get("serverReady", "Whether the server is ready", "503")},
         **_model_paths("/v2/models/{name}", [name], "", request),
         **_model_paths("/v2/models/{name}/versions/{version}", [name, version], "Version", request),
     }
@@ -53,8 +56,11 @@ def inference_paths(
 def infer_example(
     columns: tuple[Column, ...] | None, tensor: Tensor | None, rows: list[Any]
 ) -> dict[str, Any] | None:
-    """The example's rows in the tensors that the model's metadata names: one in all where all
-    columns are numbers of one type, else one for each."""
+    """Return a request with the example's rows in the tensors that the model's metadata names.
+
+    That is one tensor of shape [rows, columns] if all columns are numbers of one type, else one
+    tensor of shape [rows] for each column. None if there is no example.
+    """
     if not rows:
         return None
     if columns:
@@ -73,7 +79,7 @@ def infer_example(
 
 
 def _column_tensors(columns: tuple[Column, ...], rows: list[Any]) -> list[Schema]:
-    """Tensors hold no null: a column without values is left out where it may be."""
+    """Tensors cannot hold null, so an optional column with nulls is left out."""
     datatypes = {_OF_COLUMN.get(column.type, "BYTES") for column in columns}
     whole = all(value is not None for row in rows for value in row)
     if whole and len(datatypes) == 1 and datatypes != {"BYTES"}:
@@ -94,7 +100,7 @@ def _column_tensors(columns: tuple[Column, ...], rows: list[Any]) -> list[Schema
 
 
 def inference_schemas() -> dict[str, Schema]:
-    """Request, answer and metadata, for `components/schemas`."""
+    """Return the schemas of requests, answers and metadata for `components/schemas`."""
     described = {
         "name": {"type": "string"},
         "datatype": {"type": "string", "enum": _DATATYPES},
@@ -158,14 +164,14 @@ def inference_schemas() -> dict[str, Schema]:
 def _model_paths(
     path: str, parameters: list[Schema], suffix: str, request: dict[str, Any] | None
 ) -> dict[str, Schema]:
-    metadata = answer("Metadata.", {"$ref": "#/components/schemas/ModelMetadata"})
+    metadata = answer("The metadata of the model.", {"$ref": "#/components/schemas/ModelMetadata"})
     return {
         path: {
             "get": _get(f"metadata{suffix}", "Inputs and outputs of a model")
             | {"parameters": parameters, "responses": {"200": metadata, **_errors("404")}},
         },
         f"{path}/ready": {
-            "get": _get(f"ready{suffix}", "Whether the model answers", "404", "503")
+            "get": _get(f"ready{suffix}", "Whether the model is ready", "404", "503")
             | {"parameters": parameters}
         },
         f"{path}/infer": {"post": _infer(parameters, suffix, request)},
@@ -177,10 +183,12 @@ def _infer(parameters: list[Schema], suffix: str, request: dict[str, Any] | None
     if request is not None:
         body["examples"] = {"example": {"value": request}}
     binary = {
-        "schema": {"description": "JSON of `Inference-Header-Content-Length` bytes, tensors."}
+        "schema": {
+            "description": "JSON of `Inference-Header-Content-Length` bytes, then binary tensors."
+        }
     }
     content = {"application/json": body, "application/octet-stream": binary}
-    answered = answer("The outputs.", {"$ref": "#/components/schemas/InferAnswer"})
+    answered = answer("The outputs of the model.", {"$ref": "#/components/schemas/InferAnswer"})
     statuses = ("400", "404", "413", "415", "422", "503")
     return {
         "tags": [_TAG],
@@ -193,7 +201,7 @@ def _infer(parameters: list[Schema], suffix: str, request: dict[str, Any] | None
 
 
 def _get(name: str, summary: str, *statuses: str) -> Schema:
-    responses = {"200": plain_answer("Yes."), **_errors(*statuses)}
+    responses = {"200": plain_answer("OK."), **_errors(*statuses)}
     return {"tags": [_TAG], "operationId": name, "summary": summary, "responses": responses}
 
 

@@ -1,4 +1,4 @@
-"""JSON schemas of what the models take, from the columns or the tensor of the input."""
+"""JSON schemas of the request bodies, from the columns or the tensor of the input."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _TYPES: dict[str, Schema] = {
 
 
 def column_schema(column: Column) -> Schema:
-    """One value of a column: its type, range and enumeration; null where it may be missing."""
+    """Return the schema of one value: type, range and enumeration, and null if it may be missing."""
     schema = dict(_TYPES[column.type])
-    # A spec may write the range of whole numbers as 5.0: readers are to see 5.
+    # A spec may write the range of whole numbers as 5.0; readers should see 5.
     for bound in ("minimum", "maximum"):
         value = getattr(column, bound)
         if value is not None:
@@ -38,7 +38,7 @@ def column_schema(column: Column) -> Schema:
 
 
 def row_schema(columns: tuple[Column, ...]) -> Schema:
-    """A row by position: a value for each column."""
+    """Return the schema of a row by position: a list with one value for each column."""
     return {
         "type": "array",
         "prefixItems": [column_schema(column) | {"title": column.name} for column in columns],
@@ -48,7 +48,7 @@ def row_schema(columns: tuple[Column, ...]) -> Schema:
 
 
 def record_schema(columns: tuple[Column, ...]) -> Schema:
-    """A row by column names."""
+    """Return the schema of a row by name: an object with one value for each column."""
     return {
         "type": "object",
         "properties": {column.name: column_schema(column) for column in columns},
@@ -58,7 +58,7 @@ def record_schema(columns: tuple[Column, ...]) -> Schema:
 
 
 def columnar_schema(columns: tuple[Column, ...]) -> Schema:
-    """The table by columns: a list of values for each name."""
+    """Return the schema of a table by column: an object with a list of values for each name."""
     return {
         "type": "object",
         "properties": {
@@ -70,7 +70,7 @@ def columnar_schema(columns: tuple[Column, ...]) -> Schema:
 
 
 def tensor_schema(dtype: str, shape: tuple[int, ...]) -> Schema:
-    """Nested lists of a shape, -1 being any length."""
+    """Return the schema of nested lists of a shape, in which -1 allows any length."""
     schema = scalar_schema(dtype)
     for length in reversed(shape):
         schema = {"type": "array", "items": schema}
@@ -80,7 +80,10 @@ def tensor_schema(dtype: str, shape: tuple[int, ...]) -> Schema:
 
 
 def scalar_schema(dtype: str) -> Schema:
-    """One value of a numpy dtype or an MLflow column type."""
+    """Return the schema of one value of a numpy dtype or an MLflow column type.
+
+    For a type that is not known the schema allows any value.
+    """
     if dtype in _TYPES:
         return dict(_TYPES[dtype])
     if dtype.startswith(("int", "uint")):
@@ -95,22 +98,22 @@ def scalar_schema(dtype: str) -> Schema:
 
 
 def body_schemas(columns: tuple[Column, ...] | None, tensor: Tensor | None) -> dict[str, Schema]:
-    """The parts that a body is made of, for `components/schemas`; `Body` is the whole."""
+    """Return the schemas of a body for `components/schemas`. `Body` is the whole body."""
     if columns:
         return _table_schemas(columns)
     rows: Schema = {
-        "description": "One list of values for each row, or one row alone.",
+        "description": "One list of values for each row, or a single row.",
         "type": "array",
         "minItems": 1,
     }
     if tensor is not None and tensor.shape:
         row = tensor.shape[1:]
         batch = tensor_schema(tensor.dtype, (-1, *row)) | {"minItems": 1}
-        text = f"An array of {tensor.dtype} of shape {[-1, *row]}, -1 being any length"
+        text = f"An array of {tensor.dtype} of shape {[-1, *row]}, where -1 is any length"
         rows = batch | {"description": f"{text}."}
         if len(row) == 1:
             one = tensor_schema(tensor.dtype, row)
-            rows = {"description": f"{text}, or one row alone.", "anyOf": [batch, one]}
+            rows = {"description": f"{text}, or a single row.", "anyOf": [batch, one]}
     reference = {"$ref": "#/components/schemas/Rows"}
     return {"Rows": rows, "Body": {"anyOf": [reference, *_wrapped(reference, reference)]}}
 
@@ -131,16 +134,16 @@ def _table_schemas(columns: tuple[Column, ...]) -> dict[str, Schema]:
                 "description": "The order of the columns in `data`.",
             },
             "data": {"type": "array", "minItems": 1, "items": {"type": "array"}},
-            "index": {"type": "array", "description": "Left alone."},
+            "index": {"type": "array", "description": "The server ignores it."},
         },
         "required": ["columns", "data"],
     }
     table = {"anyOf": [rows, {"$ref": "#/components/schemas/ColumnLists"}]}
     return {
-        "Row": row_schema(columns) | {"description": f"In this order: {', '.join(names)}."},
+        "Row": row_schema(columns) | {"description": f"Values in this order: {', '.join(names)}."},
         "Record": record_schema(columns),
         "Rows": {
-            "description": "Rows by position or records by column names; one row stands for itself.",
+            "description": "Rows by position or records by column name, or a single one of them.",
             "anyOf": [{"type": "array", "minItems": 1, "items": row}, records, row, record],
         },
         "ColumnLists": columnar_schema(columns),

@@ -37,10 +37,11 @@ def openapi_document(
     outputs: list[dict[str, Any]] | None,
     models: Sequence[tuple[str, str]],
 ) -> dict[str, Any]:
-    """The document as JSON values.
+    """Return the OpenAPI document as JSON values.
 
-    `outputs` is the signature's of MLflow; `models` holds names and versions, the service's own
-    model first. `example` is any accepted body; without it one is made up from the input.
+    `outputs` are the outputs of an MLflow signature. `models` holds (name, version) of each model,
+    the service's own model first. `example` is any accepted body; if it is None, one is made up
+    from the input.
     """
     examples = body_examples(example, columns, tensor)
     document: dict[str, Any] = {
@@ -51,7 +52,7 @@ def openapi_document(
             {"name": "predict", "description": "The service's own routes."},
             {"name": "inference protocol", "description": "Open Inference Protocol V2."},
             {"name": "MLflow", "description": "MLflow's scoring protocol."},
-            {"name": "operation", "description": "Health and metrics."},
+            {"name": "operation", "description": "Probes and metrics."},
         ],
         "paths": {
             **own_paths(config, [name for name, _ in models], examples),
@@ -84,7 +85,7 @@ def _info(config: ServerSettings, models: Sequence[tuple[str, str]]) -> Schema:
     served = [f"- {name}, version {version}" for name, version in models]
     parts = [config.description, "Models:", "\n".join(served)]
     if config.error_style == "ok200":
-        parts.append("Errors of a request are answered with status 200 and an `error` in the body.")
+        parts.append("A request that fails gets status 200, with an `error` in the body.")
     return {
         "title": config.name,
         "version": models[0][1] if models else "",
@@ -95,7 +96,7 @@ def _info(config: ServerSettings, models: Sequence[tuple[str, str]]) -> Schema:
 def _inference_models(
     config: ServerSettings, models: Sequence[tuple[str, str]]
 ) -> Sequence[tuple[str, str]]:
-    """A graph answers under the service's name as well."""
+    """Add the service's own name if a graph answers under it."""
     if config.graph is None or config.name in dict(models):
         return models
     return [*models, (config.name, "")]
@@ -104,7 +105,7 @@ def _inference_models(
 def _mlflow_paths(examples: dict[str, Any]) -> dict[str, Schema]:
     body = request_body(examples)
     body["content"]["text/csv"] = {
-        "schema": {"type": "string", "description": "A line of column names, then rows."}
+        "schema": {"type": "string", "description": "A line with the column names, then the rows."}
     }
     predicted = {
         "type": "object",
@@ -118,11 +119,11 @@ def _mlflow_paths(examples: dict[str, Any]) -> dict[str, Schema]:
             "post": {
                 "tags": ["MLflow"],
                 "operationId": "invocations",
-                "summary": "Predict in MLflow's scoring protocol",
+                "summary": "Predict with MLflow's scoring protocol",
                 "parameters": PARAMETERS,
                 "requestBody": body,
                 "responses": {
-                    "200": answer("Predictions.", predicted),
+                    "200": answer("One prediction for each row.", predicted),
                     **error_references(*ERRORS),
                 },
             }
@@ -132,11 +133,11 @@ def _mlflow_paths(examples: dict[str, Any]) -> dict[str, Schema]:
 
 def _operation_paths() -> dict[str, Schema]:
     return {
-        "/ping": _get("MLflow", "ping", "Whether requests are taken", unready=True),
-        "/health": _get("MLflow", "health", "Whether requests are taken", unready=True),
+        "/ping": _get("MLflow", "ping", "Whether the service is ready", unready=True),
+        "/health": _get("MLflow", "health", "Whether the service is ready", unready=True),
         "/version": _get("MLflow", "version", "The version of MLflow's protocol"),
         "/livez": _get("operation", "livez", "Whether the process is alive"),
-        "/readyz": _get("operation", "readyz", "Whether requests are taken", unready=True),
+        "/readyz": _get("operation", "readyz", "Whether the service is ready", unready=True),
         "/metrics": _get("operation", "metrics", "Metrics for Prometheus"),
     }
 
@@ -144,7 +145,7 @@ def _operation_paths() -> dict[str, Schema]:
 def _get(tag: str, name: str, summary: str, *, unready: bool = False) -> Schema:
     responses = {"200": plain_answer("OK.", "text/plain")}
     if unready:
-        responses["503"] = plain_answer("Not now, and why.", "text/plain")
+        responses["503"] = plain_answer("Not ready; the body says why.", "text/plain")
     return {"get": {"tags": [tag], "operationId": name, "summary": summary, "responses": responses}}
 
 
@@ -153,20 +154,20 @@ def _parameters() -> dict[str, Schema]:
         "RequestId": {
             "name": "X-Request-Id",
             "in": "header",
-            "description": "An id of the caller's for the request; one is made where it is absent.",
+            "description": "The caller's id for the request. Without it the server makes one.",
             "schema": {"type": "string", "minLength": 8, "maxLength": 128},
         },
         "Traceparent": {
             "name": "traceparent",
             "in": "header",
-            "description": "W3C trace context; it is kept with the events of the request.",
+            "description": "W3C trace context. The events of the request contain it.",
             "schema": {"type": "string"},
         },
     }
 
 
 def _require_key(document: dict[str, Any], header: str) -> None:
-    """Whatever takes a body or describes a model asks for the key; health and metrics do not."""
+    """Require the key for operations that take a body or describe a model, not for probes."""
     document["components"]["securitySchemes"] = {
         _SECURITY_SCHEME: {"type": "apiKey", "in": "header", "name": header}
     }

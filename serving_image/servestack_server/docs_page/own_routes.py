@@ -1,4 +1,4 @@
-"""The service's own routes: predict, batch, feedback; of each model where there are several."""
+"""The service's own routes: predict, batch and feedback, also for each of several models."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ _TAG = "predict"
 
 
 def has_entry(config: ServerSettings) -> bool:
-    """Whether one model, or a graph of them, answers for the service."""
+    """Whether one model, or a graph of models, answers for the whole service."""
     return config.graph is not None or len(config.models) == 1
 
 
 def own_paths(
     config: ServerSettings, names: list[str], examples: dict[str, Any]
 ) -> dict[str, Schema]:
-    """The paths below the base path. `names` are the models'."""
+    """Return the paths below the base path.
+
+    `names` are the models' names, `examples` the named examples of a body.
+    """
     ok200 = config.error_style == "ok200"
     paths: dict[str, Schema] = {}
     if has_entry(config):
@@ -41,7 +44,7 @@ def own_paths(
 
 
 def request_body(examples: dict[str, Any], schema: Schema | None = None) -> Schema:
-    """A JSON body; of rows where no schema is given."""
+    """Return the description of a JSON body. Without `schema` it is a body of rows."""
     content: Schema = {"schema": schema or {"$ref": "#/components/schemas/Body"}}
     if examples:
         content["examples"] = examples
@@ -52,8 +55,8 @@ def _predicting(
     path: str, parameters: list[Schema], suffix: str, ok200: bool, examples: dict[str, Any]
 ) -> dict[str, Schema]:
     both = {
-        "predict": ("Predict; a row that does not fit fails the request", "Predictions"),
-        "batch": ("Predict many rows; a row that does not fit fails alone", "BatchPredictions"),
+        "predict": ("Predict; one invalid row fails the request", "Predictions"),
+        "batch": ("Predict many rows; an invalid row fails alone", "BatchPredictions"),
     }
     return {
         f"{path}/{name}": {
@@ -86,9 +89,11 @@ def _feedback(ok200: bool) -> Schema:
                 "type": "string",
                 "minLength": 8,
                 "maxLength": 128,
-                "description": "The id of the request it is about.",
+                "description": "The id of the request that was answered with the prediction.",
             },
-            "feedback": {"description": "Any JSON: the true value, a rating, a click."},
+            "feedback": {
+                "description": "Any JSON value, for example the true value, a rating or a click."
+            },
         },
         "required": ["id", "feedback"],
         "additionalProperties": False,
@@ -99,8 +104,12 @@ def _feedback(ok200: bool) -> Schema:
     return {
         "tags": [_TAG],
         "operationId": "feedback",
-        "summary": "Say how a prediction turned out",
+        "summary": "Send feedback about a prediction",
         "parameters": PARAMETERS,
         "requestBody": request_body(examples, body),
-        "responses": {"202": answer("Taken.", taken), **told, **error_references(*ERRORS)},
+        "responses": {
+            "202": answer("The feedback is accepted.", taken),
+            **told,
+            **error_references(*ERRORS),
+        },
     }

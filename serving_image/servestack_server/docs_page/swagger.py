@@ -1,4 +1,4 @@
-"""The Swagger UI page, from files of the `swagger-ui-bundle` package and a few of our own."""
+"""The Swagger UI page, from files of the `swagger-ui-bundle` package and some of this module."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONTENT_SECURITY_POLICY = (
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-"""What the page may load, for its header: nothing from another host, no script in the page."""
+"""Header of the page: it loads nothing from another host and runs no inline script."""
 
 PAGE = "index.html"
 
@@ -57,12 +57,15 @@ window.ui = SwaggerUIBundle({
 
 
 def swagger_page(openapi_path: str) -> dict[str, tuple[str, bytes]]:
-    """File name to (content type, bytes): the page is `index.html`, to be served as `…/docs`, and
-    the others as `…/docs/<name>`, which the page names relatively, so that a proxy may cut a prefix.
+    """Return the files of the page: file name to (content type, bytes).
 
-    `openapi_path` is where the page finds the document: absolute, or relative to the page. A name
-    that ends in `.gz` is the file before it with Content-Encoding gzip. Takes about 50 ms and 2 MB:
-    call it for the first reader, not at start. StartError where Swagger UI is not installed.
+    Serve `index.html` as `…/docs` and the others as `…/docs/<name>`. The page names them
+    relatively, so that a proxy may cut off a prefix. A name that ends in `.gz` is the same file,
+    compressed with gzip. `openapi_path` is where the page finds the document: absolute, or
+    relative to the page.
+
+    The call takes about 50 ms and 2 MB, so make it for the first reader, not at start. Raises
+    StartError if Swagger UI is not installed.
     """
     folder = _bundle_folder()
     page = {
@@ -82,7 +85,7 @@ def _script(openapi_path: str) -> bytes:
 
 
 def _bundle_folder() -> Path:
-    """Swagger UI 5, the first that reads OpenAPI 3.1; the package's own constant costs an import."""
+    """Find Swagger UI 5, the first that reads OpenAPI 3.1, without importing its package."""
     spec = find_spec("swagger_ui_bundle")
     for place in (spec.submodule_search_locations or ()) if spec else ():
         for folder in sorted(Path(place).glob("vendor/swagger-ui-*")):

@@ -1,1 +1,1 @@
-"""Events: lines of JSON in files that Filebeat ships to Kafka."""
+"""Writes events: lines of JSON in files that Filebeat ships to Kafka."""

@@ -1,4 +1,4 @@
-"""One answer, as events tell of it."""
+"""One answer, with what events contain of it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import msgspec
 
 
 class Answered(msgspec.Struct):
-    """`id` is the request's, safe in JSON; `traceparent` what the caller sent, unchecked.
+    """One answer to a request.
 
-    `endpoint` is a route, of which there are few, not a path. `finished` is when it was answered on
-    the clock of time.perf_counter(), `seconds` how long that took. `rows` are in the order of the
-    input's columns; `values` what the model gave for them, both None where there are none.
-    `rows_json` and `values_json` are the same as one line of JSON each, where there is one already.
+    `id` is the request's id, safe in JSON. `traceparent` is the caller's header, unchecked.
+    `endpoint` is a route and not the request's path, so it has few values. `finished` is the time of
+    the answer on the clock of time.perf_counter(), `seconds` the duration of the request. `rows`
+    are in the order of the input's columns, and `values` are the model's outputs for them; both are
+    None if there are none. `rows_json` and `values_json` are the same as one line of JSON each, if
+    the caller has encoded them already.
     """
 
     id: bytes

@@ -1,4 +1,4 @@
-"""What every event has around its data, put together from bytes that are prepared."""
+"""The part of an event around its data, joined from prepared bytes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ class Envelope:
         self._head_and_second = b""
 
     def head(self, answered: Answered, seconds: float) -> bytes:
-        """All up to `data`'s value. `seconds` since 1970, in the event in UTC with milliseconds.
+        """Return the event up to the value of `data`.
 
-        A traceparent that is not one of version 00 is left out.
+        `seconds` is the time since 1970; the event has it in UTC with milliseconds. A traceparent
+        that is not of version 00 is left out (W3C Trace Context, 3.2.2).
         """
         parts = [b'{"id":"', answered.id, b'"', self._until(seconds)]
         if answered.traceparent is not None and _TRACEPARENT.fullmatch(answered.traceparent):
@@ -38,11 +39,11 @@ class Envelope:
         return b"".join(parts)
 
     def after_id(self, seconds: float) -> bytes:
-        """What stands between the id's value and `data`'s, in an event without a traceparent."""
+        """Return what is between the values of `id` and `data`, in an event without a traceparent."""
         return self._until(seconds) + b',"data":'
 
     def _until(self, seconds: float) -> bytes:
-        """All from the id's value to the time's."""
+        """Return everything from the value of `id` to the value of `time`."""
         second, millisecond = divmod(int(seconds * 1000), 1000)
         if second != self._second:
             self._second = second

@@ -1,4 +1,4 @@
-"""The event files of one worker: named, rotated, counted against the budget, deleted."""
+"""The event files of one worker: names, rotation, size on disk, deletion."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from pathlib import Path
 from servestack_server.errors import StartError
 
 FILE_MARK_BYTES = 64
-"""Length of what Filebeat tells files apart by, and of the white space that begins a file."""
+"""Length of the fingerprint by which Filebeat identifies a file. A file begins with as many bytes of
+white space."""
 
 _CHUNK_BYTES = 256 * 2**10
 
 
 @dataclass(slots=True)
 class EventFile:
-    """A file; `descriptor` is -1 when it is closed for good. Sizes in bytes, of whole lines."""
+    """One file. `descriptor` is -1 once it is closed for good; `size` is in bytes of whole lines.
+
+    `torn` says that an incomplete line follows them. `written_at` is the time of the last write on
+    the clock of time.monotonic().
+    """
 
     path: Path
     kind: str
@@ -30,9 +35,9 @@ class EventFile:
     written_at: float = 0.0
 
     def append(self, data: bytes) -> tuple[int, OSError | None]:
-        """Write lines; returns how many bytes of whole lines are on disk, and why not all are.
+        """Write lines. Returns how many bytes of whole lines are on disk, and the error if not all.
 
-        A line that did not fit is cut off again, so that the file always ends with a whole one.
+        A line that did not fit is cut off again, so that the file always ends with a whole line.
         """
         mark = b"" if self.size else file_mark()
         data = mark + data
@@ -60,28 +65,28 @@ class EventFile:
         return max(whole - len(mark), 0), error
 
     def close(self) -> None:
-        """No line will follow."""
+        """Close the file for good."""
         if self.descriptor >= 0:
-            # Whatever it says, the descriptor is gone, and every write was asked for its success.
+            # After an error the descriptor is closed as well, and every write was checked before.
             with contextlib.suppress(OSError):
                 os.close(self.descriptor)
             self.descriptor = -1
 
 
 def file_mark() -> bytes:
-    """64 spaces and tabs, drawn at random: JSON lets them stand before the first line's `{`.
+    """Return 64 random spaces and tabs. JSON allows white space before the first line's `{`.
 
-    Filebeat takes files with the same first 64 bytes for one file, those that are long deleted
-    included, and an id given by a caller may come twice.
+    Filebeat treats files with the same first 64 bytes as one file, even if one was deleted long
+    ago. The events alone do not make these bytes unique, because a caller may send an id twice.
     """
     return f"{int.from_bytes(os.urandom(8)):064b}".replace("0", " ").replace("1", "\t").encode()
 
 
 class EventFiles:
-    """All files of this worker in the folder, oldest first, by name.
+    """All files of this worker in the folder: `by_name` has the oldest first.
 
-    With several workers each has its own files and its share of the budget. With one, files that
-    earlier processes left are its own, whatever they are called.
+    With several workers, each has its own files and its share of the budget. A single worker also
+    owns the files of earlier processes, whatever their names are. `size` is in bytes, of all files.
     """
 
     def __init__(self, folder: Path, worker: str, workers: int) -> None:
@@ -97,13 +102,16 @@ class EventFiles:
         self.size = 0
 
     def open_folder(self) -> None:
-        """Take over what earlier processes left. StartError where the folder cannot be used, or
-        another process with this worker's name uses it: its files would be mended while it writes.
+        """Take over the files of earlier processes.
 
-        The torn last line of a killed process is cut off: nobody was told of it, and Filebeat
-        takes whole lines only, so its offset is never behind the cut. A Filebeat that read half a
-        line while it was written may take the file from its start again; events are told apart by
-        their ids. A newline instead would send the half line to Kafka.
+        Raises StartError if the folder cannot be used, or if another process with this worker's
+        name uses it: this method would cut its files while it writes.
+
+        The torn last line of a killed process is cut off. Its event was never reported as written,
+        and Filebeat ships whole lines only, so Filebeat's offset is never behind the cut. A Filebeat
+        that read half a line during the write may ship the file from its start again; consumers
+        recognise repeated events by their ids. A newline instead of the cut would send the half line
+        to Kafka.
         """
         try:
             self._lock = os.open(
@@ -123,13 +131,13 @@ class EventFiles:
                     self._take_over(name)
         except BlockingIOError:
             raise StartError(
-                f"{self._folder}: another server writes its events there",
+                f"{self._folder}: another server already writes its events to this folder",
                 "give each server a folder of its own",
             ) from None
         except OSError as error:
             raise StartError(
                 f"{self._folder}: event files cannot be written: {error.strerror}",
-                "make the folder, writable for the server's user",
+                "create the folder and make it writable for the server's user",
             ) from None
 
     def _is_own(self, name: str) -> bool:
@@ -146,7 +154,7 @@ class EventFiles:
         self.size += size
 
     def to_write(self, kind: str) -> EventFile:
-        """The file that lines of this kind go to, made when there is none. OSError."""
+        """Return the open file for lines of this kind; create one if needed. Raises OSError."""
         file = self.current.get(kind)
         if file is None:
             self._sequence += 1
@@ -159,7 +167,7 @@ class EventFiles:
         return file
 
     def write(self, kind: str, data: bytes) -> tuple[int, OSError | None]:
-        """Append whole lines of a kind; returns how many bytes are on disk, and why not all are."""
+        """Append whole lines of a kind. Returns how many bytes are on disk, and the error if any."""
         try:
             file = self.to_write(kind)
         except OSError as error:
@@ -170,31 +178,31 @@ class EventFiles:
         return written, failure
 
     def rotate(self, kind: str) -> None:
-        """Close the kind's file: the next line makes another."""
+        """Close the file of a kind. The next line creates a new one."""
         self.current.pop(kind).close()
 
     def old(self) -> list[tuple[str, EventFile]]:
-        """Files that are closed for good, oldest first."""
+        """Return (name, file) of the files that are closed for good, oldest first."""
         return [(name, file) for name, file in self.by_name.items() if file.descriptor < 0]
 
     def delete(self, name: str) -> None:
-        """Delete a closed file and free its blocks, which a reader would hold on to. OSError."""
+        """Delete a closed file and free its blocks, even if a reader has it open. Raises OSError."""
         file = self.by_name[name]
         descriptor = os.open(file.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             file.path.unlink()
-            # Only now: a file that is seen to shrink would be read from its start again.
+            # Truncate only after unlinking: Filebeat ships a file that shrinks from its start again.
             os.ftruncate(descriptor, 0)
         finally:
             os.close(descriptor)
         self.forget(name)
 
     def forget(self, name: str) -> None:
-        """The file is gone."""
+        """Stop counting a file that is deleted."""
         self.size -= self.by_name.pop(name).size
 
     def close(self) -> None:
-        """Close what is open; a file without a line is removed. OSError."""
+        """Close the open files, and delete those without a line. Raises OSError."""
         for kind, file in list(self.current.items()):
             if file.torn:
                 os.ftruncate(file.descriptor, file.size)
@@ -205,7 +213,7 @@ class EventFiles:
 
 
 def cut_torn_line(path: Path) -> int:
-    """Cut what follows the last newline; returns the size that is left. OSError."""
+    """Cut off what follows the last newline. Returns the size in bytes. Raises OSError."""
     with path.open("r+b", buffering=0) as stream:
         end = size = stream.seek(0, os.SEEK_END)
         while end > 0:
@@ -222,7 +230,7 @@ def cut_torn_line(path: Path) -> int:
 
 
 def count_lines(path: Path) -> int:
-    """Lines of a file, read in parts. OSError."""
+    """Count the lines of a file, which is read in chunks. Raises OSError."""
     lines = 0
     with path.open("rb", buffering=0) as stream:
         while chunk := stream.read(_CHUNK_BYTES):

@@ -1,4 +1,4 @@
-"""All that is told of requests: one event for each answer, access, feedback and the owner's own."""
+"""The event log: one event for each prediction, access, feedback, and event of the owner's code."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from servestack_server.events.writer import EventWriter
 
 
 class EventLog:
-    """Belongs to the event loop's thread, but for `custom`.
+    """Builds events and hands them to the writer. Only `custom` may be called from any thread.
 
-    Without a writer nothing is kept, and no kind of event is wanted. `pins` hold each model's
-    version and digest.
+    Without a writer nothing is logged. `pins` hold the version and digest of each model.
     """
 
     def __init__(
@@ -36,28 +35,31 @@ class EventLog:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
-        """Called in the event loop, before the first event."""
+        """Start the writer. Call it in the event loop, before the first event.
+
+        Raises StartError if the folder for events cannot be used.
+        """
         self._loop = asyncio.get_running_loop()
         if self.writer is not None:
             self.writer.start()
 
     def wants(self, kind: Kind) -> bool:
-        """Whether events of this kind are kept."""
+        """Whether events of this kind are logged."""
         return self.writer is not None and self.writer.wants(kind)
 
     @property
     def takes_no_more(self) -> bool:
-        """Whether the log is full and the spec says that nothing is answered unlogged."""
+        """Whether the log is full and the spec wants every answer logged (`whenFull: unready`)."""
         return self.writer is not None and self.writer.is_full
 
     def prediction(self, answered: Answered) -> None:
-        """Log a prediction that was answered; `takes_predictions` says whether it would be kept."""
+        """Log a prediction that was answered, if it is sampled. Check `takes_predictions` first."""
         line = self._predictions.line(answered)
         if line is not None:
             self._append("predictions", line)
 
     def feedback(self, answered: Answered, feedback: Any) -> bool:
-        """Log what a caller says of an answer. False when it could not be kept."""
+        """Log a caller's feedback about an answer. Returns False if the log cannot take it."""
         return self._append("feedback", self._others.feedback(answered, time(), feedback))
 
     def access(self, answered: Answered) -> None:
@@ -65,7 +67,7 @@ class EventLog:
         self._append("access", self._others.access(answered, time()))
 
     def custom(self, answered: Answered, name: str, values: Any) -> None:
-        """Log an event of the owner's code, from whichever thread it runs in."""
+        """Log an event of the owner's code, which may run in any thread."""
         if not self.wants("custom"):
             return
         line = self._others.custom(answered, time(), name, values)

@@ -1,4 +1,4 @@
-"""The lines of feedback, access and the model owner's own events."""
+"""Builds the lines of feedback, access and custom events."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from servestack_server.events.values import to_json
 
 
 class OtherEvents:
-    """Builds the lines of all events but predictions. They are not sampled.
+    """Builds the lines of all events except predictions. They are not sampled.
 
-    `time` is in seconds since 1970 in all methods. What makes a line too long is left out.
+    `time` is in seconds since 1970 in all methods. If a line would be too long, the feedback or the
+    values are left out and the event has `"truncated": true`.
     """
 
     def __init__(self, events: Events, *, workers: int = 1) -> None:
@@ -25,19 +26,19 @@ class OtherEvents:
         self._custom = Envelope(events.source, TYPES["custom"])
 
     def feedback(self, answered: Answered, time: float, feedback: Any) -> bytes:
-        """What a caller says of an answer. The event's id is that of the prediction it is about."""
+        """Build the event of a caller's feedback. Its id is the id of the prediction."""
         return self._line(
             self._feedback.head(answered, time), _request_data(answered), "feedback", feedback
         )
 
     def access(self, answered: Answered, time: float) -> bytes:
-        """One HTTP request."""
+        """Build the event of one HTTP request."""
         milliseconds = round(max(answered.seconds * 1000, 0.0), 3)
         data = _request_data(answered) | {"latencyMs": milliseconds}
         return b"%b%b}" % (self._access.head(answered, time), to_json(data))
 
     def custom(self, answered: Answered, time: float, name: str, values: Any) -> bytes:
-        """What the owner's code wants to be kept under a name, in a request with this id."""
+        """Build an event of the owner's code: `values` under a name, with the request's id."""
         data = {"model": answered.model, "version": answered.version, "name": name}
         return self._line(self._custom.head(answered, time), data, "values", values)
 

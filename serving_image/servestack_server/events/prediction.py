@@ -1,4 +1,4 @@
-"""The lines of prediction events."""
+"""Builds the lines of prediction events."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _END = b',"truncated":false}}'
 _END_CUT = b',"truncated":true}}'
 _FAST = 4096
 _LATENCIES = [b"%d.%03d" % divmod(microseconds, 1000) for microseconds in range(_FAST)]
-"""Milliseconds as text, for as many microseconds: to write a float takes longer than all the rest."""
+"""Milliseconds as text, by microseconds. Formatting a float would take longer than all the rest."""
 
 
 class PredictionEvents:
     """Builds one line for each answered prediction, as `logging/event.schema.json` has it.
 
-    `pins` hold each model's version and digest. `workers` is that of the EventWriter, whose longest line depends on it.
-    `takes_json` says whether inputs and outputs are logged as they are, so that the JSON that is
-    there already is used. `clock` tells the seconds since 1970.
+    `pins` hold the version and digest of each model. `workers` is the EventWriter's, whose longest
+    line depends on it. `takes_json` says whether inputs and outputs are logged unchanged, so that
+    their existing JSON can be used. `clock` returns the seconds since 1970.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class PredictionEvents:
         self._data: dict[tuple[str, str, str, int], bytes] = {}
 
     def is_sampled(self, request_id: bytes) -> bool:
-        """Whether this request is in the log: every worker and every pod answer alike."""
+        """Whether the sample contains this request. It is the same in every worker and every pod."""
         return self._sample >= 1 or crc32(request_id) < self._crc_limit
 
     def line(self, answered: Answered) -> bytes | None:
-        """The event without a newline; None when the request is not sampled.
+        """Build the event, without a newline. None if the sample does not contain the request.
 
-        What makes the line too long is left out, `inputs` first.
+        If the line would be too long, `inputs` are left out, and then `outputs`.
         """
         if (
             answered.rows_json and answered.values_json and self.takes_json
@@ -80,7 +80,7 @@ class PredictionEvents:
         return self._line(answered)
 
     def _line_of_json(self, answered: Answered) -> bytes:
-        """The event of an answer 200 whose inputs and outputs are one line of JSON each already."""
+        """Build the event of a successful answer from the existing JSON of inputs and outputs."""
         if (
             answered.finished >= self._middle_until
             or answered.model != self._middle_model
@@ -98,7 +98,7 @@ class PredictionEvents:
         )  # fmt: skip
 
     def _begin_millisecond(self, answered: Answered) -> None:
-        """Make what all lines up to the next millisecond of the clock have in common."""
+        """Prepare the bytes that all lines share until the clock's next millisecond."""
         seconds = self._clock()
         self._middle_until = answered.finished + 0.001 - seconds % 0.001
         head = self._envelope.after_id(seconds)
@@ -130,14 +130,14 @@ class PredictionEvents:
         return b"".join((head, data, inputs_json, outputs_json, end))
 
     def _inputs_json(self, inputs: Sequence[Sequence[Any]], room: int) -> bytes:
-        """The rows; what is too long whatever its values are is not looked at."""
+        """Encode the rows. Rows that cannot fit into `room` bytes are not encoded at all."""
         if len(inputs) and hasattr(inputs[0], "__len__") and _shortest(inputs) > room:
             return bytes(room + 1)
         rows = self._redaction.apply(inputs) if self._redaction.names else inputs
         return b',"inputs":' + to_json(rows)
 
     def _prepare(self, answered: Answered) -> bytes:
-        """The data up to its last member before inputs, whose value is the latency."""
+        """Return the event's data up to the value of `latencyMs`, the last member before inputs."""
         model, version = answered.model, answered.version
         endpoint, status = answered.endpoint, answered.status
         known = self._data.get((model, version, endpoint, status))
@@ -156,5 +156,5 @@ class PredictionEvents:
 
 
 def _shortest(rows: Sequence[Sequence[Any]]) -> int:
-    """Bytes that these rows take at least: a digit and a comma for a value."""
+    """Return the least bytes that these rows take: a digit and a comma for each value."""
     return len(rows) * (2 * len(rows[0]) + 2)

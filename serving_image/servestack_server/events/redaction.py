@@ -1,4 +1,4 @@
-"""Columns that must not reach the disk as they are."""
+"""Redacts columns whose values must not reach the disk."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from servestack_server.errors import StartError
 from servestack_server.events.values import to_json
 
 HASH_KEY_VARIABLE = "SERVESTACK_HASH_KEY"
-"""Environment variable with the key of hashed values. Without it the event's source is the key,
-which everybody knows: values that can be guessed (a postcode) can then be found by trying."""
+"""Environment variable with the key for hashed values. Without it the key is the event's source,
+which is public, so anyone can find values that are easy to guess (a postcode) by trying them."""
 
 
 class Redaction:
-    """Applies `redact` to rows: `drop` leaves null, `hash` the hex HMAC-SHA256 of the JSON value.
+    """Applies `redact` to rows: `drop` writes null, `hash` the HMAC-SHA256 of the JSON value in hex.
 
-    Equal values have equal hashes within a service, and wherever the same key is set; null stays
-    null. StartError for a column that the input does not have: it would be logged as it is.
+    Equal values have equal hashes within a service, and in all services with the same key. Null
+    stays null. Raises StartError for a column that the input does not have, because a misspelt
+    column would be logged in clear. Source of HMAC: RFC 2104.
     """
 
     def __init__(self, config: ServerSettings) -> None:
@@ -40,7 +41,7 @@ class Redaction:
         self._key = (os.environ.get(HASH_KEY_VARIABLE) or source).encode()
 
     def apply(self, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-        """Copies of the rows, in which the values of these columns are replaced."""
+        """Return copies of the rows in which the values of the redacted columns are replaced."""
         return [self._row(row) for row in rows]
 
     def _row(self, row: Sequence[Any]) -> list[Any]:
@@ -52,7 +53,7 @@ class Redaction:
         return changed
 
     def hashed(self, value: Any) -> str | None:
-        """Hex of the hash; null for null."""
+        """Return the hash of a value in hex; None for None."""
         if value is None:
             return None
         return hmac.digest(self._key, to_json(value), "sha256").hex()

@@ -1,4 +1,4 @@
-"""How far Filebeat has shipped each file, as its registry says."""
+"""Reads from Filebeat's registry how far each file is shipped."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ _OFFSET = re.compile(rb'"cursor":\{"offset":([0-9.e+]+)\}')
 
 
 class Registry:
-    """The offsets of Filebeat 7.17's memlog store: `log.json` continues the newest checkpoint.
+    """Reads the offsets in bytes from the memlog store of Filebeat 7.17.
 
-    A file's newest word is its last entry. An entry is a line of the log, or `{"_key"…}` in the
-    one array of a checkpoint `<number>.json`. Offsets that Filebeat read back after a restart are
-    floats (`1.700085e+06`). Files are known by their name without the folder, which is unique.
+    The store has checkpoints `<number>.json` with one array each; `log.json` continues the newest
+    one. An entry is a line of the log, or `{"_key"…}` in the array of a checkpoint. The last entry
+    of a file is the valid one. Offsets that Filebeat read back after a restart are floats
+    (`1.700085e+06`). `offsets` has files by their name without the folder, which is unique.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -30,9 +31,9 @@ class Registry:
         self.offsets: dict[str, int] = {}
 
     def read(self, names: Container[str]) -> None:
-        """Update `offsets` of the files called `names` with what is new; others are left out.
+        """Update `offsets` with the new entries of the files called `names`.
 
-        What is missing or torn is read the next time.
+        If a file of the registry is missing or torn, the next call reads it.
         """
         checkpoint = self._newest_checkpoint()
         if checkpoint != self._checkpoint and self._read_checkpoint(checkpoint, names):
@@ -48,7 +49,7 @@ class Registry:
             self._read_log(names)
 
     def forget(self, name: str) -> None:
-        """The file is gone."""
+        """Drop the offset of a file that is deleted."""
         self.offsets.pop(name, None)
 
     def _newest_checkpoint(self) -> str:
@@ -94,9 +95,9 @@ class Registry:
 
 
 def _pieces(file: Path, start: int, separator: bytes) -> Iterator[tuple[bytes, int]]:
-    """The parts of a file from `start` on, each with its separator, and where each ends.
+    """Yield the parts of a file from byte `start` on, each with its separator and its end.
 
-    Held in memory is one chunk and one part; what is too long for an entry is left out.
+    Memory holds one chunk and one part. A part that is too long for an entry is skipped.
     """
     with file.open("rb") as stream:
         stream.seek(start)

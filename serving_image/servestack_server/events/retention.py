@@ -1,4 +1,4 @@
-"""Which event files may go: those that Kafka has, or the oldest where nobody ships them."""
+"""Deletes event files: those that Kafka has, or the oldest ones if nothing ships them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from servestack_server.events.files import EventFiles, count_lines
 from servestack_server.events.registry import Registry
 
 IDLE_FILE_SECONDS = 60.0
-"""A file that is shipped and has had no line for so long is let go: to its offset Filebeat gives
-half an hour to live (`ttl` in the registry), after which the file would be a new one."""
+"""A file that is shipped and has had no line for this time is closed and deleted. Filebeat drops the
+offset of a file after half an hour (`ttl` in the registry) and would then ship it again."""
 
 
 class Retention:
-    """Deletes files. `registry` is the folder `registry/filebeat` of Filebeat's data, or None."""
+    """Deletes files. `registry` is the folder `registry/filebeat` of Filebeat's data, or None.
+
+    With a registry only shipped files are deleted. Without one nothing ships the files, and the
+    oldest are deleted so that the budget is kept.
+    """
 
     def __init__(self, files: EventFiles, registry: Path | None, budget_bytes: int) -> None:
         self._files = files
@@ -23,10 +27,10 @@ class Retention:
         self.is_shipped = registry is not None
 
     def make_room(self) -> dict[str, int]:
-        """Delete what may go. Returns the lines that were lost by it, by kind."""
+        """Delete the files that may go. Returns how many unshipped lines were lost, by kind."""
         for kind, file in list(self._files.current.items()):
             if not file.path.exists():
-                # Somebody cleaned up: the next line makes a new file.
+                # Somebody has deleted the file. The next line creates a new one.
                 self._files.rotate(kind)
                 self._files.forget(file.path.name)
         if self._registry is None:
@@ -36,7 +40,7 @@ class Retention:
         return {}
 
     def unshipped_bytes(self, kinds: list[str]) -> dict[str, int]:
-        """Bytes on disk that Kafka has not taken, by kind, as of the last look at the registry."""
+        """Return the bytes on disk that Kafka lacks, by kind, as of the last read of the registry."""
         unshipped = dict.fromkeys(kinds, 0)
         offsets = self._registry.offsets if self._registry is not None else {}
         for name, file in list(self._files.by_name.items()):

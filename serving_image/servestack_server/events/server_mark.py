@@ -1,4 +1,4 @@
-"""The mark by which Filebeat's drain knows that the server has written its last line."""
+"""The mark that tells Filebeat's drain that the server has written its last line."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _LOCK = ".workers"
 
 
 class ServerMark:
-    """Set when the last worker of a server closes its files; a killed worker does not hold it up.
+    """A file that the last worker of a server creates after it has closed its event files.
 
-    Workers share a lock on one file, which the kernel gives back when a process dies.
+    Workers share a lock on one file. The kernel releases it when a process dies, so a killed worker
+    does not block the mark.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -23,16 +24,16 @@ class ServerMark:
         self._lock = -1
 
     def remove(self) -> None:
-        """A server runs here. OSError where the folder cannot be written."""
+        """Remove the mark, because a server runs now. Raises OSError if the folder is not writable."""
         self._lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         fcntl.flock(self._lock, fcntl.LOCK_SH)
         self._mark.unlink(missing_ok=True)
 
     def set(self) -> None:
-        """This worker is done; the mark is set if it was the last. OSError if the disk is full."""
+        """Set the mark if this worker is the last one. Raises OSError if the disk is full."""
         try:
-            # The shared lock is given up before the other is asked for: of two that exit at the
-            # same moment one at least finds nobody left.
+            # flock releases the shared lock before it takes the exclusive one. So if two workers
+            # exit at the same moment, at least one of them is the last.
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._mark.touch()

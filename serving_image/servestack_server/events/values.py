@@ -1,4 +1,4 @@
-"""JSON of what models take and give."""
+"""Encodes inputs and outputs of models as JSON."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import msgspec
 
 
 def _other(value: Any) -> Any:
-    """What msgspec does not know: arrays and scalars of numpy, and anything else as text."""
+    """Convert a value that msgspec does not know: from numpy to plain, anything else to text."""
     if hasattr(value, "tolist"):
         return value.tolist()
     return str(value)
 
 
 _encode = msgspec.json.Encoder(enc_hook=_other).encode
-"""Not a number and the infinities become null, bytes base64, times RFC 3339."""
+"""NaN and infinities become null, bytes become base64, times become RFC 3339."""
 
 
 def to_json(value: Any) -> bytes:
-    """One line of JSON, whatever the value: nothing a caller can send makes it fail."""
+    """Encode any value as one line of JSON. It never fails, whatever a caller sends."""
     try:
         return _encode(value)
     except Exception:
@@ -29,7 +29,7 @@ def to_json(value: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """The same value from types that JSON has; slow, for what the encoder refused."""
+    """Convert a value to types of JSON. It is slow, and used only after the encoder has failed."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""Lines of events taken from the event loop, and written to disk by a thread of its own."""
+"""Takes events from the event loop, and writes them to disk in a thread of its own."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ REASONS: tuple[Reason, ...] = (
 )  # fmt: skip
 
 BATCH_BYTES = 2**20
-"""Lines in memory that are written without waiting for the flush interval."""
+"""Size of the lines in memory at which they are written without waiting for the flush interval."""
 RETRY_SECONDS = 0.25
-"""Between two tries of a disk that refused a write."""
+"""Time between two attempts to write after the disk has refused one."""
 MAINTENANCE_SECONDS = 1.0
-"""Between two looks at Filebeat's registry; also the longest sleep without events."""
+"""Time between two reads of Filebeat's registry, and the longest sleep without events."""
 
 
 class EventWriter:
     """Appends lines to `<folder>/<kind>-<host>-<worker>-<start>-<sequence>.ndjson`.
 
-    A line that `append` took is on disk (written, not synced) one `flush_interval_seconds` later.
-    What it refuses is counted in `dropped`, by kind and reason:
-    too_large     longer than `largest_line_bytes`
-    queue_full    8 MiB or a quarter of the disk budget wait in memory: the disk is too slow
-    disk_budget   the files are as large as they may be
-    disk_error    as queue_full, while writes fail (`last_error`); or lost at the end for that
-    rotated_out   written, but deleted unshipped to make room: only where `registry` is None
-    not_running   before `start` or after `close`
+    A line that `append` took is on disk (written, not synced) `flush_interval_seconds` later.
+    Lost lines are counted in `dropped`, by kind and reason:
+    too_large     The line is longer than `largest_line_bytes`.
+    queue_full    8 MiB, or a quarter of the disk budget, wait in memory: the disk is too slow.
+    disk_budget   The files have reached the disk budget.
+    disk_error    As queue_full, while writes fail (`last_error`); also lines left at shutdown.
+    rotated_out   The line was written, but deleted unshipped to make room (without `registry`).
+    not_running   The line came before `start` or after `close`.
 
-    With a `registry` (the folder `registry/filebeat` of Filebeat's data) a file that is closed
-    is deleted when Kafka has all of it. Without one nobody ships: the oldest files are deleted so
-    that three quarters of the budget are never exceeded for long, and nothing new is refused.
+    With a `registry` (the folder `registry/filebeat` of Filebeat's data) a closed file is deleted
+    once Kafka has all of it. Without one nothing ships the files: the oldest are deleted, so that
+    three quarters of the budget are not exceeded for long, and nothing new is refused.
 
-    `append` and `wants` belong to one thread, which alone may also call `start`.
+    One thread calls `append` and `wants`, and only this thread may call `start`.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class EventWriter:
 
         self._queues: dict[str, list[bytes]] = {kind: [] for kind in events.kinds}
         self._unwritten: dict[str, bytes] = dict.fromkeys(events.kinds, b"")
-        # Bytes since the start. One is only written by the thread that appends, the other by the
-        # one that writes, so neither needs a lock; the difference is what is in memory.
+        # Bytes since the start. Only the appending thread changes the first, and only the writing
+        # thread the second, so neither needs a lock. The difference is what waits in memory.
         self._appended_bytes = 0
         self._done_bytes = 0
-        # What _appended_bytes may grow to, and from where on `append` has to look closer.
+        # The limit for _appended_bytes, and the value beyond which `append` takes its slow path.
         self._limit_bytes = -1
         self._attention_bytes = -1
 
@@ -101,7 +101,7 @@ class EventWriter:
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
 
     def start(self) -> None:
-        """Take over the folder and start to write. StartError where it cannot be used."""
+        """Take over the folder and start the thread. Raises StartError if the folder is unusable."""
         self._files.open_folder()
         try:
             self._server_mark.remove()
@@ -117,7 +117,10 @@ class EventWriter:
         return kind in self._queues
 
     def append(self, kind: str, line: bytes) -> bool:
-        """Take one JSON object, `{"id":"…`, without a newline. False if it is not written."""
+        """Take one line, a JSON object that begins with `{"id":"`, without a newline.
+
+        Returns False if the line is not taken.
+        """
         queue = self._queues.get(kind)
         if queue is None:
             return False
@@ -148,10 +151,10 @@ class EventWriter:
         try:
             self._bell.release()
         except RuntimeError:
-            return  # It rings already.
+            return  # The bell rings already.
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Wait until all that was appended is on disk. False if it is not by then."""
+        """Wait until all appended lines are on disk. Returns False if the time is up before."""
         target = self._appended_bytes
         deadline = time.monotonic() + timeout_seconds
         while self._done_bytes < target and time.monotonic() < deadline:
@@ -161,7 +164,7 @@ class EventWriter:
         return self._done_bytes >= target
 
     def close(self, timeout_seconds: float) -> bool:
-        """Flush, close the files, leave the mark for the drain. False if lines were lost."""
+        """Flush, close the files and set the mark for the drain. Returns False if lines were lost."""
         self._closing = True
         self._limit_bytes = self._attention_bytes = -1
         deadline = time.monotonic() + timeout_seconds
@@ -183,15 +186,15 @@ class EventWriter:
         return lost == 0
 
     def bytes_on_disk(self) -> int:
-        """Size of all event files of this worker."""
+        """Return the size of all event files of this worker."""
         return self._files.size
 
     @property
     def unshipped_bytes(self) -> dict[str, int]:
-        """Bytes on disk that Kafka has not taken, by kind, as of the last look at the registry."""
+        """Bytes on disk that Kafka lacks, by kind, as of the last read of the registry."""
         return self._retention.unshipped_bytes(list(self._queues))
 
-    # From here on: the thread that writes. It shares one interpreter lock with the event loop.
+    # The writing thread runs the methods below. It shares the interpreter lock with the event loop.
 
     def _run(self) -> None:
         while not self._stopping:
@@ -201,12 +204,12 @@ class EventWriter:
                 if time.monotonic() >= self._maintain_at:
                     self._maintain()
             except Exception as error:
-                # Without this thread nothing is written any more, whatever it stumbled over.
+                # The thread must go on after any error: without it nothing is written any more.
                 self.last_error = f"{self._folder}: {error!r}"
             self._admit_more()
 
     def _pause(self) -> None:
-        """Sleep for a flush interval; longer when two of them went by without a line."""
+        """Sleep for a flush interval, or longer after two intervals without a line."""
         if self._appended_bytes > self._done_bytes:
             self._idle = False
         elif self._idle:
@@ -252,7 +255,7 @@ class EventWriter:
         self.last_error = f"{self._folder}: {failure.strerror}" if failure is not None else None
 
     def _admit_more(self) -> None:
-        """Say how much `append` may take, and from where on it is to ring."""
+        """Set how much `append` may take, and the point beyond which it wakes this thread."""
         room = self._room_bytes()
         self._limit_bytes = self._done_bytes + max(min(self._queue_bytes, room), 0)
         if self._idle:
@@ -268,7 +271,7 @@ class EventWriter:
             self.is_full = room < low or self.last_error is not None
 
     def _room_bytes(self) -> int:
-        """What may still be written, with a file's mark for each kind set aside."""
+        """Return how much may still be written, with room for a file's mark for each kind."""
         return self._budget_bytes - self._files.size - FILE_MARK_BYTES * len(self._queues)
 
     def _maintain(self) -> None:

@@ -1,1 +1,1 @@
-"""The init container's work: pinned artifacts, fetched and verified."""
+"""Fetches and verifies pinned artifacts. This is the work of the init container."""

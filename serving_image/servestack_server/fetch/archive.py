@@ -1,7 +1,7 @@
-"""Unpacks .zip, .tar and .tar.gz: plain files and folders only, within bounds, with plain modes.
+"""Unpacks .zip, .tar and .tar.gz: plain files and folders only, within bounds.
 
-What the members say of modes, owners and times is not taken over. Refused are names that lead out
-of the folder, links, devices, pipes, names that come twice, and archives that grow too much.
+The members' modes, owners and times are ignored. An archive is refused if it holds names that lead
+out of the folder, links, devices, pipes or a name twice, or if it becomes too large.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from servestack_server.fetch.sources.source import CHUNK_BYTES
 _ZIP, _TAR, _GZIPPED = ".zip", ".tar", (".tar.gz", ".tgz")
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RecursionError,
-    # zipfile: a compression that it does not know, and headers that contradict each other.
+    # From zipfile, for an unknown compression and for headers that contradict each other.
     NotImplementedError, ValueError, OverflowError, RuntimeError, LookupError, struct.error,
 )  # fmt: skip
 _PLAIN_ZIP_TYPES = (0, stat.S_IFREG, stat.S_IFDIR)
@@ -34,7 +34,8 @@ _MAX_TAR_HEADER_BYTES = 256 << 10
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How large an archive may become; its ratio counts once it is beyond `ratio_from_bytes`."""
+    """How large an archive may become. `max_ratio` (unpacked to packed size) is checked only for
+    archives that unpack to more than `ratio_from_bytes`."""
 
     max_bytes: int = 20 << 30
     max_ratio: int = 200
@@ -43,20 +44,25 @@ class Bounds:
 
 
 def is_archive(name: str) -> bool:
-    """Whether a file of this name is unpacked."""
+    """Whether a file with this name is an archive that is unpacked."""
     return name.lower().endswith((_ZIP, _TAR, *_GZIPPED))
 
 
 def unpack(archive: Path, into: Path, bounds: Bounds | None = None) -> Path:
-    """Unpack into a new folder; returns the folder of the model, which is the only one at the top
-    of the archive where it has just one. StartError for what is refused or broken."""
+    """Unpack an archive into the new folder `into`.
+
+    Returns the folder of the model: the archive's top folder if it has only one entry at the top,
+    else `into`. Raises StartError for an archive that is refused or broken.
+    """
     into.mkdir()
     unpacking = _Unpacking(archive, into, bounds or Bounds())
     try:
         for name, is_folder, stream in _members(archive):
             unpacking.add(name, is_folder, stream)
     except _BROKEN as error:
-        raise StartError(f"{archive.name}: cannot be unpacked: {error}", "pack it again") from None
+        raise StartError(
+            f"{archive.name}: cannot be unpacked: {error}", "create the archive again"
+        ) from None
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         raise _refused(archive.name, "holds a name twice") from None
     except OSError as error:
@@ -72,7 +78,7 @@ def unpack(archive: Path, into: Path, bounds: Bounds | None = None) -> Path:
 
 
 class _Unpacking:
-    """Writes members, and counts what they come to."""
+    """Writes members, and keeps count of their number and size."""
 
     def __init__(self, archive: Path, into: Path, bounds: Bounds) -> None:
         self._name = archive.name
@@ -84,7 +90,7 @@ class _Unpacking:
         self.has_files = False
 
     def add(self, name: str, is_folder: bool, stream: IO[bytes] | None) -> None:
-        """One member; `name` as the archive has it."""
+        """Write one member; `name` is the name in the archive."""
         self._members += 1
         if self._members > self._bounds.max_members:
             raise _refused(self._name, f"holds more than {self._bounds.max_members:,} members")
@@ -102,13 +108,13 @@ class _Unpacking:
             while stream is not None and (chunk := stream.read(CHUNK_BYTES)):
                 self._left_bytes -= len(chunk)
                 if self._left_bytes < 0:
-                    raise _refused(self._name, "grows too much when it is unpacked")
+                    raise _refused(self._name, "becomes too large when it is unpacked")
                 file.write(chunk)
         self.has_files = True
 
 
 def _members(archive: Path) -> Iterator[tuple[str, bool, IO[bytes] | None]]:
-    """(name, whether it is a folder, its bytes) of each member, each read before the next."""
+    """Yield (name, whether it is a folder, its bytes) of each member. Read it before the next."""
     lower = archive.name.lower()
     if lower.endswith(_ZIP):
         return _zip_members(archive)
@@ -118,7 +124,7 @@ def _members(archive: Path) -> Iterator[tuple[str, bool, IO[bytes] | None]]:
 def _zip_members(archive: Path) -> Iterator[tuple[str, bool, IO[bytes] | None]]:
     with zipfile.ZipFile(archive) as members:
         for info in members.infolist():
-            # `filename` is cut at a NUL; this is what the archive says.
+            # `filename` is cut at a NUL; this is the whole name in the archive.
             name = info.orig_filename
             if stat.S_IFMT(info.external_attr >> 16) not in _PLAIN_ZIP_TYPES:
                 raise _refused(archive.name, f"holds {name!r}, a link or device")
@@ -146,7 +152,7 @@ def _tar_members(archive: Path, *, gzipped: bool) -> Iterator[tuple[str, bool, I
 
 
 class _Header(tarfile.TarInfo):
-    """A header that may not be larger than any name needs: tarfile reads it into memory."""
+    """A tar header of limited size, because tarfile reads headers such as long names into memory."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type not in tarfile.SUPPORTED_TYPES and self.size > _MAX_TAR_HEADER_BYTES:
@@ -156,4 +162,6 @@ class _Header(tarfile.TarInfo):
 
 
 def _refused(name: str, why: str) -> StartError:
-    return StartError(f"{name} {why}", "an archive is of plain files and folders")
+    return StartError(
+        f"{name} {why}", "create the archive again, with plain files and folders only"
+    )

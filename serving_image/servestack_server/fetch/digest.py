@@ -1,4 +1,4 @@
-"""The digest of what was fetched, told in the server's own errors."""
+"""Computes the digest of what was fetched, with the server's own errors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from servestack_server.errors import StartError
 
 
 def digest_of(path: Path) -> str:
-    """sha256 in hex of a file or folder. StartError for links, odd names, or nothing in it."""
+    """Return the sha256 of a file or folder in hex, as the lock file has it.
+
+    Raises StartError for a folder that is empty, or has links or names that are not allowed.
+    """
     try:
         return artifact.digest_of(path).sha256
     except artifact.ArtifactError as error:
-        raise StartError(str(error), "an artifact is a file, or a folder of plain files") from None
+        raise StartError(str(error), "use a file, or a folder of plain files") from None

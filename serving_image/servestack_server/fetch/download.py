@@ -1,4 +1,4 @@
-"""Brings the files of one artifact whole: goes on after a break, a wait, or a kill."""
+"""Downloads the files of one artifact. It resumes after a broken connection or a kill."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from servestack_server.fetch.sources.source import Listing, PassingError, Remote
 
 MAX_DOWNLOAD_BYTES = 20 * 2**30
 _PROGRESS_BYTES = 1 << 20
-"""A try that brings less than this counts as one that failed."""
+"""An attempt that downloads less than this counts as a failure in a row."""
 
 
 class Download:
-    """The files of one artifact, into its partial folder, one after the other."""
+    """Downloads the files of one artifact into its partial folder, one after the other."""
 
     def __init__(
         self,
@@ -35,7 +35,10 @@ class Download:
         self._say = say
 
     def bring_all(self, listing: Listing) -> None:
-        """Every file of the listing; those that are whole already are left alone."""
+        """Download every file of the listing that is not complete yet.
+
+        Raises StartError if the source refuses, the last attempt fails, or there is no space.
+        """
         if self._progress.total_bytes is not None:
             self._check_size(self._progress.total_bytes)
         for remote in listing.files:
@@ -54,7 +57,7 @@ class Download:
                 self._stream(remote)
                 return
             except PassingError as error:
-                # A server without ranges begins anew each time: only new ground counts.
+                # A server without ranges starts over each time, so only new bytes are progress.
                 part_bytes = self._partial.part_bytes()
                 if part_bytes >= furthest_bytes + _PROGRESS_BYTES:
                     furthest_bytes = part_bytes
@@ -72,7 +75,7 @@ class Download:
             if self._progress.total_bytes is None and size_bytes is not None:
                 self._progress.total_bytes = size_bytes
             self._check_space((size_bytes or 0) - stream.start)
-            # In this order a kill leaves either no bytes, or bytes and what they are of.
+            # In this order a kill leaves either no bytes, or bytes with a note of their file.
             with self._partial.part.open("ab", buffering=0) as part:
                 part.truncate(stream.start)
                 self._partial.note(Part(remote.path, stream.validator, size_bytes))
@@ -83,20 +86,20 @@ class Download:
                     self._check_size(self._progress.there_bytes)
         there_bytes = self._partial.part_bytes()
         if size_bytes is not None and there_bytes != size_bytes:
-            raise PassingError(f"it ended after {there_bytes:,} of {size_bytes:,} bytes")
+            raise PassingError(f"the download ended after {there_bytes:,} of {size_bytes:,} bytes")
 
     def _check_size(self, size_bytes: int) -> None:
         if size_bytes > MAX_DOWNLOAD_BYTES:
             message = f"{self._source.shown}: is larger than {MAX_DOWNLOAD_BYTES:,} bytes"
-            raise StartError(message, "a model of this size belongs into the image")
+            raise StartError(message, "put a model of this size into the image")
 
     def _check_space(self, needed_bytes: int) -> None:
         free_bytes = shutil.disk_usage(self._partial.folder).free
         if needed_bytes > free_bytes:
-            room = f"{needed_bytes:,} bytes more, and {free_bytes:,} are free"
+            room = f"{needed_bytes:,} more bytes, but only {free_bytes:,} are free"
             raise StartError(
                 f"{self._source.shown}: needs {room} in {self._partial.folder.parent}",
-                "give the pod more ephemeral storage, or the folder a larger disk",
+                "give the pod more ephemeral storage, or put the folder on a larger disk",
             )
 
 

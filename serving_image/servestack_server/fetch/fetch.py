@@ -1,4 +1,4 @@
-"""Fetches pinned artifacts into a folder: known, downloaded, verified, unpacked, placed."""
+"""Fetches pinned artifacts into a folder: downloads, verifies, unpacks and places them."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def fetch(
     say: Callable[[str], None],
     patience: Patience | None = None,
 ) -> None:
-    """Bring each artifact to `<into>/<name>`, a folder, verified before it is visible there.
+    """Fetch each artifact into the folder `<into>/<name>`, and verify it before it is visible there.
 
-    What is there already with the right digest stays. An artifact that is one file lies in its
-    folder under its own name; an archive is unpacked. `say` gets lines for a log. StartError for
-    everything that goes wrong; a second call goes on where the first one ended.
+    An artifact that is already there with the right digest stays. A single file keeps its name in
+    its folder; an archive is unpacked. `say` gets lines for a log. Raises StartError for every
+    failure. A second call resumes where the first one ended.
     """
     names = [pin.name for pin in artifacts]
     for name in names:
@@ -48,9 +48,9 @@ def fetch(
                 _fetch_one(pin, into, patience or Patience(), say)
     except OSError as error:
         if error.errno in _FULL:
-            hint = "give the pod more ephemeral storage, or the folder a larger disk"
+            hint = "give the pod more ephemeral storage, or put the folder on a larger disk"
             raise StartError(f"{into}: the disk is full", hint) from None
-        hint = "is it a folder that this user may write to?" if error.errno in _CLOSED else ""
+        hint = "use a folder that this user may write to" if error.errno in _CLOSED else ""
         where = error.filename or into
         raise StartError(f"{where}: {error.strerror or error}", hint) from None
 
@@ -60,17 +60,17 @@ def _fetch_one(pin: Pin, into: Path, patience: Patience, say: Callable[[str], No
     if is_there(pin, into):
         partial.clear()
         drop_replaced(pin, into)
-        say(f"{pin.name}: is there already, sha256 {pin.sha256} verified")
+        say(f"{pin.name}: is already there, sha256 {pin.sha256} verified")
         return
     source = choose_source(pin.value)
     if not pin.sha256:
-        say(f"{pin.name}: is locked without a digest: nothing of it is verified")
-        # Nothing would tell whether two halves belong together.
+        say(f"{pin.name}: is locked without a digest, so it is not verified")
+        # Without a digest, nothing shows whether an old and a new part belong to the same file.
         partial.clear()
     goes_on = partial.begin()
     downloaded, digest, summary = _download(pin, source, partial, patience, say)
     if goes_on and digest != pin.sha256:
-        say(f"{pin.name}: what an earlier fetch left does not fit; once more from the start")
+        say(f"{pin.name}: the partial download of an earlier fetch does not match; starting over")
         partial.clear()
         partial.begin()
         downloaded, digest, summary = _download(pin, source, partial, patience, say)
@@ -78,7 +78,7 @@ def _fetch_one(pin: Pin, into: Path, patience: Patience, say: Callable[[str], No
         partial.clear()
         raise StartError(
             f"{pin.name}: {source.shown} has sha256 {digest}, but {pin.sha256} is locked",
-            "it was changed since: run servestack lock if the change is meant",
+            "it has changed since it was locked; if that is intended, run servestack lock",
         )
     place(pin, _content(downloaded, partial), into)
     partial.clear()
@@ -88,10 +88,10 @@ def _fetch_one(pin: Pin, into: Path, patience: Patience, say: Callable[[str], No
 def _download(
     pin: Pin, source: Source, partial: Partial, patience: Patience, say: Callable[[str], None]
 ) -> tuple[Path, str, str]:
-    """(what came: a folder or one file, its digest, how long it took)"""
+    """Download an artifact. Returns (the folder or file, its digest, a summary of size and time)."""
     listing = Tries(patience, source, say).until_done(source.list_files)
     if listing.is_folder:
-        # It does not count for the digest, so nothing would verify it.
+        # The digest does not include this file, so nothing would verify it.
         files = tuple(remote for remote in listing.files if remote.path != NOT_COUNTED)
         listing = Listing(files, is_folder=True)
     if not listing.files:
@@ -108,7 +108,7 @@ def _total_bytes(listing: Listing) -> int | None:
 
 
 def _content(downloaded: Path, partial: Partial) -> Path:
-    """The folder that the server is to find. StartError for an archive that is refused."""
+    """Return the folder to place. Unpacks an archive; raises StartError if it is refused."""
     if downloaded == partial.data or not is_archive(downloaded.name):
         return partial.data
     if partial.unpacked.exists():

@@ -1,4 +1,4 @@
-"""One fetch at a time in a folder."""
+"""A file lock that lets only one fetch run in a folder at a time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from pathlib import Path
 
 @contextmanager
 def locked(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the folder's lock; waits for another fetch. The kernel frees it when a process dies."""
+    """Hold the folder's file lock, after waiting for another fetch.
+
+    The kernel releases it when a process dies.
+    """
     with (folder / ".lock").open("wb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"{folder}: waiting for another fetch into it")
+            say(f"{folder}: waiting for another fetch into this folder")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""Paths that others chose: in listings and archives. None may lead out of the folder."""
+"""Checks paths from listings and archives, so that none leads out of the folder."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ _SHOWN_CHARACTERS = 200
 
 
 def checked_path(text: str, where: str) -> str:
-    """The path itself, relative and with '/' between its parts; StartError for any other."""
+    """Return the path unchanged if it is relative, with '/' between its parts.
+
+    `where` names the listing or archive, for messages. Raises StartError for any other path.
+    """
     reason = _reason(text)
     if reason:
         shown = text[:_SHOWN_CHARACTERS]
         raise StartError(
             f"{where} holds {shown!r}, which {reason}",
-            "paths of an artifact are relative, with / between their parts",
+            "use relative paths in an artifact, with / between their parts",
         )
     return text
 

@@ -1,4 +1,4 @@
-"""Puts verified artifacts where the server finds them, and knows those that are there."""
+"""Puts verified artifacts where the server finds them, and recognises those already there."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from servestack_server.fetch.digest import digest_of
 
 
 def is_there(pin: Pin, into: Path) -> bool:
-    """Whether the folder of the name holds what is pinned, read byte by byte.
+    """Whether the folder of the pin's name holds the pinned artifact. It reads every byte.
 
-    The digest of an archive or a bare file is not the one of the folder that it became: a record
-    beside it says which folder that was.
+    An archive or a single file has another digest than the folder made from it, so a record beside
+    the folder has both digests.
     """
     folder = into / pin.name
     if not pin.sha256 or folder.is_symlink() or not folder.is_dir():
@@ -28,11 +28,11 @@ def is_there(pin: Pin, into: Path) -> bool:
 
 
 def place(pin: Pin, folder: Path, into: Path) -> None:
-    """Rename a verified folder to the name, in place of what was there."""
+    """Rename a verified folder to the pin's name, and delete what was there."""
     target, old, record = into / pin.name, _replaced(pin, into), _record(pin, into)
     if pin.sha256:
-        # First the record: without it the artifact would be fetched again, with it nothing is
-        # believed that does not have this digest.
+        # Write the record first. Without it the artifact would be fetched again; and if a kill
+        # follows, the old folder does not match the record, so it is not accepted.
         new = record.with_name(f"{record.name}.new")
         new.write_text(f"{pin.sha256} {digest_of(folder)}\n", encoding="utf-8")
         new.replace(record)
@@ -44,7 +44,7 @@ def place(pin: Pin, folder: Path, into: Path) -> None:
 
 
 def drop_replaced(pin: Pin, into: Path) -> None:
-    """Remove what was in the place before, which a kill can leave behind."""
+    """Delete the replaced folder, which a kill can leave behind."""
     old = _replaced(pin, into)
     if old.is_dir() and not old.is_symlink():
         shutil.rmtree(old)

@@ -1,4 +1,4 @@
-"""How far a download is: at most a line a second, made for logs."""
+"""Reports the progress of a download in log lines, at most one a second."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PERIOD_SECONDS = 1.0
 
 
 class Progress:
-    """Bytes of one artifact, `total_bytes` where its source says so."""
+    """Counts the bytes of one artifact. `total_bytes` is None if its source does not know it."""
 
     def __init__(
         self,
@@ -30,17 +30,17 @@ class Progress:
 
     @property
     def there_bytes(self) -> int:
-        """What is on the disk, with what an earlier try left."""
+        """Bytes on disk, including those of earlier attempts."""
         return self._whole_bytes + self._part_bytes
 
     def goes_on_at(self, part_bytes: int) -> None:
-        """The file at hand has these bytes already."""
+        """Resume the current file, of which `part_bytes` are there already."""
         self._part_bytes = part_bytes
         if part_bytes:
-            self._say(f"{self._name}: goes on at {self._amount()}")
+            self._say(f"{self._name}: resuming at {self._amount()}")
 
     def moved(self, size_bytes: int) -> None:
-        """Bytes of the file at hand that came."""
+        """Count bytes of the current file that have arrived."""
         self._part_bytes += size_bytes
         self._moved_bytes += size_bytes
         now = self._clock()
@@ -50,12 +50,12 @@ class Progress:
             self._say(f"{self._name}: {self._amount()}, {rate:.0f} MB/s")
 
     def is_whole(self, size_bytes: int) -> None:
-        """The file at hand is done."""
+        """Count the current file, which is complete, with its size."""
         self._whole_bytes += size_bytes
         self._part_bytes = 0
 
     def summary(self) -> str:
-        """`98.0 MB in 3.2 s`."""
+        """Return the size and time, such as `98.0 MB in 3.2 s`."""
         seconds = self._clock() - self._began
         return f"{self.there_bytes / _MEGABYTE:.1f} MB in {seconds:.1f} s"
 

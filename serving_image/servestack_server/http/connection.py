@@ -1,9 +1,9 @@
-"""One connection of a caller: bytes in, whole requests on, answers out, in order.
+"""One connection of a caller: it parses requests, hands them on, and writes the answers in order.
 
 A request is handed on when it is complete, and the next one of the same connection only after its
-answer, so that pipelined requests are answered in order. What does not keep to the limits is
-answered and the connection closed, after what still comes in has been read for a moment: a reset
-would take the answer away from its caller (RFC 9112, 9.6).
+answer, so that pipelined requests are answered in order. A request that breaks a limit gets an
+error, and the connection is closed. Before that, the connection reads for a moment what still
+arrives: closing at once would send a reset, which can destroy the answer (RFC 9112, 9.6).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ MAX_HEAD_BYTES = 32 << 10
 MAX_PIPELINED = 16
 _LINGER_SECONDS = 2.0
 _CHUNKING = 8
-"""Bytes on the wire for a byte of the body, where it comes in the smallest chunks."""
+"""Bytes on the wire per byte of the body, if it arrives in the smallest chunks."""
 
 
 class Connection(asyncio.Protocol):
-    """The protocol of one socket. It is in `connections` as long as it lives."""
+    """The protocol of one socket. It is in the set `connections` as long as it is open."""
 
     __slots__ = (
         "_application", "_body", "_body_bytes", "_connections", "_head_bytes", "_hosts", "_incoming",
@@ -59,29 +59,31 @@ class Connection(asyncio.Protocol):
         self._starting = False
         self._upgrading = False
 
-    # From the socket.
+    # Called by the event loop, for the socket.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A caller has connected."""
+        """Register the connection; refuse it (503) if there are too many."""
         self.transport = transport  # type: ignore[assignment]
         self._connections.add(self)
         if len(self._connections) > self._state.max_connections:
             self._refuse(
-                HTTPStatus.SERVICE_UNAVAILABLE, "too_many_connections", "too many connections"
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "too_many_connections",
+                "the server has too many open connections",
             )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The caller has gone, or we have closed."""
+        """Clean up: the caller has gone, or the server has closed the connection."""
         self._connections.discard(self)
         self._stop_receiving()
         if self.active is not None:
-            self.active.answered = True  # Nobody is there to be answered.
+            self.active.answered = True  # Nobody can receive an answer any more.
             self._state.in_flight -= 1
             self.active = None
         self._waiting.clear()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of one request, of a part of one, or of several."""
+        """Parse bytes, which may hold a part of a request or several requests."""
         begun = self._incoming
         try:
             while data and not self.lingering_since:
@@ -105,36 +107,36 @@ class Connection(asyncio.Protocol):
             self._refuse(HTTPStatus.BAD_REQUEST, "malformed_request", str(error))
 
     def eof_received(self) -> bool:
-        """The caller sends no more; it may still read."""
+        """Keep the connection open if answers are due: the caller sends no more but may read."""
         if self.active is None and not self._waiting:
             return self.paused
         self._last().keep_alive = False
         return True
 
     def pause_writing(self) -> None:
-        """The caller does not read its answers: read no more from it."""
+        """Stop reading from a caller that does not read its answers."""
         self.paused = True
         self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """The caller reads again."""
+        """Continue, because the caller reads its answers again."""
         self.paused = False
         if self.active is None and not self._starting:
             self._start_waiting()
         elif len(self._waiting) < MAX_PIPELINED:
             self.transport.resume_reading()
 
-    # From the parser.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """Start a request, at its first byte."""
         self._incoming = Request(self.respond, perf_counter())
         self._state.receiving += 1
         self._head_bytes = self._body_bytes = self._pending_bytes = self._hosts = 0
         self._body = []
 
     def on_url(self, url: bytes) -> None:
-        """The request's target, perhaps in pieces."""
+        """Take the request's target, which may come in pieces."""
         request = self._incoming
         self._head_bytes += len(url)
         request.query += url  # type: ignore[union-attr]
@@ -142,7 +144,7 @@ class Connection(asyncio.Protocol):
             raise RequestError(HTTPStatus.REQUEST_URI_TOO_LONG, "too_long", "the path is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A whole header, or a trailer: those come after the body, and count for nothing."""
+        """Take a whole header. Trailers, which come after the body, are ignored."""
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MAX_HEAD_BYTES:
             raise RequestError(
@@ -155,7 +157,7 @@ class Connection(asyncio.Protocol):
             self._incoming.headers[name] = value  # type: ignore[union-attr]
 
     def on_headers_complete(self) -> None:
-        """The body begins."""
+        """Check the headers, before the body arrives."""
         request: Request = self._incoming  # type: ignore[assignment]
         request.method = self._parser.get_method()
         target, _, request.query = request.query.partition(b"?")
@@ -163,32 +165,36 @@ class Connection(asyncio.Protocol):
         request.keep_alive = self._parser.should_keep_alive()
         if self._hosts != 1 and (self._hosts or self._parser.get_http_version() != "1.0"):
             raise RequestError(  # RFC 9112, 3.2
-                HTTPStatus.BAD_REQUEST, "malformed_request", "a request names one host, once"
+                HTTPStatus.BAD_REQUEST,
+                "malformed_request",
+                "a request must have exactly one Host header",
             )
         length = request.headers.get(b"content-length", b"")
         if length and int(length) > self._state.max_body_bytes:
             raise self._too_large()
         if self._parser.should_upgrade():
             if request.method == b"CONNECT":
-                raise RequestError(HTTPStatus.NOT_IMPLEMENTED, "no_proxy", "this is no proxy")
+                raise RequestError(
+                    HTTPStatus.NOT_IMPLEMENTED, "no_proxy", "this server is not a proxy"
+                )
             self._upgrading = True
         if request.headers.get(b"expect", b"").lower() == b"100-continue" and self.active is None:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
+        """Take a piece of the body."""
         self._body_bytes += len(body)
         if self._body_bytes > self._state.max_body_bytes:
             raise self._too_large()
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """A whole request."""
+        """Hand on a complete request, or queue it behind the one that is being answered."""
         if self._upgrading:
-            return  # Its body comes yet: see _without_upgrade.
+            return  # Its body has not arrived yet: see _without_upgrade.
         if self.lingering_since:
             self._stop_receiving()
-            return  # It came after the one with which the connection ends.
+            return  # It arrived after the last request that this connection answers.
         request: Request = self._incoming  # type: ignore[assignment]
         parts = self._body
         request.body = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -201,12 +207,12 @@ class Connection(asyncio.Protocol):
         if len(self._waiting) >= MAX_PIPELINED:
             self.transport.pause_reading()
 
-    # To the caller.
+    # Called by the application and the server.
 
     def respond(
         self, request: Request, status: int, content_type: bytes, headers: bytes, body: bytes
     ) -> None:
-        """Write an answer, then go on with the next request that waits."""
+        """Write an answer, then start the next request that waits."""
         if request is not self.active:
             return
         if self._state.stopping and not self._waiting and self._incoming is None:
@@ -223,13 +229,16 @@ class Connection(asyncio.Protocol):
             self._start_waiting()
 
     def sweep(self, now: float) -> None:
-        """Called now and then: end what takes too long."""
+        """End what takes too long. The server calls it every SWEEP_SECONDS.
+
+        `now` is time.perf_counter() in seconds.
+        """
         state = self._state
         if self.lingering_since:
             if now - self.lingering_since > _LINGER_SECONDS:
                 self.transport.abort()
         elif self.paused and now - self.last_used > state.timeout_seconds:
-            self.transport.abort()  # It does not read its answers.
+            self.transport.abort()  # The caller does not read its answers.
         elif self.active is not None:
             if now - self.active.started > state.timeout_seconds:
                 self._application.timed_out(self.active)
@@ -242,7 +251,7 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
     def close_when_idle(self, now: float, idle_seconds: float) -> None:
-        """Close a connection that nothing was asked on for so long."""
+        """Close the connection if it has had no request for `idle_seconds`."""
         busy = self.active or self._incoming or self.lingering_since
         if not busy and now - self.last_used >= idle_seconds:
             self.transport.close()
@@ -253,7 +262,7 @@ class Connection(asyncio.Protocol):
         self._application.handle(request)
 
     def _start_waiting(self) -> None:
-        """Go on with what waits, in a loop: many may be answered at once."""
+        """Start the requests that wait. A loop, because many may be answered at once."""
         self._starting = True
         while self._waiting and self.active is None and not (self.lingering_since or self.paused):
             self._start(self._waiting.popleft())
@@ -265,7 +274,7 @@ class Connection(asyncio.Protocol):
         return self._waiting[-1] if self._waiting else self.active  # type: ignore[return-value]
 
     def _check_pending(self, request: Request) -> None:
-        """The parser keeps a header until it is whole, however long it becomes."""
+        """Limit the bytes of an unfinished request: the parser keeps a header until it is whole."""
         if not request.method and self._pending_bytes > MAX_HEAD_BYTES:
             raise RequestError(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too_long", "the headers are too long"
@@ -274,7 +283,7 @@ class Connection(asyncio.Protocol):
             raise self._too_large()
 
     def _without_upgrade(self, rest: bytes) -> bytes:
-        """The bytes to parse where the request that has come offers another protocol."""
+        """Return the bytes to parse again, for a request that offers another protocol."""
         request: Request = self._incoming  # type: ignore[assignment]
         self._stop_receiving()
         self._upgrading = False
@@ -297,12 +306,12 @@ class Connection(asyncio.Protocol):
         self._refuse_with(RequestError(status, code, message))
 
     def _refuse_with(self, error: RequestError) -> None:
-        """Answer what cannot be handed on, and close. An answer that is due goes first."""
+        """Answer a request that cannot be handed on, and close. Earlier answers go first."""
         request = self._incoming or Request(self.respond, perf_counter())
         request.keep_alive = False
         self._stop_receiving()
         if self.active is not None or self._waiting:
-            # What is due is answered, then the connection ends.
+            # Earlier requests are answered first; then the connection ends.
             self._last().keep_alive = False
             return
         self.active = request
@@ -310,7 +319,7 @@ class Connection(asyncio.Protocol):
         self._application.refused(request, error)
 
     def _linger(self) -> None:
-        """Close for writing, and read what comes for a moment."""
+        """Close for writing, and read for a moment what still arrives."""
         self._waiting.clear()
         self.lingering_since = perf_counter()
         if self.transport.can_write_eof() and not self.transport.is_closing():
@@ -322,5 +331,5 @@ class Connection(asyncio.Protocol):
 def _told_connection(request: Request) -> bytes:
     if not request.keep_alive:
         return b"connection: close\r\n"
-    # A caller of HTTP/1.0 waits for the close unless it is told that there is none.
+    # A caller of HTTP/1.0 waits for the connection to close unless a header says keep-alive.
     return b"connection: keep-alive\r\n" if b"connection" in request.headers else b""

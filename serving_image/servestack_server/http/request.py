@@ -11,7 +11,7 @@ from servestack_server.http.response import JSON, encode_json
 
 
 class Respond(Protocol):
-    """Sends an answer to the caller of a request, if there still is one."""
+    """Sends an answer to the caller of a request, if the connection is still open."""
 
     def __call__(
         self, request: Request, status: int, content_type: bytes, headers: bytes, body: bytes
@@ -21,8 +21,8 @@ class Respond(Protocol):
 class Request:
     """One request. `headers` has lower-case names; `started` is time.perf_counter() in seconds.
 
-    `seconds` is the time from the first byte to the answer, 0 before it. The application's own are
-    `route`, `kept` (what is needed again for the answer), `answer_headers` (whole lines, in every
+    `seconds` is the time from the first byte to the answer, and 0 before the answer. The application
+    sets `route`, `kept` (data that the answer needs again), `answer_headers` (whole lines, in every
     answer to this request) and `on_answered`, which is called with the request and the status.
     """
 
@@ -50,7 +50,7 @@ class Request:
 
     @property
     def id_bytes(self) -> bytes:
-        """The caller's X-Request-Id where it is fit to be one, else a new id. Safe in JSON."""
+        """The caller's X-Request-Id if it is valid, else a new id. Safe in headers and JSON."""
         if not self._id:
             given = self.headers.get(b"x-request-id")
             self._id = given if given is not None and is_fit(given) else new_id()
@@ -58,16 +58,17 @@ class Request:
 
     @property
     def id(self) -> str:
-        """The same as text."""
+        """The id as text: see `id_bytes`."""
         return self.id_bytes.decode("ascii")
 
     def answer(
         self, status: int, body: bytes, content_type: bytes = JSON, headers: bytes = b"",
         *, shown: int = 0,
     ) -> None:  # fmt: skip
-        """Send the answer. `headers` are whole lines. A second answer is left out.
+        """Send the answer. A second call does nothing.
 
-        `shown` is the status that the caller sees, where that is another one.
+        `headers` are whole lines, each with its CRLF. `shown` is the status that the caller sees,
+        if it is not `status`.
         """
         if self.answered:
             return
@@ -78,5 +79,5 @@ class Request:
             self.on_answered(self, status)
 
     def answer_json(self, status: int, value: Any, headers: bytes = b"", *, shown: int = 0) -> None:
-        """Send a value as JSON."""
+        """Send a value as JSON. The arguments are those of `answer`."""
         self.answer(status, encode_json(value), JSON, headers, shown=shown)

@@ -1,4 +1,4 @@
-"""Ids of requests: the caller's where it is fit to be one, else a new one."""
+"""Ids of requests: the caller's if it is valid, else a new one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ _CHARACTERS = frozenset(range(0x21, 0x7F)) - frozenset(b'"\\')
 
 
 class RequestIds:
-    """Ids that no other process makes: random for the process, counted within it.
+    """Makes unique ids: a prefix that is random for each process, then a counter.
 
-    Written as UUIDs are, version 4 in form, so that consumers may keep them in such a column.
+    They have the form of a UUID, version 4 (RFC 9562, 5.4), so that consumers may store them in a
+    UUID column.
     """
 
     def __init__(self) -> None:
@@ -20,7 +21,7 @@ class RequestIds:
         self._counter = int.from_bytes(os.urandom(6)) << 8
 
     def next(self) -> bytes:
-        """An id of 36 characters."""
+        """Return a new id of 36 characters."""
         self._counter = count = (self._counter + 1) & 0x3FFF_FFFF_FFFF_FFFF
         return b"%b%04x-%012x" % (self._prefix, 0x8000 | count >> 48, count & 0xFFFF_FFFF_FFFF)
 
@@ -29,5 +30,5 @@ new_id = RequestIds().next
 
 
 def is_fit(given: bytes) -> bool:
-    """Whether an id that a caller sends may stand in headers and in JSON as it is."""
+    """Whether a caller's id is valid: 8 to 128 characters that need no escape in headers or JSON."""
     return len(given) in _LENGTHS and _CHARACTERS.issuperset(given)

@@ -20,17 +20,17 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def _plain(value: Any) -> Any:
-    """What numpy and the owner's code put into lists. TypeError for what is no value."""
+    """Convert values of numpy. Raises TypeError for a value that has no form in JSON."""
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not a value of JSON")
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 encode_json = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 class _Clock:
-    """The header `date`, made once a second (RFC 9110, 6.6.1 and 5.6.7)."""
+    """Makes the header `date` once a second (RFC 9110, 6.6.1 and 5.6.7)."""
 
     def __init__(self) -> None:
         self._second = -1
@@ -41,7 +41,10 @@ class _Clock:
         if second != self._second:
             self._second = second
             at = time.gmtime(second)
-            day, month = _DAYS[at.tm_wday], _MONTHS[at.tm_mon - 1]  # whatever the locale is
+            day, month = (
+                _DAYS[at.tm_wday],
+                _MONTHS[at.tm_mon - 1],
+            )  # not from strftime, which follows the locale
             text = time.strftime(f"{day}, %d {month} %Y %H:%M:%S GMT", at)
             self._line = b"date: %b\r\n" % text.encode()
         return self._line
@@ -51,7 +54,10 @@ _date_line = _Clock().line
 
 
 def head(status: int, content_type: bytes, length: int, request_id: bytes, headers: bytes) -> bytes:
-    """All before the body of `length` bytes. `headers` are further lines, each with its end."""
+    """Return the head of an answer: everything before the body.
+
+    `length` is the size of the body in bytes. `headers` are further lines, each with its CRLF.
+    """
     return b"%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b\r\n" % (
         _STATUS_LINES[status], _date_line(), content_type, length, request_id, headers,
     )  # fmt: skip

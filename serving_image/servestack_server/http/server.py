@@ -1,4 +1,4 @@
-"""All connections together: the socket that takes them, their limits of time, and the way out."""
+"""All connections together: the listening socket, their time limits, and the shutdown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BACKLOG = 2048
 
 
 class HttpServer:
-    """Takes connections, and gives whole requests to the application."""
+    """Accepts connections, and hands complete requests to the application."""
 
     def __init__(self, state: State, application: Application) -> None:
         self.state = state
@@ -25,8 +25,8 @@ class HttpServer:
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def listen(self, sock: socket.socket) -> None:
-        """Take connections from a bound socket. OSError where another process got it first."""
-        sock.listen(_BACKLOG)  # uvloop would not tell.
+        """Accept connections on a bound socket. Raises OSError if another process has the port."""
+        sock.listen(_BACKLOG)  # uvloop would not report a port in use.
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
             lambda: Connection(self.state, self._application, self._connections),
@@ -35,9 +35,10 @@ class HttpServer:
         self._sweeper = loop.call_later(SWEEP_SECONDS, self._sweep)
 
     async def stop(self, grace_seconds: float) -> bool:
-        """Take no new connections, answer what is asked, close. False when time ran out.
+        """Accept no new connections, answer the requests in flight, then close.
 
-        Idle connections are kept for a second: a caller may have just sent a request into one.
+        Returns False if requests are still unanswered after `grace_seconds`. Idle connections stay
+        open for a second, because a caller may have just sent a request on one.
         """
         self.state.stopping = True
         if self._listener is not None:

@@ -1,4 +1,4 @@
-"""What all connections of a server share, and whom they ask for answers."""
+"""What all connections of a server share, and the application that answers their requests."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from servestack_server.errors import RequestError
 from servestack_server.http.request import Request
 
 KEEP_ALIVE_SECONDS = 120.0
-"""Longer than the idle time of any proxy in front, which would else send into a closed one."""
+"""Longer than the idle time of any proxy in front, so that the proxy closes first. Otherwise it
+could send a request on a connection that the server is closing."""
 MAX_CONNECTIONS = 4096
 
 
 @dataclass(slots=True)
 class State:
-    """Limits, counts, and whether the server stops.
+    """Limits, counts, and whether the server is stopping.
 
-    `receiving` is the number of requests that have begun to arrive and are not complete,
-    `in_flight` that of those that are complete and wait for their answer.
+    `receiving` is the number of requests that are only partly received, `in_flight` the number of
+    complete requests that wait for their answer.
     """
 
     max_body_bytes: int
@@ -34,10 +35,10 @@ class Application(Protocol):
     """Answers requests. Each method calls `request.answer`, now or later, and raises nothing."""
 
     def handle(self, request: Request) -> None:
-        """Answer a whole request."""
+        """Answer a complete request."""
 
     def refused(self, request: Request, error: RequestError) -> None:
-        """Answer a request that did not arrive whole or within the limits."""
+        """Answer a request that was incomplete or outside the limits."""
 
     def timed_out(self, request: Request) -> None:
-        """Answer a request whose time is up; what still works for it works for nothing."""
+        """Answer a request whose time is up. Work that still runs for it is discarded."""

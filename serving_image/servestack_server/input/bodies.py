@@ -1,4 +1,4 @@
-"""The forms of a JSON body that people send, all of them lists of rows in the end.
+"""Reads the forms of a JSON body that people send, and CSV. Each becomes a list of rows.
 
     [[5.1, 3.5]]                      rows by position       [5.1, 3.5]   one row
     [{"a": 5.1, "b": 3.5}]            records                {"a": 5.1, "b": 3.5}   one record
@@ -6,7 +6,8 @@
     {"dataframe_split": {"columns": ["a", "b"], "data": [[5.1, 3.5]]}}
     {"dataframe_records": [{"a": 5.1, "b": 3.5}]}
 
-Source of the last three: MLflow's scoring protocol (mlflow/pyfunc/scoring_server of MLflow 3.17).
+Source of `instances`, `inputs` and the last two: MLflow's scoring protocol
+(mlflow/pyfunc/scoring_server of MLflow 3.17).
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ _KEYS = ("data", "instances", "inputs", "dataframe_records", "dataframe_split")
 
 
 def read_rows(body: bytes, schema: Schema) -> Rows:
-    """Rows of a JSON body, checked. RequestError 400 for no JSON, 422 for what does not fit."""
+    """Return the rows of a JSON body, checked: tuples for a table, one array for a tensor.
+
+    Raises RequestError: 400 if the body is not JSON, 422 if it does not fit the schema.
+    """
     rows = schema.decode_fast(body)
     if rows is None:
         rows = schema.convert(normalised(decode_json(body), schema))
@@ -40,7 +44,10 @@ def read_rows(body: bytes, schema: Schema) -> Rows:
 
 
 def read_loose_rows(body: bytes, schema: Schema) -> list[Any]:
-    """Rows of a JSON body as they are, unchecked: for checking them one by one."""
+    """Return the rows of a JSON body unchecked, for a caller that checks them one by one.
+
+    Raises RequestError: 400 if the body is not JSON, 422 if it holds no rows.
+    """
     rows = normalised(decode_json(body), schema)
     if not len(rows):
         raise invalid("no_rows", "there are no rows")
@@ -48,7 +55,7 @@ def read_loose_rows(body: bytes, schema: Schema) -> list[Any]:
 
 
 def decode_json(body: bytes) -> Any:
-    """Any JSON. RequestError 400 with what is wrong and where."""
+    """Decode any JSON. Raises RequestError (400), which says what is wrong and where."""
     if not body:
         raise malformed("empty_body", "the body is empty")
     try:
@@ -65,7 +72,10 @@ def decode_json(body: bytes) -> Any:
 
 
 def normalised(data: Any, schema: Schema) -> list[Any]:
-    """The list of rows in any of the forms."""
+    """Return the list of rows in a decoded body of any form.
+
+    Raises RequestError (422) if the body has none of the forms.
+    """
     if isinstance(data, list):
         return _rows(data, schema)
     if not isinstance(data, dict):
@@ -78,7 +88,7 @@ def normalised(data: Any, schema: Schema) -> list[Any]:
             "no_rows", f"expected rows, or one of {', '.join(_KEYS)}", field=next(iter(data), "")
         )
     if len(given) > 1:
-        raise invalid("ambiguous", f"give one of {given[0]} and {given[1]}", field=given[1])
+        raise invalid("ambiguous", f"give only one of {given[0]} and {given[1]}", field=given[1])
     if data.get("params"):
         raise invalid("unknown_field", "params are not supported", field="params")
     key, value = given[0], data[given[0]]
@@ -92,7 +102,10 @@ def normalised(data: Any, schema: Schema) -> list[Any]:
 
 
 def _is_record(data: dict[str, Any], schema: Schema) -> bool:
-    """Whether the keys are columns of those names: a column's value is no list and no object."""
+    """Whether the body is one record whose columns are called like the keys of the other forms.
+
+    A column's value is neither a list nor an object.
+    """
     return (
         isinstance(schema, TableSchema)
         and data.keys() <= schema.positions.keys()
@@ -101,7 +114,7 @@ def _is_record(data: dict[str, Any], schema: Schema) -> bool:
 
 
 def _rows(data: list[Any], schema: Schema) -> list[Any]:
-    """One row of plain values counts as a list of one row, where rows are lists."""
+    """Wrap a single row of plain values into a list of one row, if the schema's rows are lists."""
     flat = bool(data) and not any(isinstance(row, list | dict) for row in data)
     if flat and (not isinstance(schema, TableSchema) or len(data) == len(schema.names)):
         axes = getattr(getattr(schema, "tensor", None), "shape", (-1, -1))
@@ -111,7 +124,9 @@ def _rows(data: list[Any], schema: Schema) -> list[Any]:
 
 def _split(value: Any, schema: Schema) -> list[Any]:
     if not isinstance(value, dict) or not isinstance(value.get("data"), list):
-        raise invalid("wrong_type", "expected columns and data", field="dataframe_split")
+        raise invalid(
+            "wrong_type", "expected an object with columns and data", field="dataframe_split"
+        )
     names = value.get("columns")
     rows: list[Any] = value["data"]
     if names is None or not isinstance(schema, TableSchema) or names == list(schema.names):
@@ -136,7 +151,10 @@ def _columnar(value: dict[str, list[Any]]) -> list[Any]:
 
 
 def read_csv(body: bytes, schema: Schema) -> Rows:
-    """Rows of a CSV body with a line of names, as MLflow's protocol has it."""
+    """Return the rows of a CSV body, checked. The first line has the column names, as in MLflow.
+
+    Raises RequestError: 400 if the body is not CSV, 422 if it does not fit the schema.
+    """
     try:
         lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True))
     except UnicodeDecodeError:
@@ -145,7 +163,7 @@ def read_csv(body: bytes, schema: Schema) -> Rows:
         raise malformed("malformed_csv", f"the body is not CSV: {error}") from None
     lines = [line for line in lines if line]
     if len(lines) < 2:
-        raise invalid("no_rows", "expected a line of column names, then rows")
+        raise invalid("no_rows", "expected a line with the column names, then the rows")
     names, *rows = lines
     if len(set(names)) != len(names):
         raise invalid("ambiguous", "a column is named twice")
@@ -168,7 +186,7 @@ def read_csv(body: bytes, schema: Schema) -> Rows:
 
 
 def _value(cell: str) -> Any:
-    """A number, a boolean or a text, by its looks; None for an empty cell."""
+    """Return a cell as a number or a boolean if it reads like one, else as text; None if empty."""
     if cell == "":
         return None
     try:
@@ -181,18 +199,18 @@ def _value(cell: str) -> Any:
 
 
 def _constant(name: str) -> None:
-    """NaN is pandas's word for a missing value; Infinity is no value of a table."""
+    """Read NaN as a missing value, as pandas writes it. A table cannot hold infinity."""
     if name != "NaN":
         raise ValueError(name)
 
 
 def _text(cell: str) -> str | None:
-    """As it stands: `1.50` in a column of strings is no number."""
+    """Return the cell unchanged: `1.50` in a column of strings is not a number."""
     return cell or None
 
 
 def _boolean(cell: str) -> Any:
-    """pandas writes True, JSON true."""
+    """Read a boolean as pandas writes it (True) or as JSON does (true)."""
     return _value(cell.lower() if cell in ("True", "False") else cell)
 
 

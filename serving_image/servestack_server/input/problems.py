@@ -1,4 +1,4 @@
-"""What is wrong with a request's body: a stable code, the row, the field, and words."""
+"""Errors in a request's body: a stable code, the row, the field, and a message."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BOUND = re.compile(r"Expected `(?:float|int)(?: \| null)?` (?P<sign>[<>]=?) (?P
 
 
 def invalid(code: str, message: str, *, field: str = "", row: int | None = None) -> RequestError:
-    """A well-formed body that the model must not see: 422."""
+    """Make the error (422) for a well-formed body that does not fit the model's input."""
     where = f"row {row}: " if row is not None else ""
     return RequestError(
         HTTPStatus.UNPROCESSABLE_ENTITY, code, where + message, field=field, row=row
@@ -28,12 +28,15 @@ def invalid(code: str, message: str, *, field: str = "", row: int | None = None)
 
 
 def malformed(code: str, message: str) -> RequestError:
-    """A body that is not what its type says: 400."""
+    """Make the error (400) for a body that does not match its content type or encoding."""
     return RequestError(HTTPStatus.BAD_REQUEST, code, message)
 
 
 def wrong_value(text: str, columns: tuple[Column, ...] | None) -> RequestError:
-    """A failure of msgspec's conversion, in the words of the model's columns."""
+    """Make the error (422) for a failed conversion in msgspec, in terms of the model's columns.
+
+    `text` is msgspec's message, which holds the path of the value.
+    """
     at = _AT.search(text)
     indexes = [int(number) for number in _INDEX.findall(at["path"])] if at else []
     row = indexes[0] if indexes else None

@@ -1,4 +1,4 @@
-"""What a model takes, compiled into a type that msgspec parses and checks in one pass."""
+"""The model's input, compiled into a type that msgspec parses and checks in one pass."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _TENSOR_ELEMENTS: dict[str, type] = {"bool": bool, "str": str, "float16": float,
 
 
 class TableSchema:
-    """Columns in a fixed order. Rows become tuples of Python values; a missing value is None."""
+    """Columns in a fixed order. Rows become tuples of Python values; a missing value is None.
+
+    Raises StartError for two columns of one name, or bounds that do not fit a column's type.
+    """
 
     def __init__(self, columns: tuple[Column, ...]) -> None:
         self.columns = columns
@@ -45,7 +48,7 @@ class TableSchema:
         self._optional = {column.name for column in columns if not column.required}
 
     def decode_fast(self, body: bytes) -> list[Row] | None:
-        """Rows of a bare list of lists, the commonest body; None for every other body."""
+        """Decode a bare list of lists, which is the most common body. None for any other body."""
         try:
             rows: list[Any] = self._decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -56,7 +59,11 @@ class TableSchema:
         return self._checked(rows) if self._checks else rows
 
     def convert(self, rows: list[Any]) -> list[Row]:
-        """Check rows that are lists by position or mappings by column name."""
+        """Check rows that are lists by position or mappings by column name.
+
+        Returns tuples in the order of the columns. Raises RequestError (422) for the first value
+        that does not fit.
+        """
         ordered = [
             self.from_record(row, index) if isinstance(row, dict) else row
             for index, row in enumerate(rows)
@@ -70,7 +77,11 @@ class TableSchema:
         return self._checked(typed)
 
     def from_record(self, record: dict[str, Any], row: int) -> list[Any]:
-        """The values of a mapping, in the order of the columns."""
+        """Return the values of a mapping in the order of the columns.
+
+        `row` is the index of the row, for messages. Raises RequestError (422) for a missing or an
+        unknown column.
+        """
         values = [record.get(name, _MISSING) for name in self.names]
         if _MISSING in values:
             values = [self._absent(name, value, row) for name, value in zip(self.names, values, strict=True)]  # fmt: skip
@@ -85,7 +96,10 @@ class TableSchema:
         return values
 
     def reorder(self, names: Sequence[str], rows: list[Any]) -> list[Any]:
-        """Rows given with their own list of column names, as mappings."""
+        """Turn rows in another order of columns into mappings. `names` are their column names.
+
+        Raises RequestError (422) for a row of another length.
+        """
         for index, row in enumerate(rows):
             if not isinstance(row, list | tuple) or len(row) != len(names):
                 raise invalid(
@@ -94,7 +108,7 @@ class TableSchema:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def _with_whole_numbers(self, row: Any) -> Any:
-        """40.0 is 40, as in JSON Schema: pandas writes a column with gaps so."""
+        """Turn 40.0 into 40, as JSON Schema allows: pandas writes integers with gaps as floats."""
         if not isinstance(row, list | tuple) or len(row) != len(self.names):
             return row
         values = list(row)
@@ -130,7 +144,10 @@ class TableSchema:
 
 
 class TensorSchema:
-    """One array. The first axis is the row."""
+    """One array, whose first axis is the row.
+
+    Raises StartError for a dtype that numpy does not know or a shape without an axis.
+    """
 
     columns = None
 
@@ -141,18 +158,23 @@ class TensorSchema:
         except TypeError:
             raise StartError(f"the input's dtype {tensor.dtype!r} is not known") from None
         if not tensor.shape:
-            raise StartError("the input's shape has no axis", "the first one is the batch: -1")
+            raise StartError(
+                "the input's shape has no axis", "write -1 as the first axis, which is the batch"
+            )
         element: Any = _TENSOR_ELEMENTS.get(tensor.dtype, int)
         for _ in tensor.shape:
             element = list[element]
         self._type = element
 
     def decode_fast(self, body: bytes) -> np.ndarray | None:
-        """None: tensors always take the way of `convert`."""
+        """Return None: tensors are always read by `convert`."""
         return None
 
     def convert(self, rows: Any) -> np.ndarray:
-        """Nested lists of the right depth and element type to an array of the declared shape."""
+        """Convert nested lists to an array of the declared shape and dtype.
+
+        Raises RequestError (422) for another depth, element type or shape.
+        """
         try:
             values = msgspec.convert(rows, self._type)
             with np.errstate(over="raise"):
@@ -166,7 +188,7 @@ class TensorSchema:
         return self.check_shape(array)
 
     def check_shape(self, array: np.ndarray) -> np.ndarray:
-        """The array itself. RequestError where an axis has another length than declared."""
+        """Return the array. Raises RequestError (422) if an axis has another length than declared."""
         shape = self.tensor.shape
         fits = array.ndim == len(shape) and all(
             size in (-1, given) for size, given in zip(shape[1:], array.shape[1:], strict=True)
@@ -180,16 +202,19 @@ class TensorSchema:
 
 
 class AnySchema:
-    """Nothing is known of the input: rows are lists of plain values of the same length."""
+    """An input of which nothing is known: rows are lists of plain values of the same length."""
 
     columns = None
 
     def decode_fast(self, body: bytes) -> None:
-        """None: there is no type to decode to."""
+        """Return None: there is no type to decode to."""
         return
 
     def convert(self, rows: list[Any]) -> list[Row]:
-        """Rows by position; mappings must all have the keys of the first."""
+        """Return rows by position. If rows are mappings, all must have the keys of the first.
+
+        Raises RequestError (422) for rows that differ in length or hold nested values.
+        """
         if rows and isinstance(rows[0], dict):
             names = list(rows[0])
             for index, row in enumerate(rows):
@@ -210,7 +235,7 @@ Schema = TableSchema | TensorSchema | AnySchema
 
 
 def compile_schema(given: Input) -> Schema:
-    """The schema of the settings' input."""
+    """Compile the input of the settings. Raises StartError for an input that contradicts itself."""
     if given.columns:
         return TableSchema(given.columns)
     if given.tensor:
@@ -222,7 +247,7 @@ _MISSING: Any = object()
 
 
 def _checked_type(column: Column) -> Any:
-    """StartError for bounds and enumerations that no type can have."""
+    """Build the type of a column's values. Raises StartError if bounds or enum do not fit it."""
     wrong = column.enum is not None and (
         not column.enum or not all(_is_of(value, column.type) for value in column.enum)
     )
@@ -237,7 +262,7 @@ def _checked_type(column: Column) -> Any:
 
 
 def _is_of(value: str | int | float | bool, kind: str) -> bool:
-    """Whether a value of an enumeration can be one of the column."""
+    """Whether a value of an enum has the column's type."""
     if kind == "boolean":
         return isinstance(value, bool)
     if kind in ("integer", "long"):
@@ -276,7 +301,7 @@ def _ceiling(number: float) -> int:
 
 
 def _further_check(column: Column) -> Callable[[Any], Any] | None:
-    """What msgspec cannot say: enumerations of numbers and booleans, base64, dates."""
+    """Build the check that msgspec cannot make: enums of numbers and booleans, base64, dates."""
     if column.type == "binary":
         return _bytes
     if column.type == "datetime":

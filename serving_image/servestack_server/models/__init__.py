@@ -1,1 +1,1 @@
-"""Models: read from a verified artifact, loaded, and converted to ONNX where that pays."""
+"""Loads models from verified artifacts, and converts them to ONNX if that is faster."""

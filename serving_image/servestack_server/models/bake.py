@@ -1,4 +1,4 @@
-"""Converts a model to ONNX beside its artifact, if that answers alike and faster."""
+"""Converts a model to ONNX beside its artifact, if that gives the same answers faster."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _VERSIONS_OF = {
     "lightgbm": ("lightgbm", "onnxmltools"),
 }
 _SIZES = (1, 16)
-"""Rows of a lone request and of a batch: speed is measured on both."""
+"""Number of rows of a single request and of a batch. The speed is measured on both."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Converted:
-    """A graph that answers as the original does."""
+    """A graph that gives the same answers as the original."""
 
     graph: bytes
     record: dict[str, Any]
@@ -63,9 +63,10 @@ def bake(
 ) -> bool:
     """Write `<folder>.onnx/` with the converted model, or with the reason why there is none.
 
-    True where ONNX will be used. Without `required` a conversion that is not possible, differs, or
-    is slower is no error. StartError for an artifact that the spec does not trust or cannot be
-    read, and with `required` for any reason but slowness.
+    `example` is a body in any form of a request, or None. `say` gets lines for a log. Returns
+    whether ONNX will be used. Without `required`, a conversion that is impossible, differs or is
+    slower is not an error. Raises StartError if the spec does not trust the artifact or it cannot
+    be read; with `required` also if it cannot be converted, or the answers differ.
     """
     artifact = read_artifact(folder)
     if artifact.flavor == "onnx":
@@ -78,7 +79,7 @@ def bake(
     if record["kept"]:
         speed = record["microseconds"]
         say(
-            f"{folder.name}: ONNX, one row in {speed['onnx'][0]} us, native {speed['native'][0]} us"
+            f"{folder.name}: served by ONNX: one row in {speed['onnx'][0]} us, natively {speed['native'][0]} us"
         )
         return True
     if required:
@@ -116,14 +117,17 @@ def _bake(
 
 
 def _convert(artifact: Artifact, native: Loaded, given: Input, example: Any) -> _Converted:
-    """In float32, then in double where that differs. DifferentError or NotConvertedError where neither does."""
+    """Convert in float32, or in float64 if the answers differ.
+
+    Raises DifferentError if both differ, NotConvertedError if the model cannot be converted.
+    """
     source = describe_source(artifact, native.native, given)
     rows = check_rows(artifact.root, example, given.columns)
     if not rows:
-        raise NotConvertedError("there is no example to compare its answers on")
+        raise NotConvertedError("there is no example to compare the answers on")
     try:
         expected = native.predict(rows)
-    except Exception as error:  # the framework's, on rows of the example
+    except Exception as error:  # the framework can raise anything
         raise NotConvertedError(f"the model fails on its example: {_line(error)}") from None
     try:
         return _try(source, "float", native.predict, given, rows, expected)
@@ -144,7 +148,7 @@ def _try(
 ) -> _Converted:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of deprecations between the two libraries
+            warnings.simplefilter("ignore")  # the two libraries warn of each other's deprecations
             model = source.convert(precision)
         name = keep_output(model, 1 if source.scores else 0)
         graph = model.SerializeToString()
@@ -157,7 +161,7 @@ def _try(
         raise
     except StartError as error:
         raise NotConvertedError(error.message) from None
-    except Exception as error:  # converters raise whatever they meet
+    except Exception as error:  # converters can raise anything
         raise NotConvertedError(_line(error)) from None
     record = {
         "precision": precision,
@@ -176,7 +180,7 @@ def _try(
 
 
 def _known(folder: Path, digest: str, given: Input, flavor: str) -> dict[str, Any] | None:
-    """What an earlier bake of the same artifact with the same packages found."""
+    """Return the record of an earlier bake of the same artifact with the same packages, if any."""
     try:
         record = read_record(folder, digest, given)
     except NotBakedError:
@@ -195,7 +199,7 @@ def _versions(flavor: str) -> dict[str, str]:
 
 
 def _write(folder: Path, graph: bytes, record: dict[str, Any]) -> None:
-    """The folder appears whole or not at all."""
+    """Write the folder in one step, so that it is complete or absent."""
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         temporary.chmod(0o755)

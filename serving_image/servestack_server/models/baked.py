@@ -1,4 +1,4 @@
-"""The converted model beside an artifact: where it is, what it says, how it is loaded."""
+"""The converted model beside an artifact: its folder, its record, and how it is loaded."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from servestack_server.models.model import Array, Loaded, Predict, Rows
 
 
 class NotBakedError(Exception):
-    """Why there is no converted model to use."""
+    """There is no converted model to use. The message says why."""
 
 
 def baked_folder(folder: Path) -> Path:
-    """Beside the artifact, whose own folder is pinned."""
+    """Return the folder of the converted model. It is beside the artifact's folder, which is pinned."""
     return folder.with_name(folder.name + ".onnx")
 
 
 def read_record(folder: Path, digest: str, given: Input) -> dict[str, Any]:
-    """bake.json of this very artifact and these columns. NotBakedError where there is none."""
+    """Return bake.json for this artifact and these columns. Raises NotBakedError if there is none."""
     file = baked_folder(folder) / "bake.json"
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
@@ -33,14 +33,14 @@ def read_record(folder: Path, digest: str, given: Input) -> dict[str, Any]:
     except (OSError, ValueError):
         raise NotBakedError(f"{file} cannot be read") from None
     if not isinstance(record, dict) or record.get("digest") != digest:
-        raise NotBakedError("the one beside it is of another artifact")
+        raise NotBakedError("the converted model is of another artifact")
     if record.get("columns") != column_names(given):
-        raise NotBakedError("the one beside it is for other columns")
+        raise NotBakedError("the converted model is for other columns")
     return record
 
 
 def load_baked(folder: Path, digest: str, given: Input) -> Loaded:
-    """The converted model. NotBakedError with the reason where there is none to use."""
+    """Load the converted model. Raises NotBakedError, which says why, if there is none to use."""
     record = read_record(folder, digest, given)
     if not record.get("kept"):
         raise NotBakedError(str(record.get("reason")))
@@ -55,7 +55,11 @@ def load_baked(folder: Path, digest: str, given: Input) -> Loaded:
 def build_predict(
     session: Any, given: Input, positions: list[int] | None, output: str, shape: str
 ) -> Predict:
-    """Rows to the one output that is used. `shape` is one of `fit_shape`."""
+    """Return the function from rows to the one output that is used.
+
+    `positions` are the columns that the graph takes, in its order; None for all as they are.
+    `shape` is a result of `fit_shape`.
+    """
     feed, run, names = build_feed(session, given, "model"), session.run, [output]
     if positions is not None:
         feed = _ordered(feed, positions)
@@ -67,14 +71,17 @@ def build_predict(
 
 
 def fit_shape(expected: Array, found: Array) -> str:
-    """How the graph's output becomes what the framework answers: one column of it or all."""
+    """Return which part of the graph's output equals the framework's answer.
+
+    "flat" is its only column, "second" is its second column, and "plain" is the whole output.
+    """
     if expected.ndim == 1 and found.ndim == 2:
         return "flat" if found.shape[1] == 1 else "second"
     return "plain"
 
 
 def column_names(given: Input) -> list[str] | None:
-    """The columns that a converted model was made for."""
+    """Return the names of the columns that a converted model is made for."""
     return None if given.columns is None else [column.name for column in given.columns]
 
 

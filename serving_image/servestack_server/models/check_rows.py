@@ -1,4 +1,4 @@
-"""Rows on which a converted model must answer as the original does."""
+"""Rows on which a converted model must give the same answers as the original."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _NULL_SHARE = 0.05
 
 
 def check_rows(folder: Path, example: Any, columns: tuple[Column, ...] | None) -> list[Row]:
-    """The spec's example, the artifact's own, and `MADE_ROWS` made from both; empty without any."""
+    """Return the rows of the spec's example and the artifact's own, and `MADE_ROWS` made from both.
+
+    A row is a tuple in the order of the columns. Empty if there is no example.
+    """
     given = rows_of(example, columns) + rows_of(_serving_example(folder), columns)
     width = len(columns) if columns is not None else len(given[0]) if given else 0
     given = [row for row in given if len(row) == width]
@@ -28,7 +31,7 @@ def check_rows(folder: Path, example: Any, columns: tuple[Column, ...] | None) -
 
 
 def rows_of(body: Any, columns: tuple[Column, ...] | None) -> list[Row]:
-    """The rows of an example in one of the forms that a request may have; empty for another."""
+    """Return the rows of an example in any form of a request; empty for another form."""
     if isinstance(body, dict):
         inner = next((body[name] for name in _NAMES_OF_ROWS if name in body), None)
         if inner is None:
@@ -45,7 +48,7 @@ def rows_of(body: Any, columns: tuple[Column, ...] | None) -> list[Row]:
 
 
 def _serving_example(folder: Path) -> Any:
-    """MLflow's `serving_input_example.json`, a body for its scoring server."""
+    """Read MLflow's `serving_input_example.json`, a body for its scoring server; None without."""
     try:
         return json.loads((folder / "serving_input_example.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -53,10 +56,11 @@ def _serving_example(folder: Path) -> Any:
 
 
 def _make_rows(given: Sequence[Row], columns: tuple[Column, ...] | None) -> list[Row]:
-    """The same rows on every machine: around the examples, far enough to cross boundaries.
+    """Make rows around the examples, far enough to cross decision boundaries.
 
-    Every other row is rounded to the digits that the examples have, as people's data is: there a
-    threshold halfway between two values is hit exactly, and float32 may fall on its other side.
+    They are the same on every machine. Every other row is rounded to the digits of the examples, as
+    real data is. A rounded value can equal a tree's threshold exactly, and float32 may then take
+    the other branch.
     """
     random = np.random.default_rng(0)
     made = []

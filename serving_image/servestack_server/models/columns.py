@@ -1,4 +1,4 @@
-"""Which columns of a row a model takes, and in which order."""
+"""Maps the columns of a row to the features of a model."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ TEXTUAL = frozenset({"string", "binary", "datetime"})
 
 
 def may_be_null(column: Column) -> bool:
-    """Whether a row may hold None there: said to, or left out of the request."""
+    """Whether a row may hold None in this column: it is nullable or may be left out."""
     return column.nullable or not column.required
 
 
 def feature_positions(
     columns: tuple[Column, ...] | None, features: Sequence[str] | None, model: str
 ) -> list[int] | None:
-    """Index in the row for each feature of the model; None where rows fit as they are.
+    """Return the index in the row for each feature of the model; None if rows fit unchanged.
 
-    Names decide where the model knows its own and all are among the columns; otherwise positions
-    do, and then the counts must be equal (StartError).
+    Names decide if the model knows its features' names and all of them are columns. Otherwise the
+    position decides. Raises StartError if the counts then differ. `model` is a name for messages.
     """
     if columns is None or not features:
         return None
@@ -36,21 +36,21 @@ def feature_positions(
     if len(names) != len(features):
         missing = [feature for feature in features if feature not in index]
         raise StartError(
-            f"{model}: takes {len(features)} features, the input has {len(names)} columns; "
-            f"not among them: {', '.join(missing[:5])}",
-            "name the columns of spec.input as the model was trained with them",
+            f"{model}: takes {len(features)} features, but the input has {len(names)} columns; "
+            f"missing: {', '.join(missing[:5])}",
+            "name the columns of spec.input as in the model's training",
         )
     _log.warning(
-        "%s: the columns have other names than the model's features, so positions decide", model
+        "%s: the columns have other names than the model's features, so their order decides", model
     )
     return None
 
 
 def require_numbers(columns: tuple[Column, ...] | None, model: str, framework: str) -> None:
-    """StartError where a column is text and the framework takes numbers alone."""
+    """Raise StartError if a column is text, for a framework that takes only numbers."""
     text = [column.name for column in columns or () if column.type in TEXTUAL]
     if text:
         raise StartError(
-            f"{model}: {framework} takes numbers, and these columns are not: {', '.join(text[:5])}",
+            f"{model}: {framework} takes only numbers, but these columns are not numbers: {', '.join(text[:5])}",
             "log a pipeline that encodes them, or declare them as numbers",
         )

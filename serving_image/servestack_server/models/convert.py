@@ -1,4 +1,4 @@
-"""scikit-learn, XGBoost and LightGBM models as ONNX graphs."""
+"""Converts scikit-learn, XGBoost and LightGBM models to ONNX graphs."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ Precision = Literal["float", "double"]
 
 
 class NotConvertedError(Exception):
-    """Why there is no ONNX form of the model, in one line."""
+    """The model has no ONNX form. The message says why, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is converted. `scores` asks for the second output of a classifier, not for its label.
+    """How to convert a model.
 
-    `positions` are the columns that the graph's one input takes, in order; None for all as they
-    are, or where each column is an input of its own.
+    `convert` returns a ModelProto. `scores` selects the second output of a classifier, its scores,
+    instead of its label. `positions` are the columns that the graph's only input takes, in order;
+    None for all columns unchanged, or if each column is an input of its own.
     """
 
     convert: Callable[[Precision], Any]
@@ -37,10 +38,10 @@ class Source:
 
 
 def describe_source(artifact: Artifact, native: Any, given: Input) -> Source:
-    """How to convert the loaded model. NotConvertedError where it has no ONNX form."""
+    """Return how to convert the loaded model. Raises NotConvertedError if it has no ONNX form."""
     for column in given.columns or ():
         if column.type in TEXTUAL and (may_be_null(column) or column.type != "string"):
-            raise NotConvertedError(f"column {column.name}: ONNX has no such value")
+            raise NotConvertedError(f"column {column.name}: ONNX cannot hold its values")
     if artifact.flavor == "xgboost":
         return _xgboost_source(artifact, native, given)
     if artifact.flavor == "lightgbm":
@@ -75,7 +76,7 @@ def _sklearn_source(artifact: Artifact, estimator: Any, given: Input) -> Source:
 
 
 _TARGET_OPSET = {"": 21, "ai.onnx.ml": 3}
-"""The newest that both converters know, so that boosters may be steps of a pipeline."""
+"""The newest versions that both converters know, so that boosters may be steps of a pipeline."""
 
 
 def _column_types(given: Input, features: list[str], precision: Precision) -> list[tuple[str, Any]]:
@@ -152,7 +153,10 @@ def _lightgbm_source(artifact: Artifact, native: Any, given: Input) -> Source:
 
 
 def _full(native: Any) -> Any:
-    """A Booster of the lean import is another class than the converter's: made anew from text."""
+    """Return the model as a class of the full import, which the converter expects.
+
+    A Booster from the lean import is another class, so it is created again from its text.
+    """
     if hasattr(native, "booster_"):
         return native
     import lightgbm
@@ -162,11 +166,11 @@ def _full(native: Any) -> Any:
 
 def _only_float(precision: Precision) -> None:
     if precision == "double":
-        raise NotConvertedError("its converter knows float32 alone")
+        raise NotConvertedError("its converter supports only float32")
 
 
 def _register_boosters() -> None:
-    """Lets estimators of XGBoost and LightGBM be steps of a pipeline, if any are loaded."""
+    """Register the converters of XGBoost and LightGBM, whose estimators may be pipeline steps."""
     from skl2onnx import update_registered_converter
     from skl2onnx.common.shape_calculator import (
         calculate_linear_classifier_output_shapes,

@@ -1,4 +1,4 @@
-"""Which estimators need a DataFrame, and how rows become one."""
+"""Decides which estimators need a DataFrame, and turns rows into one."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ _DTYPES: dict[str, str] = {
     "float": "float32",
     "double": "float64",
 }
-"""What MLflow's schema makes of a column before the model sees it; others stay objects."""
+"""The dtype to which MLflow's schema converts a column before the model sees it. Other types stay
+objects."""
 _OF_ARRAYS = ("sklearn.", "xgboost.", "lightgbm.")
 
 
 def needs_frame(estimator: Any, columns: tuple[Column, ...] | None) -> bool:
-    """Columns of text, columns picked by name, or steps of which nothing is known but a DataFrame
-    was seen in training.
+    """Whether the estimator must get a DataFrame.
+
+    It must if a column is text, if a step selects columns by name, or if the estimator was trained
+    on a DataFrame and has a step of an unknown kind.
     """
     if columns is not None and any(column.type in TEXTUAL for column in columns):
         return True
@@ -40,13 +43,17 @@ def needs_frame(estimator: Any, columns: tuple[Column, ...] | None) -> bool:
 def build_frame_maker(
     columns: tuple[Column, ...] | None, features: list[str], model: str
 ) -> Callable[[Rows], pandas.DataFrame]:
-    """The function from rows to a DataFrame with the names and types that the model knows."""
+    """Return the function from rows to a DataFrame with the model's names and types.
+
+    `features` are the names from training, empty if unknown. Raises StartError if no names are known
+    or the columns do not fit the features.
+    """
     import pandas
 
     if columns is None and not features:
         raise StartError(
-            f"{model}: takes named columns, and neither it nor the spec says which",
-            "give spec.input.columns",
+            f"{model}: takes named columns, but neither the model nor the spec names them",
+            "set spec.input.columns",
         )
     names = [column.name for column in columns] if columns is not None else features
     positions = feature_positions(columns, features, model)
@@ -81,7 +88,7 @@ def _dtype(column: Column) -> str | None:
 
 
 def _parts(estimator: Any, seen: set[int]) -> Iterator[Any]:
-    """The estimator and all that it is made of, fitted or not."""
+    """Yield the estimator and all estimators that it contains, fitted or not."""
     if id(estimator) in seen:
         return
     seen.add(id(estimator))

@@ -1,8 +1,9 @@
-"""Imports of frameworks without the packages that they take along when these are installed.
+"""Imports frameworks without the optional packages that they would import as well.
 
 scikit-learn, XGBoost and LightGBM import pandas (XGBoost and LightGBM also scikit-learn) only to
-recognise their objects: 60 to 130 MB and half a second that a model fed with arrays never uses.
-All three run without them by design, so they are imported as if those were not installed.
+recognise their objects. That costs 60 to 130 MB and half a second, and a model that gets arrays
+never uses it. All three also run without these packages by design, so they are imported as if the
+packages were not installed.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from contextlib import contextmanager
 from types import ModuleType
 
 _NEVER_CALLED = "numpy.f2py"
-"""A compiler of Fortran: 4 MB that come with `from numpy import *` in scipy, and with the list of
-all types of numpy in skops. Nobody calls it."""
+"""A Fortran compiler of 4 MB. `from numpy import *` in scipy imports it, and so does the list of all
+numpy types in skops. Nothing calls it."""
 
 _lean: set[str] = set()
-"""Packages imported without something that a full import would have."""
+"""Packages that were imported without some of their optional packages."""
 
 
 def import_lean(name: str, *, without: tuple[str, ...] = ()) -> ModuleType:
-    """Import a package as if those of `without` that are not loaded yet were not installed."""
+    """Import a package as if the packages `without` were not installed, unless they are loaded."""
     if name in sys.modules:
         return sys.modules[name]
     hidden = [package for package in without if package not in sys.modules]
@@ -35,7 +36,7 @@ def import_lean(name: str, *, without: tuple[str, ...] = ()) -> ModuleType:
 
 @contextmanager
 def _hidden(packages: list[str]) -> Iterator[None]:
-    """As if these were not installed."""
+    """Make the packages look as if they were not installed."""
     sys.modules.update(dict.fromkeys(packages))  # type: ignore[arg-type]  # None: not importable
     try:
         yield
@@ -46,7 +47,7 @@ def _hidden(packages: list[str]) -> Iterator[None]:
 
 @contextmanager
 def _stood_in_for() -> Iterator[None]:
-    """An empty module where only a name is asked for. A later import finds the real one."""
+    """Put an empty module in the place of `_NEVER_CALLED`. A later import finds the real one."""
     import numpy
 
     if _NEVER_CALLED in sys.modules:
@@ -61,9 +62,9 @@ def _stood_in_for() -> Iterator[None]:
 
 
 def forget_lean(*names: str) -> None:
-    """Let the next import of these be a full one.
+    """Make the next import of these packages a full one.
 
-    Models that already hold objects of the lean import keep them; the native library is shared.
+    Models that hold objects of the lean import keep them; the native library is shared.
     """
     for name in _lean.intersection(names):
         for module in [key for key in sys.modules if key == name or key.startswith(name + ".")]:

@@ -1,4 +1,4 @@
-"""From a verified artifact to a model that answers."""
+"""Loads a model from a verified artifact."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def load_model(
 ) -> Model:
     """Load the model at `folder`, an MLflow folder or a bare model file.
 
-    `runtime` native never uses ONNX for a model that is not; onnx refuses anything else; auto takes
-    what is there. StartError for everything that stops it.
+    `runtime` native never uses a conversion to ONNX, onnx requires ONNX, and auto uses a conversion
+    if there is one. Raises StartError for every failure.
     """
     artifact = read_artifact(folder)
     given = Input(columns=columns, tensor=tensor)
@@ -58,14 +58,14 @@ def _load_baked(folder: Path, digest: str, given: Input, runtime: str, name: str
     except NotBakedError as reason:
         if runtime == "onnx":
             raise StartError(
-                f"{name}: runtime is onnx, and there is no converted model: {reason}",
-                "bake it with its example, or set runtime: auto",
+                f"{name}: runtime is onnx, but there is no converted model to use: {reason}",
+                "bake the model with an example, or set runtime: auto",
             ) from None
         return None
 
 
 def _with_service(model: Model, service: object | None) -> Model:
-    """The owner's `predict` stands before the model's own, which it is given."""
+    """Add the owner's object. Its `predict` replaces the model's own, and gets the model."""
     if service is None:
         return model
     predict = getattr(service, "predict", None)
@@ -75,8 +75,8 @@ def _with_service(model: Model, service: object | None) -> Model:
 
 
 def load_native(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
-    """The model in its own framework, without the owner's class."""
-    # Only the adapter in use is imported: each brings its framework.
+    """Load the model in its own framework, without the owner's class. Raises StartError."""
+    # Import only the adapter in use, because each imports its framework.
     adapter = importlib.import_module(
         f"servestack_server.models.flavors.{_ADAPTERS[artifact.flavor]}"
     )

@@ -1,7 +1,7 @@
-"""What an artifact says of itself, read without loading it.
+"""Reads the description of an artifact, without loading the model.
 
-MLflow's format: a folder with an `MLmodel` file in YAML (MLflow, "MLflow Models", storage format).
-A bare model file, or a folder that holds one, is taken by the end of its name.
+In MLflow's format an artifact is a folder with an `MLmodel` file in YAML (MLflow, "MLflow Models",
+storage format). A single model file, or a folder that holds one, is recognised by its suffix.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ _VERSION_KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """`root` is the folder (or bare file), `data` the model file, None where a flavor has none.
+    """The description of an artifact.
 
+    `root` is the folder (or single file), and `data` the model file, None if the flavor has none.
     `settings` are the flavor's own, `pyfunc` those of python_function. `framework_version` is the
-    one the model was saved with, empty if unknown. `code` is the folder with the owner's modules.
+    version that saved the model, empty if unknown. `code` is the folder with the owner's modules,
+    and `service_class` the owner's class in it, as `module:Class`.
     """
 
     root: Path
@@ -55,21 +57,23 @@ class Artifact:
 
     @property
     def model_file(self) -> Path:
-        """The model file. StartError where there is none."""
-        if self.data is None or not self.data.exists():
-            name = self.data.name if self.data else "no file"
+        """The path of the model file. Raises StartError if it does not exist."""
+        if self.data is None:
+            raise StartError(f"{self.root}: the {self.flavor} model names no file as its data")
+        if not self.data.exists():
             raise StartError(
-                f"{self.root}: the {self.flavor} model names {name} as its data, which is not there"
+                f"{self.root}: the {self.flavor} model names {self.data.name} as its data, which "
+                "does not exist"
             )
         return self.data
 
 
 def read_artifact(root: Path) -> Artifact:
-    """What is at `root`. StartError for what is not a model that the server knows."""
+    """Read the artifact at `root`. Raises StartError if it is not a model that the server knows."""
     if root.is_file():
         return _bare(root, root)
     if not root.is_dir():
-        raise StartError(f"{root}: is not there", "fetch the model first")
+        raise StartError(f"{root}: does not exist", "fetch the model first")
     if not (root / FILE).is_file():
         return _bare(root, _only_model_file(root))
     description = _read_mlmodel(root)
@@ -79,7 +83,7 @@ def read_artifact(root: Path) -> Artifact:
     settings = mapping(flavors.get(flavor)) if flavor != "pyfunc" else pyfunc
     if flavor == "pyfunc" and not pyfunc:
         raise StartError(
-            f"{root}/MLmodel: no flavor that can be served: {', '.join(sorted(flavors)) or 'none'}",
+            f"{root}/MLmodel: has no flavor that can be served: {', '.join(sorted(flavors)) or 'none'}",
             f"log the model with one of {', '.join(SERVED_FLAVORS)} or pyfunc",
         )
     servestack = mapping(mapping(description.get("metadata")).get("servestack"))
@@ -102,8 +106,8 @@ def _bare(root: Path, file: Path) -> Artifact:
     flavor = FLAVOR_BY_SUFFIX.get(file.suffix.lower())
     if flavor is None:
         raise StartError(
-            f"{file}: not a model that the server knows",
-            f"an MLflow folder, or a file ending in {', '.join(sorted(FLAVOR_BY_SUFFIX))}",
+            f"{file}: is not a model that the server knows",
+            f"use an MLflow folder, or a file ending in {', '.join(sorted(FLAVOR_BY_SUFFIX))}",
         )
     return Artifact(root=root, flavor=flavor, data=file, code=_code_folder(root))
 
@@ -124,14 +128,14 @@ def _only_model_file(folder: Path) -> Path:
     if len(found) != 1:
         names = ", ".join(file.name for file in found) or "none"
         raise StartError(
-            f"{folder}: no MLmodel file, and not exactly one model file but {names}",
+            f"{folder}: has no MLmodel file, and not exactly one model file: {names}",
             "log the model with MLflow, or leave one model file in the folder",
         )
     return found[0]
 
 
 def _inside(root: Path, name: Any) -> Path | None:
-    """A path that MLmodel names, which may not lead out of the folder."""
+    """Return a path that MLmodel names. Raises StartError if it leads out of the folder."""
     if not isinstance(name, str) or not name:
         return None
     path = root / name

@@ -1,4 +1,4 @@
-"""A loaded model: what predicts, and what it is."""
+"""A loaded model, and the types of its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Rows = Sequence[Sequence[Any]] | Array
-"""Tuples of Python values in the order of the columns, or one array where the input is a tensor."""
+"""Tuples of Python values in the order of the columns, or one array if the input is a tensor."""
 Outputs = Array | dict[str, Array] | list[Any]
-"""One entry a row along the first axis; a mapping where the model has several named outputs."""
+"""One entry per row along the first axis; a mapping if the model has several named outputs."""
 Predict = Callable[[Rows], Outputs]
 
 
 class Loaded(NamedTuple):
-    """What an adapter gives back. `native` is the framework's own object."""
+    """The result of an adapter. `native` is the framework's own object."""
 
     predict: Predict
     native: Any
@@ -26,7 +26,7 @@ class Loaded(NamedTuple):
 
 @dataclass(slots=True)
 class Model:
-    """One model in memory. `predict` may be called from one thread at a time.
+    """One model in memory. Only one thread at a time may call `predict`.
 
     `native` is the framework's own object (estimator, Booster, InferenceSession); `service` the
     instance of the owner's class, if the artifact brings one.
@@ -43,5 +43,5 @@ class Model:
 
 
 def rows_to_array(rows: Rows, dtype: np.dtype[Any] | type[np.generic] = np.float64) -> Array:
-    """Shape (rows, columns); None becomes NaN where the type is a float."""
+    """Return rows as an array of shape (rows, columns). None becomes NaN if the type is a float."""
     return np.asarray(rows, dtype=dtype)

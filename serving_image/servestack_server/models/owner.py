@@ -1,4 +1,4 @@
-"""The owner's class: pre- and post-processing, and prediction where the model's own is not enough.
+"""The owner's class: preprocessing, postprocessing, and prediction that uses the model's own.
 
     class IrisService:                          # code/iris_service.py of the artifact
         def __init__(self, folder: Path): ...   # the artifact's folder; may be left out
@@ -27,9 +27,10 @@ _ARGUMENTS = {"preprocess": 1, "predict": 2, "postprocess": 1}
 
 
 def load_service(artifact: Artifact, trust: Trust) -> object | None:
-    """An instance of the class that the artifact names; None where it names none.
+    """Create an instance of the class that the artifact names; None if it names none.
 
-    StartError where code is not trusted, or with the owner's file and line where it fails.
+    Raises StartError if the spec does not trust code, or the code fails. In the second case the
+    message has the owner's file and line.
     """
     if not artifact.service_class:
         return None
@@ -37,9 +38,14 @@ def load_service(artifact: Artifact, trust: Trust) -> object | None:
     require_code(trust, what)
     name = _NAME.fullmatch(artifact.service_class)
     if name is None:
-        raise StartError(f"{what} is not module:Class", 'for example "iris_service:IrisService"')
+        raise StartError(
+            f"{what} does not have the form module:Class",
+            'write for example "iris_service:IrisService"',
+        )
     if artifact.code is None:
-        raise StartError(f"{what}: the artifact has no code folder", "log it with code_paths")
+        raise StartError(
+            f"{what}: the artifact has no code folder", "log the model with code_paths"
+        )
     add_code(artifact.code)
     try:
         cls = getattr(importlib.import_module(name["module"]), name["cls"], None)
@@ -48,7 +54,7 @@ def load_service(artifact: Artifact, trust: Trust) -> object | None:
         instance: object = cls(artifact.root) if _takes_folder(cls) else cls()
     except StartError:
         raise
-    except (Exception, SystemExit) as error:  # the owner's code: anything
+    except (Exception, SystemExit) as error:  # the owner's code can raise anything
         raise StartError(f"{what} fails: {describe_failure(error, artifact.code)}") from None
     _check_methods(instance, what)
     return instance

@@ -1,4 +1,4 @@
-"""Modules that the model's owner ships in the artifact's `code/` folder."""
+"""Imports of modules that the model's owner ships in the artifact's `code/` folder."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import traceback
 from pathlib import Path
 
 _folders: list[Path] = []
-"""Code folders on the path, the one added last first."""
+"""Code folders on the path, the newest first."""
 
 
 def add_code(folder: Path | None) -> None:
     """Put the folder first on the path.
 
-    Two models may bring modules of one name: those of earlier models are forgotten, so that the
-    next import reads this model's own. What was imported before keeps working.
+    Two models may bring modules of the same name. Modules of earlier models are removed from
+    `sys.modules`, so that the next import reads this model's own. Objects from them keep working.
     """
     if folder is None or not folder.is_dir():
         return
@@ -35,7 +35,7 @@ def add_code(folder: Path | None) -> None:
 
 
 def describe_failure(error: BaseException, folder: Path) -> str:
-    """`file.py:12: TypeError: what it said`, with the innermost line that is the owner's."""
+    """Return `file.py:12: TypeError: message`, with the innermost line of the owner's code."""
     folder = folder.resolve()
     where = ""
     if isinstance(error, SyntaxError) and error.filename:

@@ -1,4 +1,4 @@
-"""Whether two models answer alike, and how fast each does."""
+"""Compares the answers of two models, and measures their speed."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ import numpy as np
 from servestack_server.models.model import Predict
 
 RELATIVE_TOLERANCE = 1e-4
-"""About a thousand units in the last place of float32: what a sum over some hundred trees, each
-rounded to float32, may lose."""
+"""About a thousand units in the last place of float32. The sum over some hundred trees, each rounded
+to float32, may differ by that much."""
 ABSOLUTE_TOLERANCE = 1e-5
-"""Five decimals, as skl2onnx's own tests compare its converters with scikit-learn."""
+"""Five decimals, as in skl2onnx's own tests, which compare its converters with scikit-learn."""
 _ROUND_SECONDS = 0.02
 _ROUNDS = 5
 
 
 class DifferentError(Exception):
-    """Answers are not alike: the message says how."""
+    """The answers differ. The message says how."""
 
 
 def compare(expected: Any, found: Any) -> float:
-    """Largest absolute difference of numbers. DifferentError unless labels are equal on every row and
-    numbers within the tolerances.
+    """Return the largest absolute difference of numbers; 0.0 for labels.
+
+    Raises DifferentError unless labels are equal on every row and numbers are within the tolerances.
     """
     if isinstance(expected, dict | list) or isinstance(found, dict | list):
-        raise DifferentError("answers are not one array")
+        raise DifferentError("the answers are not a single array")
     expected, found = np.asarray(expected), np.asarray(found)
     if expected.shape != found.shape:
         raise DifferentError(f"shape {list(found.shape)} instead of {list(expected.shape)}")
@@ -46,14 +47,14 @@ def compare(expected: Any, found: Any) -> float:
 
 
 def _kind(labels: np.ndarray[Any, Any]) -> str:
-    """Texts are one kind, and whole numbers of any size."""
+    """Return the kind of labels: all texts are one kind, and so are integers of any size."""
     kind: str = labels.dtype.kind
     return {"U": "O", "T": "O", "u": "i"}.get(kind, kind)
 
 
 def _compare_numbers(expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any]) -> float:
     if not np.array_equal(np.isnan(expected), np.isnan(found)):
-        raise DifferentError("NaN in other places")
+        raise DifferentError("NaN is in other places")
     difference = np.abs(np.where(expected == found, 0.0, expected - found))
     allowed = ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * np.abs(expected)
     outside = int(np.count_nonzero(difference > allowed))
@@ -64,7 +65,10 @@ def _compare_numbers(expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any]
 
 
 def microseconds(predict: Predict, rows: Sequence[Sequence[Any]]) -> float:
-    """Best mean time of a call over a few rounds, after one that is not counted."""
+    """Return the mean time of a call in microseconds, in the best of a few rounds.
+
+    One call before them is not counted.
+    """
     predict(rows)
     return round(min(_mean_seconds(lambda: predict(rows)) for _ in range(_ROUNDS)) * 1e6, 1)
 

@@ -1,4 +1,4 @@
-"""ONNX graphs without what the one output that is used does not need."""
+"""Removes from ONNX graphs everything that the one output in use does not need."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def keep_output(model: Any, index: int) -> str:
-    """Leave one output of a ModelProto and what leads to it; the output's name.
+    """Keep only one output of a ModelProto and the nodes that it needs. Returns the output's name.
 
-    ONNX Runtime computes every node whichever outputs are asked for. Nodes are in topological order
-    (ONNX IR, "Graphs"), so one pass from the end finds those that count.
+    ONNX Runtime computes every node, whichever outputs are requested. Nodes are in topological order
+    (ONNX IR, "Graphs"), so one pass from the end finds those that are needed.
     """
     graph = model.graph
     name: str = graph.output[index].name
@@ -29,7 +29,7 @@ def keep_output(model: Any, index: int) -> str:
 
 
 def _inputs(node: Any) -> Iterator[str]:
-    """Its own inputs, and the names that the graphs of a loop or branch take from outside."""
+    """Yield a node's inputs, and those of the graphs of a loop or branch in it."""
     yield from node.input
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):

@@ -1,4 +1,4 @@
-"""What must be vouched for in the spec before an artifact may run code."""
+"""Checks that the spec trusts an artifact before it may run code."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from servestack_server.errors import StartError
 
 
 def require_pickle(trust: Trust, what: str) -> None:
-    """StartError unless the spec trusts pickles: reading one can run any code."""
+    """Raise StartError unless the spec trusts pickles, because reading one can run any code."""
     if not trust.pickle:
         raise StartError(
             f"{what} is a pickle, which can run any code when it is read",
-            "save it in a safe format (skops, native, onnx), or add to the spec, if you made this "
-            "artifact: trust: {pickle: true}",
+            "save it in a safe format (skops, native, onnx), or, if you made this artifact, add to "
+            "the spec: trust: {pickle: true}",
         )
 
 
 def require_code(trust: Trust, what: str) -> None:
-    """StartError unless the spec trusts the artifact's code, or its pickles, which can do as much."""
+    """Raise StartError unless the spec trusts the artifact's code, or pickles, which can do as much."""
     if not (trust.code or trust.pickle):
         raise StartError(
-            f"{what} is code of the artifact",
-            "add to the spec, if you made this artifact: trust: {code: true}",
+            f"{what} is code of the artifact, which the spec does not trust",
+            "if you made this artifact, add to the spec: trust: {code: true}",
         )
 
 
 def untrusted_types(file: Path, types: list[str]) -> StartError:
-    """The error for types of a skops file that nobody vouched for."""
+    """Return the error for types in a skops file that the spec does not trust."""
     return StartError(
         f"{file.name}: holds types that are not trusted: {', '.join(types)}",
-        f"read what they do, then add to the spec: trust: {{skopsTypes: [{', '.join(types)}]}}",
+        f"check what they do, then add to the spec: trust: {{skopsTypes: [{', '.join(types)}]}}",
     )

@@ -1,9 +1,9 @@
-"""Rows of several requests predicted in one call.
+"""Predicts the rows of several requests in one call.
 
-What has arrived by the time the loop gets to it goes together. Nothing is waited for but requests
-that have begun to arrive and are not complete: one request alone is answered at once, and while a
-call runs, the next batch gathers by itself. A call that is expected to take longer than
-INLINE_SECONDS runs in a thread, so that probes and other models are answered meanwhile.
+All requests that have arrived when the event loop reaches the queue go into one batch. The queue
+waits only for requests that are partly received. So a single request is answered at once, and the
+next batch fills while a call runs. A call that is expected to take longer than INLINE_SECONDS runs
+in a thread, so that the server can answer probes and requests for other models meanwhile.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 INLINE_SECONDS = 0.005
-"""Longest call that the event loop makes itself: handing it to a thread costs 0.05 to 0.1 ms."""
+"""Longest call that the event loop makes itself. A thread would add 0.05 to 0.1 ms to a call."""
 _ANYTHING = (Exception, SystemExit)
-"""What the owner's code may raise: a call of sys.exit ends a request, not the server."""
+"""What the owner's code may raise. A call of sys.exit fails one request and not the server."""
 _REFUSALS = (ValueError, TypeError, KeyError, IndexError, OverflowError)
 
 
 class Job:
-    """Rows of one request for one model, and what comes of them.
+    """Rows of one request for one model, and their outputs.
 
-    `finish(job)` is called once, in the event loop, with `outputs` or `error` set. `outputs` is
-    what the model gives for the job's rows: an array, a mapping of arrays, or a list. `inputs` is
-    what the owner's `preprocess` made of `rows`.
+    The batcher calls `finish(job)` once, in the event loop, with `outputs` or `error` set.
+    `outputs` has one entry per row: an array, a mapping of arrays, or a list. `inputs` are the rows
+    after the owner's `preprocess`. `deadline` is on the clock of time.perf_counter(), in seconds.
     """
 
     __slots__ = ("deadline", "error", "finish", "inputs", "outputs", "rows", "size")
@@ -55,12 +55,17 @@ class Job:
         self.error: RequestError | None = None
 
     def is_wanted(self) -> bool:
-        """False once nobody waits for it."""
+        """Return False once nobody waits for the outputs."""
         return True
 
 
 class Batcher:
-    """The queue of one model. All methods belong to the event loop's thread."""
+    """The queue of one model. Call its methods in the event loop's thread only.
+
+    A batch has at most `max_rows` rows, unless a single request has more. `max_wait_seconds` is how
+    long the first request of a batch waits for others that are partly received; `receiving` returns
+    their number. `max_queue` is the number of requests that may wait.
+    """
 
     def __init__(
         self,
@@ -93,11 +98,11 @@ class Batcher:
 
     @property
     def depth(self) -> int:
-        """Requests that wait."""
+        """Number of requests that wait."""
         return len(self._queue)
 
     def submit(self, job: Job) -> None:
-        """Queue a job. RequestError 503 when the queue is full."""
+        """Queue a job. Raises RequestError (503) if the queue is full."""
         queue = self._queue
         if len(queue) >= self.max_queue:
             raise RequestError(
@@ -115,17 +120,17 @@ class Batcher:
             self._loop.call_soon(self._flush)
 
     def predict_now(self, job: Job) -> None:
-        """Predict without the queue, for warm-up. Raises what a caller would be told."""
+        """Predict without the queue, for warm-up. Raises the error that a caller would get."""
         self._run([job])
         error = job.error
         if error is not None:
             raise error
 
     def _flush(self) -> None:
-        """Predict what has gathered, or wait a little for what is on its way."""
+        """Predict the jobs that wait, or wait a little for requests that are partly received."""
         self._scheduled = False
         if self._running:
-            return  # Its end goes on with the queue.
+            return  # The end of the running call flushes the queue again.
         now = perf_counter()
         if self._receiving() and self._worth_waiting(now):
             self._scheduled = True
@@ -148,7 +153,7 @@ class Batcher:
             done.add_done_callback(lambda _: self._back(jobs))
 
     def _is_quick(self, jobs: list[Job]) -> bool:
-        """Whether the event loop may make the call itself. The owner's code may wait for others."""
+        """Whether the event loop may make the call itself. Never for the owner's code: it may block."""
         if self.has_owner:
             return False
         return self.call_time.expected(sum(job.size for job in jobs)) < INLINE_SECONDS
@@ -159,9 +164,9 @@ class Batcher:
         return sum(job.size for job in self._queue) < self.max_rows
 
     def _take(self, now: float) -> tuple[list[Job], list[Job]]:
-        """The next jobs, up to `max_rows` rows together, and those whose time is up.
+        """Return the next jobs, with at most `max_rows` rows together, and those that are too late.
 
-        A job larger than that goes alone; one that nobody waits for any more is left out.
+        A job with more rows than that goes alone. A job that nobody waits for is dropped.
         """
         queue, rows = self._queue, 0
         jobs: list[Job] = []
@@ -185,7 +190,7 @@ class Batcher:
         for job in jobs:
             try:
                 job.finish(job)
-            except Exception as error:  # What the model gave cannot be written down.
+            except Exception as error:  # The outputs cannot be encoded.
                 job.error = self._failed(error)
                 job.finish(job)
         if self._queue and not self._scheduled and not self._running:
@@ -193,10 +198,10 @@ class Batcher:
             self._first_queued = perf_counter()
             self._loop.call_soon(self._flush)  # type: ignore[union-attr]
 
-    # From here on perhaps in the model's thread.
+    # The methods below may run in the model's thread.
 
     def _run(self, jobs: list[Job]) -> None:
-        """Set each job's outputs or error."""
+        """Predict the jobs, and set the outputs or the error of each."""
         if self._preprocess is not None:
             jobs = [job for job in jobs if self._prepared(job)]
         if len(jobs) == 1:
@@ -205,7 +210,7 @@ class Batcher:
             try:
                 self._run_together(jobs)
             except _ANYTHING:
-                # One of them is to blame: each for itself, so that the others get their answers.
+                # One of the jobs has failed. Each runs alone, so that the others get their answers.
                 for job in jobs:
                     self._run_alone(job)
         if self._postprocess is not None:
@@ -227,7 +232,7 @@ class Batcher:
             job.error = self._failure(error)
 
     def _prepared(self, job: Job) -> bool:
-        """The owner's preprocessing of one request; what it refuses concerns no other."""
+        """Preprocess one request with the owner's code, so that an error fails no other request."""
         try:
             job.inputs = self._preprocess(job.rows)  # type: ignore[misc]
         except _ANYTHING as error:
@@ -243,7 +248,10 @@ class Batcher:
                 job.error = self._owner_failure("postprocess", error)
 
     def call(self, rows: Any) -> Any:
-        """One call of the model, measured. Raises whatever the model raises."""
+        """Call the model once and measure the time. `rows` has one entry per row.
+
+        Raises whatever the model raises, and RuntimeError if it returns too few or too many outputs.
+        """
         before = perf_counter()
         outputs = self._predict(rows)
         seconds = perf_counter() - before
@@ -254,7 +262,7 @@ class Batcher:
         return outputs
 
     def _owner_failure(self, step: str, error: BaseException) -> RequestError:
-        """The owner's ValueError is meant for the caller; anything else is a fault of the code."""
+        """Make a RequestError: 422 for a ValueError, which is meant for the caller, else 500."""
         if isinstance(error, RequestError):
             return error
         if isinstance(error, ValueError):
@@ -301,7 +309,7 @@ def _together(jobs: list[Job]) -> Any:
     rows: list[Any] = []
     for job in jobs:
         if not isinstance(job.inputs, list | tuple):
-            raise TypeError("the owner's preprocess gives something that is not put together")
+            raise TypeError("the owner's preprocess returns neither an array nor a list")
         rows += job.inputs
     return rows
 
@@ -315,11 +323,14 @@ def _part(outputs: Any, start: int, end: int) -> Any:
 def _check_length(outputs: Any, rows: int) -> None:
     first = next(iter(outputs.values())) if isinstance(outputs, dict) else outputs
     if len(first) != rows:
-        raise RuntimeError(f"the model gave {len(first)} outputs for {rows} rows")
+        raise RuntimeError(f"the model returned {len(first)} outputs for {rows} rows")
 
 
 def listed(outputs: Any) -> list[Any]:
-    """Outputs as one plain value per row: a mapping of arrays becomes a list of mappings."""
+    """Return outputs as a list with one plain value per row.
+
+    A mapping of arrays becomes a list of mappings.
+    """
     if isinstance(outputs, np.ndarray):
         values: list[Any] = outputs.tolist()
         return values

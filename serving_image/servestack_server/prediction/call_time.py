@@ -1,14 +1,15 @@
-"""How long a call of a model will take, learned from the calls before."""
+"""Estimates how long a call of a model takes, from the calls before it."""
 
 from __future__ import annotations
 
 _LARGE = 16
-"""Rows from which on a call tells of the time for a row, and below which of the time for a call."""
+"""Batch size in rows at which a call measures per-row cost; a smaller one measures fixed cost."""
 _WEIGHT = 0.1
+"""Weight of the newest call in the moving averages."""
 
 
 class CallTime:
-    """Seconds of a call as `base + rows * per_row`, each a moving average."""
+    """Estimates the seconds of a call as `base + rows * per_row`, each a moving average."""
 
     __slots__ = ("base", "per_row")
 
@@ -17,7 +18,7 @@ class CallTime:
         self.per_row = 0.0
 
     def learn(self, rows: int, seconds: float) -> None:
-        """A call of so many rows took so long."""
+        """Learn from a call of `rows` rows that took `seconds`."""
         if rows < _LARGE:
             self.base += (seconds - self.base) * (_WEIGHT if self.base else 1.0)
         else:
@@ -25,5 +26,5 @@ class CallTime:
             self.per_row += (per_row - self.per_row) * (_WEIGHT if self.per_row else 1.0)
 
     def expected(self, rows: int) -> float:
-        """Seconds for a call of so many rows."""
+        """Return the expected seconds for a call of `rows` rows."""
         return self.base + rows * self.per_row

@@ -1,7 +1,7 @@
 """Several models behind one address: split, router, chain, ensemble, bandit.
 
-The graph is walked for each request; the queues of the models put requests together as they do
-without a graph.
+Each request walks the graph on its own. The models' queues batch the requests as they do without a
+graph.
 """
 
 from __future__ import annotations
@@ -29,11 +29,15 @@ from servestack_server.prediction.target import ModelTarget, RequestJob
 log = logging.getLogger(__name__)
 
 _REMEMBERED_PULLS = 100_000
-"""Requests whose arm is kept for a reward to come; the oldest are let go."""
+"""Number of requests whose arm is kept until a reward arrives. Beyond it the oldest are dropped."""
 
 
 class GraphTarget:
-    """A graph as a target. `rows` that enter a model after another must fit its input."""
+    """A graph as a target. `columns` maps each input column to its position in a row.
+
+    Raises StartError for a model that the service does not have, or a router's column that the input
+    does not have.
+    """
 
     def __init__(
         self, name: str, graph: Graph, models: dict[str, ModelTarget],
@@ -47,13 +51,13 @@ class GraphTarget:
         self._pulls: OrderedDict[str, list[tuple[Bandit, int]]] = OrderedDict()
 
     def submit(self, job: RequestJob[Any]) -> None:
-        """Walk the graph in a task of its own."""
+        """Walk the graph for the job, in a task of its own."""
         task = asyncio.get_running_loop().create_task(self._answer(job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def reward(self, request_id: str, feedback: Any) -> None:
-        """A feedback that may hold the reward of a bandit's arm."""
+        """Reward the bandit's arm that answered the request, if the feedback holds a reward."""
         for bandit, arm in self._pulls.pop(request_id, ()):
             bandit.reward(arm, feedback)
 
@@ -75,14 +79,14 @@ class GraphTarget:
                 self._pulls.popitem(last=False)
         try:
             job.finish(job)
-        except Exception:  # What the models gave cannot be written down.
+        except Exception:  # The outputs cannot be encoded.
             log.exception("an answer of the graph cannot be sent")
             job.error = internal_error()
             job.finish(job)
 
 
 def entry_models(graph: settings.Node) -> set[str]:
-    """Names of the models that see the service's input as it is; the others see an answer."""
+    """Return the names of the models that get the service's input; the others get an answer."""
     if isinstance(graph, str):
         return {graph}
     children = graph.steps[:1] if isinstance(graph, settings.Chain) else settings.children(graph)
@@ -90,7 +94,7 @@ def entry_models(graph: settings.Node) -> set[str]:
 
 
 def _node(given: settings.Node, models: dict[str, ModelTarget], columns: Mapping[str, int]) -> Any:
-    """What answers for a node of the settings. StartError for a name that nothing has."""
+    """Build a node of the settings. Raises StartError for an unknown model or column."""
 
     def node(child: settings.Node) -> Any:
         return _node(child, models, columns)
@@ -98,7 +102,7 @@ def _node(given: settings.Node, models: dict[str, ModelTarget], columns: Mapping
     match given:
         case str():
             if given not in models:
-                raise StartError(f"the graph names {given!r}, which is no model of the service")
+                raise StartError(f"the graph names {given!r}, which is not a model of the service")
             return Leaf(models[given])
         case settings.Split():
             branches = [(node(branch.node), branch.weight) for branch in given.branches]

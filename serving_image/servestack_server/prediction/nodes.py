@@ -1,4 +1,7 @@
-"""The nodes of a graph: each is asked for the answers to some rows, and asks others."""
+"""The nodes of a graph. Each has a method `ask`, which answers rows and may ask other nodes.
+
+`ask(walk, rows)` returns one plain value per row. It raises RequestError if a model fails.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from servestack_server.prediction.target import ModelTarget, RequestJob
 
 
 class Walk:
-    """One request's way through the graph."""
+    """The path of one request through the graph: the models asked, and the bandits' arms."""
 
     __slots__ = ("arms", "job", "models")
 
@@ -28,7 +31,7 @@ class Walk:
 
 
 class Leaf:
-    """A model."""
+    """One model."""
 
     def __init__(self, target: ModelTarget) -> None:
         self._target = target
@@ -49,7 +52,7 @@ class Leaf:
 
 
 class Split:
-    """One branch for the whole request, the same for the same key."""
+    """Sends the whole request to one branch, by weight. Equal keys go to the same branch."""
 
     def __init__(
         self, branches: list[tuple[Any, float]], sticky_by: str, columns: Mapping[str, int]
@@ -76,7 +79,7 @@ class Split:
 
 
 class Router:
-    """Each row goes where its column's value says."""
+    """Sends each row to the node for its value in a column."""
 
     def __init__(self, column: int, cases: list[tuple[Any, Any]], otherwise: Any) -> None:
         self._column = column
@@ -106,7 +109,7 @@ class Router:
 
 
 class Chain:
-    """Each step takes what the one before answered."""
+    """Runs steps in order. Each step takes the answers of the step before as its rows."""
 
     def __init__(self, steps: list[Any]) -> None:
         self._steps = steps
@@ -124,7 +127,7 @@ def _as_row(answer: Any) -> Any:
 
 
 class Ensemble:
-    """All nodes answer, at the same time where they run in threads."""
+    """Asks all nodes for each row and combines their answers."""
 
     def __init__(self, labels: list[str], nodes: list[Any], combine: str) -> None:
         self._labels = labels
@@ -143,7 +146,7 @@ class Ensemble:
 
 
 def _vote(answers: tuple[Any, ...]) -> Any:
-    """The commonest answer; among equally common ones that of the node named first."""
+    """Return the most common answer; in a tie, that of the node named first."""
     counts = Counter(map(repr, answers))
     most = max(counts.values())
     return next(answer for answer in answers if counts[repr(answer)] == most)
@@ -155,13 +158,17 @@ def _elementwise(middle: Any, answers: tuple[Any, ...]) -> Any:
     try:
         return middle(answers)
     except (TypeError, statistics.StatisticsError):
-        raise invalid("not_a_number", "the models' answers are no numbers to combine") from None
+        raise invalid(
+            "not_a_number", "the models' answers cannot be combined: they are not numbers"
+        ) from None
 
 
 class Bandit:
-    """One arm for the whole request: the one that has earned the most, or one to explore.
+    """Sends the whole request to one arm: the one with the highest reward, or one to explore.
 
-    What is learned stays in this process: pods learn apart, and a new pod begins anew.
+    What a bandit learns stays in its process. Each pod learns on its own, and a new pod starts from
+    zero. Source of the algorithms: Sutton and Barto, Reinforcement Learning, section 2.2
+    (epsilon-greedy); Chapelle and Li, An Empirical Evaluation of Thompson Sampling, 2011.
     """
 
     def __init__(self, arms: list[Any], given: settings.Bandit) -> None:
@@ -181,7 +188,7 @@ class Bandit:
         return await self._arms[arm].ask(walk, rows)  # type: ignore[no-any-return]
 
     def reward(self, arm: int, feedback: Any) -> None:
-        """Count a reward from 0 to 1; anything else is left out."""
+        """Count the reward in a feedback, a number from 0 to 1. Anything else is ignored."""
         value = feedback.get(self._field) if isinstance(feedback, dict) else None
         if isinstance(value, int | float) and 0 <= value <= 1:
             self.rewards[arm] += value
@@ -207,7 +214,7 @@ class Bandit:
 
 
 async def _all(*questions: Any) -> list[Any]:
-    """Await all of them; the first error once all have ended, so that none is left behind."""
+    """Await all questions. Raises the first error only after all have ended, so that none leaks."""
     results = await asyncio.gather(*questions, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

@@ -9,7 +9,7 @@ from servestack_server.prediction.batcher import Batcher, Job
 
 
 class Caller(Protocol):
-    """Who asked: headers in lower case, an id of its own, and whether it still waits."""
+    """The request behind a job: its id, its headers by lower-case name, and whether it is done."""
 
     @property
     def id(self) -> str: ...
@@ -23,7 +23,7 @@ C = TypeVar("C", bound=Caller)
 
 
 class RequestJob(Job, Generic[C]):
-    """A job that a request waits for. `model` and `version` say who has answered."""
+    """A job that a request waits for. `model` and `version` name what answered."""
 
     __slots__ = ("model", "request", "version")
 
@@ -36,22 +36,25 @@ class RequestJob(Job, Generic[C]):
         self.version = ""
 
     def is_wanted(self) -> bool:
-        """False once the request has an answer, or its caller has gone."""
+        """Return False once the request has an answer, or its caller has gone."""
         return not self.request.answered
 
 
 class Target(Protocol):
-    """Takes a job, sets who answers it, and calls its `finish`."""
+    """Takes a job, sets its `model` and `version`, and calls its `finish`."""
 
     name: str
     version: str
 
     def submit(self, job: RequestJob[Any]) -> None:
-        """RequestError when it cannot take the job."""
+        """Take the job. Raises RequestError if it cannot."""
 
 
 class ModelTarget:
-    """One model and its queue. `example_outputs` is what it gave for the example, None before."""
+    """One model and its queue.
+
+    `example_outputs` are the model's outputs for the example; None until warm-up has run.
+    """
 
     def __init__(self, batcher: Batcher) -> None:
         self.batcher = batcher
@@ -61,7 +64,7 @@ class ModelTarget:
         self.example_outputs: Any = None
 
     def submit(self, job: RequestJob[Any]) -> None:
-        """Queue the job. RequestError 503 when the queue is full."""
+        """Queue the job. Raises RequestError (503) if the queue is full."""
         job.model = self.name
         job.version = self.version
         self.batcher.submit(job)

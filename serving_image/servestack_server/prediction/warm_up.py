@@ -1,4 +1,4 @@
-"""The first calls of each model, before anybody is answered: on the example, or on a row made up."""
+"""Makes the first calls of each model before the server is ready, on the example or a made-up row."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ _NUMBERS = ("float", "double", "integer", "long")
 def warm_up(
     targets: Iterable[ModelTarget], entries: Collection[str], schema: Schema, example: Any
 ) -> list[str]:
-    """Predict the example with every model, and see how long a call takes.
+    """Predict the example with every model, and measure how long a call takes.
 
-    `entries` names the models whose input is the service's. Returns what is to be said. StartError
-    when a model fails on the example.
+    `entries` names the models that take the service's input; others are not warmed up. Returns one
+    line for the log per model. Raises StartError if the example does not fit the input or a model
+    fails on it. A failure on a made-up row is only reported.
     """
     rows = _example_rows(schema, example)
     is_made_up = rows is None
@@ -35,10 +36,12 @@ def warm_up(
     said = []
     for target in targets:
         if target.name not in entries:
-            said.append(f"{target.name}: takes another model's answers, not warmed up")
+            said.append(f"{target.name}: not warmed up, because it takes another model's answers")
             continue
         if rows is None:
-            said.append(f"{target.name}: no example to warm up on; give api.input.example")
+            said.append(
+                f"{target.name}: not warmed up, because there is no example; set api.input.example"
+            )
             continue
         before = perf_counter()
         try:
@@ -47,7 +50,7 @@ def warm_up(
             if not is_made_up:
                 raise StartError(
                     f"{target.name}: the model fails on the example: {first_line(error)}",
-                    "is api.input as the model was trained?",
+                    "check that api.input matches the data that the model was trained on",
                 ) from error
             said.append(f"{target.name}: not warmed up: {error}")
         target.batcher.metrics.load_seconds += perf_counter() - before
@@ -55,7 +58,7 @@ def warm_up(
 
 
 def _example_rows(schema: Schema, example: Any) -> Any:
-    """None without an example."""
+    """Return the example's rows, checked; None without an example."""
     if example is None:
         return None
     try:
@@ -65,7 +68,7 @@ def _example_rows(schema: Schema, example: Any) -> Any:
 
 
 def _made_up_rows(schema: Schema) -> Any:
-    """A row within the ranges of columns that are all numbers; None for other inputs."""
+    """Return one row within the columns' ranges; None if a column is not a number."""
     columns: tuple[Column, ...] = schema.columns or ()
     if not columns or any(column.type not in _NUMBERS for column in columns):
         return None
@@ -86,16 +89,16 @@ def _warm_up_model(target: ModelTarget, rows: Any) -> str:
         batcher.predict_now(job)
         if call == 0:
             target.example_outputs = job.outputs
-            batcher.call_time = CallTime()  # The first call makes what later ones reuse.
+            batcher.call_time = CallTime()  # The first call is slower than later ones.
     if not batcher.has_owner:
-        # A full batch, so that it is known how long one takes.
+        # A full batch measures the per-row cost.
         batcher.predict_now(Job(_repeated(rows, batcher.max_rows), float("inf"), _ignore))
     seconds = batcher.call_time.expected(1)
     return f"{target.name}: one row takes {seconds * 1000:.3g} ms"
 
 
 def _ignore(job: Job) -> None:
-    """Warm-up looks at the job itself."""
+    """Do nothing: warm-up reads the job itself."""
 
 
 def _repeated(rows: Any, count: int) -> Any:

@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from serving_image.tests.support.iris import Iris, train_iris
+from serving_image.tests.support.iris import Iris
 from serving_image.tests.support.server import RunningServer, running_server
-
-
-@pytest.fixture(scope="session")
-def iris(tmp_path_factory: pytest.TempPathFactory) -> Iris:
-    """The trained model."""
-    return train_iris(tmp_path_factory.mktemp("iris") / "model")
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from serving_image.tests.events.event_support import KINDS, line, lines_on_disk, number_of, settings
 from hypothesis import given
 from hypothesis import strategies as st
+from serving_image.tests.events.event_support import KINDS, line, lines_on_disk, number_of, settings
 
 from servestack_server.errors import StartError
 from servestack_server.events.files import count_lines, cut_torn_line, file_mark

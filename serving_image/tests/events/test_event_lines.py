@@ -12,9 +12,9 @@ from typing import Any
 import jsonschema_rs
 import numpy as np
 import pytest
-from serving_image.tests.events.event_support import settings as event_settings
 from hypothesis import given
 from hypothesis import strategies as st
+from serving_image.tests.events.event_support import settings as event_settings
 
 from servestack_contract.artifact import Pin
 from servestack_contract.settings import Column, Input, PredictionLog, ServerSettings

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving_image.tests.events.event_support import line, lines_on_disk, losses, number_of, settings
+from serving_image.tests.events.event_support import (
+    line,
+    lines_on_disk,
+    losses,
+    number_of,
+    settings,
+)
 
 from servestack_server.errors import StartError
 from servestack_server.events.writer import EventWriter

@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving_image.tests.events.event_support import line, lines_on_disk, losses, number_of, settings
+from serving_image.tests.events.event_support import (
+    line,
+    lines_on_disk,
+    losses,
+    number_of,
+    settings,
+)
 
 from servestack_server.events.writer import EventWriter
 

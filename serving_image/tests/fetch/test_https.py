@@ -47,7 +47,7 @@ def test_a_bare_file_lies_in_its_folder_under_its_own_name(
 def test_what_is_there_is_not_fetched_again(pin: Pin, run: Fetch, https: Answers) -> None:
     run(pin)
     https.requests.clear()
-    assert run(pin) == [f"iris: is there already, sha256 {SHA256} verified"]
+    assert run(pin) == [f"iris: is already there, sha256 {SHA256} verified"]
     assert https.requests == []
 
 
@@ -74,7 +74,7 @@ def test_another_digest_is_refused_and_what_was_there_stays(
 
 def test_without_a_digest_it_says_so(pin: Pin, run: Fetch) -> None:
     said = run(Pin("iris", pin.value))
-    assert said[0] == "iris: is locked without a digest: nothing of it is verified"
+    assert said[0] == "iris: is locked without a digest, so it is not verified"
     assert said[-1].endswith(f"sha256 {SHA256} not verified")
 
 
@@ -85,13 +85,13 @@ def test_a_line_that_breaks_again_and_again_costs_no_byte_twice(
     said = run(pin)
     assert https.sent_bytes == len(MODEL)
     assert https.requests[1][1]["if-range"] == https.etag("/iris/model.onnx")
-    assert any("goes on at 1.5 of 5.2 MB" in line for line in said)
+    assert any("resuming at 1.5 of 5.2 MB" in line for line in said)
 
 
 def test_a_server_without_ranges_begins_anew(pin: Pin, run: Fetch, https: Answers) -> None:
     https.ranges = False
     https.cut_after_bytes = 3_000_000
-    with pytest.raises(StartError, match="it ended too soon, 4 times in a row"):
+    with pytest.raises(StartError, match="the answer ended too soon, 4 times in a row"):
         run(pin)
     https.cut_after_bytes = None
     run(pin)
@@ -100,7 +100,7 @@ def test_a_server_without_ranges_begins_anew(pin: Pin, run: Fetch, https: Answer
 def test_a_server_without_validators_begins_anew(pin: Pin, run: Fetch, https: Answers) -> None:
     https.validators = False
     https.cut_after_bytes = 3_000_000
-    with pytest.raises(StartError, match="it ended too soon"):
+    with pytest.raises(StartError, match="the answer ended too soon"):
         run(pin)
     https.cut_after_bytes = None
     run(pin)
@@ -174,7 +174,7 @@ def test_redirects_stay_with_https(pin: Pin, run: Fetch, https: Answers) -> None
         assert plain.requests == []
     assert "secret" not in str(error.value)
     https.redirects["/round"] = "/round"
-    with pytest.raises(StartError, match="from address to address"):
+    with pytest.raises(StartError, match="redirects too many times"):
         run(Pin("other", f"{https.url}/round", SHA256))
 
 

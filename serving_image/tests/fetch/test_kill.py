@@ -64,7 +64,7 @@ def test_after_kill_9_only_the_rest_is_sent(
     https.sent_bytes, https.bytes_per_second = 0, None
     said = run(pin)
     assert https.sent_bytes == len(MODEL) - there
-    assert said[0].startswith("iris: goes on at ")
+    assert said[0].startswith("iris: resuming at ")
     assert (tmp_path / "models/iris/model.onnx").read_bytes() == MODEL
 
 
@@ -77,7 +77,9 @@ def test_what_a_killed_fetch_left_of_another_file_does_not_last(
     (part,) = (tmp_path / "models").glob(".partial-iris-*/part")
     part.write_bytes(bytes(part.stat().st_size))
     https.bytes_per_second = None
-    assert "iris: what an earlier fetch left does not fit; once more from the start" in run(pin)
+    assert "iris: the partial download of an earlier fetch does not match; starting over" in run(
+        pin
+    )
     assert (tmp_path / "models/iris/model.onnx").read_bytes() == MODEL
 
 
@@ -86,8 +88,8 @@ def test_two_at_once_fetch_once(pin: Pin, https: Answers, run: Fetch, tmp_path: 
     said = run(pin)
     assert process.wait() == 0
     assert said == [
-        f"{tmp_path / 'models'}: waiting for another fetch into it",
-        f"iris: is there already, sha256 {SHA256} verified",
+        f"{tmp_path / 'models'}: waiting for another fetch into this folder",
+        f"iris: is already there, sha256 {SHA256} verified",
     ]
     assert https.sent_bytes == len(MODEL)
 
@@ -124,7 +126,7 @@ def test_at_most_a_line_a_second() -> None:
         now += 0.1
         progress.moved(1_000_000)
     progress.is_whole(98_000_000)
-    assert said[0] == "iris: goes on at 8.0 of 98.0 MB"
+    assert said[0] == "iris: resuming at 8.0 of 98.0 MB"
     assert 8 <= len(said[1:]) <= 9
     assert said[1].endswith(" of 98.0 MB, 10 MB/s")
     assert not any("\r" in line for line in said)

@@ -50,7 +50,7 @@ def test_an_archive_is_verified_as_it_is_and_unpacked(
     pin = Pin("iris", str(archive), digest_of(archive))
     run(pin)
     assert read(tmp_path / "models/iris") == dict(MODEL)
-    assert run(pin) == [f"iris: is there already, sha256 {pin.sha256} verified"]
+    assert run(pin) == [f"iris: is already there, sha256 {pin.sha256} verified"]
     (tmp_path / "models/iris/MLmodel").write_bytes(b"changed")
     run(pin)
     assert read(tmp_path / "models/iris") == dict(MODEL)
@@ -118,8 +118,8 @@ def test_partials_of_older_pins_go(run: Fetch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "words"),
     [
-        ("http://localhost/m.onnx", "plain http can be changed on the way"),
-        ("models:/iris@production", "can mean another artifact tomorrow"),
+        ("http://localhost/m.onnx", "plain http can be changed in transit"),
+        ("models:/iris@production", "can stand for another artifact later"),
         ("ftp://user:hunter2@host/m", "not fetched from ftp:"),
         ("file://host/m", "names another machine"),
         ("https://[::1/m", "is not an address"),
@@ -162,7 +162,7 @@ def test_a_full_disk_is_told_and_goes_on_when_there_is_room(run: Fetch, tmp_path
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        with pytest.raises(StartError, match="needs 9,437,184 bytes more, and"):
+        with pytest.raises(StartError, match="needs 9,437,184 more bytes, but only"):
             run(Pin("bare", str(tmp_path / "model.bin")))
         pin = Pin("iris", str(archive), digest_of(archive))
         with pytest.raises(StartError, match="the disk is full") as error:

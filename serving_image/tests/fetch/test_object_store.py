@@ -63,7 +63,7 @@ def gs_server() -> Iterator[str]:
 
 @pytest.fixture
 def gs(gs_server: str, monkeypatch: pytest.MonkeyPatch) -> Put:
-    from fsspec.config import conf  # type: ignore[import-untyped]
+    from fsspec.config import conf
 
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gs_server)
     # What FSSPEC_GS_TOKEN=anon does when fsspec is imported.

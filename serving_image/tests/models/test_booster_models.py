@@ -12,7 +12,13 @@ import mlflow.xgboost
 import numpy as np
 import pytest
 import xgboost
-from serving_image.tests.models.model_support import by_mlflow, imported_after_loading, iris, load, rows_of
+from serving_image.tests.models.model_support import (
+    by_mlflow,
+    imported_after_loading,
+    iris,
+    load,
+    rows_of,
+)
 
 from servestack_contract.settings import Column
 from servestack_server.errors import StartError

@@ -8,8 +8,8 @@ from typing import Any
 import mlflow.onnx
 import numpy as np
 import pytest
-from serving_image.tests.models.model_support import imported_after_loading, iris, load
 from onnx import TensorProto, helper
+from serving_image.tests.models.model_support import imported_after_loading, iris, load
 from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier
 

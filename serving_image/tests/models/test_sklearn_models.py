@@ -9,7 +9,14 @@ import mlflow.sklearn
 import numpy as np
 import pandas as pd
 import pytest
-from serving_image.tests.models.model_support import by_mlflow, columns_of, imported_after_loading, iris, load, rows_of
+from serving_image.tests.models.model_support import (
+    by_mlflow,
+    columns_of,
+    imported_after_loading,
+    iris,
+    load,
+    rows_of,
+)
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression

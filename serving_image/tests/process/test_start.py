@@ -41,7 +41,7 @@ def start(config: Any, folder: Path, *arguments: str, port: int | None = None) -
     [
         ({"models": [{"name": "iris"}]}, ["service.json", "`path`"]),
         ({"port": "8080"}, ["`int`, got `str`", "$.port"]),
-        ({"errorstyle": "ok200"}, ["unknown field `errorstyle`", "servestack of the image's version"]),
+        ({"errorstyle": "ok200"}, ["unknown field `errorstyle`", "servestack version of the image"]),
         ({"limits": {"maxRow": 5}}, ["unknown field `maxRow`", "$.limits"]),
         ({"graph": {"kind": "chain", "steps": ["iris", "iris"], "step": 1}},
          ["unknown field `step`", "$.graph"]),
@@ -53,7 +53,7 @@ def start(config: Any, folder: Path, *arguments: str, port: int | None = None) -
         ({"input": {"tensor": {"dtype": "float64", "shape": []}}}, ["shape"]),
         ({"graph": {"nodes": ["iris", "iris"]}}, ["graph", "kind"]),
         ({"graph": {"kind": "mixture", "nodes": ["iris"]}}, ["graph"]),
-        ({"graph": {"kind": "ensemble", "nodes": ["iris", "rose"]}}, ["'rose'", "no model of the service"]),
+        ({"graph": {"kind": "ensemble", "nodes": ["iris", "rose"]}}, ["'rose'", "not a model of the service"]),
         ({"graph": {"kind": "split", "branches": [{"node": "iris"}]}}, ["graph", "weight"]),
         ({"graph": {"kind": "router", "column": "size", "cases": [], "otherwise": "iris"}},
          ["'size'", "not in the input"]),

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from servestack_contract.settings import Column, Trust
+from servestack_server.models.bake import bake
+
 COLUMNS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 
 
@@ -36,8 +39,12 @@ class Iris:
 
 
 def train_iris(folder: Path) -> Iris:
-    """Save a scaler and support vectors as an MLflow model with signature and input example, in
-    `folder`, which is not there yet. Rows of the three classes take turns."""
+    """Save a scaler and support vectors as an MLflow model with signature and input example.
+
+    `folder` must not exist yet. The model is baked, as a pod's init container does it: a server
+    that need not import scikit-learn starts in a fifth of the time. Rows of the three classes take
+    turns.
+    """
     import mlflow.sklearn
     from mlflow.models import infer_signature
     from sklearn.datasets import load_iris
@@ -58,6 +65,15 @@ def train_iris(folder: Path) -> Iris:
             input_example=features.head(1),
             pip_requirements=["scikit-learn"],
         )
+    _bake(folder)
     turns = [row + 50 * kind for row in range(50) for kind in range(3)]
     rows = features.iloc[turns]
     return Iris(folder, rows.to_numpy().tolist(), model.predict(rows).tolist())
+
+
+def _bake(folder: Path) -> None:
+    columns = tuple(Column(name, "double") for name in COLUMNS)
+    bake(
+        folder, columns=columns, tensor=None, example=None, trust=Trust(), required=True,
+        say=lambda line: None,
+    )  # fmt: skip

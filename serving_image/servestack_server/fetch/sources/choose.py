@@ -1,4 +1,4 @@
-"""Which source an address belongs to. Those of s3 and gs are loaded only when they are needed."""
+"""Chooses the source for an address. A source is imported only when it is needed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ _FORMS = "mlflow-artifacts:/…, https://…, s3://…, gs://…, file:… or a 
 
 
 def choose_source(uri: str) -> Source:
-    """The source of an address; StartError for one that is not fetched from."""
+    """Return the source of an address. Raises StartError for an address that cannot be fetched."""
     try:
         parts = urlsplit(uri)
     except ValueError as error:
-        raise StartError(f"{uri!r} is not an address: {error}", f"one of {_FORMS}") from None
+        raise StartError(f"{uri!r} is not an address: {error}", f"use {_FORMS}") from None
     if parts.scheme in ("", "file"):
         from servestack_server.fetch.sources.local import LocalSource
 
         if parts.netloc not in ("", "localhost"):
-            raise StartError(f"{uri}: names another machine", "file:/path or file:relative/path")
+            raise StartError(
+                f"{uri}: names another machine", "use file:/path or file:relative/path"
+            )
         return LocalSource(unquote(parts.path) if parts.scheme else uri)
     if parts.scheme == "mlflow-artifacts":
         from servestack_server.fetch.sources.mlflow import mlflow_source
@@ -36,8 +38,8 @@ def choose_source(uri: str) -> Source:
         return ObjectStoreSource(uri)
     shown = without_secrets(uri)
     if parts.scheme == "http":
-        raise StartError(f"{shown}: plain http can be changed on the way", "use https")
+        raise StartError(f"{shown}: plain http can be changed in transit", "use https")
     if parts.scheme in ("models", "runs"):
-        hint = "servestack lock writes the address that a pod fetches from"
-        raise StartError(f"{shown}: can mean another artifact tomorrow", hint)
+        hint = "run servestack lock, which writes the exact address that a pod fetches"
+        raise StartError(f"{shown}: can stand for another artifact later", hint)
     raise StartError(f"{shown}: artifacts are not fetched from {parts.scheme}:", f"use {_FORMS}")

@@ -1,7 +1,7 @@
-"""One file at an https address, and the client that MLflow's source uses too.
+"""One file at an https address, and the HTTP client that MLflow's source uses too.
 
-Ranges as in RFC 9110: a download goes on with `Range` and `If-Range`, so that a server whose file
-has changed, or that knows no ranges, sends it whole.
+A download resumes with `Range` and `If-Range` (RFC 9110, 14.2 and 13.1.5), so that a server whose
+file has changed, or that does not support ranges, sends the whole file.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _CONTENT_RANGE = re.compile(r"bytes (?P<start>\d{1,18})-\d+/(?P<size>\d+|\*)")
 
 
 class HttpClient:
-    """Gets, from one server and from where it redirects to. `headers` go to that server alone."""
+    """Sends GET requests to a server, and follows its redirects. Others do not get `headers`."""
 
     def __init__(
         self,
@@ -56,7 +56,10 @@ class HttpClient:
 
     @contextmanager
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Iterator[BaseHTTPResponse]:
-        """An answer of 200, 206 or 416. StartError for refusals, PassingError for what may pass."""
+        """Yield an answer with status 200, 206 or 416.
+
+        Raises StartError if the server refuses, PassingError for a failure that may pass.
+        """
         from urllib3.exceptions import HTTPError
 
         asked = dict(headers or {}) | {"Accept-Encoding": "identity"}
@@ -71,16 +74,17 @@ class HttpClient:
 
     @contextmanager
     def stream(self, url: str, start: int, validator: str) -> Iterator[Stream]:
-        """A file from byte `start` on, or from its first where the server cannot or it changed."""
+        """Yield a file from byte `start` on, or from byte 0 if it changed or ranges are unsupported.
+
+        Raises StartError and PassingError as `get`.
+        """
         headers = {"Range": f"bytes={start}-", "If-Range": validator} if start and validator else {}
         with self.get(url, headers) as response:
             if response.status == HTTPStatus.OK:
                 yield _stream(response, 0, response.headers.get("Content-Length"))
                 return
             if not headers:
-                raise PassingError(
-                    f"it answered {response.status} to a question for the whole file"
-                )
+                raise PassingError(f"it answered {response.status} to a request for the whole file")
             span = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if (
                 response.status == HTTPStatus.PARTIAL_CONTENT
@@ -113,7 +117,7 @@ class HttpClient:
                 return response
             response.close()
             here = _next_address(here, response.headers["Location"], without_secrets(url))
-        raise StartError(f"{without_secrets(url)}: leads from address to address", self.hint)
+        raise StartError(f"{without_secrets(url)}: redirects too many times", self.hint)
 
     def _check(self, response: BaseHTTPResponse, url: str) -> None:
         status, shown = response.status, without_secrets(url)
@@ -123,13 +127,13 @@ class HttpClient:
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise StartError(f"{shown}: access is refused: {answer}", self.hint)
         if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-            raise StartError(f"{shown}: is not there: {answer}", "is the address right?")
+            raise StartError(f"{shown}: is not there: {answer}", "check the address")
         if status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS) or status >= 500:
             raise PassingError(answer, _retry_after_seconds(response))
         raise StartError(f"{shown}: {answer}", self.hint)
 
     def _pool(self, url: str) -> PoolManager:
-        """Straight to the server, or through the proxy that the environment names."""
+        """Return the connections for an address: direct, or through the environment's proxy."""
         from urllib3 import PoolManager, ProxyManager, Timeout
 
         parts = urlsplit(url)
@@ -150,13 +154,13 @@ class HttpClient:
             return ssl.create_default_context(cafile=self._ca_file)
         except OSError as error:
             reason = f"no certificates can be read from {self._ca_file}: {error.strerror or error}"
-            raise StartError(reason, "a file of certificates in PEM") from None
+            raise StartError(reason, "use a file of certificates in PEM format") from None
 
 
 class HttpsSource:
     """One file, named by the last part of its address."""
 
-    hint = "is the address right, and can it be read without signing in?"
+    hint = "check the address, and that it can be read without signing in"
 
     def __init__(self, uri: str) -> None:
         self.shown = without_secrets(uri)
@@ -164,26 +168,26 @@ class HttpsSource:
         self._client = HttpClient(self.hint)
 
     def list_files(self) -> Listing:
-        """The one file; the server is not asked."""
+        """List the one file, without asking the server."""
         name = unquote(urlsplit(self._uri).path).rpartition("/")[2] or "artifact"
         return Listing((Remote(checked_path(name, self.shown)),), is_folder=False)
 
     @contextmanager
     def open(self, remote: Remote, start: int, validator: str) -> Iterator[Stream]:
-        """The file, from `start` on where the server can."""
+        """Open the file from byte `start` on, or from byte 0 as `HttpClient.stream` does."""
         with self._client.stream(self._uri, start, validator) as stream:
             yield stream
 
 
 def _stream(response: BaseHTTPResponse, start: int, size: str | None) -> Stream:
-    # A weak tag stands for the same meaning, not for the same bytes.
+    # Equal weak tags do not mean equal bytes (RFC 9110, 8.8.1), so only a strong tag is used.
     tag = response.headers.get("ETag", "")
     validator = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
     return Stream(start, number_of(size or ""), validator, _chunks(response))
 
 
 def number_of(text: str) -> int | None:
-    """A count of bytes that a server has written; nothing for what cannot be one."""
+    """Read a number of bytes from a server's text; None if it is not one."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
 
 
@@ -191,21 +195,22 @@ def _chunks(response: BaseHTTPResponse) -> Iterator[bytes]:
     if response.chunked:
         yield from response.read_chunked(CHUNK_BYTES, decode_content=False)
         return
-    # What came before the line broke is kept; `read` would hold back all but whole chunks.
+    # `read1` returns what has arrived, so it is kept if the connection breaks. `read` would wait
+    # for a whole chunk.
     while data := response.read1(CHUNK_BYTES, decode_content=False):
         yield data
 
 
 def _next_address(here: str, location: str, shown: str) -> str:
-    """Where a redirect leads. StartError for one from https to where bytes can be changed."""
+    """Return where a redirect leads. Raises StartError for a redirect from https to plain http."""
     try:
         there = urljoin(here, location)
         scheme = urlsplit(there).scheme
     except ValueError:
-        raise StartError(f"{shown}: leads to what is not an address") from None
+        raise StartError(f"{shown}: redirects to something that is not an address") from None
     if scheme not in (("https",) if urlsplit(here).scheme == "https" else ("http", "https")):
-        message = f"{shown}: leads to {without_secrets(there)}, which is not https"
-        raise StartError(message, "name the https address itself")
+        message = f"{shown}: redirects to {without_secrets(there)}, which is not https"
+        raise StartError(message, "use the final https address itself")
     return there
 
 
@@ -222,7 +227,10 @@ def _named(status: int) -> str:
 
 
 def _retry_after_seconds(response: BaseHTTPResponse) -> float:
-    """Seconds, or a date beside the server's own clock. Source: RFC 9110, 10.2.3."""
+    """Return the seconds of Retry-After, 0 without one. A date is compared with the server's clock.
+
+    Source: RFC 9110, 10.2.3.
+    """
     text = response.headers.get("Retry-After", "").strip()
     if text.isdecimal() and text.isascii():
         return float(text[:9])

@@ -1,4 +1,4 @@
-"""Failures of HTTP connections, put in words."""
+"""Turns failures of HTTP connections into messages."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _REASONS = (
     ("Name or service not known", "its host name is not known"),
     ("Temporary failure in name resolution", "its host name is not known"),
     ("No address associated", "its host name is not known"),
-    ("timed out", "no answer in time"),
-    ("IncompleteRead", "it ended too soon"),
+    ("timed out", "there was no answer in time"),
+    ("IncompleteRead", "the answer ended too soon"),
     ("Connection reset", "the connection was reset"),
     ("without response", "it closed the connection without an answer"),
     ("Network is unreachable", "its network cannot be reached"),
@@ -27,7 +27,10 @@ _REASONS = (
 
 
 def failure_of(error: HTTPError, shown: str, hint: str) -> StartError | PassingError:
-    """What a broken connection means: for good, where TLS says that it is the wrong server."""
+    """Return StartError if trying again cannot help, as for an untrusted certificate.
+
+    Returns PassingError for every failure that may pass.
+    """
     from urllib3.exceptions import LocationValueError, SSLError
 
     if isinstance(error, LocationValueError):
@@ -36,11 +39,13 @@ def failure_of(error: HTTPError, shown: str, hint: str) -> StartError | PassingE
     if isinstance(error, SSLError):
         if _UNTRUSTED in text:
             why = text.partition(_UNTRUSTED)[2].strip(": ").partition(" (_ssl")[0]
-            trust = "add its authority to SSL_CERT_FILE, or for MLflow to MLFLOW_TRACKING_SERVER_CERT_PATH"
+            trust = (
+                "add its authority to SSL_CERT_FILE (for MLflow: MLFLOW_TRACKING_SERVER_CERT_PATH)"
+            )
             return StartError(f"{shown}: its certificate is not trusted: {why}", trust)
         if any(sign in text for sign in _NOT_TLS):
             return StartError(f"{shown}: the server does not speak https there", hint)
-        # A server that dies in the middle of a file does not say goodbye either.
+        # A server that dies in the middle of a file also breaks the TLS connection.
         return PassingError("the TLS connection broke")
     for sign, reason in _REASONS:
         if sign in text:

@@ -13,9 +13,9 @@ from servestack_server.fetch.sources.source import CHUNK_BYTES, Listing, Remote,
 
 
 class LocalSource:
-    """A file or a folder. Links in it are refused: they mean something else in a pod."""
+    """A file or a folder. Links in it are refused, because they lead elsewhere in a pod."""
 
-    hint = "is the path right, and may this user read it?"
+    hint = "check the path, and that this user may read it"
 
     def __init__(self, path: str) -> None:
         if "\0" in path:
@@ -24,7 +24,7 @@ class LocalSource:
         self._path = Path(path)
 
     def list_files(self) -> Listing:
-        """What there is, read from the folder itself."""
+        """List all files. Raises StartError for a missing path, a link, or an unreadable folder."""
         if not self._path.exists():
             raise StartError(f"{self.shown}: there is no such file", self.hint)
         if self._path.is_file():
@@ -38,7 +38,10 @@ class LocalSource:
 
     @contextmanager
     def open(self, remote: Remote, start: int, validator: str) -> Iterator[Stream]:
-        """The file as it is now; one that was changed since is read from its first byte."""
+        """Open the file from byte `start` on, or from byte 0 if it has changed.
+
+        Raises StartError if the file cannot be read.
+        """
         file = self._path if self._path.is_file() else self._path / remote.path
         try:
             with file.open("rb") as stream:
@@ -55,7 +58,7 @@ class LocalSource:
             for name in (*folders, *names):
                 file = Path(folder, name)
                 if file.is_symlink():
-                    raise StartError(f"{file} is a link", "copy the file to its place")
+                    raise StartError(f"{file} is a link", "replace it with a copy of the file")
                 if name in folders:
                     continue
                 if not file.is_file():

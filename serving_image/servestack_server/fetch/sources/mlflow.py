@@ -1,4 +1,4 @@
-"""Artifacts that an MLflow server hands out itself, over plain HTTP.
+"""Artifacts that an MLflow server sends itself, over HTTP.
 
 `GET /api/2.0/mlflow-artifacts/artifacts?path=…` lists one folder, and
 `GET /api/2.0/mlflow-artifacts/artifacts/<path>` sends one file. A path that lists nothing is a file.
@@ -32,13 +32,16 @@ _READ_TIMEOUT_SECONDS = 600.0
 _MAX_FILES = 100_000
 _MAX_LISTING_BYTES = 64 << 20
 _HINT = (
-    "is it running, is MLFLOW_TRACKING_URI right, and do MLFLOW_TRACKING_USERNAME and "
-    "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, give access?"
+    "check that the server runs, that MLFLOW_TRACKING_URI is right, and that "
+    "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, give access"
 )
 
 
 def mlflow_source(uri: str) -> MlflowSource:
-    """The source of `mlflow-artifacts:/path`, with what the environment says of the server."""
+    """Return the source of `mlflow-artifacts:/path` on the server in MLFLOW_TRACKING_URI.
+
+    Raises StartError if that variable is not an http or https address.
+    """
     tracking_uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     try:
         is_server = urlsplit(tracking_uri).scheme in ("http", "https")
@@ -47,19 +50,19 @@ def mlflow_source(uri: str) -> MlflowSource:
         is_server, said = False, "not an address"
     if not is_server:
         message = f"{without_secrets(uri)}: MLFLOW_TRACKING_URI is {said}"
-        raise StartError(message, "the http or https address of the MLflow server that has it")
+        raise StartError(message, "set it to the http or https address of the MLflow server")
     return MlflowSource(uri, tracking_uri)
 
 
 class MlflowSource:
-    """A file or folder below the server's root of artifacts."""
+    """A file or folder below the server's artifact root."""
 
     hint = _HINT
 
     def __init__(self, uri: str, tracking_uri: str) -> None:
         address, server = urlsplit(uri), urlsplit(tracking_uri)
         host = address.netloc or server.netloc.rpartition("@")[2]
-        # Another server than the one of the environment is not told the credentials of that one.
+        # The credentials of MLFLOW_TRACKING_URI are not sent to another server.
         known = host == server.netloc.rpartition("@")[2]
         base = server.path.rstrip("/") if known else ""
         self._service = f"{server.scheme}://{host}{base}{_SERVICE}"
@@ -74,10 +77,10 @@ class MlflowSource:
         self._is_folder = True
 
     def list_files(self) -> Listing:
-        """All files, folder by folder."""
+        """List all files, folder by folder. Raises StartError for more than 100,000 files."""
         entries = self._entries(self._root)
         name = self._root.rpartition("/")[2]
-        # Some stores list a file as the one entry of itself, which MLflow takes for the file too.
+        # Some stores list a file as its own only entry. MLflow also treats that as the file.
         is_itself = (
             len(entries) == 1 and entries[0]["path"] == name and not entries[0].get("is_dir")
         )
@@ -101,7 +104,7 @@ class MlflowSource:
 
     @contextmanager
     def open(self, remote: Remote, start: int, validator: str) -> Iterator[Stream]:
-        """One file; MLflow sends ranges of what lies on its own disk."""
+        """Open one file, from byte `start` on if MLflow has it on its own disk."""
         path = f"{self._root}/{remote.path}" if self._is_folder else self._root
         with self._client.stream(f"{self._service}/{quote(path)}", start, validator) as stream:
             yield stream
@@ -115,16 +118,16 @@ class MlflowSource:
                 return list(files)
         except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             pass
-        raise PassingError("it answered, but not as an MLflow server does")
+        raise PassingError("its answer is not that of an MLflow server")
 
 
 def _size(entry: dict[str, Any]) -> int | None:
-    """Bytes; MLflow writes 64-bit numbers as text."""
+    """Return the size in bytes, if known. MLflow writes 64-bit numbers as text."""
     return number_of(str(entry.get("file_size", "")))
 
 
 def _credentials(user: str | None, password: str | None) -> dict[str, str]:
-    """The same precedence as in MLflow: user and password go before a token."""
+    """Return the header with the credentials. As in MLflow, user and password precede a token."""
     user = _secret("USERNAME") or unquote(user or "")
     password = _secret("PASSWORD") or unquote(password or "")
     token = _secret("TOKEN")
@@ -132,10 +135,10 @@ def _credentials(user: str | None, password: str | None) -> dict[str, str]:
         pair = base64.b64encode(f"{user}:{password}".encode()).decode()
         return {"Authorization": f"Basic {pair}"}
     if not (token.isascii() and token.isprintable()):
-        raise StartError("MLFLOW_TRACKING_TOKEN holds characters that no HTTP header can hold")
+        raise StartError("MLFLOW_TRACKING_TOKEN holds characters that an HTTP header cannot hold")
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _secret(name: str) -> str:
-    """A variable, without the line break that ends many a file which became a secret."""
+    """Read a variable without a line break at its end, which secrets made from files often have."""
     return os.environ.get(f"MLFLOW_TRACKING_{name}", "").rstrip("\r\n")

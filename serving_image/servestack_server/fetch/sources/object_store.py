@@ -1,4 +1,4 @@
-"""Objects of s3 and gs, through fsspec with the credentials that the pod has."""
+"""Objects of s3 and gs, read through fsspec with the pod's credentials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from servestack_server.fetch.sources.source import Listing, PassingError, Remote
 T = TypeVar("T")
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
 _BLOCK_BYTES = 32 << 20
-"""Bytes asked for at once: few enough to hold in memory, enough to make the wait between worth it."""
+"""Size of one request: it must fit in memory, and be large enough that the round trips cost little."""
 _NO_CREDENTIALS = ("credentials", "TokenRetrievalError", "RefreshError", "DefaultCredentialsError")
 
 
@@ -29,17 +29,17 @@ class ObjectStoreSource:
         self._root = uri.partition("://")[2].rstrip("/")
         if "@" in parts.netloc or "/" not in self._root:
             raise StartError(
-                f"{parts.scheme}: address needs a bucket and a path, and no credentials"
+                f"{parts.scheme}: the address needs a bucket and a path, and no credentials"
             )
         self.shown = f"{parts.scheme}://{self._root}"
         self.hint = (
-            f"is the address right, and may the pod's service account read it with {parts.scheme}?"
+            f"check the address, and that the pod's service account may read it with {parts.scheme}"
         )
         self._store: Any = None
         self._infos: dict[str, dict[str, Any]] = {}
 
     def list_files(self) -> Listing:
-        """All objects below the prefix; without any, the object of that name."""
+        """List all objects below the prefix, or the object of that name if there are none."""
         found = self._ask(lambda store: store.find(self._root, detail=True))
         prefix = f"{self._root}/"
         for key, info in found.items():
@@ -57,7 +57,7 @@ class ObjectStoreSource:
 
     @contextmanager
     def open(self, remote: Remote, start: int, validator: str) -> Iterator[Stream]:
-        """One object, block by block. Its tag is the one of the listing."""
+        """Open one object, read in blocks. Its validator is the ETag of the listing."""
         info = self._infos[remote.path]
         tag = str(info.get("ETag") or info.get("etag") or "")
         begin = start if tag and tag == validator else 0
@@ -77,7 +77,7 @@ class ObjectStoreSource:
         return block
 
     def _ask(self, question: Callable[[Any], T]) -> T:
-        """Ask the store, and put what its clients raise in words."""
+        """Ask the store. Raises StartError or PassingError for the errors of its clients."""
         if self._store is None:
             self._store = self._connect()
         try:
@@ -86,7 +86,7 @@ class ObjectStoreSource:
             raise StartError(f"{self.shown}: is not there", self.hint) from None
         except PermissionError as error:
             raise StartError(f"{self.shown}: access is refused: {error}", self.hint) from None
-        except Exception as error:  # botocore, aiohttp and google-auth raise types of their own
+        except Exception as error:  # botocore, aiohttp and google-auth have no common base class
             reason = first_line(error)
             if any(
                 sign.lower() in f"{type(error).__name__} {reason}".lower()
@@ -101,12 +101,13 @@ class ObjectStoreSource:
         endpoint = os.environ.get("MLFLOW_S3_ENDPOINT_URL")
         if self._scheme == "s3" and endpoint:
             options["client_kwargs"] = {"endpoint_url": endpoint}
-        # Else gcsfs asks over gRPC of which kind a bucket is, for minutes where only HTTPS goes out.
+        # Otherwise gcsfs asks over gRPC which kind of bucket it is. If only HTTPS may leave the
+        # network, that takes minutes.
         os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
         try:
             import fsspec
 
             return fsspec.filesystem(self._scheme, **options)
         except ImportError:
-            extra = f"pip install 'servestack-server[{self._scheme}]', or use the stock image"
-            raise StartError(f"{self.shown}: needs the package {package}", extra) from None
+            hint = f"run `pip install {package}`, or use the stock image"
+            raise StartError(f"{self.shown}: needs the package {package}", hint) from None

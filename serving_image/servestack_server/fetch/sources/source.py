@@ -1,4 +1,4 @@
-"""The contract of a source: what it lists, how it streams, how it fails for a while."""
+"""The protocol of a source: its listing, its streams, and its errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A file at its source: its path below the artifact (checked), and its bytes where known."""
+    """A file at its source: its checked path below the artifact, and its size if known."""
 
     path: str
     size_bytes: int | None = None
@@ -21,7 +21,7 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All files of an artifact, sorted by path; not a folder means one file that is bare."""
+    """All files of an artifact, sorted by path. Without `is_folder` it is a single file."""
 
     files: tuple[Remote, ...]
     is_folder: bool
@@ -29,9 +29,12 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A file on its way. `start` is the byte at which `chunks` begin, which may be before the one
-    that was asked for; `size_bytes` is of the whole file; `validator` is the same as long as the
-    file is. `chunks` raises PassingError."""
+    """The bytes of a file.
+
+    `start` is the byte at which `chunks` begin. It may be 0 instead of the requested byte.
+    `size_bytes` is the size of the whole file, if known. `validator` changes when the file changes.
+    Reading `chunks` may raise PassingError.
+    """
 
     start: int
     size_bytes: int | None
@@ -40,7 +43,7 @@ class Stream:
 
 
 class PassingError(Exception):
-    """It did not work now, and may work soon. `retry_after_seconds` is what the server asks for."""
+    """A failure that may pass. `retry_after_seconds` is the wait that the server asks for."""
 
     def __init__(self, reason: str, retry_after_seconds: float = 0) -> None:
         super().__init__(reason)
@@ -49,24 +52,27 @@ class PassingError(Exception):
 
 
 class Source(Protocol):
-    """One artifact at its address. Both methods raise StartError for good, PassingError for now."""
+    """One artifact at its address.
+
+    Both methods raise StartError for a permanent failure, PassingError for one that may pass.
+    """
 
     @property
     def shown(self) -> str:
-        """The address without what is secret in it."""
+        """The address without secrets, for messages."""
 
     @property
     def hint(self) -> str:
-        """What would be right when it cannot be reached."""
+        """What to check if the artifact cannot be reached."""
 
     def list_files(self) -> Listing:
-        """What there is."""
+        """List the files of the artifact."""
 
     def open(self, remote: Remote, start: int, validator: str) -> AbstractContextManager[Stream]:
-        """A file from byte `start` on, if it still is the one with that validator."""
+        """Open a file from byte `start` on, or from byte 0 if its validator has changed."""
 
 
 def without_secrets(uri: str) -> str:
-    """An address without user, password, query and fragment."""
+    """Return an address without user, password, query and fragment."""
     parts = urlsplit(uri)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -1,7 +1,6 @@
-"""One adapter a framework: `load(artifact, given, trust) -> Loaded`.
+"""One adapter for each framework: `load(artifact, given, trust) -> Loaded`.
 
-One adapter for each framework, named as MLflow names the flavor: `load(artifact, given, trust) ->
-Loaded` imports the framework, deserialises the model as far as `trust` allows, and builds the one
-function that turns rows into what the model answers, with everything decided that can be decided
-before the first request.
+Each module has MLflow's name of its flavor. `load` imports the framework, deserialises the model as
+far as `trust` allows, and builds the function from rows to outputs. It makes every decision that is
+possible before the first request. It raises StartError for every failure.
 """

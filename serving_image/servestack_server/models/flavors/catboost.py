@@ -1,4 +1,4 @@
-"""CatBoost models, where the image holds CatBoost: the stock one does not."""
+"""CatBoost models, in an image with CatBoost. The stock image does not have it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ _CLASSES = ("CatBoost", "CatBoostClassifier", "CatBoostRegressor", "CatBoostRank
 
 
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
-    """The model under the class that it was saved from; rows go in as they are where any column
-    is categorical.
+    """Load the model as the class that it was saved from.
+
+    Rows become arrays of floats, or of objects if a column is categorical or text.
     """
     del trust  # the native format holds trees, no code
     try:
         import catboost
     except ImportError:
         raise StartError(
-            f"{artifact.root.name}: a CatBoost model, and this image has no catboost",
-            "add catboost to an image built on the stock one",
+            f"{artifact.root.name}: is a CatBoost model, but this image has no catboost",
+            "build an image from the stock one and add catboost",
         ) from None
     warn_other_version("catboost", artifact.framework_version, catboost.__version__, pickled=False)
     file = artifact.model_file

@@ -1,4 +1,4 @@
-"""Keras models in the .keras format, in the image variant that holds Keras."""
+"""Keras models in the .keras format, in the image variant with Keras."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _BACKENDS = ("jax", "tensorflow", "torch")
 
 
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
-    """The model on the backend that the image has, called without a training loop.
+    """Load the model on the backend that the image has.
 
-    Lambda layers, which are pickled functions, need `trust.pickle` (Keras' safe_mode).
+    Rows become arrays of float32, or of the tensor's own type. Lambda layers, which are pickled
+    functions, need `trust.pickle` (Keras' safe_mode).
     """
     name = artifact.root.name
     wanted = str(artifact.settings.get("keras_backend") or "")
@@ -31,7 +32,7 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
         import keras
     except ImportError:
         raise StartError(
-            f"{name}: a Keras model, and this image has no keras",
+            f"{name}: is a Keras model, but this image has no keras",
             "use the keras variant of the image",
         ) from None
     saved_with = str(artifact.settings.get("keras_version") or "")
@@ -39,9 +40,13 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     file = _keras_file(artifact)
     try:
         model = keras.saving.load_model(file, compile=False, safe_mode=not trust.pickle)
-    except Exception as error:  # Keras raises whatever it meets
+    except Exception as error:  # Keras can raise anything
         reason = " ".join(str(error).split())[:200]
-        hint = "trust: {pickle: true} if you made this artifact" if "Lambda" in reason else ""
+        hint = (
+            "if you made this artifact, add to the spec: trust: {pickle: true}"
+            if "Lambda" in reason
+            else ""
+        )
         raise StartError(f"{name}: Keras cannot load it: {reason}", hint) from None
     dtype = np.dtype(given.tensor.dtype if given.tensor is not None else np.float32)
     to_numpy = keras.ops.convert_to_numpy
@@ -54,7 +59,7 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
 
 
 def _keras_file(artifact: Artifact) -> Path:
-    """MLflow keeps it as `data/model.keras`."""
+    """Return the .keras file, which MLflow writes as `data/model.keras`."""
     data = artifact.model_file
     found = [data] if data.is_file() else sorted(data.rglob("*.keras"))
     if len(found) != 1 or found[0].suffix != ".keras":

@@ -1,4 +1,4 @@
-"""LightGBM models: native text files without scikit-learn, its estimators through skops."""
+"""LightGBM models: Boosters from native text files, and scikit-learn estimators through skops."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _SAFE_TYPES = (
     "lightgbm.sklearn.LGBMRanker",
     "lightgbm.sklearn.LGBMRegressor",
 )
-"""In a skops file these hold the text of the native format and plain settings."""
+"""Safe in a skops file: there they hold only the text of the native format and plain settings."""
 
 
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
-    """The Booster, whose scores become labels where it was saved from an LGBMClassifier."""
+    """Load the Booster. Its scores become labels if it was saved from an LGBMClassifier."""
     booster, estimator = read_booster(artifact, trust)
     name = artifact.root.name
     require_numbers(given.columns, name, "LightGBM")
     if booster.pandas_categorical:
         raise StartError(
-            f"{name}: was trained on columns of pandas' type category, which rows do not have",
+            f"{name}: was trained on columns of pandas' type category, which requests cannot hold",
             "train on the codes with categorical_feature, or log a pipeline that encodes them",
         )
     positions = positions_of(booster, given, name)
@@ -41,7 +41,7 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
 
 
 def read_booster(artifact: Artifact, trust: Trust) -> tuple[Any, Any | None]:
-    """The Booster, and the estimator around it if there is one."""
+    """Read the Booster, and the estimator around it if there is one. Raises StartError."""
     file = artifact.model_file
     saved_class = str(artifact.settings.get("model_class") or "lightgbm.basic.Booster")
     if saved_class != "lightgbm.basic.Booster":
@@ -62,7 +62,7 @@ def read_booster(artifact: Artifact, trust: Trust) -> tuple[Any, Any | None]:
 
 
 def positions_of(booster: Any, given: Input, model: str) -> list[int] | None:
-    """As `feature_positions`; names that LightGBM made up itself do not count."""
+    """Return `feature_positions` of the booster. Names that LightGBM made up itself are ignored."""
     names = [str(name) for name in booster.feature_name()]
     made_up = names == [f"Column_{index}" for index in range(len(names))]
     return None if made_up else feature_positions(_spaced_out(given), names, model)
@@ -101,7 +101,7 @@ def _answer(scores: Predict, estimator: Any | None, predict_fn: str) -> Predict:
 
 
 def _spaced_out(given: Input) -> Any:
-    """The columns under the names that LightGBM gives them: it has no spaces."""
+    """Return the columns with LightGBM's names for them, which have underscores for spaces."""
     import msgspec
 
     if given.columns is None:

@@ -30,7 +30,7 @@ _DTYPES: dict[str, Any] = {
 
 
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
-    """A model that is ONNX itself. `predict_fn` predict_proba asks for a classifier's scores."""
+    """Load an ONNX model. With `predict_fn` predict_proba it returns a classifier's scores."""
     del trust  # nothing in an ONNX file is run as Python
     session = open_session(artifact.model_file)
     outputs = _wanted_outputs(session, artifact.predict_fn)
@@ -42,10 +42,15 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
 
 
 def open_session(model: Path | bytes) -> Any:
-    """An InferenceSession with `thread_count` threads. StartError for what it cannot run."""
+    """Open an InferenceSession on the CPU, with `thread_count` threads.
+
+    `model` is a path or the model's bytes. Raises StartError if ONNX Runtime cannot load it.
+    """
     import onnxruntime
 
-    onnxruntime.set_default_logger_severity(3)  # errors: it warns of GPUs and of topology files
+    onnxruntime.set_default_logger_severity(
+        3
+    )  # only errors: its warnings about GPUs and topology files do not matter here
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = thread_count()
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
@@ -54,7 +59,7 @@ def open_session(model: Path | bytes) -> Any:
     source = model if isinstance(model, bytes) else str(model)
     try:
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the library's exceptions have no base of their own
+    except Exception as error:  # the library's exceptions have no common base class
         what = "the model" if isinstance(model, bytes) else str(model)
         raise StartError(
             f"{what}: ONNX Runtime {onnxruntime.__version__} cannot load it: {first_line(error)}"
@@ -62,7 +67,10 @@ def open_session(model: Path | bytes) -> Any:
 
 
 def build_feed(session: Any, given: Input, model: str) -> Callable[[Rows], dict[str, Array]]:
-    """The function from rows to the session's inputs: one array, or one for each column."""
+    """Return the function from rows to the session's inputs: one array, or one for each column.
+
+    Raises StartError if the inputs have types that are not served, or do not fit the columns.
+    """
     inputs = session.get_inputs()
     for item in inputs:
         if item.type not in _DTYPES:
@@ -73,8 +81,8 @@ def build_feed(session: Any, given: Input, model: str) -> Callable[[Rows], dict[
     names = [item.name for item in inputs]
     if given.columns is None:
         raise StartError(
-            f"{model}: has {len(names)} inputs ({', '.join(names[:5])}), the spec has no columns",
-            "give spec.input.columns, one for each input",
+            f"{model}: has {len(names)} inputs ({', '.join(names[:5])}), but the spec has no columns",
+            "set spec.input.columns, with one column for each input",
         )
     positions = feature_positions(given.columns, names, model) or range(len(names))
     plan = [
@@ -95,7 +103,7 @@ def build_feed(session: Any, given: Input, model: str) -> Callable[[Rows], dict[
 def run_outputs(
     session: Any, feed: Callable[[Rows], dict[str, Array]], outputs: Sequence[str]
 ) -> Callable[[Rows], list[Any]]:
-    """The session's call with the lookups done once."""
+    """Return the function from rows to the session's outputs. Lookups are done only once."""
     run, names = session.run, list(outputs)
     return lambda rows: run(names, feed(rows))
 
@@ -124,7 +132,7 @@ def _predictor(
 
 
 def _wanted_outputs(session: Any, predict_fn: str) -> list[str]:
-    """A classifier's label, or its scores where `predict_fn` says so; every output of another."""
+    """Return a classifier's label, or its scores as `predict_fn` says; for others all outputs."""
     outputs = session.get_outputs()
     names: list[str] = [output.name for output in outputs]
     is_classifier = (
@@ -138,7 +146,10 @@ def _wanted_outputs(session: Any, predict_fn: str) -> list[str]:
 
 
 def _shaper(output: Any, flat: bool) -> Callable[[Any], Array] | None:
-    """A list of mappings as (rows, classes); one value a row as (rows,), as MLflow gives it."""
+    """Return how to reshape an output as MLflow does, or None if it stays as it is.
+
+    A list of mappings becomes an array (rows, classes), and one value per row an array (rows,).
+    """
     if output.type.startswith("seq(map"):
         return lambda value: np.array([list(row.values()) for row in value])
     if flat and len(output.shape or ()) == 2 and output.shape[1] == 1:

@@ -1,4 +1,4 @@
-"""MLflow's python_function with code of its own, loaded by MLflow itself."""
+"""Models of MLflow's python_function flavor with their own code, loaded by MLflow itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from servestack_server.models.versions import warn_other_version
 
 
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
-    """A pickled PythonModel, a script of models-from-code, or a loader module of the owner."""
+    """Load a pickled PythonModel, a script of models-from-code, or the owner's loader module."""
     name = artifact.root.name
     if artifact.pyfunc.get("python_model"):
         require_pickle(trust, f"{name}: the Python model")
@@ -36,19 +36,22 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
 
 
 def _load_pyfunc(artifact: Artifact) -> Any:
-    forget_lean("sklearn", "xgboost", "lightgbm")  # what the owner's code imports is complete
+    forget_lean("sklearn", "xgboost", "lightgbm")  # the owner's code needs the full packages
     add_code(artifact.code)
     import mlflow.pyfunc
 
     try:
         return mlflow.pyfunc.load_model(str(artifact.root))
-    except (Exception, SystemExit) as error:  # the owner's code: anything
+    except (Exception, SystemExit) as error:  # the owner's code can raise anything
         reason = describe_failure(error, artifact.root)
         raise StartError(f"{artifact.root.name}: cannot be loaded: {reason}") from None
 
 
 def _input_maker(given: Input, artifact: Artifact) -> Callable[[Rows], Any]:
-    """A DataFrame for columns, an array for a tensor, a list where the model's hints say so."""
+    """Return the function from rows to the model's input.
+
+    It makes a DataFrame for columns, an array for a tensor, or a list if the type hints ask for it.
+    """
     if given.tensor is not None:
         dtype = np.dtype(given.tensor.dtype)
         return lambda rows: np.asarray(rows, dtype=dtype)
@@ -68,7 +71,7 @@ def _untyped_frame(rows: Rows) -> Any:
 
 
 def _plain(answer: Any) -> Outputs:
-    """A DataFrame as a mapping of its columns, a Series as its array; sequences as they are."""
+    """Turn a DataFrame into a mapping of its columns, and a Series into an array. Lists stay."""
     if hasattr(answer, "to_numpy"):
         if getattr(answer, "ndim", 1) == 2:
             return {str(name): answer[name].to_numpy() for name in answer.columns}

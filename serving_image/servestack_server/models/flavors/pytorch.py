@@ -1,4 +1,4 @@
-"""PyTorch modules, in the image variant that holds torch."""
+"""PyTorch modules, in the image variant with torch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from servestack_server.models.versions import warn_other_version
 
 
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
-    """The module in evaluation mode: float32 for columns, the tensor's own type otherwise."""
+    """Load the module. Rows become tensors of float32 for columns, or of the tensor's own type."""
     try:
         import torch
     except ImportError:
         raise StartError(
-            f"{artifact.root.name}: a PyTorch model, and this image has no torch",
+            f"{artifact.root.name}: is a PyTorch model, but this image has no torch",
             "use the pytorch variant of the image",
         ) from None
     data = artifact.model_file
@@ -53,14 +53,17 @@ def _load_module(artifact: Artifact, trust: Trust) -> Any:
     try:
         with _pickles_allowed(trust.pickle):
             return mlflow.pytorch.load_model(str(artifact.root), map_location="cpu")
-    except Exception as error:  # with trust, the owner's code: anything
+    except Exception as error:  # with trust, the owner's code can raise anything
         reason = describe_failure(error, artifact.root)
         raise StartError(f"{artifact.root.name}: cannot be loaded: {reason}") from None
 
 
 @contextmanager
 def _pickles_allowed(allowed: bool) -> Iterator[None]:
-    """MLflow then refuses an exported program with pickles in it, which torch would run."""
+    """Tell MLflow whether it may read pickles.
+
+    If not, it refuses an exported program that contains pickles, which torch would run.
+    """
     name = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
     before = os.environ.get(name)
     os.environ[name] = str(allowed).lower()

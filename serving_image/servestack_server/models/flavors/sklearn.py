@@ -1,4 +1,4 @@
-"""scikit-learn estimators, saved by skops, or pickled where the spec trusts that."""
+"""scikit-learn estimators, saved by skops, or pickled if the spec trusts pickles."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _PICKLES = {"pickle", "cloudpickle", "joblib", "dill"}
 
 
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
-    """The estimator, called with an array of float64, or a DataFrame where it needs names."""
+    """Load the estimator. Rows become an array of float64, or a DataFrame if it needs names."""
     forget_lean("xgboost", "lightgbm")  # the pipeline may hold their estimators
     estimator = read_estimator(artifact, trust)
     return Loaded(build_predict(estimator, artifact, given), estimator)
 
 
 def read_estimator(artifact: Artifact, trust: Trust, also_safe: tuple[str, ...] = ()) -> Any:
-    """Deserialise what the spec trusts. `also_safe` are skops types that the caller knows.
+    """Deserialise an estimator that the spec trusts. `also_safe` are further safe skops types.
 
-    StartError names the types that are not trusted, or the pickle.
+    Raises StartError, which names the types that are not trusted, or the pickle.
     """
     file = artifact.model_file
     pickled = not is_skops(artifact)
@@ -46,13 +46,16 @@ def read_estimator(artifact: Artifact, trust: Trust, also_safe: tuple[str, ...] 
 
 
 def is_skops(artifact: Artifact) -> bool:
-    """By what the flavor says, by the file's name where it says nothing."""
+    """Whether the flavor names the skops format; if it names none, the file's suffix decides."""
     said = artifact.settings.get("serialization_format")
     return said == "skops" or (said not in _PICKLES and artifact.model_file.suffix == ".skops")
 
 
 def build_predict(estimator: Any, artifact: Artifact, given: Input) -> Predict:
-    """Rows to what `predict_fn` of the estimator answers."""
+    """Return the function from rows to the outputs of the estimator's `predict_fn`.
+
+    Raises StartError if the estimator does not have it.
+    """
     function = getattr(estimator, artifact.predict_fn, None)
     if not callable(function) or artifact.predict_fn.startswith("_"):
         raise StartError(
@@ -63,7 +66,7 @@ def build_predict(estimator: Any, artifact: Artifact, given: Input) -> Predict:
     if needs_frame(estimator, given.columns):
         make_frame = build_frame_maker(given.columns, features, artifact.root.name)
         return lambda rows: function(make_frame(rows))
-    # Arrays in the right order are as good as named columns, and several times faster.
+    # Arrays in the right order give the same answers as named columns, several times faster.
     warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
     positions = feature_positions(given.columns, features, artifact.root.name)
     if positions is None:
@@ -95,7 +98,7 @@ def _read_skops(file: Path, trusted: tuple[str, ...]) -> Any:
         raise StartError(f"{file}: is not a skops file: {error}") from None
     except (StartError, MemoryError):
         raise
-    except Exception as error:  # a file of another version, or a broken one, fails anywhere
+    except Exception as error:  # a file of another version, or a broken one, can raise anything
         raise _unreadable(file, error) from None
 
 
@@ -107,7 +110,7 @@ def _read_pickle(file: Path, serialization_format: str) -> Any:
             import joblib
 
             return joblib.load(file)
-        import cloudpickle  # noqa: F401  # what it wrote refers to it
+        import cloudpickle  # noqa: F401  # pickles that it wrote refer to it
 
         with file.open("rb") as stream:
             return pickle.load(stream)

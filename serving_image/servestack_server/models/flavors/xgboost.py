@@ -18,7 +18,7 @@ from servestack_server.models.versions import warn_other_version
 
 
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
-    """A Booster that answers as the class it was saved from: labels for an XGBClassifier."""
+    """Load a Booster that answers as the class it was saved from: labels for an XGBClassifier."""
     del trust  # the native formats hold trees and settings, no code
     booster = read_booster(artifact)
     name = artifact.root.name
@@ -28,7 +28,7 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
 
 
 def read_booster(artifact: Artifact) -> Any:
-    """The native model. StartError where the file is none, or a pickle."""
+    """Read the native model. Raises StartError for a file in another format, such as a pickle."""
     xgboost = import_lean("xgboost", without=("pandas", "sklearn"))
     warn_other_version("xgboost", artifact.framework_version, xgboost.__version__, pickled=False)
     file = artifact.model_file
@@ -46,7 +46,10 @@ def read_booster(artifact: Artifact) -> Any:
 
 
 def is_classifier(booster: Any, artifact: Artifact) -> bool:
-    """By the class that MLflow names; a bare file keeps the kind in an attribute of the model."""
+    """Whether the model answers with labels.
+
+    MLflow names the class. A single file has the kind in an attribute of the model.
+    """
     saved_class = artifact.settings.get("model_class")
     if saved_class:
         return "Classifier" in str(saved_class)
@@ -60,7 +63,10 @@ def is_wrapped(booster: Any, artifact: Artifact) -> bool:
 
 
 def rounds(booster: Any, artifact: Artifact) -> tuple[int, int]:
-    """Boosting rounds that count, (0, 0) for all. Source: `XGBModel._get_iteration_range`."""
+    """Return the range of boosting rounds that count, (0, 0) for all.
+
+    Source: `XGBModel._get_iteration_range`.
+    """
     best = booster.attr("best_iteration") if is_wrapped(booster, artifact) else None
     return (0, int(best) + 1) if best else (0, 0)
 
@@ -97,7 +103,7 @@ def _build_predict(booster: Any, artifact: Artifact, positions: list[int] | None
 
 
 def _ordered(rows: Rows, positions: list[int] | None) -> Array:
-    # XGBoost computes in float32 whatever it is given.
+    # XGBoost computes in float32, whatever the input's type is.
     values = rows_to_array(rows, np.float32)
     return values if positions is None else np.ascontiguousarray(values[:, positions])
 
