@@ -8,33 +8,46 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from servestack_contract.artifact import ArtifactError
 
 FILE = "MLmodel"
 
-SERVED_FLAVORS = (
-    "sklearn", "xgboost", "lightgbm", "catboost", "onnx", "keras", "tensorflow", "pytorch",
-)  # fmt: skip
-"""Flavors with their own adapter. The first that a model has is used; any other is a pyfunc."""
+
+class Flavor(msgspec.Struct, frozen=True):
+    """A flavor of MLflow that the server loads with an adapter of its own.
+
+    `version_key` and `data_key` are the flavor's keys in MLmodel for the framework's version and
+    for the model file. `suffixes` are those of bare model files. `adapter` is the module that loads
+    it, where that is not called as the flavor.
+    """
+
+    name: str
+    version_key: str
+    suffixes: tuple[str, ...] = ()
+    data_key: str = "data"
+    adapter: str = ""
+
+
+FLAVORS = (
+    Flavor("sklearn", "sklearn_version", (".skops", ".pkl", ".pickle", ".joblib"), "pickled_model"),
+    Flavor("xgboost", "xgb_version", (".ubj", ".xgb", ".json")),
+    Flavor("lightgbm", "lgb_version", (".txt", ".lgb")),
+    Flavor("catboost", "catboost_version", (".cbm",)),
+    Flavor("onnx", "onnx_version", (".onnx",)),
+    Flavor("keras", "keras_version", (".keras",)),
+    Flavor("tensorflow", "tf_version", adapter="keras"),
+    Flavor("pytorch", "pytorch_version", data_key="model_data"),
+)
+"""In the order of preference: the first that a model has is used. Any other model is a pyfunc."""
+
+SERVED_FLAVORS = {flavor.name: flavor for flavor in FLAVORS}
 KNOWN_FLAVORS = (*SERVED_FLAVORS, "transformers", "spark")
 """Flavors that a lock names."""
 
-FLAVOR_BY_SUFFIX = {
-    ".onnx": "onnx",
-    ".skops": "sklearn",
-    ".pkl": "sklearn",
-    ".pickle": "sklearn",
-    ".joblib": "sklearn",
-    ".ubj": "xgboost",
-    ".xgb": "xgboost",
-    ".json": "xgboost",
-    ".txt": "lightgbm",
-    ".lgb": "lightgbm",
-    ".cbm": "catboost",
-    ".keras": "keras",
-}
+FLAVOR_BY_SUFFIX = {suffix: flavor.name for flavor in FLAVORS for suffix in flavor.suffixes}
 """The flavor of a bare model file, by its suffix."""
 AMBIGUOUS_SUFFIXES = {".json", ".txt"}
 """Suffixes that a model shares with files that describe it: any other suffix goes first."""

@@ -68,17 +68,13 @@ class ModelService(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__(f"{_PACKAGE}:ModelService", service.name, {}, opts)
-        by_concern = sorted(manifests, key=lambda manifest: _ORDER.index(manifest.concern))
         declared: Declared = []
         of_model = pulumi.ResourceOptions(parent=self)
         timeouts = ready_timeouts(manifests)
-        for concern, of_concern in groupby(by_concern, key=lambda manifest: manifest.concern):
+        for concern, of_concern in groupby(manifests, key=lambda manifest: manifest.concern):
             Concern(concern, service.name, list(of_concern), declared, timeouts, of_model)
         self.summary = summary_of(service, manifests)
         self.register_outputs(self.summary)
-
-
-_ORDER = ("access", "log_shipping", "workload", "autoscaling", "network", "monitoring")
 
 
 def summary_of(service: ResolvedService, manifests: Sequence[Manifest]) -> dict[str, Any]:

@@ -34,8 +34,8 @@ ENVIRONMENT_BUILDERS: tuple[tuple[str, EnvironmentBuilder], ...] = (
 SERVICE_BUILDERS: tuple[tuple[str, ServiceBuilder], ...] = (
     ("access", build_service_account),
     ("access", build_network_policy),
-    ("workload", build_server_config_map),
     ("log_shipping", build_filebeat_config_map),
+    ("workload", build_server_config_map),
     ("workload", build_deployment),
     ("workload", build_pod_disruption_budget),
     ("autoscaling", build_horizontal_pod_autoscaler),
@@ -47,7 +47,7 @@ SERVICE_BUILDERS: tuple[tuple[str, ServiceBuilder], ...] = (
     ("monitoring", build_rules_config_map),
     ("monitoring", build_dashboard_config_map),
 )
-"""(concern, builder) in the order in which objects are applied."""
+"""(concern, builder) in the order in which objects are applied. A concern's builders are adjacent."""
 
 
 def build_manifests(

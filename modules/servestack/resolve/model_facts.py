@@ -27,7 +27,9 @@ _FORMAT_BY_SUFFIX = {
     **dict.fromkeys(_PICKLED, "pickle"),
     ".skops": "skops",
     ".onnx": "onnx",
-    **dict.fromkeys((".json", ".ubj", ".txt", ".cbm", ".safetensors", ".keras", ".xgb"), "native"),
+    **dict.fromkeys(
+        (".json", ".ubj", ".txt", ".lgb", ".cbm", ".safetensors", ".keras", ".xgb"), "native"
+    ),
 }
 
 
@@ -73,7 +75,7 @@ def _format(folder: Path, flavors: dict[str, Any]) -> str:
     }
     if suffixes & _PICKLED or said & _PICKLERS or any(map(_TORCH_WEIGHTS.fullmatch, names)):
         return "pickle"
-    for suffix in (".skops", ".onnx", ".ubj", ".xgb", ".cbm", ".safetensors", ".keras"):
+    for suffix in (".skops", ".onnx", ".ubj", ".xgb", ".lgb", ".cbm", ".safetensors", ".keras"):
         if suffix in suffixes:
             return _FORMAT_BY_SUFFIX[suffix]
     model_files = [file for file in folder.rglob("model.*") if file.suffix in (".json", ".txt")]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import servestack
-from servestack.review.findings import SCHEMA_ID, Finding
+from servestack.review.findings import NAME_ID, SCHEMA_ID, Finding
 from servestack.review.policy.registry import RULES
 
 _GITHUB_LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
@@ -84,7 +84,10 @@ def _property(text: str) -> str:
 
 def to_sarif(findings: Sequence[Finding], environment: str) -> str:
     """A SARIF log with one run, whose rules are those of the policy."""
-    rules = [(SCHEMA_ID, "error", "is valid against the Kubernetes API")]
+    rules = [
+        (SCHEMA_ID, "error", "is valid against the Kubernetes API"),
+        (NAME_ID, "error", "shares no object's name with another model"),
+    ]
     rules += [(rule.id, rule.severity, rule.title) for rule in RULES]
     index = {id: number for number, (id, _, _) in enumerate(rules)}
     log = {

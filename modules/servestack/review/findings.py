@@ -15,6 +15,7 @@ from servestack.review.validate import validate
 from servestack.spec.document import Document, dotted
 
 SCHEMA_ID = "SRV501"
+NAME_ID = "SRV502"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ def find(
         for manifest in subject.manifests:
             findings += _schema_findings(manifest, service.name, service.provenance.file)
         findings += _violations(subject, environment)
+    findings += _name_findings(services, manifests)
     return tuple(sorted(dict.fromkeys(findings), key=_order))
 
 
@@ -61,6 +63,22 @@ def _schema_findings(manifest: Manifest, model: str, location: Location) -> Iter
     for fault in validate(manifest.body):
         message = f"{manifest.kind} {manifest.name}: {path_text(fault.path)}: {fault.message}"
         yield Finding(SCHEMA_ID, "error", model, message, location)
+
+
+def _name_findings(
+    services: Sequence[ResolvedService], manifests: Sequence[Manifest]
+) -> Iterator[Finding]:
+    """Objects that have another object's name: applying one would overwrite the other."""
+    files = {service.name: service.provenance.location(("name",)) for service in services}
+    first: dict[tuple[str, str, str], Manifest] = {}
+    for manifest in manifests:
+        key = (manifest.kind, manifest.namespace, manifest.name)
+        other = first.setdefault(key, manifest)
+        if other is not manifest:
+            message = f"{manifest.kind} {manifest.name} already belongs to {other.source}"
+            hint = "give the model another name"
+            where = files[manifest.group]
+            yield Finding(NAME_ID, "error", manifest.group, message, where, "name", hint)
 
 
 def _violations(subject: Subject, environment: Document) -> Iterator[Finding]:

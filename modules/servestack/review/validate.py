@@ -46,7 +46,15 @@ def validate(body: Body) -> list[SchemaFault]:
     kind = str(body.get("kind", ""))
     validator = _validator(kind)
     if validator is None:
-        return [SchemaFault(((), f"servestack has no schema for kind {kind!r}"))]
+        return [
+            SchemaFault(
+                (
+                    (),
+                    f"servestack has no schema of {kind!r}: its builder needs a row in "
+                    "manifests/kinds.py and a schema from tools/schemas/bundle.py",
+                )
+            )
+        ]
     faults = list(_faults_beyond_schema(body))
     try:
         if not validator.is_valid(body):

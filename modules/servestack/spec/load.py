@@ -199,29 +199,27 @@ def _problems_of_overlay(
     def locate(path: DataPath) -> Location:
         return document.location((*prefix, *path))
 
-    _, problems = check_model_service(probe, locate)
+    def own_faults(spec: ModelService) -> Iterator[Fault]:
+        # What depends on other layers too is checked once the layers are merged.
+        for fault in model_faults(spec):
+            if all(_is_set(overlay, path) for path in (fault.path, *fault.with_paths)):
+                yield fault
+
+    _, problems = _check(ModelService, probe, own_faults, locate)
     for problem in problems:
-        if problem.id in _BETWEEN_LAYERS:
+        if problem.id == "SRV107":  # Secrets are found in the whole file.
             continue
         field = f"{dotted(prefix)}.{problem.field}" if problem.field else dotted(prefix)
         yield Problem(problem.id, problem.message, problem.location, field, problem.hint)
 
 
-_BETWEEN_LAYERS = {
-    "SRV107",
-    "SRV121",
-    "SRV123",
-    "SRV125",
-    "SRV126",
-    "SRV128",
-    "SRV129",
-    "SRV130",
-    "SRV131",
-    "SRV138",
-    "SRV139",
-}
-"""Faults that depend on the other layers: they are checked once the layers are merged.
-Secrets are found in the whole file."""
+def _is_set(data: Any, path: DataPath) -> bool:
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
 
 
 def _placed(problem: Problem, path: DataPath, locate: Locate) -> Problem:

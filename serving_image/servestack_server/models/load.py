@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from servestack_contract.mlmodel import SERVED_FLAVORS
+from servestack_contract.mlmodel import FLAVORS
 from servestack_contract.settings import Column, Input, Runtime, Tensor, Trust
 from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
@@ -16,7 +16,9 @@ from servestack_server.models.mlmodel import Artifact, read_artifact
 from servestack_server.models.model import Loaded, Model
 from servestack_server.models.owner import load_service
 
-_ADAPTERS = {name: name for name in (*SERVED_FLAVORS, "pyfunc")} | {"tensorflow": "keras"}
+_ADAPTERS = {flavor.name: flavor.adapter or flavor.name for flavor in FLAVORS} | {
+    "pyfunc": "pyfunc"
+}
 
 
 def load_model(

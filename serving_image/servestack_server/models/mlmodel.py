@@ -22,18 +22,6 @@ from servestack_contract.mlmodel import (
 )
 from servestack_server.errors import StartError
 
-_DATA_KEYS = {"sklearn": "pickled_model", "pytorch": "model_data", "keras": "data"}
-_VERSION_KEYS = {
-    "sklearn": "sklearn_version",
-    "xgboost": "xgb_version",
-    "lightgbm": "lgb_version",
-    "catboost": "catboost_version",
-    "onnx": "onnx_version",
-    "keras": "keras_version",
-    "tensorflow": "tf_version",
-    "pytorch": "pytorch_version",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
@@ -87,7 +75,8 @@ def read_artifact(root: Path) -> Artifact:
             f"log the model with one of {', '.join(SERVED_FLAVORS)} or pyfunc",
         )
     servestack = mapping(mapping(description.get("metadata")).get("servestack"))
-    data = settings.get(_DATA_KEYS.get(flavor, "data")) or pyfunc.get("data")
+    served = SERVED_FLAVORS.get(flavor)
+    data = settings.get(served.data_key if served else "data") or pyfunc.get("data")
     code = settings.get("code") or pyfunc.get("code")
     return Artifact(
         root=root,
@@ -95,7 +84,7 @@ def read_artifact(root: Path) -> Artifact:
         data=_inside(root, data),
         settings=settings,
         pyfunc=pyfunc,
-        framework_version=str(settings.get(_VERSION_KEYS.get(flavor, "")) or ""),
+        framework_version=str((settings.get(served.version_key) if served else "") or ""),
         predict_fn=str(pyfunc.get("predict_fn") or "predict"),
         code=_inside(root, code) or _code_folder(root),
         service_class=str(servestack.get("class") or ""),

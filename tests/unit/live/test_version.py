@@ -37,5 +37,7 @@ def test_what_passes(told: dict[str, str] | None) -> None:
 @pytest.mark.parametrize(("major", "minor"), [("1", "29"), ("1", "29+"), ("1", "4"), ("0", "99")])
 def test_what_is_too_old(major: str, minor: str) -> None:
     cluster: Any = Told({"major": major, "minor": minor})
-    with pytest.raises(ClusterError, match=r"(?s)SRV539 the cluster runs Kubernetes .*1\.30 or newer"):
+    with pytest.raises(
+        ClusterError, match=r"(?s)SRV539 the cluster runs Kubernetes .*1\.30 or newer"
+    ):
         require_version(cluster)

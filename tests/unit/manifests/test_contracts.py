@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,12 @@ def test_every_kind_has_one_builder_and_every_builder_is_read_by_name() -> None:
     names = [dotted_name(build) for _, build in ENVIRONMENT_BUILDERS]
     names += [dotted_name(build) for _, build in SERVICE_BUILDERS]
     assert len(set(names)) == len(names)
-    readme = (REPOSITORY / "modules/servestack/manifests/README.md").read_text()
-    for name in names:
-        assert f"`{name.rpartition('.')[2]}`" in readme
+
+
+def test_the_builders_of_a_concern_are_adjacent() -> None:
+    """Pulumi's components have a child for each run of a concern."""
+    concerns = [concern for concern, _ in groupby(concern for concern, _ in SERVICE_BUILDERS)]
+    assert len(set(concerns)) == len(concerns)
 
 
 def test_with_an_autoscaler_no_replicas_are_written(tmp_path: Path) -> None:

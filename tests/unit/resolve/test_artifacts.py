@@ -25,6 +25,7 @@ from servestack.resolve.locking import LockRequest, lock_artifacts
 from servestack.resolve.model_facts import ModelFacts, read_example, read_facts
 from servestack.spec.artifact_uri import parse_artifact_uri
 from servestack_contract import artifact
+from servestack_contract.mlmodel import FLAVOR_BY_SUFFIX
 
 
 def lock_one(root: Path, uri: str, lock: Lock | None = None, *, refresh: bool = False) -> Lock:
@@ -32,6 +33,13 @@ def lock_one(root: Path, uri: str, lock: Lock | None = None, *, refresh: bool = 
     request = LockRequest("iris", "iris", uri, Location(Path("models/iris.yaml"), 4, 1))
     report = lock_artifacts([request], lock or Lock("prod"), lambda uri: store, refresh=refresh)
     return report.lock
+
+
+@pytest.mark.parametrize("suffix", sorted(FLAVOR_BY_SUFFIX))
+def test_every_bare_model_file_has_a_format(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"model{suffix}"
+    file.touch()
+    assert read_facts(file).format, f"add {suffix} to resolve/model_facts.py"
 
 
 def test_a_changed_file_changes_the_digest(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def manifests(tmp_path: Path) -> tuple[Manifest, ...]:
 
 def edited(manifests: tuple[Manifest, ...], kind: str, edit: Edit) -> tuple[Manifest, ...]:
     copies = tuple(deepcopy(manifests))
-    edit(next(manifest.body for manifest in copies if manifest.kind == kind))
+    edit(next(m.body for m in copies if m.kind == kind and not m.name.endswith("-filebeat")))
     return copies
 
 

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from servestack.manifests.assemble import build_service_manifests
+from servestack.manifests.assemble import build_manifests, build_service_manifests
 from servestack.resolve.service import resolve_service
 from servestack.review import check_reports
 from servestack.review.findings import Finding, find
@@ -47,6 +47,17 @@ def test_a_finding_points_at_the_line_of_the_spec(tmp_path: Path) -> None:
     (finding,) = [f for f in findings_of(tmp_path, case) if f.id == "SRV666"]
     line = finding.location.file.read_text().splitlines()[finding.location.line - 1]
     assert line == "replicas: 1"
+
+
+def test_two_objects_of_one_name_are_refused(tmp_path: Path) -> None:
+    spec = load_spec(tmp_path, name="default-deny")
+    settings = load_settings(tmp_path)
+    service = resolve_service(spec, settings, lock_of(spec.value))
+    manifests = build_manifests(settings.value, "stacks/prod.yaml", [service])
+    (finding,) = [f for f in find([service], manifests, settings.document) if f.id == "SRV502"]
+    assert finding.message == "NetworkPolicy default-deny already belongs to stacks/prod.yaml"
+    line = finding.location.file.read_text().splitlines()[finding.location.line - 1]
+    assert line == "name: default-deny"
 
 
 def test_sarif_is_valid_and_says_the_same(tmp_path: Path) -> None:
