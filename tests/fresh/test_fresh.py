@@ -19,8 +19,11 @@ import json, os, pathlib, subprocess, sys
 paths, packages, cache = json.loads(sys.argv[1])
 listed = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\\n"],
                         capture_output=True, text=True).stdout.split("\\n")
+def files_below(path):  # a clone in /tmp is shown there
+    clone = pathlib.Path.cwd()
+    return any(files for folder, _, files in os.walk(path) if clone not in pathlib.Path(folder, "x").parents)
 print(json.dumps({
-    "paths": [path for path in paths if any(files for _, _, files in os.walk(path))],
+    "paths": [path for path in paths if files_below(path)],
     "packages": [name for name in packages if f"{name} ii " in listed],
     "clone": sorted(os.listdir()),
 }))

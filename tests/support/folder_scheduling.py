@@ -9,6 +9,8 @@ _TOGETHER = {
     "tests/images": "tests/cluster",
     # Both ask an API server.
     "tests/real": "tests/engine",
+    # Both ask an MLflow server.
+    "tests/served": "tests/registry",
 }
 
 
