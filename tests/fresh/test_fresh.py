@@ -63,7 +63,9 @@ def test_nothing_of_a_run_is_there_and_what_is_made_is_told(cache: Path) -> None
         capture_output=True, text=True,
     ).stdout.split()  # fmt: skip
     assert found["clone"] == sorted([*tracked, ".git"])
-    told = [line for line in done.stderr.splitlines() if "not listed in tools/fresh/traces.py" in line]
+    told = [
+        line for line in done.stderr.splitlines() if "not listed in tools/fresh/traces.py" in line
+    ]
     assert [line.rpartition(": ")[2].split(" (")[0].rstrip("0123456789 ") for line in told] == [
         "/etc/servestack-unlisted", "the process",
     ]  # fmt: skip
