@@ -130,34 +130,59 @@ class InstalledTool:
     """A program with too many libraries to be unpacked alone: on PATH, else installed by root.
 
     `package` may name several packages, separated by spaces; `needs` are further files of theirs.
+    With `on_demand` only what builds something else asks for it.
     """
 
     name: str
     package: str
     needs: tuple[str, ...] = ()
+    on_demand: bool = False
 
     def key(self) -> str:
         return _digest(self.package.encode())
 
+    def is_missing(self) -> bool:
+        """Whether the program or one of its files is not on this machine."""
+        found = shutil.which(self.name) is not None
+        return not found or not all(Path(file).exists() for file in self.needs)
+
     def build(self, target: Path) -> None:
-        if shutil.which(self.name) is None or not all(Path(file).exists() for file in self.needs):
-            if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        if self.is_missing():
+            if not _can_install():
                 raise UnavailableError(
                     f"{self.name}: not on PATH; run apt-get install {self.package}"
                 )
-            os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-            command = ["apt-get", "install", "-q", "-y", "--no-install-recommends"]
-            command += self.package.split()
-            try:
-                _run(command, target)
-            except subprocess.CalledProcessError:
-                _run(["apt-get", "update", "-q"], target)
-                _run(command, target)
+            _apt_install(self.package.split())
         found = shutil.which(self.name)
         if found is None:
             raise SystemExit(f"{self.name}: the package {self.package} does not contain it")
         # The link to a program that was removed later counts as missing: a kept cache does no harm.
         (target / self.name).symlink_to(found)
+
+
+def _can_install() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def _apt_install(packages: list[str]) -> None:
+    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+    command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
+    try:
+        _run(command, HERE)
+    except subprocess.CalledProcessError:
+        _run(["apt-get", "update", "-q"], HERE)
+        _run(command, HERE)
+
+
+def _apt_install_missing(names: list[str]) -> None:
+    """Install the packages of several tools by one call, which takes apt half the time."""
+    tools = [tool for name in names if isinstance(tool := TOOLS[name], InstalledTool)]
+    packages = [tool.package for tool in tools if tool.is_missing()]
+    if packages and _can_install():
+        try:
+            _apt_install(" ".join(packages).split())
+        except subprocess.CalledProcessError:
+            return  # Each tool tries alone, and says what it lacks.
 
 
 @dataclass(frozen=True)
@@ -227,14 +252,14 @@ _ALL: tuple[Tool, ...] = (
     GoTool("kind", "kind", "sigs.k8s.io/kind"),
     InstalledTool("chromium", "chromium"),
     InstalledTool("buildah", "buildah"),
-    InstalledTool("debootstrap", "debootstrap"),
+    InstalledTool("debootstrap", "debootstrap", on_demand=True),
     InstalledTool(
         "podman",
         "podman netavark aardvark-dns runc",
         needs=("/usr/lib/podman/netavark", "/usr/sbin/runc"),
     ),
     InstalledTool("java", "default-jre-headless"),
-    InstalledTool("mvn", "maven"),
+    InstalledTool("mvn", "maven", on_demand=True),
     MavenTool("kafka", "kafka"),
     DebianTool("wrk", "wrk", "usr/bin/wrk", libraries=("libluajit-5.1-2",)),
 )
@@ -243,16 +268,19 @@ TOOLS = {tool.name: tool for tool in _ALL}
 
 def main(arguments: list[str]) -> int:
     print_path = "--print-path" in arguments
-    names = [argument for argument in arguments if not argument.startswith("-")] or list(TOOLS)
+    names = [argument for argument in arguments if not argument.startswith("-")]
+    asked = bool(names)
+    names = names or [t.name for t in _ALL if not (isinstance(t, InstalledTool) and t.on_demand)]
     unknown = [name for name in names if name not in TOOLS]
     if unknown:
         print(f"there is no tool {unknown[0]!r}; the tools are {', '.join(TOOLS)}", file=sys.stderr)
         return 1
+    _apt_install_missing(names)
     for name in names:
         try:
             path = install(name)
         except UnavailableError as error:
-            if name in arguments:
+            if asked:
                 raise
             print(f"{error}; until then, what needs it is skipped", file=sys.stderr)
             continue

@@ -21,7 +21,7 @@ from servestack_server.models.baked import (
     NotBakedError,
     baked_folder,
     build_predict,
-    column_names,
+    checked_columns,
     fit_shape,
     read_record,
 )
@@ -96,7 +96,7 @@ def _bake(
     native = load_native(artifact, given, trust)
     record: dict[str, Any] = {
         "digest": digest,
-        "columns": column_names(given),
+        "columns": checked_columns(given),
         "versions": _versions(artifact.flavor),
     }
     graph = b""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from servestack_contract.settings import Input
+from servestack_server.models.columns import may_be_null
 from servestack_server.models.flavors.onnx import build_feed, open_session
 from servestack_server.models.model import Array, Loaded, Predict, Rows
 
@@ -34,7 +35,7 @@ def read_record(folder: Path, digest: str, given: Input) -> dict[str, Any]:
         raise NotBakedError(f"{file} cannot be read") from None
     if not isinstance(record, dict) or record.get("digest") != digest:
         raise NotBakedError("the converted model is of another artifact")
-    if record.get("columns") != column_names(given):
+    if record.get("columns") != checked_columns(given):
         raise NotBakedError("the converted model is for other columns")
     return record
 
@@ -80,9 +81,14 @@ def fit_shape(expected: Array, found: Array) -> str:
     return "plain"
 
 
-def column_names(given: Input) -> list[str] | None:
-    """Return the names of the columns that a converted model is made for."""
-    return None if given.columns is None else [column.name for column in given.columns]
+def checked_columns(given: Input) -> list[list[Any]] | None:
+    """Return what a conversion was checked on: name, type, and whether a value may be null.
+
+    A framework may refuse a null that its conversion to ONNX answers.
+    """
+    if given.columns is None:
+        return None
+    return [[column.name, column.type, may_be_null(column)] for column in given.columns]
 
 
 def _ordered(

@@ -170,6 +170,15 @@ def test_onnx_for_other_columns_is_not_used(tmp_path: Path) -> None:
     assert load(folder, X[list(X)[::-1]]).runtime == "native"
 
 
+def test_onnx_that_was_not_checked_on_nulls_is_not_used_for_them(tmp_path: Path) -> None:
+    """Support vectors refuse a null; their conversion would answer a number."""
+    folder = _save(MODELS["StandardScaler, SVC"](), tmp_path / "m", input_example=X.head(2))
+    _bake(folder, X)
+    nullable = tuple(msgspec.structs.replace(column, nullable=True) for column in columns_of(X))
+    assert load(folder, X, trust=TRUST).runtime == "onnx"
+    assert load(folder, columns=nullable, trust=TRUST).runtime == "native"
+
+
 def test_what_does_not_convert_says_why(tmp_path: Path) -> None:
     pipeline = make_pipeline(FunctionTransformer(np.abs), SVC()).fit(X, Y)
     folder = _save(pipeline, tmp_path / "m")
