@@ -17,6 +17,7 @@ import yaml
 
 from servestack.project import build_environment
 from tests.support.apiserver import CONTEXT, ApiServer
+from tests.support.forked import servestack
 from tests.support.kubectl import kubectl
 from tests.support.ports import free_ports
 
@@ -30,13 +31,8 @@ def run(project: Path, apiserver: ApiServer) -> Run:
     def call(
         *arguments: str, kubeconfig: Path = apiserver.kubeconfig, context: str = CONTEXT
     ) -> Any:
-        return subprocess.run(
-            [
-                Path(sys.executable).with_name("servestack"), "diff", "prod", "--live",
-                f"--kubeconfig={kubeconfig}", f"--context={context}", *arguments,
-            ],
-            cwd=project, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        cluster = (f"--kubeconfig={kubeconfig}", f"--context={context}")
+        return servestack(["diff", "prod", "--live", *cluster, *arguments], project)
 
     return call
 

@@ -1,8 +1,7 @@
 """Runs a Pulumi program under mocks and keeps what it registers.
 
 Each run has a process of its own: Pulumi keeps its mocks, and whether a program failed, in global
-state, and the tests on the real engine must not see it. They are forked from one that has imported
-what takes seconds, and has done nothing with it.
+state, and the tests on the real engine must not see it.
 """
 
 from __future__ import annotations
@@ -12,10 +11,9 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from typing import Any
 
-from servestack.manifests.kinds import KINDS
+from tests.support.forked import PROCESSES
 
 
 @dataclass(frozen=True)
@@ -58,18 +56,9 @@ class Run:
         return {r.name: r for r in self.resources if r.type.startswith("servestack:")}
 
 
-_PROCESSES = get_context("forkserver")
-_PROCESSES.set_forkserver_preload(
-    [
-        "servestack.apply.program", "pulumi.runtime.mocks",
-        *(f"pulumi_kubernetes.{kind.declared_as[0]}" for kind in KINDS.values()),
-    ]
-)  # fmt: skip
-
-
 def under_mocks(program: Callable[..., None], *arguments: Any, stack: str = "prod") -> Run:
     """Run `program(*arguments)`, a function of a module, as the program of a stack."""
-    with ProcessPoolExecutor(1, mp_context=_PROCESSES) as pool:
+    with ProcessPoolExecutor(1, mp_context=PROCESSES) as pool:
         return pool.submit(_run, program, arguments, stack).result()
 
 

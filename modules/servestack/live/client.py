@@ -45,7 +45,7 @@ class Cluster:
 
     def version(self) -> Body:
         """The version of the API server: {"major": "1", "minor": "30", ...}."""
-        return self._ask("GET", "/version", about="version") or {}
+        return self._ask("GET", "/version", about="version", retries=False) or {}
 
     def get(self, kind: Resource, namespace: str, name: str) -> Body | None:
         """One object; None where there is none."""
@@ -95,6 +95,7 @@ class Cluster:
         body: Body | None = None,
         *,
         about: str,
+        retries: bool = True,
     ) -> Body | None:
         import urllib3
 
@@ -104,7 +105,8 @@ class Cluster:
             headers["Content-Type"] = "application/apply-patch+yaml"
         try:
             answer = self._pool.request(
-                method, url, headers=headers, timeout=self._timeout, retries=self._retries,
+                method, url, headers=headers, timeout=self._timeout,
+                retries=self._retries if retries else False,
                 body=None if body is None else json.dumps(body),
             )  # fmt: skip
         except (urllib3.exceptions.HTTPError, OSError) as error:
