@@ -29,35 +29,23 @@ def _plain(value: Any) -> Any:
 encode_json = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
-class _Clock:
-    """Makes the header `date` once a second (RFC 9110, 6.6.1 and 5.6.7)."""
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._line = b""
-
-    def line(self) -> bytes:
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            at = time.gmtime(second)
-            day, month = (
-                _DAYS[at.tm_wday],
-                _MONTHS[at.tm_mon - 1],
-            )  # not from strftime, which follows the locale
-            text = time.strftime(f"{day}, %d {month} %Y %H:%M:%S GMT", at)
-            self._line = b"date: %b\r\n" % text.encode()
-        return self._line
+def date_line() -> bytes:
+    """Return the header `date` of now, with its CRLF (RFC 9110, 6.6.1 and 5.6.7)."""
+    at = time.gmtime()
+    # Not the names of strftime, which follow the locale.
+    day, month = _DAYS[at.tm_wday], _MONTHS[at.tm_mon - 1]
+    text = time.strftime(f"{day}, %d {month} %Y %H:%M:%S GMT", at)
+    return b"date: %b\r\n" % text.encode()
 
 
-_date_line = _Clock().line
-
-
-def head(status: int, content_type: bytes, length: int, request_id: bytes, headers: bytes) -> bytes:
+def head(
+    status: int, date: bytes, content_type: bytes, length: int, request_id: bytes, headers: bytes
+) -> bytes:
     """Return the head of an answer: everything before the body.
 
-    `length` is the size of the body in bytes. `headers` are further lines, each with its CRLF.
+    `date` is a result of `date_line`. `length` is the size of the body in bytes. `headers` are
+    further lines, each with its CRLF.
     """
     return b"%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b\r\n" % (
-        _STATUS_LINES[status], _date_line(), content_type, length, request_id, headers,
+        _STATUS_LINES[status], date, content_type, length, request_id, headers,
     )  # fmt: skip

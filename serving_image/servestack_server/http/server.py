@@ -7,6 +7,7 @@ import socket
 from time import perf_counter
 
 from servestack_server.http.connection import Connection
+from servestack_server.http.response import date_line
 from servestack_server.http.state import Application, State
 
 SWEEP_SECONDS = 0.25
@@ -57,6 +58,7 @@ class HttpServer:
 
     def _sweep(self) -> None:
         now = perf_counter()
+        self.state.date = date_line()
         for connection in tuple(self._connections):
             connection.sweep(now)
         self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from servestack_server.errors import RequestError
 from servestack_server.http.request import Request
+from servestack_server.http.response import date_line
 
 KEEP_ALIVE_SECONDS = 120.0
 """Longer than the idle time of any proxy in front, so that the proxy closes first. Otherwise it
@@ -19,7 +20,8 @@ class State:
     """Limits, counts, and whether the server is stopping.
 
     `receiving` is the number of requests that are only partly received, `in_flight` the number of
-    complete requests that wait for their answer.
+    complete requests that wait for their answer. `date` is the header line of all answers, which
+    the server keeps up to date.
     """
 
     max_body_bytes: int
@@ -29,6 +31,7 @@ class State:
     receiving: int = 0
     in_flight: int = 0
     stopping: bool = False
+    date: bytes = field(default_factory=date_line)
 
 
 class Application(Protocol):
