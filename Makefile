@@ -71,7 +71,7 @@ generate: setup ## write what is generated and committed: docs, dashboard, schem
 .PHONY: docs
 docs: setup ## the documentation site, into site/; fails on a dead link
 	@$(BIN)/zensical build --strict --clean
-	@$(BIN)/python -m tests.docs.site site
+	@$(BIN)/python -m tools.site site
 
 .PHONY: docs-serve
 docs-serve: setup ## the documentation site on 127.0.0.1, built again at each change

@@ -269,7 +269,6 @@ TOOLS = {tool.name: tool for tool in _ALL}
 def main(arguments: list[str]) -> int:
     print_path = "--print-path" in arguments
     names = [argument for argument in arguments if not argument.startswith("-")]
-    asked = bool(names)
     names = names or [t.name for t in _ALL if not (isinstance(t, InstalledTool) and t.on_demand)]
     unknown = [name for name in names if name not in TOOLS]
     if unknown:
@@ -280,7 +279,7 @@ def main(arguments: list[str]) -> int:
         try:
             path = install(name)
         except UnavailableError as error:
-            if asked:
+            if name in arguments:
                 raise
             print(f"{error}; until then, what needs it is skipped", file=sys.stderr)
             continue

@@ -2,5 +2,5 @@
 and each command has its section.
 
 `blocks.py` finds the code blocks, `running.py` runs the shell's, `elsewhere.py` lists those that do
-not run here and why. `site.py` builds the site and finds dead links in it.
+not run here and why. `tools/site.py` builds the site and finds dead links in it.
 """

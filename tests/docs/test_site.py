@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tools import site
 
 from servestack_contract import __version__
-from tests.docs import site
 from tests.support.projects import REPOSITORY
 
 CONFIGURATION = "zensical.toml"

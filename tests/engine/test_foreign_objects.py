@@ -46,12 +46,12 @@ def labels(apiserver: ApiServer) -> dict[str, Any]:
 
 def test_a_namespace_of_the_platform_is_used_and_left(prod: Path, apiserver: ApiServer) -> None:
     before = labels(apiserver)
-    up = servestack(["up", "prod", "--yes"], prod)
+    up = servestack("up", "prod", "--yes", folder=prod)
     assert up.returncode == 0, up.stderr
     assert labels(apiserver)["pod-security.kubernetes.io/enforce"] == "restricted"
     assert labels(apiserver)["platform.example.com/team"] == "growth"
 
-    destroyed = servestack(["destroy", "prod", "--yes"], prod)
+    destroyed = servestack("destroy", "prod", "--yes", folder=prod)
     assert destroyed.returncode == 0, destroyed.stderr
     assert labels(apiserver) == before
     assert apiserver.client.get(SECRET) is not None
@@ -64,21 +64,21 @@ def test_a_namespace_of_the_platform_is_used_and_left(prod: Path, apiserver: Api
 def test_another_namespace_in_the_environment_deletes_none(
     prod: Path, apiserver: ApiServer
 ) -> None:
-    assert servestack(["up", "prod", "--yes"], prod).returncode == 0
+    assert servestack("up", "prod", "--yes", folder=prod).returncode == 0
     edit(prod / "stacks/prod.yaml", "\nnamespace: models\n", "\nnamespace: other\n")
-    moved = servestack(["up", "prod", "--yes"], prod)
+    moved = servestack("up", "prod", "--yes", folder=prod)
     assert moved.returncode == 0, moved.stderr
     assert apiserver.client.list_names("apps/v1", "Deployment", "other") == ["iris"]
     assert apiserver.client.list_names("apps/v1", "Deployment", "models") == []
     assert apiserver.client.get(SECRET) is not None
-    assert servestack(["destroy", "prod", "--yes"], prod).returncode == 0
+    assert servestack("destroy", "prod", "--yes", folder=prod).returncode == 0
     apiserver.client.delete(NAMESPACE | {"metadata": {"name": "other"}})
 
 
 def test_a_namespace_with_another_level_is_a_conflict(prod: Path, apiserver: ApiServer) -> None:
     level = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
     apiserver.client.patch(NAMESPACE, level)
-    up = servestack(["up", "prod", "--yes"], prod)
+    up = servestack("up", "prod", "--yes", folder=prod)
     assert up.returncode == 1
     assert "SRV523" in up.stderr
     assert "createNamespace: false" in up.stderr
@@ -93,20 +93,21 @@ def test_an_object_of_somebody_else_is_left_as_it_is(prod: Path, apiserver: ApiS
         "data": {"theirs": "1"},
     }
     apiserver.client.create(theirs)
-    up = servestack(["up", "prod", "--yes"], prod)
+    up = servestack("up", "prod", "--yes", folder=prod)
     assert up.returncode == 1
     assert "SRV522 iris/configmap-iris-server: iris-server (configmaps) exists already" in up.stderr
     assert (apiserver.client.get(theirs) or {})["data"] == {"theirs": "1"}
-    assert servestack(["destroy", "prod", "--yes"], prod).returncode == 0
+    assert servestack("destroy", "prod", "--yes", folder=prod).returncode == 0
     assert (apiserver.client.get(theirs) or {})["data"] == {"theirs": "1"}
     apiserver.client.delete(theirs)
 
 
 def test_what_up_deletes_is_named_first(prod: Path, apiserver: ApiServer) -> None:
-    assert servestack(["up", "prod", "--yes"], prod).returncode == 0
+    assert servestack("up", "prod", "--yes", folder=prod).returncode == 0
     edit(prod / "stacks/prod.yaml", "grafana: {folder: Models}\n", "")
     preview, up = (
-        servestack(command, prod) for command in (("preview", "prod"), ("up", "prod", "--yes"))
+        servestack(*command, folder=prod)
+        for command in (("preview", "prod"), ("up", "prod", "--yes"))
     )
     for shown in (preview, up):
         assert shown.returncode == 0, shown.stderr

@@ -21,7 +21,7 @@ listed = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbre
                         capture_output=True, text=True).stdout.split("\\n")
 def files_below(path):  # a clone in /tmp is shown there
     clone = pathlib.Path.cwd()
-    return any(files for folder, _, files in os.walk(path) if clone not in pathlib.Path(folder, "x").parents)
+    return any(files for folder, _, files in os.walk(path) if not pathlib.Path(folder).is_relative_to(clone))
 print(json.dumps({
     "paths": [path for path in paths if files_below(path)],
     "packages": [name for name in packages if f"{name} ii " in listed],

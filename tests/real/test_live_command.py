@@ -32,7 +32,7 @@ def run(project: Path, apiserver: ApiServer) -> Run:
         *arguments: str, kubeconfig: Path = apiserver.kubeconfig, context: str = CONTEXT
     ) -> Any:
         cluster = (f"--kubeconfig={kubeconfig}", f"--context={context}")
-        return servestack(["diff", "prod", "--live", *cluster, *arguments], project)
+        return servestack("diff", "prod", "--live", *cluster, *arguments, folder=project)
 
     return call
 

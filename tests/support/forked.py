@@ -27,14 +27,14 @@ PROCESSES.set_forkserver_preload(
 )  # fmt: skip
 
 
-def servestack(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def servestack(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the command line in a folder, as a fork."""
     with ProcessPoolExecutor(1, mp_context=PROCESSES) as pool:
-        return pool.submit(_servestack, list(arguments), folder, dict(os.environ)).result()
+        return pool.submit(_servestack, arguments, folder, dict(os.environ)).result()
 
 
 def _servestack(
-    arguments: list[str], folder: Path, environment: dict[str, str]
+    arguments: Sequence[str], folder: Path, environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
     from servestack.cli.main import main
 

@@ -202,7 +202,7 @@ def _problems_of_overlay(
     def own_faults(spec: ModelService) -> Iterator[Fault]:
         # What depends on other layers too is checked once the layers are merged.
         for fault in model_faults(spec):
-            if all(_is_set(overlay, path) for path in (fault.path, *fault.with_paths)):
+            if all(_is_written(path, locate) for path in (fault.path, *fault.with_paths)):
                 yield fault
 
     _, problems = _check(ModelService, probe, own_faults, locate)
@@ -213,13 +213,9 @@ def _problems_of_overlay(
         yield Problem(problem.id, problem.message, problem.location, field, problem.hint)
 
 
-def _is_set(data: Any, path: DataPath) -> bool:
-    for part in path:
-        try:
-            data = data[part]
-        except (KeyError, IndexError, TypeError):
-            return False
-    return True
+def _is_written(path: DataPath, locate: Locate) -> bool:
+    """Whether the file sets the field. One that it does not set has the place of its parent."""
+    return locate(path) != locate(path[:-1])
 
 
 def _placed(problem: Problem, path: DataPath, locate: Locate) -> Problem:
@@ -229,7 +225,7 @@ def _placed(problem: Problem, path: DataPath, locate: Locate) -> Problem:
 def _of_fault(fault: Fault, locate: Locate) -> Problem:
     """Place a fault at the first of its fields that the file sets; the others have defaults."""
     paths = (fault.path, *fault.with_paths)
-    written = (path for path in paths if locate(path) != locate(path[:-1]))
+    written = (path for path in paths if _is_written(path, locate))
     location = locate(next(written, fault.path))
     return Problem(fault.id, fault.message, location, dotted(fault.path), fault.hint)
 

@@ -21,7 +21,7 @@ class CorsPolicy:
     """Sends browsers what the settings allow. Without settings it sends nothing: they refuse."""
 
     def __init__(self, settings: Cors | None) -> None:
-        self.is_on = settings is not None
+        self._is_on = settings is not None
         settings = settings or Cors(origins=())
         self._any = "*" in settings.origins
         self._origins = frozenset(origin.encode() for origin in settings.origins)
@@ -37,7 +37,7 @@ class CorsPolicy:
 
     def headers(self, request: Request) -> bytes:
         """Return the header lines for the answer. `vary: origin` keeps origins apart in caches."""
-        if not self.is_on:
+        if not self._is_on:
             return b""
         if self._any:
             return b"access-control-allow-origin: *\r\n" + _EXPOSED
@@ -50,7 +50,11 @@ class CorsPolicy:
 
     def is_preflight(self, request: Request) -> bool:
         """Whether this is a preflight, which a browser sends before a page's request."""
-        return request.method == b"OPTIONS" and b"access-control-request-method" in request.headers
+        return (
+            self._is_on
+            and request.method == b"OPTIONS"
+            and b"access-control-request-method" in request.headers
+        )
 
     def answer(self, request: Request) -> None:
         """Answer a preflight. Raises RequestError (403) if the origin may not call."""

@@ -40,18 +40,17 @@ class Dispatch:
     def handle(self, request: Request) -> None:
         """Answer a complete request, now or later."""
         request.on_answered = self._answered
-        if self._cors.is_on or b"traceparent" in request.headers:
-            request.answer_headers = self._headers(request)
+        request.answer_headers = self._headers(request)
         try:
             # `OPTIONS *` asks about the server as a whole (RFC 9110, 9.3.7).
             if request.path == "*" and request.method == b"OPTIONS":
                 request.answer(200, b"", TEXT, b"allow: GET, HEAD, OPTIONS, POST\r\n")
                 return
             route = request.route = self._router.find(request.path)
-            if self._cors.is_on and self._cors.is_preflight(request):  # It carries no key.
+            if self._cors.is_preflight(request):  # A preflight carries no key.
                 self._cors.answer(request)
                 return
-            handler = route.handlers.get(request.method) or route.handler(request.method)
+            handler = route.handler(request.method)
             if route.needs_key and self._check_key is not None:
                 self._check_key(request)
             handler(request)

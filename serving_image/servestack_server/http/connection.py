@@ -217,8 +217,7 @@ class Connection(asyncio.Protocol):
             return
         if self._state.stopping and not self._waiting and self._incoming is None:
             request.keep_alive = False
-        if not request.keep_alive or b"connection" in request.headers:
-            headers += _told_connection(request)
+        headers += _told_connection(request)
         head = response.head(
             status, self._state.date, content_type, len(body), request.id_bytes, headers
         )
@@ -332,5 +331,7 @@ class Connection(asyncio.Protocol):
 
 
 def _told_connection(request: Request) -> bytes:
+    if not request.keep_alive:
+        return b"connection: close\r\n"
     # A caller of HTTP/1.0 waits for the connection to close unless a header says keep-alive.
-    return b"connection: keep-alive\r\n" if request.keep_alive else b"connection: close\r\n"
+    return b"connection: keep-alive\r\n" if b"connection" in request.headers else b""

@@ -1,4 +1,4 @@
-"""Build the documentation site; `python -m tests.docs.site FOLDER` finds dead links in a built one.
+"""Build the documentation site; `python -m tools.site FOLDER` finds dead links in a built one.
 
 The generator's strict mode looks at links between pages. It does not see a page that the navigation
 names and nobody wrote, one that the navigation forgets, or a link to a file outside docs/.
