@@ -18,11 +18,9 @@ _EXPOSED = b"access-control-expose-headers: x-request-id, retry-after\r\n"
 
 
 class CorsPolicy:
-    """Sends browsers what the settings allow. Without settings it sends nothing: they refuse."""
+    """Sends browsers what the settings allow. A service without it sends nothing: they refuse."""
 
-    def __init__(self, settings: Cors | None) -> None:
-        self._is_on = settings is not None
-        settings = settings or Cors(origins=())
+    def __init__(self, settings: Cors) -> None:
         self._any = "*" in settings.origins
         self._origins = frozenset(origin.encode() for origin in settings.origins)
         self._preflight = (
@@ -37,8 +35,6 @@ class CorsPolicy:
 
     def headers(self, request: Request) -> bytes:
         """Return the header lines for the answer. `vary: origin` keeps origins apart in caches."""
-        if not self._is_on:
-            return b""
         if self._any:
             return b"access-control-allow-origin: *\r\n" + _EXPOSED
         if not self._may_call(request):
@@ -50,11 +46,7 @@ class CorsPolicy:
 
     def is_preflight(self, request: Request) -> bool:
         """Whether this is a preflight, which a browser sends before a page's request."""
-        return (
-            self._is_on
-            and request.method == b"OPTIONS"
-            and b"access-control-request-method" in request.headers
-        )
+        return request.method == b"OPTIONS" and b"access-control-request-method" in request.headers
 
     def answer(self, request: Request) -> None:
         """Answer a preflight. Raises RequestError (403) if the origin may not call."""

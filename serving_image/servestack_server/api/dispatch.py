@@ -34,7 +34,8 @@ class Dispatch:
         self._router = router
         self._service = service
         self._check_key = check_key
-        self._cors = CorsPolicy(service.settings.cors)
+        cors = service.settings.cors
+        self._cors = CorsPolicy(cors) if cors is not None else None
         self._logs_access = service.log.wants("access")
 
     def handle(self, request: Request) -> None:
@@ -47,8 +48,9 @@ class Dispatch:
                 request.answer(200, b"", TEXT, b"allow: GET, HEAD, OPTIONS, POST\r\n")
                 return
             route = request.route = self._router.find(request.path)
-            if self._cors.is_preflight(request):  # A preflight carries no key.
-                self._cors.answer(request)
+            cors = self._cors
+            if cors is not None and cors.is_preflight(request):  # A preflight carries no key.
+                cors.answer(request)
                 return
             handler = route.handler(request.method)
             if route.needs_key and self._check_key is not None:
@@ -84,7 +86,7 @@ class Dispatch:
 
     def _headers(self, request: Request) -> bytes:
         """Return the header lines that every answer to the request has, errors included."""
-        headers = self._cors.headers(request)
+        headers = b"" if self._cors is None else self._cors.headers(request)
         trace = request.headers.get(b"traceparent")
         if trace is not None:
             headers += b"traceparent: %b\r\n" % trace

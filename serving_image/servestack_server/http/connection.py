@@ -217,7 +217,11 @@ class Connection(asyncio.Protocol):
             return
         if self._state.stopping and not self._waiting and self._incoming is None:
             request.keep_alive = False
-        headers += _told_connection(request)
+        if not request.keep_alive:
+            headers += b"connection: close\r\n"
+        elif b"connection" in request.headers:
+            # A caller of HTTP/1.0 waits for the connection to close unless a header says keep-alive.
+            headers += b"connection: keep-alive\r\n"
         head = response.head(
             status, self._state.date, content_type, len(body), request.id_bytes, headers
         )
@@ -328,10 +332,3 @@ class Connection(asyncio.Protocol):
             self.transport.write_eof()
         if self.paused:
             self.transport.resume_reading()
-
-
-def _told_connection(request: Request) -> bytes:
-    if not request.keep_alive:
-        return b"connection: close\r\n"
-    # A caller of HTTP/1.0 waits for the connection to close unless a header says keep-alive.
-    return b"connection: keep-alive\r\n" if b"connection" in request.headers else b""
