@@ -51,7 +51,7 @@ lint: setup ## lint, spelling, links, types, import contracts, generated files
 	@$(BIN)/python tools/links.py
 	@$(BIN)/mypy
 	@# From a folder that is no root of packages: serving_image/tests would be called `tests` too.
-	@cd tests && MYPYPATH=..:../modules ../$(BIN)/mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache ../serving_image/tests
+	@cd tests && MYPYPATH=..:../modules ../$(BIN)/mypy --config-file ../pyproject.toml --cache-dir ~/.cache/servestack/mypy-server ../serving_image/tests
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/docs.py --check
 	@$(BIN)/python tools/dashboards.py --check

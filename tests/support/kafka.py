@@ -27,6 +27,8 @@ from tests.support.tools import installed
 
 USERNAME = "filebeat"
 _READY_SECONDS = 60
+_JAVA_OPTIONS = ("-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""A broker that lives for minutes does not get back what optimizing its code costs."""
 _SETTINGS = """\
 process.roles=broker,controller
 node.id=1
@@ -143,7 +145,7 @@ def _read_all(consumer: Consumer, topic: str) -> list[tuple[str, bytes]]:
 @contextmanager
 def running_kafka(folder: Path, host: str = "127.0.0.1") -> Iterator[KafkaBroker]:
     """Start one that keeps everything in `folder`; ended by its own handle."""
-    java = [str(installed("java")), "-Xmx512m", "-cp", f"{installed('kafka')}/*"]
+    java = [str(installed("java")), *_JAVA_OPTIONS, "-cp", f"{installed('kafka')}/*"]
     port, controller_port = free_ports(2)
     password = secrets.token_hex(16)
     _write_certificates(folder, host)

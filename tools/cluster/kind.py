@@ -65,7 +65,7 @@ def obstacle() -> str | None:
     if os.geteuid() != 0:
         return "kind needs a Docker daemon that answers, or podman and root: here is neither"
     try:
-        for tool in ("podman", "iptables", "debootstrap"):
+        for tool in ("podman", "iptables"):
             install(tool)
     except SystemExit as error:
         return str(error)

@@ -21,9 +21,17 @@ from pathlib import Path
 
 from tools.cluster.state import existing
 from tools.fresh import unlisted, view
+from tools.install import CACHE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _INSIDE = "SERVESTACK_FRESH_DISK"
+_WITH_CACHES = {
+    # The clone and uv's cache are different mounts here, so uv cannot link files as it does
+    # elsewhere, and would copy gigabytes. The cache stays, and so do links into it.
+    "UV_LINK_MODE": "symlink",
+    # Python compiles thousands of files for MLflow. It compares the time and size of each source.
+    "PYTHONPYCACHEPREFIX": str(CACHE.parent / "pycache"),
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -63,6 +71,8 @@ def inside(disk: Path, command: list[str], keep_caches: bool) -> int:
         return 4
     before = unlisted.take(made)
     say(f"the machine is as new after {time.monotonic() - started:.0f} s")
+    if keep_caches:
+        os.environ.update(_WITH_CACHES)
     started = time.monotonic()
     status = run_as_init(command)
     say(

@@ -36,10 +36,6 @@ def build(recipe: Recipe, storage: Path, work: Path) -> None:
     _remove_abandoned(storage, work)
     bases = {argument: _base(base, storage, work) for argument, base in recipe.bases.items()}
     _bud(recipe, recipe.reference, bases, storage, work)
-    if recipe.kept_stage is not None:
-        # This reuses the layers just built, and gives them a name that keeps them.
-        stage = f"localhost/servestack/stage/{recipe.name}:{recipe.tag}"
-        _bud(recipe, stage, bases, storage, work, target=recipe.kept_stage)
     # Without a check: layers that a container uses cannot be removed before the next time.
     prune = [*command(storage), "rmi", "--prune"]
     subprocess.run(prune, check=False, capture_output=True)
@@ -60,14 +56,7 @@ def _base(recipe: Recipe, storage: Path, work: Path) -> str:
     return reference
 
 
-def _bud(
-    recipe: Recipe,
-    reference: str,
-    bases: dict[str, str],
-    storage: Path,
-    work: Path,
-    target: str | None = None,
-) -> None:
+def _bud(recipe: Recipe, reference: str, bases: dict[str, str], storage: Path, work: Path) -> None:
     print(f"{reference}: building …", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=work) as folder:
         context = Path(folder)
@@ -78,7 +67,6 @@ def _bud(
                 *("bud", "--layers", "--force-rm", "--pull-never"),
                 *(f"--build-arg={name}={value}" for name, value in sorted(arguments.items())),
                 *(["--timestamp=0"] if recipe.same_times else []),
-                *([f"--target={target}"] if target is not None else []),
                 f"--volume={write_pip_settings(work / 'pip', _MOUNTED)}:{_MOUNTED}:ro",
                 f"--build-arg=PIP_CONFIG_FILE={_MOUNTED}/pip.conf",
                 *("-f", str(context / recipe.containerfile), "-t", reference, str(context)),

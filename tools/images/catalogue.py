@@ -30,7 +30,6 @@ def serving(variant: str = "base") -> Recipe:
         arguments={"VARIANT": variant},
         bases={"BASE": _python()},
         same_times=True,
-        kept_stage="build",
     )
 
 

@@ -20,8 +20,7 @@ class Recipe:
     registry has it. `prepare` adds to the context folder what is made from `sources`.
     `same_times` gives all files one time, so that the same ingredients give the same image, except
     for what Python's compiler leaves to chance. It must not be set where compiled Python is
-    installed that is checked by time. `kept_stage` names a stage that takes long and is in no
-    image: it is kept for the next build.
+    installed that is checked by time.
     """
 
     name: str
@@ -32,7 +31,6 @@ class Recipe:
     bases: Mapping[str, Recipe] = field(default_factory=dict)
     prepare: Callable[[Path], None] | None = None
     same_times: bool = False
-    kept_stage: str | None = None
 
     @property
     def reference(self) -> str:

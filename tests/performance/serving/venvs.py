@@ -49,7 +49,9 @@ def _venv(name: str, requirements: Path) -> Path:
     if not complete.exists():
         shutil.rmtree(venv, ignore_errors=True)
         _uv("venv", "--python", sys.executable, str(venv))
-        install = ["pip", "install", "--require-hashes", "--compile-bytecode"]
+        # Not a link into uv's cache, whatever UV_LINK_MODE says: it may be emptied.
+        kept = "--link-mode=hardlink"
+        install = ["pip", "install", kept, "--require-hashes", "--compile-bytecode"]
         _uv(*install, "--python", str(venv / "bin/python"), "-r", str(requirements))
         complete.touch()
     return venv
