@@ -17,8 +17,6 @@ _MODULES = _IMAGE.parent / "modules"
 _USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 _CACHE = Path(os.environ.get("SERVESTACK_CACHE") or _USER_CACHE / "servestack") / "venvs"
 _GIBIBYTE = 1 << 30
-_LASTING = "--link-mode=hardlink"
-"""Whatever UV_LINK_MODE says: the environment may outlive uv's cache."""
 
 
 def run_in_variant(name: str, program: str, *, needs_gib: int) -> str:
@@ -54,8 +52,9 @@ def _make(name: str, needs_gib: int) -> Path:
             pytest.skip(f"{name}: {needs_gib} GiB of packages, and the cache has {free_gib} free")
         uv = Path(sys.executable).with_name("uv")
         subprocess.run([uv, "venv", "-q", "--python", sys.executable, folder], check=True)
-        sync = [uv, "pip", "sync", "-q", _LASTING, "--require-hashes", requirements]
-        subprocess.run([*sync, "--python", python], check=True)
+        # Linked or copied whatever UV_LINK_MODE says: it may outlive uv's cache.
+        sync = ("pip", "sync", "-q", "--link-mode=hardlink", "--require-hashes")
+        subprocess.run([uv, *sync, "--python", python, requirements], check=True)
         (folder / "complete").touch()
         for old in _CACHE.glob(f"{name}-*"):
             if old != folder:
