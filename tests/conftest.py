@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.folder_scheduling import LAST, FolderScheduling
 from tests.support.projects import REPOSITORY
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
 
     from tests.support.apiserver import ApiServer
-    from tests.support.folder_scheduling import FolderScheduling
     from tests.support.mlflow_server import MlflowServer
 
 
@@ -83,11 +83,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order in which FolderScheduling shares the tests out."""
+    items.sort(key=lambda item: item.nodeid.startswith(LAST))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FolderScheduling:
     """Where workers share the work (`make test`), a folder's tests go to one, with its fixtures."""
-    from tests.support.folder_scheduling import FolderScheduling
-
     return FolderScheduling(config, log)
 
 

@@ -7,7 +7,6 @@ and no kubelet acts on them. What is tested here is what the API accepts.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -102,9 +101,7 @@ def _start(folder: Path, name: str, command: list[str]) -> subprocess.Popen[byte
     # The kernel ends it too where this process is killed and no `finally` runs.
     command = ["setpriv", "--pdeathsig", "KILL", *command]
     with (folder / f"{name}.log").open("wb") as log:
-        # Memory is not what these machines lack.
-        environment = os.environ | {"GOGC": "400"}
-        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
 
 def _wait_until_ready(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from serving_image.tests.support.fetching import QUICK, Fetch
 
 from servestack_contract.artifact import Pin
 from servestack_server.errors import StartError
@@ -20,7 +21,6 @@ from servestack_server.fetch.sources.http import HttpsSource
 from servestack_server.fetch.sources.mlflow import mlflow_source
 from servestack_server.fetch.sources.source import PassingError, Remote
 
-from .conftest import QUICK, Fetch
 from .range_server import Answers, answering, serving
 
 MODEL = random.Random(1).randbytes(5 << 20)

@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
+from serving_image.tests.support.fetching import Fetch
 
 from servestack_contract.artifact import Pin
 from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 from servestack_server.fetch.progress import Progress
 
-from .conftest import Fetch
 from .range_server import Answers, serving
 from .test_digest import write
 

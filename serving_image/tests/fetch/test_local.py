@@ -8,12 +8,12 @@ import random
 from pathlib import Path
 
 import pytest
+from serving_image.tests.support.fetching import Fetch
 
 from servestack_contract.artifact import Pin
 from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 
-from .conftest import Fetch
 from .test_archive import MODEL, WRITERS, read, write_zip
 from .test_digest import write
 

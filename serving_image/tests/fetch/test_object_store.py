@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from serving_image.tests.support.fetching import Fetch
 from tests.support.ports import free_ports
 
 from servestack_contract.artifact import Pin
@@ -18,7 +19,6 @@ from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 from servestack_server.fetch.sources.object_store import ObjectStoreSource
 
-from .conftest import Fetch
 from .test_digest import write
 
 Put = Callable[[str, bytes], None]

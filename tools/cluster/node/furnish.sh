@@ -17,6 +17,9 @@ rm -f "$R"/lib/systemd/system/sysinit.target.wants/systemd-tmpfiles-setup.servic
   "$R"/lib/systemd/system/sockets.target.wants/*initctl* \
   "$R"/lib/systemd/system/basic.target.wants/*
 echo ReadKMsg=no >>"$R/etc/systemd/journald.conf"
+# For kubelet and containerd, as image_archive.py sets it for what runs in containers.
+mkdir -p "$R/etc/systemd/system.conf.d"
+printf '[Manager]\nDefaultEnvironment=GOGC=300\n' >"$R/etc/systemd/system.conf.d/gogc.conf"
 ln -sf /usr/lib/systemd/systemd "$R/sbin/init"
 
 # Debian's programs, where kind looks for them.
