@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import tomllib
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 from tools import site
 
 from servestack_contract import __version__
+from tests.support.browser import browsing
 from tests.support.projects import REPOSITORY
 
 CONFIGURATION = "zensical.toml"
@@ -76,9 +79,14 @@ def test_the_search_knows_words_of_both_languages(built: Path, word: str, page: 
 
 def test_the_search_runs_from_files(built: Path) -> None:
     """Browsers start no worker from file://: the shim of iframe-worker stands in for it."""
-    shim = built / "assets/iframe-worker/shim.js"
-    assert "IFrameWorker" in shim.read_text(encoding="utf-8")
-    assert "iframe-worker/shim.js" in (built / "ko/index.html").read_text(encoding="utf-8")
+    with browsing() as browser:
+        page = browser.new_page()
+        page.goto((built / "index.html").as_uri())
+        page.locator(".md-search__button").click()
+        page.keyboard.insert_text("ModelServiceEventsUnshipped")  # at once: each letter is a search
+        expect(page.get_by_text(re.compile(r"^\d+ results?$"))).to_be_visible(timeout=20_000)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{built.as_uri()}/operations/alerts.html*")
 
 
 def test_both_start_pages_lead_to_each_other(built: Path) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from serving_image.tests.support.iris import Iris
 from serving_image.tests.support.server import RunningServer, running_server
-from tools.install import install
+from tests.support.browser import browsing
 
 
 class Visit:
@@ -48,20 +48,6 @@ class Visit:
         # The list of headers comes second, in the same kind of box.
         body = live.locator("tbody .response-col_description .highlight-code pre").first
         return int(status), body.inner_text()
-
-
-@contextmanager
-def browsing() -> Iterator[Browser]:
-    """Chromium. Root in a container has no sandbox, and /dev/shm is small there."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=install("chromium"), headless=True,
-            args=["--no-sandbox", "--disable-dev-shm-usage"],
-        )  # fmt: skip
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 @contextmanager
