@@ -171,8 +171,8 @@ def _arrays(asked: _Inference, raw: bytes) -> dict[str, np.ndarray]:
 def _checked(rows: Any, schema: Any) -> Rows:
     if not len(rows):
         raise invalid("no_rows", "there are no rows")
-    if isinstance(schema, TensorSchema) and rows.dtype != object:
-        return schema.check_shape(rows.astype(schema.dtype))
+    if isinstance(schema, TensorSchema):
+        return schema.from_array(rows)
     if isinstance(rows, np.ndarray):
         rows = rows.tolist()
     return schema.convert(rows)  # type: ignore[no-any-return]

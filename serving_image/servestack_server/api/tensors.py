@@ -36,8 +36,12 @@ def from_json(data: Any, datatype: str, shape: list[int], name: str) -> np.ndarr
     or the shape.
     """
     try:
-        array = np.array(data, dtype=DTYPES[datatype])
-    except (ValueError, TypeError, OverflowError):
+        with np.errstate(over="raise"):
+            array = np.array(data, dtype=DTYPES[datatype])
+    except (OverflowError, FloatingPointError):
+        message = f"a number is out of the range of {datatype}"
+        raise invalid("out_of_range", message, field=name) from None
+    except (ValueError, TypeError):
         raise invalid("wrong_type", f"the data is not {datatype}", field=name) from None
     if datatype != "BYTES" and not _is_exact(data, datatype):
         raise invalid("wrong_type", f"the data is not {datatype}", field=name)

@@ -185,9 +185,37 @@ class TensorSchema:
             raise invalid("wrong_shape", "the lists of an axis differ in length") from None
         if not len(array):
             raise invalid("no_rows", "there are no rows")
-        return self.check_shape(array)
+        return self._check_shape(array)
 
-    def check_shape(self, array: np.ndarray) -> np.ndarray:
+    def from_array(self, array: np.ndarray) -> np.ndarray:
+        """Return an array of another dtype in the declared one, with the same values.
+
+        A number may only be rounded, as any decimal is, to the nearest of a float dtype. Raises
+        RequestError (422) for another kind of value, for a value that the declared dtype does not
+        hold, and for another shape.
+        """
+        if object in (array.dtype, self.dtype):  # object: text
+            return self.convert(array.tolist())
+        return self._check_shape(array if array.dtype == self.dtype else self._cast(array))
+
+    def _cast(self, array: np.ndarray) -> np.ndarray:
+        given, wanted = array.dtype.kind, self.dtype.kind
+        cut = given == "f" and wanted != "f" and not _is_whole(array)
+        if cut or "b" in (given, wanted):
+            raise invalid("wrong_type", f"expected {self.dtype}, got {array.dtype}")
+        if wanted in "iu":
+            bounds = np.iinfo(self.dtype.name)
+            # In Python's integers: 2**63 is a float64, but 2**63 - 1 is not.
+            if array.size and not bounds.min <= int(array.min()) <= int(array.max()) <= bounds.max:
+                raise invalid("out_of_range", f"a number is out of the range of {self.dtype}")
+            return array.astype(self.dtype)
+        try:
+            with np.errstate(over="raise"):
+                return array.astype(self.dtype)
+        except FloatingPointError:
+            raise invalid("out_of_range", f"a number is out of the range of {self.dtype}") from None
+
+    def _check_shape(self, array: np.ndarray) -> np.ndarray:
         """Return the array. Raises RequestError (422) if an axis has another length than declared."""
         shape = self.tensor.shape
         fits = array.ndim == len(shape) and all(
@@ -229,6 +257,10 @@ class AnySchema:
             if any(isinstance(value, list | dict) for value in row):
                 raise invalid("wrong_type", "expected plain values", row=index)
         return rows
+
+
+def _is_whole(array: np.ndarray) -> bool:
+    return bool(np.isfinite(array).all() and (array == np.trunc(array)).all())
 
 
 Schema = TableSchema | TensorSchema | AnySchema

@@ -1,0 +1,67 @@
+"""A tensor of another dtype than the model's: the same values, or refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from servestack_contract.settings import Tensor
+from servestack_server.api.tensors import from_json
+from servestack_server.errors import RequestError
+from servestack_server.input.schema import TensorSchema
+
+
+@pytest.mark.parametrize(
+    ("dtype", "given", "expected"),
+    [
+        ("int32", np.array([1.0, 2.0], "float32"), [1, 2]),
+        ("int32", np.array([-(2**31), 2**31 - 1]), [-(2**31), 2**31 - 1]),
+        ("int64", np.array([2**63 - 1], "uint64"), [2**63 - 1]),
+        ("uint8", np.array([255.0]), [255]),
+        ("float32", np.array([2**24, -3]), [16777216.0, -3.0]),
+        ("float32", np.array([0.1]), [np.float32(0.1)]),  # rounded, as any decimal
+        ("float32", np.array([np.inf, -np.inf]), [np.inf, -np.inf]),
+        ("float64", np.array([3.4e38], "float32"), [np.float32(3.4e38)]),
+        ("str", np.array(["a"], object), ["a"]),
+    ],
+)
+def test_values_stay(dtype: str, given: np.ndarray[Any, Any], expected: list[Any]) -> None:
+    array = TensorSchema(Tensor(dtype=dtype, shape=(-1,))).from_array(given)
+    assert array.dtype == np.dtype(object if dtype == "str" else dtype)
+    assert array.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "given", "code"),
+    [
+        ("int32", np.array([2**40, 2]), "out_of_range"),
+        ("int32", np.array([1.9, 2.0], "float32"), "wrong_type"),
+        ("int32", np.array([np.nan]), "wrong_type"),
+        ("int64", np.array([2.0**63]), "out_of_range"),
+        ("int64", np.array([2**64 - 1], "uint64"), "out_of_range"),
+        ("uint64", np.array([-1]), "out_of_range"),
+        ("uint64", np.array([2.0**64]), "out_of_range"),
+        ("float32", np.array([1e39]), "out_of_range"),
+        ("float16", np.array([70_000]), "out_of_range"),
+        ("float32", np.array([True]), "wrong_type"),
+        ("bool", np.array([1]), "wrong_type"),
+        ("str", np.array([1]), "wrong_type"),
+        ("int64", np.array(["1"], object), "wrong_type"),
+    ],
+)
+def test_another_value_is_refused(dtype: str, given: np.ndarray[Any, Any], code: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        TensorSchema(Tensor(dtype=dtype, shape=(-1,))).from_array(given)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("datatype", "value"),
+    [("FP32", 1e39), ("FP16", 1e5), ("UINT8", 300), ("UINT64", -1), ("INT64", 2**70)],
+)
+def test_json_beyond_its_own_datatype_is_refused(datatype: str, value: float) -> None:
+    with pytest.raises(RequestError) as refused:
+        from_json([value], datatype, [1], "x")
+    assert (refused.value.code, refused.value.field) == ("out_of_range", "x")
