@@ -36,19 +36,21 @@ class _Tensor(msgspec.Struct):
     shape: Annotated[list[_Size], msgspec.Meta(min_length=1, max_length=16)]
     datatype: str
     data: Any = None
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class _Wanted(msgspec.Struct):
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class _Inference(msgspec.Struct):
+    """A request. What it leaves out may also be null: clients made from a type send that."""
+
     inputs: Annotated[list[_Tensor], msgspec.Meta(min_length=1)]
-    id: str = ""
+    id: str | None = None
     outputs: list[_Wanted] | None = None
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class InferEndpoint(Endpoint):
@@ -88,8 +90,8 @@ class InferEndpoint(Endpoint):
         """Answer with tensors, as raw bytes if the request asks for binary data, else as JSON."""
         request = job.request
         asked: _Inference = request.kept
-        raw_default = asked.parameters.get("binary_data_output") is True
-        wanted = {output.name: output.parameters for output in asked.outputs or ()}
+        raw_default = (asked.parameters or {}).get("binary_data_output") is True
+        wanted = {output.name: output.parameters or {} for output in asked.outputs or ()}
         arrays = named_arrays(job.outputs)
         told, raw = [], []
         for name, array in arrays.items():
@@ -149,7 +151,7 @@ def _arrays(asked: _Inference, raw: bytes) -> dict[str, np.ndarray]:
             raise invalid("wrong_type", f"unknown datatype {tensor.datatype!r}", field=tensor.name)
         if tensor.name in arrays:
             raise invalid("ambiguous", "two tensors have the same name", field=tensor.name)
-        size = tensor.parameters.get("binary_data_size")
+        size = (tensor.parameters or {}).get("binary_data_size")
         if size is None:
             arrays[tensor.name] = from_json(tensor.data, tensor.datatype, tensor.shape, tensor.name)
             continue

@@ -134,9 +134,10 @@ class TableSchema:
                 if values[position] is not None:
                     try:
                         values[position] = check(values[position])
-                    except ValueError as error:
+                    except (ValueError, OverflowError) as error:
+                        code = "not_allowed" if isinstance(error, ValueError) else "out_of_range"
                         raise invalid(
-                            "not_allowed", f"column {self.names[position]!r}: {error}",
+                            code, f"column {self.names[position]!r}: {error}",
                             field=self.names[position], row=index,
                         ) from None  # fmt: skip
             checked.append(tuple(values))
@@ -352,18 +353,31 @@ def _further_check(column: Column) -> Callable[[Any], Any] | None:
     return check
 
 
+_URL_SAFE = str.maketrans("-_", "+/")
+_DATED = range(1678, 2262)
+"""The years that the models' 64 bits of nanoseconds around 1970 hold as a whole."""
+
+
 def _bytes(text: str) -> bytes:
+    """Decode base64 of either alphabet, with or without padding and line ends.
+
+    MLflow's encoder ends lines as `base64.encodebytes` does.
+    """
+    compact = "".join(text.split()).rstrip("=").translate(_URL_SAFE)
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("expected base64") from None
 
 
 def _datetime(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("expected a date and time like 2026-01-31T12:00:00Z") from None
+    if moment.year not in _DATED:
+        raise OverflowError(f"expected a year from {_DATED[0]} to {_DATED[-1]}")
+    return moment
 
 
 def _listed(values: Sequence[Any]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from servestack_contract.settings import Column
 from servestack_server.errors import StartError
-from servestack_server.models.columns import TEXTUAL, feature_positions, may_be_null
+from servestack_server.models.columns import TEXTUAL, feature_positions
 from servestack_server.models.model import Rows
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _DTYPES: dict[str, str] = {
 }
 """The dtype to which MLflow's schema converts a column before the model sees it. Other types stay
 objects."""
+_WITHOUT_NULL = frozenset({"bool", "int32", "int64"})
 _OF_ARRAYS = ("sklearn.", "xgboost.", "lightgbm.")
 
 
@@ -41,12 +42,14 @@ def needs_frame(estimator: Any, columns: tuple[Column, ...] | None) -> bool:
 
 
 def build_frame_maker(
-    columns: tuple[Column, ...] | None, features: list[str], model: str
+    columns: tuple[Column, ...] | None, features: list[str], model: str, *, for_mlflow: bool = False
 ) -> Callable[[Rows], pandas.DataFrame]:
     """Return the function from rows to a DataFrame with the model's names and types.
 
-    `features` are the names from training, empty if unknown. Raises StartError if no names are known
-    or the columns do not fit the features.
+    `features` are the names from training, empty if unknown. A missing integer or boolean is NaN.
+    With `for_mlflow` it stays None, and an optional column without any value is left out: MLflow
+    itself checks the frame against the signature, and takes NaN for neither. Raises StartError if no
+    names are known or the columns do not fit the features.
     """
     import pandas
 
@@ -63,15 +66,24 @@ def build_frame_maker(
     order = positions if positions is not None else list(range(len(names)))
     plan = [(position, names[position], dtypes[position]) for position in order]
 
+    null_dtype = None if for_mlflow else "float64"
+    optional = {column.name for column in columns or () if for_mlflow and not column.required}
+
     def make_frame(rows: Rows) -> pandas.DataFrame:
         values = list(zip(*rows, strict=True)) or [()] * len(names)
-        series = {name: _series(values[position], dtype) for position, name, dtype in plan}
+        series = {
+            name: _series(values[position], dtype, null_dtype)
+            for position, name, dtype in plan
+            if name not in optional or any(value is not None for value in values[position])
+        }
         return pandas.DataFrame(series, copy=False)
 
     return make_frame
 
 
-def _series(values: Any, dtype: str | None) -> Any:
+def _series(values: Any, dtype: str | None, null_dtype: str | None) -> Any:
+    if dtype in _WITHOUT_NULL and None in values:
+        dtype = null_dtype
     if dtype is None:
         made = np.empty(len(values), dtype=object)
         made[:] = values
@@ -82,8 +94,6 @@ def _series(values: Any, dtype: str | None) -> Any:
 def _dtype(column: Column) -> str | None:
     if column.type == "datetime":
         return "datetime64[ns]"
-    if may_be_null(column) and column.type in ("boolean", "integer", "long"):
-        return "float64"
     return _DTYPES.get(column.type)
 
 

@@ -277,7 +277,7 @@ class Batcher:
     def _failure(self, error: BaseException) -> RequestError:
         if isinstance(error, RequestError):
             return error
-        if isinstance(error, _REFUSALS) or type(error).__module__.startswith("onnxruntime"):
+        if _is_refusal(error):
             return RequestError(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "model_refused",
@@ -292,6 +292,15 @@ class Batcher:
             "model_failed",
             "the model failed; see the server's log",
         )
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether the model refuses its input, as far as the error tells."""
+    return (
+        isinstance(error, _REFUSALS)
+        or type(error).__module__.startswith("onnxruntime")
+        or getattr(error, "error_code", "") == "INVALID_PARAMETER_VALUE"  # MLflow's signature
+    )
 
 
 def _timeout() -> RequestError:

@@ -50,11 +50,14 @@ def test_every_protocol_gives_the_same_predictions(logged: Logged, iris: Iris) -
     scored = server.post("/invocations", {"inputs": rows})
     infer = server.post("/v2/models/iris/infer", {"inputs": [tensor]})
     versioned = server.post("/v2/models/iris/versions/7/infer", {"inputs": [tensor]})
+    left_out = {"id": None, "parameters": None, "outputs": None}
+    nulls = {"inputs": [tensor | {"parameters": None}]} | left_out
+    with_nulls = server.post("/v2/models/iris/infer", nulls)
     lines = "\n".join([",".join(COLUMNS), *(",".join(map(str, row)) for row in rows)])
     csv = server.post("/invocations", lines.encode(), {"Content-Type": "text/csv"})
     assert scored.json() == {"predictions": iris.classes[:9]} == csv.json()
     assert infer.json()["outputs"][0]["data"] == iris.classes[:9]
-    assert versioned.json()["outputs"] == infer.json()["outputs"]
+    assert versioned.json()["outputs"] == infer.json()["outputs"] == with_nulls.json()["outputs"]
     for answer in (scored, infer, csv):
         data = logged_event(folder, "predictions", answer.headers["x-request-id"])["data"]
         assert (data["inputs"], data["outputs"]) == (rows, iris.classes[:9])

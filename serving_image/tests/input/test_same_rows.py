@@ -41,7 +41,8 @@ def values(column: Column) -> st.SearchStrategy[Any]:
         case "binary":
             made = st.binary(max_size=12).map(lambda raw: base64.b64encode(raw).decode())
         case _:
-            made = st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
+            within = datetime(1678, 1, 1), datetime(2261, 12, 31)
+            made = st.datetimes(*within, timezones=st.just(UTC)).map(datetime.isoformat)
     if column.enum is not None:
         made = st.sampled_from(column.enum)
     return st.none() | made if column.nullable or not column.required else made

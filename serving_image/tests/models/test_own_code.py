@@ -15,6 +15,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.pyfunc.scoring_server import infer_and_parse_data
+from mlflow.types import ColSpec, Schema
 from serving_image.tests.models.model_support import by_mlflow, iris, load, rows_of
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -217,3 +221,66 @@ def test_a_model_from_type_hints_gets_a_list(tmp_path: Path) -> None:
     )
     model = load(tmp_path / "m", columns=(Column("", "string"),), trust=Trust(code=True))
     assert model.predict([("a",), ("b",)]) == ["A", "B"]
+
+
+class Dtypes(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Answers what it was given."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        told = ",".join(f"{name}:{model_input[name].dtype}" for name in model_input.columns)
+        return [f"{told} {row}" for row in model_input.values.tolist()]
+
+
+@pytest.fixture(scope="module")
+def optional(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with an optional integer and an optional boolean."""
+    folder = tmp_path_factory.mktemp("optional") / "m"
+    columns = [
+        ColSpec("long", "q", required=False), ColSpec("boolean", "b", required=False),
+        ColSpec("double", "r"),
+    ]  # fmt: skip
+    signature = ModelSignature(Schema(columns), Schema([ColSpec("string")]))
+    mlflow.pyfunc.save_model(
+        folder, python_model=Dtypes(), signature=signature, pip_requirements=[]
+    )
+    return folder
+
+
+OPTIONAL = (
+    Column("q", "long", required=False), Column("b", "boolean", required=False), Column("r", "double"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{"q": 1, "b": True, "r": 1.0}],
+        [{"q": 2**60 + 1, "r": 1.0}],
+        [{"r": 1.0}, {"r": 2.0}],
+    ],
+)
+def test_optional_columns_are_read_as_mlflow_reads_them(
+    optional: Path, records: list[dict[str, Any]]
+) -> None:
+    model = load(optional, columns=OPTIONAL, trust=Trust(pickle=True))
+    rows = [tuple(record.get(column.name) for column in OPTIONAL) for record in records]
+    mlflows = mlflow.pyfunc.load_model(str(optional))
+    body = {"dataframe_records": records}
+    frame = infer_and_parse_data(body, mlflows.metadata.get_input_schema())
+    assert model.predict(rows) == mlflows.predict(frame)
+
+
+def test_a_missing_boolean_is_not_false(optional: Path) -> None:
+    """MLflow's own server makes it false."""
+    model = load(optional, columns=OPTIONAL, trust=Trust(pickle=True))
+    assert model.predict([(None, True, 1.0), (None, None, 2.0)]) == [
+        "b:object,r:float64 [True, 1.0]",
+        "b:object,r:float64 [None, 2.0]",
+    ]
+
+
+def test_a_missing_integer_is_refused_by_mlflow(optional: Path) -> None:
+    model = load(optional, columns=OPTIONAL, trust=Trust(pickle=True))
+    with pytest.raises(MlflowException) as refused:
+        model.predict([(1, None, 1.0), (None, None, 2.0)])
+    assert refused.value.error_code == "INVALID_PARAMETER_VALUE"

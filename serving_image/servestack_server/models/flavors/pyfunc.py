@@ -61,7 +61,7 @@ def _input_maker(given: Input, artifact: Artifact) -> Callable[[Rows], Any]:
         return lambda rows: [
             row[0] for row in rows
         ]  # what `predict(self, model_input: list[T])` takes
-    return build_frame_maker(given.columns, [], artifact.root.name)
+    return build_frame_maker(given.columns, [], artifact.root.name, for_mlflow=True)
 
 
 def _untyped_frame(rows: Rows) -> Any:
