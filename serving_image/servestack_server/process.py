@@ -28,8 +28,14 @@ from servestack_server.events.log import EventLog
 from servestack_server.events.writer import EventWriter
 from servestack_server.http.request_id import new_id
 from servestack_server.http.server import HttpServer
-from servestack_server.http.state import MAX_CONNECTIONS, State
+from servestack_server.http.state import (
+    MAX_BUFFERED_BYTES,
+    MAX_CONNECTIONS,
+    SPARE_CONNECTIONS,
+    State,
+)
 from servestack_server.input.schema import compile_schema
+from servestack_server.memory import memory_bytes
 from servestack_server.metrics import ServerMetrics
 from servestack_server.models.load import load_model
 from servestack_server.models.model import Model
@@ -60,6 +66,7 @@ def serve(
     # The event loop sets its own handler later. Until then this one is needed, because the first
     # process of a container ignores a signal without a handler.
     signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Changed keys are read without it.
     _allow_connections()
     schema = compile_schema(settings.input)  # Report its mistakes before minutes of loading.
     sock = _bind(host, settings.port if port is None else port)
@@ -100,7 +107,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 def _allow_connections() -> None:
     """Raise the limit of open files: each connection takes one, and 1,024 is a usual soft limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_CONNECTIONS + _OTHER_FILES
+    wanted = MAX_CONNECTIONS + SPARE_CONNECTIONS + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
@@ -154,7 +161,12 @@ def _load(
 async def _run(service: Service, sock: socket.socket) -> int:
     settings = service.settings
     keys = KeyCheck(settings.api_keys, settings.name) if settings.api_keys else None
-    state = State(settings.limits.max_body_bytes, settings.limits.timeout_seconds)
+    limits = settings.limits
+    state = State(
+        limits.max_body_bytes,
+        limits.timeout_seconds,
+        max_buffered_bytes=_buffered_bytes(limits.max_body_bytes),
+    )
     server = HttpServer(state, Dispatch(build_router(service), service, keys))
     service.receiving = lambda: state.receiving
     service.metrics.in_flight = lambda: state.in_flight
@@ -176,6 +188,11 @@ async def _run(service: Service, sock: socket.socket) -> int:
     if refreshing is not None:
         refreshing.cancel()
     return await _stop(service, server)
+
+
+def _buffered_bytes(max_body_bytes: int) -> int:
+    """Return how many bytes of bodies may be held: a quarter of the memory, but two whole bodies."""
+    return max(2 * max_body_bytes, min(MAX_BUFFERED_BYTES, memory_bytes() // 4))
 
 
 def _stop_signal() -> asyncio.Event:

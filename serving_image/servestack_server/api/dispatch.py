@@ -38,6 +38,24 @@ class Dispatch:
         self._cors = CorsPolicy(cors) if cors is not None else None
         self._logs_access = service.log.wants("access")
 
+    def is_vital(self, request: Request) -> bool:
+        """Whether this asks for a probe, the metrics or a page, which need no key."""
+        try:
+            route = self._router.find(request.path)
+        except RequestError:
+            return False
+        return route.metrics is None and not route.needs_key
+
+    def admit(self, request: Request) -> None:
+        """Let the body of a request arrive, if its path takes one and its key is accepted.
+
+        Raises RequestError otherwise: a caller without a key must not make the server hold bodies.
+        """
+        route = request.route = self._router.find(request.path)
+        route.handler(request.method)
+        if route.needs_key and self._check_key is not None:
+            self._check_key(request)
+
     def handle(self, request: Request) -> None:
         """Answer a complete request, now or later."""
         request.on_answered = self._answered
@@ -47,19 +65,18 @@ class Dispatch:
             if request.path == "*" and request.method == b"OPTIONS":
                 request.answer(200, b"", TEXT, b"allow: GET, HEAD, OPTIONS, POST\r\n")
                 return
-            route = request.route = self._router.find(request.path)
+            admitted = request.route is not None
+            route = request.route = request.route or self._router.find(request.path)
             cors = self._cors
             if cors is not None and cors.is_preflight(request):  # A preflight carries no key.
                 cors.answer(request)
                 return
             handler = route.handler(request.method)
-            if route.needs_key and self._check_key is not None:
+            if route.needs_key and self._check_key is not None and not admitted:
                 self._check_key(request)
             handler(request)
         except RequestError as error:
-            if request.route is None or request.route.metrics is None:
-                request.route = self._unknown(request)
-            fail(request, error)
+            self._refuse(request, error)
         except Exception:
             log.exception("request %s failed", request.id)
             fail(request, internal_error())
@@ -68,8 +85,7 @@ class Dispatch:
         """Answer a request that was incomplete or outside the limits."""
         request.on_answered = self._answered
         request.answer_headers = self._headers(request)
-        request.route = self._unknown(request)
-        fail(request, error)
+        self._refuse(request, error)
 
     def timed_out(self, request: Request) -> None:
         """Answer a request whose time is up with 503."""
@@ -92,9 +108,12 @@ class Dispatch:
             headers += b"traceparent: %b\r\n" % trace
         return headers
 
-    def _unknown(self, request: Request) -> Route:
-        metrics = self._service.metrics.endpoint(UNKNOWN)
-        return Route({}, metrics, error_form=form_of_path(request.path))
+    def _refuse(self, request: Request, error: RequestError) -> None:
+        """Answer with an error, which is counted: under UNKNOWN, if the path itself is not."""
+        if request.route is None or request.route.metrics is None:
+            metrics = self._service.metrics.endpoint(UNKNOWN)
+            request.route = Route({}, metrics, error_form=form_of_path(request.path))
+        fail(request, error)
 
     def _answered(self, request: Request, status: int) -> None:
         """Count an answer and log the access, if its route is counted."""

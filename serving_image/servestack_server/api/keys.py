@@ -1,4 +1,7 @@
-"""Checks the API keys of a mounted file, one per line. A changed file needs no restart."""
+"""Checks the API keys of a mounted file, one per line. A changed file needs no restart.
+
+Empty lines, and lines that begin with #, are no keys.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,9 @@ class KeyCheck:
     def _read(self) -> None:
         seen = self._stamp()
         keys = [line.strip() for line in self._file.read_text(encoding="utf-8").splitlines()]
-        self._digests = tuple(hashlib.sha256(key.encode()).digest() for key in keys if key)
+        self._digests = tuple(
+            hashlib.sha256(key.encode()).digest() for key in keys if key and not key.startswith("#")
+        )
         self._seen = seen
         if not self._digests:
             log.warning("%s holds no key, so every request is refused", self._file)

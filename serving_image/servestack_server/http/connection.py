@@ -12,13 +12,14 @@ import asyncio
 from collections import deque
 from http import HTTPStatus
 from time import perf_counter
+from typing import Any
 
 import httptools
 
 from servestack_server.errors import RequestError
 from servestack_server.http import response
 from servestack_server.http.request import Request
-from servestack_server.http.state import Application, State
+from servestack_server.http.state import SPARE_CONNECTIONS, SPARE_SECONDS, Application, State
 from servestack_server.http.upgrade import head_without_upgrade
 
 MAX_HEAD_BYTES = 32 << 10
@@ -33,7 +34,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_application", "_body", "_body_bytes", "_connections", "_head_bytes", "_hosts", "_incoming",
-        "_parser", "_pending_bytes", "_starting", "_state", "_upgrading", "_waiting", "active",
+        "_parser", "_pending_bytes", "_spare", "_starting", "_state", "_upgrading", "_waiting", "active",
         "last_used", "lingering_since", "paused", "transport",
     )  # fmt: skip
 
@@ -48,14 +49,15 @@ class Connection(asyncio.Protocol):
         self.paused = False
         self.lingering_since = 0.0
         self.last_used = perf_counter()
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._incoming: Request | None = None
         self._waiting: deque[Request] = deque()
-        self._body: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._body_bytes = 0
         self._head_bytes = 0
         self._hosts = 0
         self._pending_bytes = 0
+        self._spare = False
         self._starting = False
         self._upgrading = False
 
@@ -65,22 +67,21 @@ class Connection(asyncio.Protocol):
         """Register the connection; refuse it (503) if there are too many."""
         self.transport = transport  # type: ignore[assignment]
         self._connections.add(self)
-        if len(self._connections) > self._state.max_connections:
-            self._refuse(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "too_many_connections",
-                "the server has too many open connections",
-            )
+        beyond = len(self._connections) - self._state.max_connections
+        self._spare = beyond > 0
+        if beyond > SPARE_CONNECTIONS:
+            self._refuse_with(_too_many_connections())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up: the caller has gone, or the server has closed the connection."""
         self._connections.discard(self)
-        self._stop_receiving()
+        self._drop_incoming()
         if self.active is not None:
             self.active.answered = True  # Nobody can receive an answer any more.
-            self._state.in_flight -= 1
-            self.active = None
-        self._waiting.clear()
+            self._finish(self.active)
+        self._drop_waiting()
+        # The parser refers to this connection: without the circle both are freed at once.
+        self._parser = None
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes, which may hold a part of a request or several requests."""
@@ -132,8 +133,7 @@ class Connection(asyncio.Protocol):
         """Start a request, at its first byte."""
         self._incoming = Request(self.respond, perf_counter())
         self._state.receiving += 1
-        self._head_bytes = self._body_bytes = self._pending_bytes = self._hosts = 0
-        self._body = []
+        self._head_bytes = self._pending_bytes = self._hosts = 0
 
     def on_url(self, url: bytes) -> None:
         """Take the request's target, which may come in pieces."""
@@ -169,7 +169,13 @@ class Connection(asyncio.Protocol):
                 "malformed_request",
                 "a request must have exactly one Host header",
             )
+        if self._spare:
+            request.keep_alive = False
+            if not self._application.is_vital(request):
+                raise _too_many_connections()
         length = request.headers.get(b"content-length", b"")
+        if length or b"transfer-encoding" in request.headers:
+            self._application.admit(request)
         if length and int(length) > self._state.max_body_bytes:
             raise self._too_large()
         if self._parser.should_upgrade():
@@ -183,22 +189,38 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
-        self._body_bytes += len(body)
-        if self._body_bytes > self._state.max_body_bytes:
+        state = self._state
+        size = len(body)
+        self._body_bytes += size
+        state.buffered_bytes += size
+        if self._body_bytes > state.max_body_bytes:
             raise self._too_large()
-        self._body.append(body)
+        if state.buffered_bytes > state.max_buffered_bytes:
+            raise RequestError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "too_much_buffered",
+                "the server holds as many bytes of requests as it may",
+                retry_after_seconds=1,
+            )
+        if not self._body:
+            self._body = body
+        elif isinstance(self._body, bytearray):
+            self._body += body
+        else:
+            # One buffer instead of a list: a piece may be one byte.
+            self._body = bytearray(self._body + body)
 
     def on_message_complete(self) -> None:
         """Hand on a complete request, or queue it behind the one that is being answered."""
         if self._upgrading:
             return  # Its body has not arrived yet: see _without_upgrade.
         if self.lingering_since:
-            self._stop_receiving()
+            self._drop_incoming()
             return  # It arrived after the last request that this connection answers.
         request: Request = self._incoming  # type: ignore[assignment]
-        parts = self._body
-        request.body = parts[0] if len(parts) == 1 else b"".join(parts)
-        self._body = []
+        request.body = bytes(self._body)  # The same object, if it came in one piece.
+        self._body = b""
+        self._body_bytes = 0
         self._stop_receiving()
         if self.active is None and not self.paused:
             self._start(request)
@@ -227,8 +249,7 @@ class Connection(asyncio.Protocol):
         )
         self.transport.write(head if request.method == b"HEAD" else head + body)
         self.last_used = perf_counter()
-        self.active = None
-        self._state.in_flight -= 1
+        self._finish(request)
         if not request.keep_alive:
             self._linger()
         elif self._waiting and not self._starting:
@@ -240,6 +261,7 @@ class Connection(asyncio.Protocol):
         `now` is time.perf_counter() in seconds.
         """
         state = self._state
+        arrives_in = SPARE_SECONDS if self._spare else state.timeout_seconds
         if self.lingering_since:
             if now - self.lingering_since > _LINGER_SECONDS:
                 self.transport.abort()
@@ -249,11 +271,11 @@ class Connection(asyncio.Protocol):
             if now - self.active.started > state.timeout_seconds:
                 self._application.timed_out(self.active)
         elif self._incoming is not None:
-            if now - self._incoming.started > state.timeout_seconds:
+            if now - self._incoming.started > arrives_in:
                 self._refuse(
                     HTTPStatus.REQUEST_TIMEOUT, "slow_request", "the request did not arrive in time"
                 )
-        elif now - self.last_used > state.keep_alive_seconds:
+        elif now - self.last_used > (SPARE_SECONDS if self._spare else state.keep_alive_seconds):
             self.transport.close()
 
     def close_when_idle(self, now: float, idle_seconds: float) -> None:
@@ -266,6 +288,12 @@ class Connection(asyncio.Protocol):
         self.active = request
         self._state.in_flight += 1
         self._application.handle(request)
+
+    def _finish(self, request: Request) -> None:
+        """Forget the active request, which has its answer or cannot get one."""
+        self.active = None
+        self._state.in_flight -= 1
+        self._state.buffered_bytes -= len(request.body)
 
     def _start_waiting(self) -> None:
         """Start the requests that wait. A loop, because many may be answered at once."""
@@ -291,7 +319,7 @@ class Connection(asyncio.Protocol):
     def _without_upgrade(self, rest: bytes) -> bytes:
         """Return the bytes to parse again, for a request that offers another protocol."""
         request: Request = self._incoming  # type: ignore[assignment]
-        self._stop_receiving()
+        self._drop_incoming()
         self._upgrading = False
         self._parser = httptools.HttpRequestParser(self)
         return head_without_upgrade(request) + rest
@@ -300,6 +328,18 @@ class Connection(asyncio.Protocol):
         if self._incoming is not None:
             self._incoming = None
             self._state.receiving -= 1
+
+    def _drop_incoming(self) -> None:
+        """Forget a request that is partly received, with what there is of its body."""
+        self._state.buffered_bytes -= self._body_bytes
+        self._body = b""
+        self._body_bytes = 0
+        self._stop_receiving()
+
+    def _drop_waiting(self) -> None:
+        for request in self._waiting:
+            self._state.buffered_bytes -= len(request.body)
+        self._waiting.clear()
 
     def _too_large(self) -> RequestError:
         return RequestError(
@@ -315,7 +355,7 @@ class Connection(asyncio.Protocol):
         """Answer a request that cannot be handed on, and close. Earlier answers go first."""
         request = self._incoming or Request(self.respond, perf_counter())
         request.keep_alive = False
-        self._stop_receiving()
+        self._drop_incoming()
         if self.active is not None or self._waiting:
             # Earlier requests are answered first; then the connection ends.
             self._last().keep_alive = False
@@ -326,9 +366,18 @@ class Connection(asyncio.Protocol):
 
     def _linger(self) -> None:
         """Close for writing, and read for a moment what still arrives."""
-        self._waiting.clear()
+        self._drop_waiting()
         self.lingering_since = perf_counter()
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
         if self.paused:
             self.transport.resume_reading()
+
+
+def _too_many_connections() -> RequestError:
+    return RequestError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "too_many_connections",
+        "the server has too many open connections",
+        retry_after_seconds=1,
+    )

@@ -13,6 +13,11 @@ KEEP_ALIVE_SECONDS = 120.0
 """Longer than the idle time of any proxy in front, so that the proxy closes first. Otherwise it
 could send a request on a connection that the server is closing."""
 MAX_CONNECTIONS = 4096
+SPARE_CONNECTIONS = 256
+"""Further connections, on which only vital requests are answered, one each."""
+SPARE_SECONDS = 2.0
+"""How long a spare connection may take for its request."""
+MAX_BUFFERED_BYTES = 128 << 20
 
 
 @dataclass(slots=True)
@@ -20,22 +25,35 @@ class State:
     """Limits, counts, and whether the server is stopping.
 
     `receiving` is the number of requests that are only partly received, `in_flight` the number of
-    complete requests that wait for their answer. `date` is the header line of all answers, which
-    the server keeps up to date.
+    complete requests that wait for their answer. `buffered_bytes` is the size of the bodies of both,
+    over all connections. `date` is the header line of all answers, which the server keeps up to
+    date.
     """
 
     max_body_bytes: int
     timeout_seconds: float
     max_connections: int = MAX_CONNECTIONS
+    max_buffered_bytes: int = MAX_BUFFERED_BYTES
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS
     receiving: int = 0
     in_flight: int = 0
+    buffered_bytes: int = 0
     stopping: bool = False
     date: bytes = field(default_factory=date_line)
 
 
 class Application(Protocol):
-    """Answers requests. Each method calls `request.answer`, now or later, and raises nothing."""
+    """Answers requests. The last three methods call `request.answer`, now or later, and raise
+    nothing."""
+
+    def is_vital(self, request: Request) -> bool:
+        """Whether a request is answered even if there are too many connections, as probes are."""
+
+    def admit(self, request: Request) -> None:
+        """Let the body of a request arrive, whose head has arrived.
+
+        Raises RequestError to refuse it.
+        """
 
     def handle(self, request: Request) -> None:
         """Answer a complete request."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import logging
+import signal
 import time
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def wait_for(server: RunningServer, key: str, iris: Iris, wanted: int) -> None:
 
 
 def test_keys_are_asked_for_and_rotated(iris: Iris, tmp_path: Path) -> None:
-    file = mount(tmp_path / "volume", "# no comment\nfirst-key\n\n  second-key  \r\n")
+    file = mount(tmp_path / "volume", "# a comment\nfirst-key\n\n  second-key  \r\n")
     config = iris.config(apiKeys={"file": str(file), "header": "X-Team-Key"})
     with running_server(config, tmp_path) as server:
         for method, path in LOCKED:
@@ -63,8 +64,18 @@ def test_keys_are_asked_for_and_rotated(iris: Iris, tmp_path: Path) -> None:
         for path in OPEN:
             assert server.get(path).status == 200, path
         assert status(server, "first-key", iris) == status(server, "second-key", iris) == 200
-        for wrong in ("", "first-ke", "first-key1", "FIRST-KEY", "first-key\xe4", "x" * 10_000):
+        for wrong in (
+            "",
+            "# a comment",
+            "a comment",
+            "first-ke",
+            "first-key1",
+            "FIRST-KEY",
+            "first-key\xe4",
+            "x" * 10_000,
+        ):
             assert status(server, wrong, iris) == 401, wrong
+        server.process.send_signal(signal.SIGHUP)  # Many servers read their files again then.
         mount(tmp_path / "volume", "second-key\nthird-key")
         wait_for(server, "third-key", iris, 200)
         assert status(server, "first-key", iris) == 401

@@ -274,14 +274,26 @@ def test_three_thousand_connections_at_once(small: RunningServer, row: Row) -> N
 
 
 @pytest.mark.usefixtures("many_files")
-def test_one_connection_too_many_is_told(small: RunningServer) -> None:
+def test_with_too_many_connections_probes_alone_are_answered(
+    small: RunningServer, row: Row
+) -> None:
     callers = [socket.create_connection(("127.0.0.1", small.port), 20) for _ in range(4096)]
     try:
         with Caller(small.port) as caller:
-            answer = caller.answer()
+            answer = caller.ask(post([row]))
             assert answer.status == 503
             assert answer.json()["error"]["code"] == "too_many_connections"
             assert caller.rest() == b""
+        for path in ("/livez", "/readyz", "/metrics"):
+            with Caller(small.port) as caller:
+                answer = caller.ask(get(path))
+                assert (answer.status, answer.headers["connection"]) == (200, "close")
+                assert caller.rest() == b""
+        with Caller(small.port) as caller:
+            assert caller.rest() == b""  # It has sent nothing for two seconds.
+        with Caller(small.port) as caller:
+            caller.send(b"GET /livez HTTP/1.1\r\n")
+            assert caller.answer().status == 408
     finally:
         for connection in callers:
             connection.close()

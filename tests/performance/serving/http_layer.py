@@ -25,6 +25,12 @@ decode = msgspec.json.Decoder().decode
 class Echo:
     """An application."""
 
+    def is_vital(self, request: Request) -> bool:
+        return False
+
+    def admit(self, request: Request) -> None:
+        pass
+
     def handle(self, request: Request) -> None:
         if request.body:
             decode(request.body)
