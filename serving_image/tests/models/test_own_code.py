@@ -223,6 +223,28 @@ def test_a_model_from_type_hints_gets_a_list(tmp_path: Path) -> None:
     assert model.predict([("a",), ("b",)]) == ["A", "B"]
 
 
+@pytest.mark.parametrize(
+    ("loader", "hint"),
+    [
+        (
+            "mlflow.prophet",
+            "no image here has prophet: build one, as docs/how-to/own-image.md shows",
+        ),
+        ("mlflow.spacy", "no image here has spacy"),
+        ("mlflow.pytorch", "use the pytorch variant of the image"),
+    ],
+)
+def test_a_package_that_no_image_has(tmp_path: Path, loader: str, hint: str) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m/MLmodel").write_text(
+        f"flavors: {{python_function: {{loader_module: {loader}, data: model, python_version: 3.11.0}}}}\n"
+    )
+    (tmp_path / "m/model").mkdir()
+    with pytest.raises(StartError, match="cannot be loaded: ModuleNotFoundError") as failed:
+        load(tmp_path / "m", trust=Trust(code=True))
+    assert hint in failed.value.hint
+
+
 class Dtypes(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """Answers what it was given."""
 

@@ -18,6 +18,9 @@ from servestack_server.models.owner_code import add_code, describe_failure
 from servestack_server.models.trusting import require_code, require_pickle
 from servestack_server.models.versions import warn_other_version
 
+_VARIANTS = {"torch": "pytorch", "keras": "keras", "jax": "keras"}
+"""The image variant that has a package which the base image lacks."""
+
 
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     """Load a pickled PythonModel, a script of models-from-code, or the owner's loader module."""
@@ -44,7 +47,19 @@ def _load_pyfunc(artifact: Artifact) -> Any:
         return mlflow.pyfunc.load_model(str(artifact.root))
     except (Exception, SystemExit) as error:  # the owner's code can raise anything
         reason = describe_failure(error, artifact.root)
-        raise StartError(f"{artifact.root.name}: cannot be loaded: {reason}") from None
+        message = f"{artifact.root.name}: cannot be loaded: {reason}"
+        raise StartError(message, _missing_package(error)) from None
+
+
+def _missing_package(error: BaseException) -> str:
+    """Return which image has the package that an import has not found; empty for another error."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    package = error.name.partition(".")[0]
+    variant = _VARIANTS.get(package)
+    if variant is not None:
+        return f"use the {variant} variant of the image"
+    return f"no image here has {package}: build one, as docs/how-to/own-image.md shows"
 
 
 def _input_maker(given: Input, artifact: Artifact) -> Callable[[Rows], Any]:
