@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from servestack_contract.settings import ServerSettings
+from servestack_contract.settings import ModelPlace, ServerSettings
 from servestack_server import __version__
 from servestack_server.errors import StartError
+from servestack_server.memory import memory_bytes
 from servestack_server.settings_file import parse_pin, read_settings_file
 
 
@@ -53,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     fetch.set_defaults(run=_fetch)
     bake = verbs.add_parser("bake", help="convert the models of the settings to ONNX")
     bake.add_argument("--config", type=Path, required=True, help="settings file")
+    bake.add_argument(
+        "--only", metavar="NAME", help="this model alone, in this process and without a time limit"
+    )
     bake.set_defaults(run=_bake)
     serve = verbs.add_parser("serve", help="answer requests")
     serve.add_argument("--config", type=Path, required=True, help="settings file")
@@ -72,32 +77,47 @@ def _fetch(given: argparse.Namespace) -> int:
     from servestack_server.fetch.fetch import fetch
 
     fetch([parse_pin(text) for text in given.artifact], given.into, say=_say)
-    if given.config is not None:
-        _bake_models(read_settings_file(given.config))
-    return 0
+    return _bake_models(given.config) if given.config is not None else 0
 
 
 def _bake(given: argparse.Namespace) -> int:
-    _bake_models(read_settings_file(given.config))
-    return 0
+    if given.only is None:
+        return _bake_models(given.config)
+    config = read_settings_file(given.config)
+    for place in config.models:
+        if place.name == given.only:
+            _bake_here(config, place)
+            return 0
+    raise StartError(f"{given.config}: has no model {given.only!r}")
 
 
-def _bake_models(config: ServerSettings) -> None:
+def _bake_models(file: Path) -> int:
     """Convert each model if `runtime` allows it: `onnx` requires it, `native` skips it."""
+    config = read_settings_file(file)
     if config.runtime == "native":
-        return
+        return 0
+    from servestack_server.models.bake_alone import bake_alone
+
+    codes = (bake_alone(file, config, place, say=_say) for place in config.models)
+    return next((code for code in codes if code != 0), 0)
+
+
+def _bake_here(config: ServerSettings, place: ModelPlace) -> None:
     from servestack_server.models.bake import bake
 
-    for place in config.models:
-        bake(
-            Path(place.path),
-            columns=config.input.columns,
-            tensor=config.input.tensor,
-            example=config.input.example,
-            trust=config.trust,
-            required=config.runtime == "onnx",
-            say=_say,
-        )
+    # Beyond the container's memory it would be killed, with all that it could say.
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    least = min(memory_bytes(), most) if most != resource.RLIM_INFINITY else memory_bytes()
+    resource.setrlimit(resource.RLIMIT_DATA, (least, most))
+    bake(
+        Path(place.path),
+        columns=config.input.columns,
+        tensor=config.input.tensor,
+        example=config.input.example,
+        trust=config.trust,
+        required=config.runtime == "onnx",
+        say=_say,
+    )
 
 
 def _serve(given: argparse.Namespace) -> int:

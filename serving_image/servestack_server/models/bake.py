@@ -94,11 +94,7 @@ def _bake(
     artifact: Artifact, given: Input, digest: str, example: Any, trust: Trust, required: bool
 ) -> dict[str, Any]:
     native = load_native(artifact, given, trust)
-    record: dict[str, Any] = {
-        "digest": digest,
-        "columns": checked_columns(given),
-        "versions": _versions(artifact.flavor),
-    }
+    record = _describe(artifact, given, digest)
     graph = b""
     try:
         converted = _convert(artifact, native, given, example)
@@ -114,6 +110,24 @@ def _bake(
         record |= {"kept": False, "reason": str(reason)}
     _write(baked_folder(artifact.root), graph, record)
     return record
+
+
+def write_refusal(folder: Path, given: Input, reason: str) -> None:
+    """Note that the model at `folder` is not converted, and why, as `bake` does.
+
+    Raises StartError if the artifact cannot be read.
+    """
+    record = _describe(read_artifact(folder), given, digest_of(folder))
+    _write(baked_folder(folder), b"", record | {"kept": False, "reason": reason})
+
+
+def _describe(artifact: Artifact, given: Input, digest: str) -> dict[str, Any]:
+    """Return the part of a record that says of what it is."""
+    return {
+        "digest": digest,
+        "columns": checked_columns(given),
+        "versions": _versions(artifact.flavor),
+    }
 
 
 def _convert(artifact: Artifact, native: Loaded, given: Input, example: Any) -> _Converted:

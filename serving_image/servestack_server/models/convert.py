@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from servestack_contract.settings import Input
 from servestack_server.models.columns import TEXTUAL, feature_positions, may_be_null
 from servestack_server.models.flavors import lightgbm as lightgbm_flavor
 from servestack_server.models.flavors import xgboost as xgboost_flavor
-from servestack_server.models.frames import needs_frame
+from servestack_server.models.frames import needs_frame, parts_of
 from servestack_server.models.lean_import import forget_lean
 from servestack_server.models.mlmodel import Artifact
 
@@ -61,6 +63,9 @@ def _sklearn_source(artifact: Artifact, estimator: Any, given: Input) -> Source:
     def convert(precision: Precision) -> Any:
         from skl2onnx import convert_sklearn
 
+        if precision == "double" and _splits_on_missing(estimator):
+            # Its search for a threshold in double never ends at infinity.
+            raise NotConvertedError("trees that split on missing values convert only to float32")
         types = (
             _column_types(given, features, precision)
             if by_column
@@ -73,6 +78,12 @@ def _sklearn_source(artifact: Artifact, estimator: Any, given: Input) -> Source:
         )
 
     return Source(convert, artifact.predict_fn == "predict_proba", positions)
+
+
+def _splits_on_missing(estimator: Any) -> bool:
+    """Whether a tree has an infinite threshold: scikit-learn's for missing or not."""
+    trees = (getattr(part, "tree_", None) for part in parts_of(estimator))
+    return any(tree is not None and not np.isfinite(tree.threshold).all() for tree in trees)
 
 
 _TARGET_OPSET = {"": 21, "ai.onnx.ml": 3}

@@ -38,7 +38,7 @@ def needs_frame(estimator: Any, columns: tuple[Column, ...] | None) -> bool:
         return True
     if not hasattr(estimator, "feature_names_in_"):
         return False
-    return any(_is_named(part) for part in _parts(estimator, set()))
+    return any(_is_named(part) for part in parts_of(estimator))
 
 
 def build_frame_maker(
@@ -97,18 +97,22 @@ def _dtype(column: Column) -> str | None:
     return _DTYPES.get(column.type)
 
 
-def _parts(estimator: Any, seen: set[int]) -> Iterator[Any]:
-    """Yield the estimator and all estimators that it contains, fitted or not."""
+def parts_of(estimator: Any, seen: set[int] | None = None) -> Iterator[Any]:
+    """Yield the estimator and all estimators that it contains, fitted or not.
+
+    `seen` holds the ids of those that are left out.
+    """
+    seen = set() if seen is None else seen
     if id(estimator) in seen:
         return
     seen.add(id(estimator))
     if isinstance(estimator, list | tuple):
         for item in estimator:
-            yield from _parts(item, seen)
+            yield from parts_of(item, seen)
     elif hasattr(estimator, "get_params") and not isinstance(estimator, type):
         yield estimator
         for value in list(vars(estimator).values()):
-            yield from _parts(value, seen)
+            yield from parts_of(value, seen)
 
 
 def _is_named(part: Any) -> bool:

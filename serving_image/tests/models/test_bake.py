@@ -28,12 +28,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
-from servestack_contract.settings import Trust
+from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
 from servestack_server.models import bake as bake_module
 from servestack_server.models import convert
 from servestack_server.models.bake import bake
 from servestack_server.models.check_rows import MADE_ROWS, check_rows
+from servestack_server.models.mlmodel import Artifact
 
 X, Y = iris()
 TRUST = Trust(
@@ -203,6 +204,21 @@ def test_a_converted_model_that_differs_is_not_kept(
     monkeypatch.setattr(bake_module, "describe_source", another)
     with pytest.raises(StartError, match=r"\d+ of 259 labels differ"):
         _bake(folder, X)
+
+
+def test_a_forest_that_splits_on_missing_values_comes_to_an_end(tmp_path: Path) -> None:
+    """skl2onnx's search for a threshold in double never ends at infinity."""
+    frame = X.copy()
+    frame.iloc[::7, 1] = np.nan
+    missing = frame.iloc[:, 1].isna().astype(int)
+    forest = RandomForestClassifier(5, random_state=0).fit(frame, missing)
+    assert any(np.isinf(tree.tree_.threshold).any() for tree in forest.estimators_)
+    source = convert.describe_source(
+        Artifact(tmp_path, "sklearn", None), forest, Input(columns_of(frame))
+    )
+    with pytest.raises(convert.NotConvertedError, match="split on missing values"):
+        source.convert("double")
+    assert source.convert("float") is not None
 
 
 def test_without_a_row_to_compare_nothing_is_baked(tmp_path: Path) -> None:
