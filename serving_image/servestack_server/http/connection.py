@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
             if not self._application.is_vital(request):
                 raise _too_many_connections()
         length = request.headers.get(b"content-length", b"")
-        if length or b"transfer-encoding" in request.headers:
+        if length not in (b"", b"0") or b"transfer-encoding" in request.headers:
             self._application.admit(request)
         if length and int(length) > self._state.max_body_bytes:
             raise self._too_large()

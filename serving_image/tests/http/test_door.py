@@ -73,6 +73,15 @@ def test_a_key_opens(locked: RunningServer, iris: Iris) -> None:
         assert caller.answer().status == 200
 
 
+def test_an_empty_body_is_none(locked: RunningServer) -> None:
+    with Caller(locked.port) as caller:
+        assert (
+            caller.ask(b"OPTIONS * HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").status == 200
+        )
+        assert caller.ask(post(b"")).status == 401
+        assert caller.ask(get("/livez")).status == 200
+
+
 def test_refused_requests_are_counted_under_their_path(locked: RunningServer) -> None:
     with Caller(locked.port) as caller:
         caller.ask(unfinished())
