@@ -172,9 +172,22 @@ class Deployment:
         return self.client.list_objects("v1", "Pod", NAMESPACE, {"app.kubernetes.io/name": "iris"})
 
     def wait(self, what: str, is_so: Callable[[], Any], seconds: float = 120) -> Any:
-        """Ask until the answer is true; returns it."""
+        """Ask until the answer is true; returns it. AssertionError with what there is otherwise."""
         deadline = time.monotonic() + seconds
         while not (answer := is_so()):
-            assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{what}: not within {seconds:.0f} s\n{self._seen()}")
             time.sleep(0.5)
         return answer
+
+    def _seen(self) -> str:
+        """Nodes, the namespace, its pods and the last events, for whoever reads the failure."""
+        events = self.kubectl("get", "events", "-A", "--sort-by=.lastTimestamp").splitlines()
+        return "\n".join(
+            [
+                self.kubectl("get", "nodes,pods", "-A", "-o", "wide"),
+                self.kubectl("get", "namespace", NAMESPACE, "--ignore-not-found", "-o", "yaml"),
+                self.kubectl("-n", NAMESPACE, "get", "pods", "-o", "yaml")[:20_000],
+                *events[-40:],
+            ]
+        )

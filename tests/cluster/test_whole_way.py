@@ -283,5 +283,6 @@ def test_kubectl_applies_what_is_rendered(deployment: Deployment) -> None:
     answer = deployment.wait("the ingress", lambda: _answered(deployment))
     assert answer["version"] == "2"
     assert "no changes" in deployment.servestack("diff", ENVIRONMENT, "--live").lower()
-    deployment.kubectl("delete", "-R", "-f", folder, "--wait")
-    assert deployment.kubectl("get", "namespace", NAMESPACE, "--ignore-not-found") == ""
+    deployment.kubectl("delete", "-R", "-f", folder, "--wait=false")
+    namespace = ("get", "namespace", NAMESPACE, "--ignore-not-found")
+    deployment.wait("no namespace", lambda: deployment.kubectl(*namespace) == "", 300)
