@@ -47,9 +47,10 @@ class Dispatch:
         return route.metrics is None and not route.needs_key
 
     def admit(self, request: Request) -> None:
-        """Let the body of a request arrive, if its path takes one and its key is accepted.
+        """Find the request's route. Raises RequestError if it has none for the method, or no key.
 
-        Raises RequestError otherwise: a caller without a key must not make the server hold bodies.
+        If there is a body, this comes before it: a caller without a key must not make the server
+        hold anything.
         """
         route = request.route = self._router.find(request.path)
         route.handler(request.method)
@@ -65,16 +66,14 @@ class Dispatch:
             if request.path == "*" and request.method == b"OPTIONS":
                 request.answer(200, b"", TEXT, b"allow: GET, HEAD, OPTIONS, POST\r\n")
                 return
-            admitted = request.route is not None
-            route = request.route = request.route or self._router.find(request.path)
-            cors = self._cors
-            if cors is not None and cors.is_preflight(request):  # A preflight carries no key.
-                cors.answer(request)
-                return
-            handler = route.handler(request.method)
-            if route.needs_key and self._check_key is not None and not admitted:
-                self._check_key(request)
-            handler(request)
+            if request.route is None:  # Without a body, it was not admitted before.
+                request.route = self._router.find(request.path)
+                cors = self._cors
+                if cors is not None and cors.is_preflight(request):  # A preflight carries no key.
+                    cors.answer(request)
+                    return
+                self.admit(request)
+            request.route.handler(request.method)(request)
         except RequestError as error:
             self._refuse(request, error)
         except Exception:
