@@ -82,12 +82,15 @@ def bake(
             f"{folder.name}: served by ONNX: one row in {speed['onnx'][0]} us, natively {speed['native'][0]} us"
         )
         return True
-    if required:
-        raise StartError(
-            f"{folder.name}: cannot be converted to ONNX: {record['reason']}", "set runtime: auto"
-        )
-    say(f"{folder.name}: served natively, not by ONNX: {record['reason']}")
+    tell_refusal(folder.name, record["reason"], required=required, say=say)
     return False
+
+
+def tell_refusal(name: str, reason: str, *, required: bool, say: Callable[[str], None]) -> None:
+    """Say why a model is not converted. Raises StartError instead if it is required."""
+    if required:
+        raise StartError(f"{name}: cannot be converted to ONNX: {reason}", "set runtime: auto")
+    say(f"{name}: served natively, not by ONNX: {reason}")
 
 
 def _bake(

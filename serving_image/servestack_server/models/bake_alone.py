@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from servestack_contract.settings import Input, ModelPlace, ServerSettings
-from servestack_server.errors import StartError
-from servestack_server.models.bake import write_refusal
+from servestack_server.models.bake import tell_refusal, write_refusal
 
 SECONDS = 60.0
 """Pods wait for a conversion, whose only gain is speed. Most take a few seconds."""
@@ -44,11 +43,7 @@ def bake_alone(
         reason = f"the conversion was ended by {signal.Signals(-code).name}"
         if -code == signal.SIGKILL:
             reason += ", perhaps for its memory"
-    if required:
-        raise StartError(
-            f"{place.name}: cannot be converted to ONNX: {reason}", "set runtime: auto"
-        )
+    tell_refusal(place.name, reason, required=required, say=say)
     given = Input(columns=settings.input.columns, tensor=settings.input.tensor)
     write_refusal(Path(place.path), given, reason)
-    say(f"{place.name}: served natively, not by ONNX: {reason}")
     return 0
