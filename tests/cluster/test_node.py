@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from tools.cluster import kind
+from tools.cluster.podman import nodes, podman
 from tools.cluster.ready import find_kubectl
+from tools.images import docker
 
 from tests.cluster.clusters import NAME, TestCluster
 from tests.support.busybox import PAGE, write_busybox_image
@@ -44,6 +46,21 @@ def test_a_pod_reaches_another_by_the_name_of_its_service(node: kind.Cluster, ho
     wget = ("exec", "deployment/web", "--", "wget", "-qO-", f"http://{host}")
     # kube-proxy hears of a Service a moment later than others do.
     _eventually(lambda: _kubectl(node, *wget, fails="") == PAGE)
+
+
+def test_an_address_of_no_service_never_leaves_the_node(node: kind.Cluster) -> None:
+    """Whatever is outside of the node may answer there, and what connects in the moment in which
+    kube-proxy changes its rules would stay with that answer."""
+    if docker.answers():
+        pytest.skip("nodes of kind's own image do not refuse them")
+    address = "10.96.255.250"
+    command = f"wget -T 5 -O- http://{address} 2>&1; true"
+    said = _kubectl(node, "exec", "deployment/web", "--", "sh", "-c", command)
+    assert "Connection refused" in said
+    ask = ("curl", "--silent", "--max-time=5", f"http://{address}")
+    codes = [podman("exec", name, *ask, check=False).returncode for name in nodes(NAME)]
+    refused = 7
+    assert codes == [refused] * len(codes) != []
 
 
 def test_a_pod_reaches_the_api_server(node: kind.Cluster) -> None:

@@ -163,11 +163,10 @@ def _bring_up(state: State, kind: Path, workers: int) -> Cluster:
     if image is None:
         _load_addon_images(state)
     kubectl = ready.Kubectl(state.kubeconfig)
-    first, last = _addons()
-    kubectl.apply(first)
+    kubectl.apply(_ADDONS.read_text())
     cluster = Cluster(state.name, state.kubeconfig, record.http_port)
     try:
-        _wait_for_addons(kubectl, cluster, 1 + workers, last)
+        _wait_for_addons(kubectl, cluster, 1 + workers)
     except ClusterError as error:
         raise ClusterError(f"{error}\n{kubectl.tell()}") from None
     record.ready = True
@@ -175,27 +174,14 @@ def _bring_up(state: State, kind: Path, workers: int) -> Cluster:
     return cluster
 
 
-def _wait_for_addons(kubectl: ready.Kubectl, cluster: Cluster, nodes: int, last: str) -> None:
+def _wait_for_addons(kubectl: ready.Kubectl, cluster: Cluster, nodes: int) -> None:
     ready.wait("the nodes", lambda: kubectl.ready_nodes() == nodes)
     ready.wait("CoreDNS", lambda: kubectl.is_available("coredns", "kube-system"))
     ready.wait("Traefik", lambda: ready.answers(f"{cluster.url}/ping", 200))
     ready.wait("metrics-server", lambda: kubectl.is_available("metrics-server", "kube-system"))
-    kubectl.apply(last)
     metrics = "apiservice/v1beta1.metrics.k8s.io"
     ready.wait("the metrics API", lambda: kubectl.has_condition(metrics, "Available"))
     ready.wait("service accounts", lambda: kubectl.exists("serviceaccount/default"))
-
-
-def _addons() -> tuple[str, str]:
-    """addons.yaml in two parts: all but the APIService, then the APIService.
-
-    Before kube-proxy knows a Service, its address can lead anywhere, and the API server would keep
-    such a connection. So metrics-server is registered only when it is available.
-    """
-    objects = list(yaml.safe_load_all(_ADDONS.read_text()))
-    last = [body for body in objects if body["kind"] == "APIService"]
-    first = [body for body in objects if body["kind"] != "APIService"]
-    return yaml.safe_dump_all(first), yaml.safe_dump_all(last)
 
 
 def _config(record: Record, workers: int) -> dict[str, object]:

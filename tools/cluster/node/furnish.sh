@@ -2,7 +2,7 @@
 # furnish.sh ROOT FILES: make a bare Debian a kind node, as kind's own Dockerfile does.
 # FILES are kind's images/base/files.
 set -euo pipefail
-R=$1 K=$2
+R=$1 K=$2 here=$(dirname "$0")
 cp -r --no-preserve=mode,ownership "$K/etc/." "$R/etc/"
 mkdir -p "$R"/kind/{bin,manifests} "$R/opt/cni" "$R/etc/cni/net.d" "$R/etc/kubernetes/manifests"
 cp -r --no-preserve=mode,ownership "$K/kind/." "$R/kind/"
@@ -26,7 +26,9 @@ ln -sf /usr/lib/systemd/systemd "$R/sbin/init"
 rm -f "$R/lib/systemd/system/containerd.service" "$R/etc/systemd/system/containerd-fuse-overlayfs.service"
 sed -i s#/usr/local/bin/containerd#/usr/bin/containerd# "$R/etc/systemd/system/containerd.service"
 ln -s /usr/lib/cni "$R/opt/cni/bin"
-chroot "$R" systemctl -q enable kubelet.service containerd.service undo-mount-hacks.service
+cp --no-preserve=mode "$here/refuse-services.service" "$R/etc/systemd/system/"
+chroot "$R" systemctl -q enable kubelet.service containerd.service undo-mount-hacks.service \
+  refuse-services.service
 chroot "$R" systemctl -q mask systemd-binfmt.service
 
 # The machine's settings are not the node's to change.
