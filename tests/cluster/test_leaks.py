@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from tools.cluster import machine
+from tools.cluster.node_image import node_image
+from tools.cluster.podman import NETWORK, make_network, podman
+from tools.cluster.state import Record, State, alone
 
 from tests.cluster.host_machine import came_in_between, require_podman, runs_now, snapshot
 from tests.support.projects import REPOSITORY
@@ -39,9 +46,40 @@ def test_a_start_that_is_killed_is_taken_away(sign: str) -> None:
     finally:
         up.kill()
         up.wait()
-        down = subprocess.run(
-            [*_COMMAND, "down", f"--name={NAME}"],
-            cwd=REPOSITORY, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    assert down.returncode == 0, down.stderr
+        _down()
     assert came_in_between(before, snapshot(NAME)) == {}
+
+
+def test_a_node_of_an_earlier_boot_is_taken_away() -> None:
+    """A boot ends a node and takes its network from /run. podman still has it in its state."""
+    before = snapshot(NAME)
+    try:
+        with alone():
+            State(NAME).write(Record(http_port=1))
+            machine.prepare()
+            make_network()
+            podman(
+                "run", "--detach", f"--name={NAME}-control-plane",
+                f"--label=io.x-k8s.kind.cluster={NAME}", f"--network={NETWORK}",
+                "--entrypoint=sleep", node_image(), "600",
+            )  # fmt: skip
+        _end_as_a_boot_does(f"{NAME}-control-plane")
+    finally:
+        _down()
+    assert came_in_between(before, snapshot(NAME)) == {}
+
+
+def _end_as_a_boot_does(container: str) -> None:
+    fields = "{{.State.ConmonPid}} {{.State.Pid}} {{.NetworkSettings.SandboxKey}}"
+    *processes, network = podman("inspect", f"--format={fields}", container).stdout.split()
+    for process in processes:
+        os.kill(int(process), signal.SIGKILL)
+    subprocess.run(["umount", network], check=True)
+    Path(network).unlink()
+    shutil.rmtree("/run/servestack")
+
+
+def _down() -> None:
+    command = [*_COMMAND, "down", f"--name={NAME}"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -24,7 +24,7 @@ _PATHS = (
     _MODULES, Path("/dev/shm/libpod_lock"), Path("/etc/cni"), Path("/etc/containers/networks"),
     Path("/run/containers"), Path("/run/containers/networks"),
     Path("/run/containers/networks/ipam.db"), Path("/run/libpod"), Path("/run/netns"),
-    Path("/run/crun"), Path("/run/runc"), Path("/run/xtables.lock"),
+    Path("/run/crun"), Path("/run/runc"), Path("/run/servestack"), Path("/run/xtables.lock"),
     Path("/var/lib/cni"), Path("/var/lib/containers"),
 )  # fmt: skip
 _PODMANS_GROUP = "libpod_parent"

@@ -11,19 +11,24 @@ import re
 import resource
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
 from tools.cluster.state import KIND, replace_file
 from tools.install import install
+from tools.locking import exclusive
 
 NETWORK = "servestack-kind"
 _REMOVE_SECONDS = 30
 _FOLDER = KIND / "podman"
+_RUN = Path("/run/servestack/podman")
+"""Says in which /run, and since which boot, the containers run that podman's state names."""
 
 
 def environment() -> dict[str, str]:
     """The variables that podman and kind need. Writes the files that they name."""
     _FOLDER.mkdir(parents=True, exist_ok=True)
+    _forget_what_is_gone()
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     # conmon lowers it to the highest pid, and a higher one cannot be set again without
     # CAP_SYS_RESOURCE.
@@ -57,9 +62,41 @@ network_config_dir = "{_FOLDER}/networks"
     }
 
 
+def _forget_what_is_gone() -> None:
+    """Have podman see that its containers ended with an earlier boot, or with a killed view of the
+    machine (tools/fresh). Otherwise each of its commands fails, for want of their networks.
+
+    podman takes a temporary folder without the file `alive` for that of a new boot.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    noted = _FOLDER / "run.id"
+
+    def is_this_run() -> bool:
+        seen = _read(_RUN)
+        return seen.startswith(boot) and seen == _read(noted)
+
+    if is_this_run():
+        return
+    with exclusive(_FOLDER / "run.lock", lambda: None):
+        if is_this_run():
+            return
+        (_FOLDER / "tmp/alive").unlink(missing_ok=True)
+        _RUN.parent.mkdir(exist_ok=True)
+        text = f"{boot} {uuid.uuid4()}"
+        replace_file(noted, text)
+        replace_file(_RUN, text)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def _write(file: Path, text: str) -> None:
     """Replace a file in one step, and only if it differs: another podman may be reading it."""
-    if not file.exists() or file.read_text() != text:
+    if _read(file) != text:
         replace_file(file, text)
 
 

@@ -59,6 +59,7 @@ TRACES = (
     Trace(Path("/run/crun"), "crun: containers in use"),
     Trace(Path("/run/runc"), "runc: containers in use"),
     Trace(Path("/run/netns"), "podman: network namespaces"),
+    Trace(Path("/run/servestack"), "podman: in which /run its containers are"),
     Trace(Path("/run/xtables.lock"), "iptables"),
     Trace(Path("/var/cache/containers"), "buildah: what it knows of layers"),
     Trace(Path("/var/lib/cni"), "podman: addresses given"),
