@@ -26,9 +26,9 @@ ln -sf /usr/lib/systemd/systemd "$R/sbin/init"
 rm -f "$R/lib/systemd/system/containerd.service" "$R/etc/systemd/system/containerd-fuse-overlayfs.service"
 sed -i s#/usr/local/bin/containerd#/usr/bin/containerd# "$R/etc/systemd/system/containerd.service"
 ln -s /usr/lib/cni "$R/opt/cni/bin"
-cp --no-preserve=mode "$here/refuse-services.service" "$R/etc/systemd/system/"
+cp --no-preserve=mode "$here/lost-services.service" "$R/etc/systemd/system/"
 chroot "$R" systemctl -q enable kubelet.service containerd.service undo-mount-hacks.service \
-  refuse-services.service
+  lost-services.service
 chroot "$R" systemctl -q mask systemd-binfmt.service
 
 # The machine's settings are not the node's to change.
