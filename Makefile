@@ -82,6 +82,10 @@ docs: setup ## the documentation site, into site/; fails on a dead link
 docs-serve: setup ## the documentation site on 127.0.0.1, built again at each change
 	@$(BIN)/zensical serve --dev-addr 127.0.0.1:$(or $(PORT),8000)
 
+.PHONY: parity
+parity: setup ## the server's answers beside mlflow.pyfunc's: all models, or those with MODEL in their name
+	@$(BIN)/python -m serving_image.tests.parity $(MODEL)
+
 .PHONY: bench-render
 bench-render: setup ## servestack render beside kustomize, Helm and cdk8s, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_render $(MODELS)

@@ -179,7 +179,7 @@ def test_a_model_in_the_image_is_baked_and_served(project: Path, registry: Mlflo
     with served(project, "inside") as url:
         assert post(f"{url}/predict", [[6.3, 3.3, 6.0, 2.5]])[1]["predictions"] == [2]
         with urllib.request.urlopen(f"{url.removesuffix('/v1/inside')}/v2/models/inside") as page:
-            assert json.load(page)["platform"] == "sklearn_onnx"
+            assert json.load(page)["platform"] == "sklearn_compiled"
 
 
 def test_what_stands_in_the_way_is_one_line(project: Path) -> None:

@@ -95,8 +95,9 @@ class ModelService(SpecModel):
     )
     runtime: Runtime = Field(
         default="auto",
-        description="What computes predictions: `onnx` (ONNX Runtime), `native` (the model's "
-        "framework) or `auto` (the faster one).",
+        description="What computes predictions: `auto` (the model's arithmetic without its framework, "
+        "where that gives the same answers), `native` (the framework) or `onnx` (a conversion to "
+        "ONNX, which computes in float32).",
     )
     trust: Trust = Field(default=Trust(), description="Artifact content that the owner trusts.")
     api: Api = Field(default=Api(), description="The HTTP interface.")

@@ -1,4 +1,4 @@
-"""Converts a model to ONNX beside its artifact, if that gives the same answers faster."""
+"""Converts a model beside its artifact: to a plan of its arithmetic, or to ONNX if that is required."""
 
 from __future__ import annotations
 
@@ -18,19 +18,26 @@ from servestack_contract.settings import Column, Input, Tensor, Trust
 from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 from servestack_server.models.baked import (
+    Form,
     NotBakedError,
     baked_folder,
-    build_predict,
+    build_onnx_predict,
     checked_columns,
     fit_shape,
     read_record,
 )
 from servestack_server.models.check_rows import Row, check_rows
-from servestack_server.models.convert import NotConvertedError, Precision, Source, describe_source
+from servestack_server.models.columns import TEXTUAL
+from servestack_server.models.compiled.check import check_alike, edge_rows
+from servestack_server.models.compiled.compile import compile_model
+from servestack_server.models.compiled.edges import edges_of
+from servestack_server.models.compiled.plan import Plan, build_predict, write_plan
+from servestack_server.models.convert import Precision, Source, describe_source
 from servestack_server.models.flavors.onnx import open_session
 from servestack_server.models.load import load_native
 from servestack_server.models.mlmodel import Artifact, read_artifact
 from servestack_server.models.model import Loaded, Predict
+from servestack_server.models.not_converted import NotConvertedError
 from servestack_server.models.parity import DifferentError, compare, microseconds
 from servestack_server.models.prune import keep_output
 
@@ -43,11 +50,15 @@ _SIZES = (1, 16)
 """Number of rows of a single request and of a batch. The speed is measured on both."""
 
 
+Writer = Callable[[Path], object]
+"""Writes the files of a converted model into a folder that exists."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Converted:
-    """A graph that gives the same answers as the original."""
+    """What gives the same answers as the original."""
 
-    graph: bytes
+    write: Writer
     record: dict[str, Any]
 
 
@@ -61,25 +72,30 @@ def bake(
     required: bool,
     say: Callable[[str], None],
 ) -> bool:
-    """Write `<folder>.onnx/` with the converted model, or with the reason why there is none.
+    """Write `<folder>.baked/` with the converted model, or with the reason why there is none.
 
+    `required`: to ONNX, by a converter whose answers may differ in the last digits. Otherwise to a
+    plan, which never changes an answer, and a model that has none is no error.
     `example` is a body in any form of a request, or None. `say` gets lines for a log. Returns
-    whether ONNX will be used. Without `required`, a conversion that is impossible, differs or is
-    slower is not an error. Raises StartError if the spec does not trust the artifact or it cannot
-    be read; with `required` also if it cannot be converted, or the answers differ.
+    whether the converted model will be used. Raises StartError if the spec does not trust the
+    artifact or it cannot be read; with `required` also if it cannot be converted, or the answers
+    differ.
     """
     artifact = read_artifact(folder)
     if artifact.flavor == "onnx":
         return True
     given = Input(columns=columns, tensor=tensor)
     digest = digest_of(folder)
-    record = _known(folder, digest, given, artifact.flavor)
+    form: Form = "onnx" if required else "plan"
+    record = _known(folder, digest, given, artifact.flavor, form)
     if record is None or (required and not record["kept"]):
-        record = _bake(artifact, given, digest, example, trust, required)
+        record = _bake(artifact, given, digest, example, trust, form)
     if record["kept"]:
-        speed = record["microseconds"]
+        speed, how = record["microseconds"], "by ONNX" if required else "compiled"
         say(
-            f"{folder.name}: served by ONNX: one row in {speed['onnx'][0]} us, natively {speed['native'][0]} us"
+            f"{folder.name}: served {how}: one row in {speed['converted'][0]} us, natively "
+            f"{speed['native'][0]} us; largest difference {record['largest_difference']:.3g} "
+            f"in {record['rows']} rows"
         )
         return True
     tell_refusal(folder.name, record["reason"], required=required, say=say)
@@ -90,43 +106,79 @@ def tell_refusal(name: str, reason: str, *, required: bool, say: Callable[[str],
     """Say why a model is not converted. Raises StartError instead if it is required."""
     if required:
         raise StartError(f"{name}: cannot be converted to ONNX: {reason}", "set runtime: auto")
-    say(f"{name}: served natively, not by ONNX: {reason}")
+    say(f"{name}: served natively: {reason}")
 
 
 def _bake(
-    artifact: Artifact, given: Input, digest: str, example: Any, trust: Trust, required: bool
+    artifact: Artifact, given: Input, digest: str, example: Any, trust: Trust, form: Form
 ) -> dict[str, Any]:
     native = load_native(artifact, given, trust)
-    record = _describe(artifact, given, digest)
-    graph = b""
+    record = _describe(artifact, given, digest, form)
+    write = None
     try:
-        converted = _convert(artifact, native, given, example)
-        record |= converted.record
-        speed = record["microseconds"]
-        if not required and any(
-            onnx >= own for onnx, own in zip(speed["onnx"], speed["native"], strict=True)
-        ):
-            raise NotConvertedError("it would not be faster")
-        graph = converted.graph
-        record["kept"] = True
+        if form == "onnx":
+            converted = _convert(artifact, native, given, example)
+        else:
+            converted = _compile(artifact, native, given, example)
+        record |= converted.record | {"kept": True}
+        write = converted.write
     except (NotConvertedError, DifferentError) as reason:
         record |= {"kept": False, "reason": str(reason)}
-    _write(baked_folder(artifact.root), graph, record)
+    _write(baked_folder(artifact.root), write, record)
     return record
 
 
-def write_refusal(folder: Path, given: Input, reason: str) -> None:
+def _compile(artifact: Artifact, native: Loaded, given: Input, example: Any) -> _Converted:
+    """Compile to a plan. Raises NotConvertedError if there is none.
+
+    Raises DifferentError if it answers otherwise, which is a fault of the plan. Its speed is told and
+    decides nothing, so that all pods of a version serve it alike.
+    """
+    plan = compile_model(artifact, native.native, given)
+    rows = check_rows(artifact.root, example, given.columns) or [_zeros(given, plan)]
+    rows += edge_rows(rows, edges_of(plan), given.columns)
+    predict = build_predict(plan, given)
+    largest = check_alike(native.predict, predict, rows, given.columns)
+    try:
+        speed = _speed(native.predict, predict, rows)
+    except Exception as error:  # the framework can raise anything
+        raise NotConvertedError(f"the model fails on its example: {_line(error)}") from None
+    record = {"rows": len(rows), "largest_difference": largest, "microseconds": speed}
+    return _Converted(lambda folder: write_plan(plan, folder), record)
+
+
+def _zeros(given: Input, plan: Plan) -> Row:
+    """Return a row to start from where there is no example."""
+    if any(column.type in TEXTUAL for column in given.columns or ()):
+        raise NotConvertedError("there is no example to compare the answers on")
+    return (0,) * plan.width
+
+
+def _speed(native: Predict, converted: Predict, rows: list[Row]) -> dict[str, list[float]]:
+    """Measure both on rows without a missing value, which a model may refuse."""
+    rows = [row for row in rows if None not in row] or rows
+    return {
+        "rows": list(_SIZES),
+        "native": [microseconds(native, rows[:size]) for size in _SIZES],
+        "converted": [microseconds(converted, rows[:size]) for size in _SIZES],
+    }
+
+
+def write_refusal(folder: Path, given: Input, reason: str, *, required: bool) -> None:
     """Note that the model at `folder` is not converted, and why, as `bake` does.
 
     Raises StartError if the artifact cannot be read.
     """
-    record = _describe(read_artifact(folder), given, digest_of(folder))
-    _write(baked_folder(folder), b"", record | {"kept": False, "reason": reason})
+    form: Form = "onnx" if required else "plan"
+    record = _describe(read_artifact(folder), given, digest_of(folder), form)
+    record |= {"kept": False, "reason": reason}
+    _write(baked_folder(folder), None, record)
 
 
-def _describe(artifact: Artifact, given: Input, digest: str) -> dict[str, Any]:
+def _describe(artifact: Artifact, given: Input, digest: str, form: Form) -> dict[str, Any]:
     """Return the part of a record that says of what it is."""
     return {
+        "form": form,
         "digest": digest,
         "columns": checked_columns(given),
         "versions": _versions(artifact.flavor),
@@ -170,9 +222,9 @@ def _try(
         name = keep_output(model, 1 if source.scores else 0)
         graph = model.SerializeToString()
         session = open_session(graph)
-        plain = build_predict(session, given, source.positions, name, "plain")
+        plain = build_onnx_predict(session, given, source.positions, name, "plain")
         shape = fit_shape(np.asarray(expected), np.asarray(plain(rows)))
-        predict = build_predict(session, given, source.positions, name, shape)
+        predict = build_onnx_predict(session, given, source.positions, name, shape)
         found = predict(rows)
     except NotConvertedError:
         raise
@@ -187,27 +239,26 @@ def _try(
         "positions": source.positions,
         "rows": len(rows),
         "largest_difference": compare(expected, found),
-        "microseconds": {
-            "rows": list(_SIZES),
-            "native": [microseconds(native, rows[:size]) for size in _SIZES],
-            "onnx": [microseconds(predict, rows[:size]) for size in _SIZES],
-        },
+        "microseconds": _speed(native, predict, rows),
     }
-    return _Converted(graph, record)
+    return _Converted(lambda folder: (folder / "model.onnx").write_bytes(graph), record)
 
 
-def _known(folder: Path, digest: str, given: Input, flavor: str) -> dict[str, Any] | None:
+def _known(
+    folder: Path, digest: str, given: Input, flavor: str, form: Form
+) -> dict[str, Any] | None:
     """Return the record of an earlier bake of the same artifact with the same packages, if any."""
     try:
         record = read_record(folder, digest, given)
     except NotBakedError:
         return None
-    return record if record.get("versions") == _versions(flavor) else None
+    is_current = record["form"] == form and record.get("versions") == _versions(flavor)
+    return record if is_current else None
 
 
 def _versions(flavor: str) -> dict[str, str]:
     found = {}
-    for package in (*_VERSIONS_OF.get(flavor, ()), "onnx", "onnxruntime"):
+    for package in (*_VERSIONS_OF.get(flavor, ()), "numpy", "onnx", "onnxruntime"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -215,13 +266,13 @@ def _versions(flavor: str) -> dict[str, str]:
     return found
 
 
-def _write(folder: Path, graph: bytes, record: dict[str, Any]) -> None:
+def _write(folder: Path, write: Writer | None, record: dict[str, Any]) -> None:
     """Write the folder in one step, so that it is complete or absent."""
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         temporary.chmod(0o755)
-        if graph:
-            (temporary / "model.onnx").write_bytes(graph)
+        if write is not None:
+            write(temporary)
         text = json.dumps(record, indent=2, sort_keys=True)
         (temporary / "bake.json").write_text(text + "\n", encoding="utf-8")
         if folder.exists():

@@ -45,5 +45,5 @@ def bake_alone(
             reason += ", perhaps for its memory"
     tell_refusal(place.name, reason, required=required, say=say)
     given = Input(columns=settings.input.columns, tensor=settings.input.tensor)
-    write_refusal(Path(place.path), given, reason)
+    write_refusal(Path(place.path), given, reason, required=required)
     return 0

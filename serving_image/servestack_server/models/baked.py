@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from servestack_contract.settings import Input
 from servestack_server.models.columns import may_be_null
+from servestack_server.models.compiled.plan import build_predict, read_plan
 from servestack_server.models.flavors.onnx import build_feed, open_session
 from servestack_server.models.model import Array, Loaded, Predict, Rows
+
+Form = Literal["plan", "onnx"]
+"""A plan is exact, and what `runtime: auto` asks for; ONNX is what `runtime: onnx` asks for."""
 
 
 class NotBakedError(Exception):
@@ -21,7 +25,7 @@ class NotBakedError(Exception):
 
 def baked_folder(folder: Path) -> Path:
     """Return the folder of the converted model. It is beside the artifact's folder, which is pinned."""
-    return folder.with_name(folder.name + ".onnx")
+    return folder.with_name(folder.name + ".baked")
 
 
 def read_record(folder: Path, digest: str, given: Input) -> dict[str, Any]:
@@ -35,25 +39,33 @@ def read_record(folder: Path, digest: str, given: Input) -> dict[str, Any]:
         raise NotBakedError(f"{file} cannot be read") from None
     if not isinstance(record, dict) or record.get("digest") != digest:
         raise NotBakedError("the converted model is of another artifact")
+    if record.get("form") not in ("plan", "onnx"):
+        raise NotBakedError(f"{file} is of another version")
     if record.get("columns") != checked_columns(given):
         raise NotBakedError("the converted model is for other columns")
     return record
 
 
-def load_baked(folder: Path, digest: str, given: Input) -> Loaded:
+def load_baked(folder: Path, digest: str, given: Input, form: Form) -> Loaded:
     """Load the converted model. Raises NotBakedError, which says why, if there is none to use."""
     record = read_record(folder, digest, given)
     if not record.get("kept"):
         raise NotBakedError(str(record.get("reason")))
-    session = open_session(baked_folder(folder) / "model.onnx")
+    if record["form"] != form:
+        raise NotBakedError("it was baked for another runtime")
+    baked = baked_folder(folder)
+    if form == "plan":
+        plan = read_plan(baked)
+        return Loaded(build_predict(plan, given), plan)
+    session = open_session(baked / "model.onnx")
     output = record["output"]
     return Loaded(
-        build_predict(session, given, record["positions"], output["name"], output["shape"]),
+        build_onnx_predict(session, given, record["positions"], output["name"], output["shape"]),
         session,
     )
 
 
-def build_predict(
+def build_onnx_predict(
     session: Any, given: Input, positions: list[int] | None, output: str, shape: str
 ) -> Predict:
     """Return the function from rows to the one output that is used.

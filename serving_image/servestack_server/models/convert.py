@@ -17,12 +17,9 @@ from servestack_server.models.flavors import xgboost as xgboost_flavor
 from servestack_server.models.frames import needs_frame, parts_of
 from servestack_server.models.lean_import import forget_lean
 from servestack_server.models.mlmodel import Artifact
+from servestack_server.models.not_converted import NotConvertedError
 
 Precision = Literal["float", "double"]
-
-
-class NotConvertedError(Exception):
-    """The model has no ONNX form. The message says why, in one line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,13 @@ import numpy as np
 
 from servestack_contract.settings import Column
 from servestack_server.errors import StartError
+from servestack_server.models.arrays import DTYPES
 from servestack_server.models.columns import TEXTUAL, feature_positions
 from servestack_server.models.model import Rows
 
 if TYPE_CHECKING:
     import pandas
 
-_DTYPES: dict[str, str] = {
-    "boolean": "bool",
-    "integer": "int32",
-    "long": "int64",
-    "float": "float32",
-    "double": "float64",
-}
-"""The dtype to which MLflow's schema converts a column before the model sees it. Other types stay
-objects."""
 _WITHOUT_NULL = frozenset({"bool", "int32", "int64"})
 _OF_ARRAYS = ("sklearn.", "xgboost.", "lightgbm.")
 
@@ -94,7 +86,7 @@ def _series(values: Any, dtype: str | None, null_dtype: str | None) -> Any:
 def _dtype(column: Column) -> str | None:
     if column.type == "datetime":
         return "datetime64[ns]"
-    return _DTYPES.get(column.type)
+    return DTYPES.get(column.type)
 
 
 def parts_of(estimator: Any, seen: set[int] | None = None) -> Iterator[Any]:

@@ -34,16 +34,19 @@ def load_model(
 ) -> Model:
     """Load the model at `folder`, an MLflow folder or a bare model file.
 
-    `runtime` native never uses a conversion to ONNX, onnx requires ONNX, and auto uses a conversion
-    if there is one. Raises StartError for every failure.
+    `runtime` native never uses a conversion, onnx requires that to ONNX, and auto uses a plan if
+    there is one. Raises StartError for every failure.
     """
     artifact = read_artifact(folder)
     given = Input(columns=columns, tensor=tensor)
     loaded = (
         None if artifact.flavor == "onnx" else _load_baked(folder, digest, given, runtime, name)
     )
-    by_onnx = loaded is not None or artifact.flavor == "onnx"
-    kind: Literal["onnx", "native"] = "onnx" if by_onnx else "native"
+    kind: Literal["onnx", "compiled", "native"] = "native"
+    if loaded is not None:
+        kind = "onnx" if runtime == "onnx" else "compiled"
+    elif artifact.flavor == "onnx":
+        kind = "onnx"
     if loaded is None:
         loaded = load_native(artifact, given, trust)
     model = Model(name, version, digest, artifact.flavor, kind, loaded.predict, loaded.native)
@@ -56,7 +59,7 @@ def _load_baked(folder: Path, digest: str, given: Input, runtime: str, name: str
     if not digest and baked_folder(folder).exists():
         digest = digest_of(folder)
     try:
-        return load_baked(folder, digest, given)
+        return load_baked(folder, digest, given, "onnx" if runtime == "onnx" else "plan")
     except NotBakedError as reason:
         if runtime == "onnx":
             raise StartError(

@@ -36,7 +36,7 @@ class Model:
     version: str
     digest: str
     flavor: str
-    runtime: Literal["onnx", "native"]
+    runtime: Literal["onnx", "compiled", "native"]
     predict: Predict
     native: Any
     service: object | None = None

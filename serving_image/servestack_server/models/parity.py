@@ -16,6 +16,10 @@ RELATIVE_TOLERANCE = 1e-4
 to float32, may differ by that much."""
 ABSOLUTE_TOLERANCE = 1e-5
 """Five decimals, as in skl2onnx's own tests, which compare its converters with scikit-learn."""
+_EXACT = {"float32": (1e-6, 1.2e-7)}
+_EXACT_DOUBLE = (1e-9, 1e-15)
+"""Relative and absolute tolerance of an exact form. The second is for a share 1 - p that is nearly 0:
+it has the rounding of p, which is one unit in the last place of 1."""
 _ROUND_SECONDS = 0.02
 _ROUNDS = 5
 
@@ -24,10 +28,11 @@ class DifferentError(Exception):
     """The answers differ. The message says how."""
 
 
-def compare(expected: Any, found: Any) -> float:
+def compare(expected: Any, found: Any, *, exact: bool = False) -> float:
     """Return the largest absolute difference of numbers; 0.0 for labels.
 
-    Raises DifferentError unless labels are equal on every row and numbers are within the tolerances.
+    `exact` allows only the rounding of the type in which the model answers. Raises DifferentError
+    unless labels are equal on every row and numbers are within the tolerances.
     """
     if isinstance(expected, dict | list) or isinstance(found, dict | list):
         raise DifferentError("the answers are not a single array")
@@ -37,7 +42,10 @@ def compare(expected: Any, found: Any) -> float:
     if expected.dtype.kind == "f":
         if found.dtype.kind != "f":
             raise DifferentError(f"{found.dtype} instead of {expected.dtype}")
-        return _compare_numbers(expected.astype(np.float64), found.astype(np.float64))
+        tolerances = (RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE)
+        if exact:
+            tolerances = _EXACT.get(expected.dtype.name, _EXACT_DOUBLE)
+        return _compare_numbers(expected.astype(np.float64), found.astype(np.float64), *tolerances)
     if _kind(expected) != _kind(found):
         raise DifferentError(f"{found.dtype} instead of {expected.dtype}")
     unequal = int(np.count_nonzero(expected != found))
@@ -52,11 +60,14 @@ def _kind(labels: np.ndarray[Any, Any]) -> str:
     return {"U": "O", "T": "O", "u": "i"}.get(kind, kind)
 
 
-def _compare_numbers(expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any]) -> float:
+def _compare_numbers(
+    expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any], relative: float, absolute: float
+) -> float:
     if not np.array_equal(np.isnan(expected), np.isnan(found)):
         raise DifferentError("NaN is in other places")
-    difference = np.abs(np.where(expected == found, 0.0, expected - found))
-    allowed = ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * np.abs(expected)
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(np.where(expected == found, 0.0, expected - found))
+        allowed = absolute + relative * np.abs(expected)
     outside = int(np.count_nonzero(difference > allowed))
     largest = float(np.nanmax(difference, initial=0.0))
     if outside:

@@ -35,6 +35,7 @@ from servestack_server.models import convert
 from servestack_server.models.bake import bake
 from servestack_server.models.check_rows import MADE_ROWS, check_rows
 from servestack_server.models.mlmodel import Artifact
+from servestack_server.models.not_converted import NotConvertedError
 
 X, Y = iris()
 TRUST = Trust(
@@ -92,7 +93,7 @@ def _bake(folder: Path, frame: pd.DataFrame, *, required: bool = True) -> dict[s
         required=required,
         say=lambda line: None,
     )
-    record: dict[str, Any] = json.loads((folder.with_name("m.onnx") / "bake.json").read_text())
+    record: dict[str, Any] = json.loads((folder.with_name("m.baked") / "bake.json").read_text())
     return record
 
 
@@ -148,35 +149,40 @@ def test_columns_in_another_order_are_put_in_the_models(tmp_path: Path) -> None:
     assert np.allclose(np.asarray(answer), by_mlflow(folder, X), rtol=1e-4, atol=1e-5)
 
 
-def test_auto_takes_the_converted_one_and_native_never(tmp_path: Path) -> None:
-    folder = _save(MODELS["StandardScaler, SVC"](), tmp_path / "m")
+def test_a_runtime_takes_what_was_baked_for_it(tmp_path: Path) -> None:
+    folder = _save(MODELS["LogisticRegression"](), tmp_path / "m")
     assert load(folder, X).runtime == "native"
-    _bake(folder, X)
-    assert load(folder, X).runtime == "onnx"
+    assert _bake(folder, X, required=False)["form"] == "plan"
+    assert load(folder, X).runtime == "compiled"
     assert load(folder, X, runtime="native").runtime == "native"
+    with pytest.raises(StartError, match="was baked for another runtime"):
+        load(folder, X, runtime="onnx")
+    assert _bake(folder, X)["form"] == "onnx"
+    assert load(folder, X, runtime="onnx").runtime == "onnx"
+    assert load(folder, X).runtime == "native"
 
 
-def test_onnx_of_another_artifact_is_not_used(tmp_path: Path) -> None:
-    folder = _save(MODELS["StandardScaler, SVC"](), tmp_path / "m")
-    _bake(folder, X)
+def test_a_conversion_of_another_artifact_is_not_used(tmp_path: Path) -> None:
+    folder = _save(MODELS["LogisticRegression"](), tmp_path / "m")
+    _bake(folder, X, required=False)
     (folder / "requirements.txt").write_text("# another\n")
     assert load(folder, X).runtime == "native"
     with pytest.raises(StartError, match="is of another artifact"):
         load(folder, X, runtime="onnx")
 
 
-def test_onnx_for_other_columns_is_not_used(tmp_path: Path) -> None:
-    folder = _save(MODELS["StandardScaler, SVC"](), tmp_path / "m")
-    _bake(folder, X)
+def test_a_conversion_for_other_columns_is_not_used(tmp_path: Path) -> None:
+    folder = _save(MODELS["LogisticRegression"](), tmp_path / "m")
+    _bake(folder, X, required=False)
+    assert load(folder, X).runtime == "compiled"
     assert load(folder, X[list(X)[::-1]]).runtime == "native"
 
 
-def test_onnx_that_was_not_checked_on_nulls_is_not_used_for_them(tmp_path: Path) -> None:
-    """Support vectors refuse a null; their conversion would answer a number."""
-    folder = _save(MODELS["StandardScaler, SVC"](), tmp_path / "m", input_example=X.head(2))
-    _bake(folder, X)
+def test_a_conversion_that_was_not_checked_on_nulls_is_not_used_for_them(tmp_path: Path) -> None:
+    folder = _save(MODELS["LogisticRegression"](), tmp_path / "m", input_example=X.head(2))
+    _bake(folder, X, required=False)
     nullable = tuple(msgspec.structs.replace(column, nullable=True) for column in columns_of(X))
-    assert load(folder, X, trust=TRUST).runtime == "onnx"
+    assert load(folder, X, trust=TRUST).runtime == "compiled"
     assert load(folder, columns=nullable, trust=TRUST).runtime == "native"
 
 
@@ -216,7 +222,7 @@ def test_a_forest_that_splits_on_missing_values_comes_to_an_end(tmp_path: Path) 
     source = convert.describe_source(
         Artifact(tmp_path, "sklearn", None), forest, Input(columns_of(frame))
     )
-    with pytest.raises(convert.NotConvertedError, match="split on missing values"):
+    with pytest.raises(NotConvertedError, match="split on missing values"):
         source.convert("double")
     assert source.convert("float") is not None
 
@@ -239,7 +245,7 @@ def test_an_artifact_that_is_not_trusted_is_not_loaded(tmp_path: Path) -> None:
     )
     with pytest.raises(StartError, match=r"trust: \{pickle: true\}"):
         _bake(tmp_path / "m", X, required=False)
-    assert not (tmp_path / "m.onnx").exists()
+    assert not (tmp_path / "m.baked").exists()
 
 
 def test_rows_are_the_same_each_time_and_keep_the_limits(tmp_path: Path) -> None:

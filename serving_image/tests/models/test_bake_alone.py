@@ -33,7 +33,7 @@ def run(file: Path, said: list[str], **changes: Any) -> int:
 
 
 def record(file: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((file.parent / "iris.onnx/bake.json").read_text())
+    found: dict[str, Any] = json.loads((file.parent / "iris.baked/bake.json").read_text())
     return found
 
 
@@ -51,7 +51,7 @@ def test_one_that_takes_too_long_is_ended(
     python_that("exec sleep 60", tmp_path, monkeypatch)
     said: list[str] = []
     assert run(settings_file, said, seconds=0.1) == 0
-    assert said == ["iris: served natively, not by ONNX: the conversion took longer than 0.1 s"]
+    assert said == ["iris: served natively: the conversion took longer than 0.1 s"]
     assert record(settings_file)["kept"] is False
     monkeypatch.undo()
     assert main(["bake", f"--config={settings_file}", "--only=iris"]) == 0  # It is not tried again.
@@ -77,14 +77,14 @@ def test_where_onnx_is_required_it_is_an_error(
     with pytest.raises(StartError, match=r"took longer than 0\.1 s") as failed:
         run(settings_file, [], seconds=0.1)
     assert failed.value.hint == "set runtime: auto"
-    assert not (tmp_path / "iris.onnx").exists()
+    assert not (tmp_path / "iris.baked").exists()
 
 
 def test_it_is_converted_and_its_words_are_passed_on(
     settings_file: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bake", f"--config={settings_file}"]) == 0
-    assert "iris: served by ONNX" in capfd.readouterr().err
+    assert "iris: served compiled" in capfd.readouterr().err
     assert record(settings_file)["kept"] is True
     (settings_file.parent / "iris/MLmodel").write_text("{")
     assert main(["bake", f"--config={settings_file}"]) == 1

@@ -6,11 +6,12 @@ from typing import Any
 
 from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
+from servestack_server.models.arrays import build_array_maker, whole_as_double
 from servestack_server.models.columns import feature_positions, require_numbers
 from servestack_server.models.flavors.sklearn import read_estimator
 from servestack_server.models.lean_import import forget_lean, import_lean
 from servestack_server.models.mlmodel import Artifact
-from servestack_server.models.model import Array, Loaded, Outputs, Predict, Rows, rows_to_array
+from servestack_server.models.model import Array, Loaded, Predict, Rows
 from servestack_server.models.threads import thread_count
 from servestack_server.models.versions import warn_other_version
 
@@ -36,7 +37,7 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
             "train on the codes with categorical_feature, or log a pipeline that encodes them",
         )
     positions = positions_of(booster, given, name)
-    scores = _scores(booster, positions)
+    scores = _scores(booster, given, positions)
     return Loaded(_answer(scores, estimator, artifact.predict_fn), estimator or booster)
 
 
@@ -68,17 +69,10 @@ def positions_of(booster: Any, given: Input, model: str) -> list[int] | None:
     return None if made_up else feature_positions(_spaced_out(given), names, model)
 
 
-def _scores(booster: Any, positions: list[int] | None) -> Predict:
-    threads = thread_count()
-    predict = booster.predict
-    if positions is None:
-        return lambda rows: predict(rows_to_array(rows), num_threads=threads)
-
-    def scores(rows: Rows) -> Outputs:
-        result: Array = predict(rows_to_array(rows)[:, positions], num_threads=threads)
-        return result
-
-    return scores
+def _scores(booster: Any, given: Input, positions: list[int] | None) -> Predict:
+    threads, predict = thread_count(), booster.predict
+    make_array = whole_as_double(build_array_maker(given, positions))
+    return lambda rows: predict(make_array(rows), num_threads=threads)
 
 
 def _answer(scores: Predict, estimator: Any | None, predict_fn: str) -> Predict:

@@ -9,11 +9,12 @@ from zipfile import BadZipFile
 
 from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
+from servestack_server.models.arrays import build_array_maker, whole_as_double
 from servestack_server.models.columns import feature_positions
 from servestack_server.models.frames import build_frame_maker, needs_frame
 from servestack_server.models.lean_import import forget_lean, import_lean
 from servestack_server.models.mlmodel import Artifact
-from servestack_server.models.model import Array, Loaded, Outputs, Predict, Rows, rows_to_array
+from servestack_server.models.model import Loaded, Predict
 from servestack_server.models.trusting import require_pickle, untrusted_types
 from servestack_server.models.versions import warn_other_version
 
@@ -69,14 +70,16 @@ def build_predict(estimator: Any, artifact: Artifact, given: Input) -> Predict:
     # Arrays in the right order give the same answers as named columns, several times faster.
     warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
     positions = feature_positions(given.columns, features, artifact.root.name)
-    if positions is None:
-        return lambda rows: function(rows_to_array(rows))
+    make_array = build_array_maker(given, positions)
+    if _begins_with_lightgbm(estimator):
+        make_array = whole_as_double(make_array)
+    return lambda rows: function(make_array(rows))
 
-    def predict(rows: Rows) -> Outputs:
-        answer: Array = function(rows_to_array(rows)[:, positions])
-        return answer
 
-    return predict
+def _begins_with_lightgbm(estimator: Any) -> bool:
+    steps = getattr(estimator, "steps", None)
+    first = steps[0][1] if steps else estimator
+    return type(first).__module__.startswith("lightgbm.")
 
 
 def _sklearn_version(artifact: Artifact) -> str:

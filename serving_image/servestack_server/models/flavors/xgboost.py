@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
+from servestack_server.models.arrays import build_array_maker
 from servestack_server.models.columns import feature_positions, require_numbers
 from servestack_server.models.lean_import import import_lean
 from servestack_server.models.mlmodel import Artifact
-from servestack_server.models.model import Array, Loaded, Outputs, Predict, Rows, rows_to_array
+from servestack_server.models.model import Array, Loaded, Outputs, Predict, Rows
 from servestack_server.models.threads import thread_count
 from servestack_server.models.versions import warn_other_version
 
@@ -24,7 +26,10 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     name = artifact.root.name
     require_numbers(given.columns, name, "XGBoost")
     positions = feature_positions(given.columns, booster.feature_names, name)
-    return Loaded(_build_predict(booster, artifact, positions), booster)
+    make_array = build_array_maker(given, positions)
+    if not is_wrapped(booster, artifact):
+        make_array = _refusing_infinity(make_array)
+    return Loaded(_build_predict(booster, artifact, make_array), booster)
 
 
 def read_booster(artifact: Artifact) -> Any:
@@ -71,7 +76,9 @@ def rounds(booster: Any, artifact: Artifact) -> tuple[int, int]:
     return (0, int(best) + 1) if best else (0, 0)
 
 
-def _build_predict(booster: Any, artifact: Artifact, positions: list[int] | None) -> Predict:
+def _build_predict(
+    booster: Any, artifact: Artifact, make_array: Callable[[Rows], Array]
+) -> Predict:
     learner = json.loads(booster.save_config())["learner"]
     linear = learner["gradient_booster"]["name"] == "gblinear"
     objective = learner["objective"]["name"]
@@ -80,14 +87,14 @@ def _build_predict(booster: Any, artifact: Artifact, positions: list[int] | None
         import xgboost
 
         def scores(rows: Rows, margin: bool = False) -> Array:
-            data = xgboost.DMatrix(_ordered(rows, positions), nthread=thread_count())
+            data = xgboost.DMatrix(_float32(make_array(rows)), nthread=thread_count())
             result: Array = booster.predict(data, output_margin=margin, validate_features=False)
             return result
     else:
 
         def scores(rows: Rows, margin: bool = False) -> Array:
             result: Array = booster.inplace_predict(
-                _ordered(rows, positions),
+                _float32(make_array(rows)),
                 iteration_range=iteration_range,
                 predict_type="margin" if margin else "value",
                 validate_features=False,
@@ -102,10 +109,22 @@ def _build_predict(booster: Any, artifact: Artifact, positions: list[int] | None
     return lambda rows: _labels(scores(rows), objective, max(classes, 2))
 
 
-def _ordered(rows: Rows, positions: list[int] | None) -> Array:
+def _float32(values: Array) -> Array:
     # XGBoost computes in float32, whatever the input's type is.
-    values = rows_to_array(rows, np.float32)
-    return values if positions is None else np.ascontiguousarray(values[:, positions])
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def _refusing_infinity(make_array: Callable[[Rows], Array]) -> Callable[[Rows], Array]:
+    """A Booster takes a DMatrix in MLflow, which refuses what is infinite in float32."""
+
+    def make(rows: Rows) -> Array:
+        values = _float32(make_array(rows))
+        if np.isinf(values).any():
+            raise ValueError("Input data contains `inf` or a value too large for float32")
+        return values
+
+    return make
 
 
 def _labels(scores: Array, objective: str, classes: int) -> Outputs:

@@ -1,0 +1,81 @@
+"""Where the answer of a plan with trees changes, in terms of its input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from servestack_server.models.compiled.plan import Plan
+from servestack_server.models.compiled.scores import Project
+from servestack_server.models.compiled.steps import Arithmetic, Branches, Encode, Step
+from servestack_server.models.compiled.trees import Trees
+
+_INVERSE = {
+    "add": np.subtract,
+    "subtract": np.add,
+    "multiply": np.divide,
+    "divide": np.multiply,
+}
+
+
+def edges_of(plan: Plan) -> list[tuple[int, float]]:
+    """Return the thresholds of all splits as (column, value), carried back through the steps before.
+
+    A value is rounded as those steps round: the edge itself may be a few units in the last place
+    away. Thresholds on something that was encoded have no place in the input and are left out.
+    """
+    found = {
+        (_column(plan, at), value)
+        for number, step in enumerate(plan.steps)
+        if isinstance(step, Trees)
+        for feature, threshold in _splits(step)
+        for at, value in _before(plan.steps[:number], feature, threshold)
+    }
+    return sorted(found)
+
+
+def _column(plan: Plan, at: int) -> int:
+    return at if plan.positions is None else plan.positions[at]
+
+
+def _splits(trees: Trees) -> Iterator[tuple[int, float]]:
+    import onnx
+
+    (node,) = onnx.load_from_string(trees.graph.tobytes()).graph.node
+    attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
+    tensor = attributes.get("nodes_values_as_tensor")
+    values = onnx.numpy_helper.to_array(tensor) if tensor else attributes["nodes_values"]
+    for mode, feature, value in zip(
+        attributes["nodes_modes"], attributes["nodes_featureids"], values, strict=True
+    ):
+        if mode != b"LEAF" and np.isfinite(value):
+            yield int(feature), float(value)
+
+
+def _before(steps: Sequence[Step], feature: int, value: float) -> Iterator[tuple[int, float]]:
+    """Yield the feature and the value before these steps; nothing if there is none."""
+    for number in range(len(steps) - 1, -1, -1):
+        step = steps[number]
+        if isinstance(step, Encode | Project):
+            return
+        if isinstance(step, Arithmetic):
+            value = float(_INVERSE[step.operation](value, step.numbers[feature]))
+        elif isinstance(step, Branches):
+            branch, own = _branch_of(step, feature)
+            for at, found in _before(step.steps[branch], own, value):
+                yield from _before(steps[:number], step.positions[branch][at], found)
+            return
+    if np.isfinite(value):
+        yield feature, value
+
+
+def _branch_of(step: Branches, feature: int) -> tuple[int, int]:
+    """Return the branch that a feature of the result comes from, and its place among that one's."""
+    for branch, (positions, inner) in enumerate(zip(step.positions, step.steps, strict=True)):
+        widths = [part.width for part in inner if isinstance(part, Encode) and part.width]
+        width = widths[-1] if widths else len(positions)
+        if feature < width:
+            return branch, feature
+        feature -= width
+    raise IndexError(feature)

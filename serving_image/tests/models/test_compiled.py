@@ -1,0 +1,173 @@
+"""Plans: what makes them exact, one argument at a time. Whole models: serving_image/tests/parity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from serving_image.tests.models.model_support import columns_of, iris, load, rows_of
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
+
+from servestack_contract.settings import Column, Input, Trust
+from servestack_server.models import bake as bake_module
+from servestack_server.models.arrays import build_array_maker
+from servestack_server.models.bake import bake
+from servestack_server.models.compiled.compile import compile_model
+from servestack_server.models.compiled.edges import edges_of
+from servestack_server.models.compiled.flow import Flow
+from servestack_server.models.compiled.from_sklearn import plan_of
+from servestack_server.models.compiled.plan import Plan, build_predict, read_plan, write_plan
+from servestack_server.models.compiled.trees import (
+    Tree,
+    Trees,
+    build_graph,
+    first_leaves,
+    round_down,
+)
+from servestack_server.models.mlmodel import Artifact
+from servestack_server.models.not_converted import NotConvertedError
+
+X, Y = iris()
+_NARROW = st.floats(width=32, allow_nan=False)
+
+
+@given(st.floats(allow_nan=False), _NARROW)
+def test_a_rounded_threshold_sends_each_float32_the_same_way(threshold: float, x: float) -> None:
+    rounded = round_down(np.array([threshold]))[0]
+    assert rounded.dtype == np.float32
+    assert (x <= threshold) == (np.float32(x) <= rounded)
+
+
+@given(_NARROW)
+def test_a_threshold_that_is_a_float32_stays(threshold: float) -> None:
+    assert round_down(np.array([threshold]))[0] == np.float32(threshold)
+
+
+def _stumps(values: list[float]) -> Trees:
+    """Trees of one leaf each."""
+    none = np.zeros(1, dtype=np.int64)
+    trees = [Tree(none, np.zeros(1), none, none, none, none) for _ in values]
+    leaves = np.array(values, dtype=np.float32)[:, None]
+    graph = build_graph(trees, 1, np.float32)
+    return Trees(graph, leaves, first_leaves(trees), np.zeros(1, dtype=np.float32))
+
+
+def test_leaves_are_added_in_the_order_of_the_trees() -> None:
+    """In float32 (1e8 + 1) - 1e8 is 0; added in pairs or in float64 it would not be."""
+    values = [1e8, 1.0, -1e8, *[0.5] * 30]
+    expected = np.float32(0)
+    for value in values:
+        expected += np.float32(value)
+    for rows in (1, 3):
+        assert (
+            _stumps(values)(np.zeros((rows, 1), np.float32)).ravel().tolist() == [expected] * rows
+        )
+
+
+def test_many_rows_are_added_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from servestack_server.models.compiled import trees
+
+    monkeypatch.setattr(trees, "_CHUNK_VALUES", 4)
+    assert _stumps([1.0, 2.0])(np.zeros((7, 1), np.float32)).ravel().tolist() == [3.0] * 7
+
+
+def test_edges_are_the_thresholds_in_terms_of_the_input() -> None:
+    tree = DecisionTreeClassifier(max_depth=1, random_state=0).fit(X, Y)
+    plan = Plan(plan_of(tree, "predict", Flow(4)), 4, [3, 2, 1, 0], False)
+    (edge,) = edges_of(plan)
+    assert edge == (3 - tree.tree_.feature[0], float(round_down(tree.tree_.threshold[:1])[0]))
+
+
+class _Own(LogisticRegression):  # type: ignore[misc]
+    def predict(self, *rows: Any) -> Any:
+        return super().predict(*rows) + 1
+
+
+def test_a_subclass_may_do_something_else_and_has_no_plan() -> None:
+    with pytest.raises(NotConvertedError, match="_Own has no plan"):
+        plan_of(_Own().fit(X, Y), "predict", Flow(4))
+
+
+def test_a_plan_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
+    model = LogisticRegression(max_iter=300).fit(X, np.array(["a", "b", "c"], dtype=object)[Y])
+    columns = Input(columns_of(X))
+    plan = compile_model(Artifact(tmp_path, "sklearn", None), model, columns)
+    write_plan(plan, tmp_path)
+    again = build_predict(read_plan(tmp_path), columns)(rows_of(X))
+    assert np.asarray(again).tolist() == model.predict(X).tolist()
+
+
+def test_a_plan_that_answers_otherwise_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = LogisticRegression(max_iter=300).fit(X, Y)
+    mlflow.sklearn.save_model(model, tmp_path / "m", pip_requirements=[])
+
+    def of_another(artifact: Any, native: Any, given: Any) -> Plan:
+        return compile_model(artifact, LogisticRegression(C=1e-3).fit(X, Y), given)
+
+    monkeypatch.setattr(bake_module, "compile_model", of_another)
+    said: list[str] = []
+    assert not bake(
+        tmp_path / "m", columns=columns_of(X), tensor=None, example=rows_of(X.head(3)),
+        trust=Trust(), required=False, say=said.append,
+    )  # fmt: skip
+    assert "labels differ" in said[0]
+    assert load(tmp_path / "m", X).runtime == "native"
+
+
+def test_without_an_example_a_plan_is_checked_at_its_edges(tmp_path: Path) -> None:
+    tree = DecisionTreeClassifier(random_state=0).fit(X, Y)
+    mlflow.sklearn.save_model(
+        tree, tmp_path / "m", pip_requirements=[], skops_trusted_types=["sklearn.tree._tree.Tree"]
+    )
+    said: list[str] = []
+    trust = Trust(skops_types=("sklearn.tree._tree.Tree",))
+    bake(
+        tmp_path / "m", columns=columns_of(X), tensor=None, example=None, trust=trust,
+        required=False, say=said.append,
+    )  # fmt: skip
+    assert "served compiled" in said[0]
+    assert load(tmp_path / "m", X, trust=trust).runtime == "compiled"
+
+
+@pytest.mark.parametrize(
+    ("types", "row", "expected"),
+    [
+        (("float", "float"), (0.1, 2), np.array([0.1, 2], dtype=np.float32)),
+        (("float", "double"), (0.1, 0.1), np.array([np.float32(0.1), 0.1], dtype=np.float64)),
+        (("long", "integer"), (2**53 + 1, 2), np.array([2**53 + 1, 2], dtype=np.int64)),
+        (("long", "double"), (2**53 + 1, 2.5), np.array([2.0**53, 2.5])),
+        (("boolean", "double"), (True, 2.5), np.array([1.0, 2.5])),
+        (("boolean", "boolean"), (True, False), np.array([True, False])),
+    ],
+)
+def test_an_array_has_the_type_that_pandas_finds(
+    types: tuple[Any, ...], row: tuple[Any, ...], expected: Any
+) -> None:
+    columns = tuple(Column(f"c{at}", kind) for at, kind in enumerate(types))
+    made = build_array_maker(Input(columns))([row])
+    assert made.dtype == expected.dtype
+    assert np.array_equal(made[0], expected)
+    frame = pd.DataFrame(
+        {f"c{at}": np.array([value], dtype=_PANDAS[kind]) for at, (kind, value) in enumerate(zip(types, row, strict=True))}
+    )  # fmt: skip
+    if frame.to_numpy().dtype != object:
+        assert frame.to_numpy().dtype == made.dtype
+
+
+_PANDAS = {"float": "float32", "double": "float64", "long": "int64", "integer": "int32", "boolean": "bool"}  # fmt: skip
+
+
+def test_a_null_among_integers_is_nan() -> None:
+    columns = (Column("a", "long", nullable=True), Column("b", "long"))
+    made = build_array_maker(Input(columns), [1, 0])([(None, 3)])
+    assert made.dtype == np.float64
+    assert made[0, 0] == 3 and np.isnan(made[0, 1])

@@ -1,0 +1,145 @@
+"""One model, asked through the server's own loading and through mlflow.pyfunc."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightgbm as lgb
+import mlflow.lightgbm
+import mlflow.pyfunc
+import mlflow.sklearn
+import mlflow.xgboost
+import numpy as np
+import pandas as pd
+import xgboost as xgb
+from mlflow.models import infer_signature
+from serving_image.tests.parity.zoo import Entry
+
+from servestack_contract.settings import Column, Trust
+from servestack_server.models.bake import bake
+from servestack_server.models.compiled.check import edge_rows, strange_rows
+from servestack_server.models.compiled.edges import edges_of
+from servestack_server.models.compiled.plan import Plan
+from servestack_server.models.load import load_model
+from servestack_server.models.parity import DifferentError, compare
+
+_TYPES = {"int64": "long", "float64": "double", "float32": "float", "bool": "boolean"}
+_TRUST = Trust(pickle=True)
+
+
+@dataclass(frozen=True)
+class Result:
+    """`differ` counts the rows whose answers differ by more than rounding, or are refused by one."""
+
+    runtime: str
+    reason: str
+    rows: int
+    differ: int
+    largest: float
+    native: float
+    converted: float
+    first: str
+
+
+def compare_entry(entry: Entry, folder: Path) -> Result:
+    """Fit, save, bake and load the model, and compare its answers to those of mlflow.pyfunc."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _compare(entry, folder)
+
+
+def _compare(entry: Entry, folder: Path) -> Result:
+    table, model = entry.fit()
+    frame = table.features
+    _save(model, entry, frame, folder)
+    columns = tuple(
+        Column(str(name), _TYPES.get(dtype.name, "string"), nullable=dtype.kind == "f")  # type: ignore[arg-type]
+        for name, dtype in frame.dtypes.items()
+    )
+    rows = [tuple(row) for row in _values(frame)]
+    bake(
+        folder, columns=columns, tensor=None, example=rows[:3], trust=_TRUST, required=False,
+        say=lambda line: None,
+    )  # fmt: skip
+    record = json.loads((folder.with_name(folder.name + ".baked") / "bake.json").read_text())
+    loaded = load_model(
+        folder, name="m", version="1", digest="", columns=columns, tensor=None, runtime="auto",
+        trust=_TRUST,
+    )  # fmt: skip
+    reference = mlflow.pyfunc.load_model(str(folder))
+
+    def expected(some: list[Any]) -> Any:
+        asked = pd.DataFrame(some, columns=list(frame))
+        typed = {
+            name: np.dtype("float64") if dtype.kind in "bi" and asked[name].isna().any() else dtype
+            for name, dtype in frame.dtypes.items()
+        }
+        return np.asarray(reference.predict(asked.astype(typed)))
+
+    differ, largest, first = _differing(expected, loaded.predict, rows)
+    near: list[Any] = []
+    if isinstance(loaded.native, Plan):
+        near = edge_rows(rows, edges_of(loaded.native), columns)
+    more, wider, second = _differing(expected, loaded.predict, near)
+    strange = strange_rows(rows[0], columns)
+    for row in strange:
+        some, by, third = _differing(expected, loaded.predict, [row])
+        more, wider, second = more + some, max(wider, by), second or third
+    speed = record.get("microseconds", {})
+    return Result(
+        loaded.runtime, record.get("reason", ""), len(rows) + len(near) + len(strange),
+        differ + more, max(largest, wider), speed.get("native", [0.0])[0],
+        speed.get("converted", [0.0])[0], first or second,
+    )  # fmt: skip
+
+
+def _values(frame: pd.DataFrame) -> list[list[Any]]:
+    plain = frame.astype(object).where(frame.notna(), None)
+    values: list[list[Any]] = plain.to_numpy().tolist()
+    return values
+
+
+def _differing(expected: Any, found: Any, rows: list[Any]) -> tuple[int, float, str]:
+    """Return how many rows differ, the largest difference of the others, and the first of them."""
+    if not rows:
+        return 0, 0.0, ""
+    left, right = _answer(expected, rows), _answer(found, rows)
+    if left is not None and right is not None:
+        try:
+            return 0, compare(left, right, exact=True), ""
+        except DifferentError as error:
+            if len(rows) == 1:
+                return 1, 0.0, f"{rows[0]}: {error}"
+    elif len(rows) == 1:
+        refused = (left is None) != (right is None)
+        said = f"{rows[0]}: {'mlflow' if left is None else 'the server'} refuses it"
+        return int(refused), 0.0, said if refused else ""
+    half = len(rows) // 2
+    a, b = (_differing(expected, found, part) for part in (rows[:half], rows[half:]))
+    return a[0] + b[0], max(a[1], b[1]), a[2] or b[2]
+
+
+def _answer(predict: Any, rows: list[Any]) -> Any:
+    try:
+        return predict(rows)
+    except Exception:  # whatever a framework raises is a refusal
+        return None
+
+
+def _save(model: Any, entry: Entry, frame: pd.DataFrame, folder: Path) -> None:
+    settings: dict[str, Any] = {
+        "signature": infer_signature(frame),
+        "pip_requirements": [],
+    }
+    # The flavors of XGBoost and LightGBM know no predict_fn; their estimators are saved as any other.
+    if entry.predict_fn == "predict" and isinstance(model, xgb.Booster | xgb.XGBModel):
+        mlflow.xgboost.save_model(model, folder, **settings)
+    elif entry.predict_fn == "predict" and isinstance(model, lgb.Booster | lgb.LGBMModel):
+        mlflow.lightgbm.save_model(model, folder, **settings)
+    else:
+        settings |= {"serialization_format": "cloudpickle", "pyfunc_predict_fn": entry.predict_fn}
+        mlflow.sklearn.save_model(model, folder, **settings)
