@@ -109,7 +109,7 @@ def _log_costs(
 ) -> dict[str, LogCost]:
     """Both servers up at once and asked in turn, so that other work on the machine hits both."""
     costs = {}
-    for name in (ours.NATIVE, ours.ONNX) if mine else ():
+    for name in (ours.NATIVE, ours.COMPILED) if mine else ():
         place = folder / name.replace(" ", "-")
         on: list[float] = []
         off: list[float] = []
@@ -138,7 +138,7 @@ def _bare_calls(model: TrainedModel, folder: Path) -> dict[str, float]:
     python = str(image_venv() / "bin/python")
     program = str(HERE / "bare_call.py")
     seconds = {}
-    for name, file in ((ours.NATIVE, model.joblib), (ours.ONNX, ours.onnx_file(model))):
+    for name, file in ((ours.NATIVE, model.joblib), (ours.COMPILED, ours.plan_folder(model))):
         command = ["taskset", "-c", str(SERVER_CORE), python, program, str(file), str(row)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         if done.returncode:

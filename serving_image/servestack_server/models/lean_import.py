@@ -9,9 +9,11 @@ packages were not installed.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 
 _NEVER_CALLED = "numpy.f2py"
@@ -32,6 +34,30 @@ def import_lean(name: str, *, without: tuple[str, ...] = ()) -> ModuleType:
     if hidden:
         _lean.add(name)
     return module
+
+
+def import_alone(name: str, packages: tuple[str, ...]) -> ModuleType:
+    """Import a compiled module without the code of its `packages`, unless those are loaded.
+
+    `packages` are those that contain it, and that the modules contain which it imports; the first is
+    the outermost. A later import of them is the usual one.
+    """
+    outermost = packages[0]
+    if outermost in sys.modules:
+        return importlib.import_module(name)
+    spec = importlib.util.find_spec(outermost)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"No module named {outermost!r}", name=outermost)
+    root = Path(next(iter(spec.submodule_search_locations)))
+    for package in packages:
+        stand_in = ModuleType(package)
+        stand_in.__path__ = [str(root.joinpath(*package.split(".")[1:]))]
+        sys.modules[package] = stand_in
+    try:
+        return importlib.import_module(name)
+    finally:
+        for module in [key for key in sys.modules if key.partition(".")[0] == outermost]:
+            del sys.modules[module]
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serving_image.tests.models.model_support import columns_of, iris, load, rows_of
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from servestack_contract.settings import Column, Input, Trust
@@ -102,6 +105,28 @@ def test_a_plan_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
     write_plan(plan, tmp_path)
     again = build_predict(read_plan(tmp_path), columns)(rows_of(X))
     assert np.asarray(again).tolist() == model.predict(X).tolist()
+
+
+def test_support_vectors_need_libsvm_alone_and_leave_scikit_learn_usable(tmp_path: Path) -> None:
+    model = SVC().fit(X, Y)
+    plan = compile_model(Artifact(tmp_path, "sklearn", None), model, Input(columns_of(X)))
+    write_plan(plan, tmp_path)
+    program = f"""
+import sys
+from pathlib import Path
+from servestack_contract.settings import Input
+from servestack_server.models.compiled.plan import build_predict, read_plan
+predict = build_predict(read_plan(Path({str(tmp_path)!r})), Input())
+first = predict([(5.1, 3.5, 1.4, 0.2)]).tolist()
+alone = [name for name in ("sklearn", "pandas", "skops") if name in sys.modules]
+from sklearn.svm import SVC
+fitted = SVC().fit([[0.0], [1.0]], [4, 5])
+print(first, alone, fitted.predict([[0.9]]).tolist(), predict([(5.1, 3.5, 1.4, 0.2)]).tolist())
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert run.stdout == "[0] [] [5] [0]\n"
 
 
 def test_a_plan_that_answers_otherwise_is_not_kept(

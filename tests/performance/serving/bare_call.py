@@ -1,6 +1,6 @@
 """The model called with one row and nothing around it: median seconds, printed.
 
-python bare_call.py MODEL.joblib|MODEL.onnx ROW.json
+python bare_call.py MODEL.joblib|COMPILED ROW.json
 """
 
 import json
@@ -17,16 +17,12 @@ CALLS = 3000
 
 def load(file: Path, row: list[float]) -> Any:
     """A function of nothing that predicts the row."""
-    if file.suffix == ".onnx":
-        import onnxruntime
+    if file.is_dir():
+        from servestack_contract.settings import Input
+        from servestack_server.models.compiled.plan import build_predict, read_plan
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        session = onnxruntime.InferenceSession(str(file), options)
-        asked = session.get_inputs()[0]
-        dtype = np.float64 if "double" in asked.type else np.float32
-        feed = {asked.name: np.array([row], dtype)}
-        return lambda: session.run(None, feed)
+        predict = build_predict(read_plan(file), Input())
+        return lambda: predict([row])
     import joblib
 
     model = joblib.load(file)

@@ -1,4 +1,4 @@
-"""Our server as its image holds it: scikit-learn or ONNX, with the prediction log or without."""
+"""Our server as its image holds it: native or compiled, with the prediction log or without."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.performance.serving.train import TrainedModel
 from tests.performance.serving.venvs import PeerFailedError, image_venv
 
 BAKE_SECONDS = 300
-NATIVE, ONNX = "servestack, scikit-learn", "servestack, ONNX"
+NATIVE, COMPILED = "servestack, scikit-learn", "servestack, compiled"
 WITHOUT_LOG = ", no log"
 
 
@@ -24,7 +24,7 @@ def our_contenders(models: dict[str, TrainedModel], folder: Path) -> dict[str, C
         _bake(venv, model, folder)
     return {
         f"{name}{suffix}": _contender(f"{name}{suffix}", venv, runtime, log=not suffix)
-        for name, runtime in ((NATIVE, "native"), (ONNX, "onnx"))
+        for name, runtime in ((NATIVE, "native"), (COMPILED, "auto"))
         for suffix in ("", WITHOUT_LOG)
     }
 
@@ -80,7 +80,7 @@ def _service(model: TrainedModel, folder: Path, runtime: str, *, log: bool) -> d
 
 def _bake(venv: Path, model: TrainedModel, folder: Path) -> None:
     config = folder / f"bake-{model.name}.json"
-    config.write_text(json.dumps(_service(model, folder, "onnx", log=False)))
+    config.write_text(json.dumps(_service(model, folder, "auto", log=False)))
     try:
         subprocess.run(
             [_program(venv), "bake", f"--config={config}"],
@@ -96,9 +96,9 @@ def _bake(venv: Path, model: TrainedModel, folder: Path) -> None:
         raise PeerFailedError(f"servestack-server bake: {error}") from None
 
 
-def onnx_file(model: TrainedModel) -> Path:
-    """Where `servestack-server bake` puts the converted model."""
-    return Path(f"{model.mlflow}.onnx") / "model.onnx"
+def plan_folder(model: TrainedModel) -> Path:
+    """Where `servestack-server bake` puts the compiled model."""
+    return Path(f"{model.mlflow}.baked")
 
 
 def _program(venv: Path) -> str:

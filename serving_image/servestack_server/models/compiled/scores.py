@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from servestack_server.models.lean_import import import_lean
+from servestack_server.models.lean_import import import_alone
 from servestack_server.models.model import Array
 
 
@@ -111,10 +111,8 @@ class Libsvm:
 
     @cached_property
     def _predict(self) -> Any:
-        import_lean("sklearn", without=("pandas",))
-        from sklearn.svm import _libsvm
-
-        return _libsvm.predict
+        packages = ("sklearn", "sklearn.utils", "sklearn.svm")
+        return import_alone("sklearn.svm._libsvm", packages).predict
 
     @cached_property
     def _keywords(self) -> dict[str, Any]:
