@@ -46,6 +46,17 @@ class ServerReady:
         request.answer_json(200 if ready else 503, {"ready": ready})
 
 
+class ModelList:
+    """GET /v2/models: the names of the models, as KServe's servers list them."""
+
+    def __init__(self, service: Service) -> None:
+        self._names = list(service.targets)
+
+    def __call__(self, request: Request) -> None:
+        """Answer {"models": [name, …]}."""
+        request.answer_json(200, {"models": self._names})
+
+
 class ModelPages:
     """Metadata and readiness of one model."""
 

@@ -64,6 +64,7 @@ def _inference_routes(service: Service, counted: Any, page: Any) -> None:
     page("/v2", model_metadata.server_metadata)
     page("/v2/health/live", model_metadata.server_live)
     page("/v2/health/ready", model_metadata.ServerReady(service))
+    page("/v2/models", model_metadata.ModelList(service), needs_key=True)
     targets: dict[str, ModelTarget] = dict(service.targets)
     for name, target in targets.items():
         pages = ModelPages(service, target)

@@ -48,6 +48,7 @@ def inference_paths(
         "/v2": {"get": _get("serverMetadata", "The server's name and extensions")},
         "/v2/health/live": {"get": _get("serverLive", "Whether the process is alive")},
         "/v2/health/ready": {"get": _get("serverReady", "Whether the server is ready", "503")},
+        "/v2/models": {"get": _get("listModels", "The models' names")},
         **_model_paths("/v2/models/{name}", [name], "", request),
         **_model_paths("/v2/models/{name}/versions/{version}", [name, version], "Version", request),
     }

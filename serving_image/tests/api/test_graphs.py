@@ -39,6 +39,7 @@ def test_models_side_by_side(iris: Iris, three: Places, tmp_path: Path) -> None:
             assert server.get(f"/v2/models/{name}/versions/{version}").json()["name"] == name
             assert server.post(f"/v1/iris/{name}/batch", iris.rows[:2]).status == 200
         assert server.post("/v1/iris/predict", iris.rows[:1]).status == 404
+        assert server.get("/v2/models").json() == {"models": list(VERSIONS)}
 
 
 def test_three_frameworks_in_one_answer(iris: Iris, three: Places, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from servestack_server.api.keys import KeyCheck
 
 LOCKED = [
     ("POST", "/v1/iris/predict"), ("POST", "/v1/iris/batch"), ("POST", "/invocations"),
-    ("POST", "/v2/models/iris/infer"), ("GET", "/v2/models/iris"),
+    ("POST", "/v2/models/iris/infer"), ("GET", "/v2/models/iris"), ("GET", "/v2/models"),
 ]  # fmt: skip
 OPEN = ["/livez", "/readyz", "/metrics", "/v2/health/live", "/docs", "/openapi.json"]
 

@@ -211,7 +211,7 @@ def test_paths_and_statuses() -> None:
     found = document(base_path="/credit/v2")
     assert {"/credit/v2/predict", "/credit/v2/batch", "/credit/v2/feedback"} <= set(found["paths"])
     assert {
-        "/v2/health/live", "/v2/health/ready", "/v2/models/{name}",
+        "/v2/health/live", "/v2/health/ready", "/v2/models", "/v2/models/{name}",
         "/v2/models/{name}/versions/{version}/infer", "/invocations", "/ping", "/version",
         "/health", "/livez", "/readyz", "/metrics",
     } <= set(found["paths"])  # fmt: skip
@@ -235,7 +235,8 @@ def test_an_api_key_is_asked_for_where_a_body_is_taken() -> None:
                 locked.add(path)
     assert locked == {
         "/v1/loan/predict", "/v1/loan/batch", "/v1/loan/feedback", "/invocations",
-        "/v2/models/{name}", "/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}",
+        "/v2/models", "/v2/models/{name}", "/v2/models/{name}/infer",
+        "/v2/models/{name}/versions/{version}",
         "/v2/models/{name}/versions/{version}/infer",
     }  # fmt: skip
 

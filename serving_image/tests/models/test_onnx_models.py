@@ -106,6 +106,48 @@ def test_a_tensor_goes_in_whole(tmp_path: Path) -> None:
     assert np.array_equal(loaded.predict(array), array)
 
 
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("zipmap", [True, False])
+def test_a_graph_of_a_fixed_batch_takes_any_number_of_rows(
+    tmp_path: Path, size: int, zipmap: bool
+) -> None:
+    model = _converted(zipmap=zipmap)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = size
+    for output in model.graph.output:
+        if output.type.HasField("tensor_type"):
+            output.type.tensor_type.shape.dim[0].dim_value = size
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    expected = load(_plain(tmp_path, zipmap), iris()[0]).predict(ROWS[:7])
+    loaded = load(tmp_path / "model.onnx", iris()[0])
+    assert np.array_equal(loaded.predict(ROWS[:7]), expected)
+    assert np.array_equal(loaded.predict(ROWS[:1]), expected[:1])
+
+
+def _plain(folder: Path, zipmap: bool) -> Path:
+    (folder / "plain.onnx").write_bytes(_converted(zipmap=zipmap).SerializeToString())
+    return folder / "plain.onnx"
+
+
+def test_a_tensor_of_a_fixed_batch_is_padded_and_cut(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "same",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    array = np.arange(9, dtype=np.float32).reshape(3, 3)
+    loaded = load(tmp_path / "model.onnx", tensor=Tensor("float32", (-1, 3)))
+    assert np.array_equal(loaded.predict(array), array)
+
+
+def test_a_number_that_the_graph_cannot_hold_is_refused(tmp_path: Path) -> None:
+    model = load(_plain(tmp_path, True), iris()[0])
+    with pytest.raises(ValueError, match="too large for the model's float32"):
+        model.predict([(1e39, 1.0, 1.0, 1.0)])
+
+
 def test_a_broken_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(StartError, match=r"ONNX Runtime .* cannot load it") as caught:

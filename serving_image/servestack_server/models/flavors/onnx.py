@@ -77,7 +77,7 @@ def build_feed(session: Any, given: Input, model: str) -> Callable[[Rows], dict[
             raise StartError(f"{model}: input {item.name!r} is {item.type}, which is not served")
     if len(inputs) == 1:
         name, dtype = inputs[0].name, _DTYPES[inputs[0].type]
-        return lambda rows: {name: np.asarray(rows, dtype=dtype)}
+        return lambda rows: {name: _as_array(rows, dtype)}
     names = [item.name for item in inputs]
     if given.columns is None:
         raise StartError(
@@ -93,19 +93,60 @@ def build_feed(session: Any, given: Input, model: str) -> Callable[[Rows], dict[
     def feed(rows: Rows) -> dict[str, Array]:
         columns = list(zip(*rows, strict=True))
         return {
-            name: np.array(columns[position], dtype=dtype).reshape(shape)
+            name: _as_array(columns[position], dtype).reshape(shape)
             for name, position, dtype, shape in plan
         }
 
     return feed
 
 
+def _as_array(values: Any, dtype: Any) -> Array:
+    """Raises ValueError for a number that is infinite in the graph's own type."""
+    try:
+        with np.errstate(over="raise"):
+            return np.asarray(values, dtype=dtype)
+    except FloatingPointError:
+        raise ValueError(f"a value is too large for the model's {np.dtype(dtype)}") from None
+
+
 def run_outputs(
     session: Any, feed: Callable[[Rows], dict[str, Array]], outputs: Sequence[str]
 ) -> Callable[[Rows], list[Any]]:
     """Return the function from rows to the session's outputs. Lookups are done only once."""
-    run, names = session.run, list(outputs)
-    return lambda rows: run(names, feed(rows))
+    run, names, size = session.run, list(outputs), _fixed_batch(session)
+    if size is None:
+        return lambda rows: run(names, feed(rows))
+
+    def run_in_parts(rows: Rows) -> list[Any]:
+        parts = []
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            missing = size - len(part)
+            padded = _padded(part, missing) if missing else part
+            parts.append([value[: len(part)] for value in run(names, feed(padded))])
+        return [_joined(values) for values in zip(*parts, strict=True)]
+
+    return run_in_parts
+
+
+def _fixed_batch(session: Any) -> int | None:
+    """Return the number of rows that the graph takes in each call; None if it takes any number."""
+    sizes = {item.shape[0] if item.shape else None for item in session.get_inputs()}
+    size = next(iter(sizes)) if len(sizes) == 1 else None
+    return size if isinstance(size, int) else None
+
+
+def _padded(part: Rows, missing: int) -> Rows:
+    """Repeat the last row: its answer is there in any case, so no new one can fail."""
+    if isinstance(part, np.ndarray):
+        return np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
+    return [*part, *[part[-1]] * missing]
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    if isinstance(parts[0], list):
+        return [item for part in parts for item in part]
+    return np.concatenate(parts)
 
 
 def _predictor(
