@@ -55,6 +55,11 @@ MODEL_INFO = Metric(
     "servestack_model_info", "gauge", "Always 1; the labels name the versions that are served.",
     ("model", "version", "digest"),
 )  # fmt: skip
+CONVERSION_DIFFERENCE = Metric(
+    "servestack_conversion_difference", "gauge",
+    "Largest difference of a converted model's numbers from its framework's, when it was converted.",
+    ("model", "version"),
+)  # fmt: skip
 EVENTS_WRITTEN = Metric(
     "servestack_events_written_total", "counter", "Events written to disk.", ("kind",)
 )
@@ -78,6 +83,6 @@ INPUT_OUT_OF_RANGE = Metric(
 
 CATALOGUE = (
     REQUESTS, REQUEST_SECONDS, IN_FLIGHT, QUEUE_DEPTH, BATCH_SIZE, PREDICTION_SECONDS,
-    LOAD_SECONDS, MODEL_INFO, EVENTS_WRITTEN, EVENTS_DROPPED, EVENTS_UNSHIPPED, INPUT_VALUES,
+    LOAD_SECONDS, MODEL_INFO, CONVERSION_DIFFERENCE, EVENTS_WRITTEN, EVENTS_DROPPED, EVENTS_UNSHIPPED, INPUT_VALUES,
     INPUT_OUT_OF_RANGE,
 )  # fmt: skip

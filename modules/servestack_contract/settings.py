@@ -83,11 +83,13 @@ class Input(Section, frozen=True):
 
 
 class Limits(Section, frozen=True):
-    """Limits of one request. `max_queue` counts the requests waiting in a pod."""
+    """Limits of one request, and of a pod: `max_queue` counts the requests that wait in it, and
+    `max_buffered_bytes` the bytes of bodies that it holds (None: by its memory)."""
 
     max_body_bytes: int = 4 << 20
     max_rows: int = 10_000
     max_queue: int = 512
+    max_buffered_bytes: int | None = None
     timeout_seconds: float = 30
 
 
@@ -224,6 +226,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     port: int = 8080
     models: tuple[ModelPlace, ...]
     runtime: Runtime = "auto"
+    onnx_tolerance: float | None = None
     trust: Trust = Trust()
     input: Input = Input()
     limits: Limits = Limits()

@@ -117,6 +117,7 @@ def _bake_here(config: ServerSettings, place: ModelPlace) -> None:
         trust=config.trust,
         required=config.runtime == "onnx",
         say=_say,
+        **({} if config.onnx_tolerance is None else {"tolerance": config.onnx_tolerance}),
     )
 
 

@@ -66,11 +66,14 @@ class EndpointMetrics:
 class ModelMetrics:
     """The calls of one model."""
 
-    __slots__ = ("batch_rows", "digest", "load_seconds", "name", "seconds", "version")
+    __slots__ = (
+        "batch_rows", "difference", "digest", "load_seconds", "name", "seconds", "version"
+    )  # fmt: skip
 
     def __init__(self, name: str, version: str, digest: str) -> None:
         self.name, self.version, self.digest = name, version, digest
         self.load_seconds = 0.0
+        self.difference: float | None = None
         self.batch_rows = Histogram(catalogue.BATCH_SIZE.buckets)
         self.seconds = Histogram(catalogue.PREDICTION_SECONDS.buckets)
 
@@ -133,12 +136,15 @@ class ServerMetrics:
         seconds = self._family(catalogue.PREDICTION_SECONDS)
         load = self._family(catalogue.LOAD_SECONDS)
         info = self._family(catalogue.MODEL_INFO)
+        difference = self._family(catalogue.CONVERSION_DIFFERENCE)
         for model in self.models.values():
             self._add_histogram(rows, model.batch_rows, model.name)
             self._add_histogram(seconds, model.seconds, model.name)
             self._add(load, model.load_seconds, model.name)
             self._add(info, 1, model.name, model.version, model.digest)
-        return rows, seconds, load, info
+            if model.difference is not None:
+                self._add(difference, model.difference, model.name, model.version)
+        return rows, seconds, load, info, difference
 
     def _event_families(self) -> Families:
         written = self._family(catalogue.EVENTS_WRITTEN)

@@ -153,7 +153,8 @@ def _load(
         trust=settings.trust,
     )
     seconds = perf_counter() - before
-    metrics.model(name, model.version, model.digest).load_seconds = seconds
+    measured = metrics.model(name, model.version, model.digest)
+    measured.load_seconds, measured.difference = seconds, model.difference
     log.info("%s %s: %s on %s, loaded in %.2f s", name, pin.value, model.flavor, model.runtime, seconds)  # fmt: skip
     return model
 
@@ -165,7 +166,7 @@ async def _run(service: Service, sock: socket.socket) -> int:
     state = State(
         limits.max_body_bytes,
         limits.timeout_seconds,
-        max_buffered_bytes=_buffered_bytes(limits.max_body_bytes),
+        max_buffered_bytes=limits.max_buffered_bytes or _buffered_bytes(limits.max_body_bytes),
     )
     server = HttpServer(state, Dispatch(build_router(service), service, keys))
     service.receiving = lambda: state.receiving

@@ -139,6 +139,11 @@ class Limits(SpecModel):
         ge=1,
         description="Maximum requests waiting in a pod. The server answers 503 to further ones.",
     )
+    max_buffered: MessageSize | None = Field(
+        default=None,
+        description="Maximum size of all bodies that a pod holds at a time. The server answers 503 to "
+        "further ones. Default: a quarter of the memory limit, at most 128Mi, at least two bodies.",
+    )
     timeout_seconds: Number = Field(
         default=_LIMITS.timeout_seconds,
         gt=0,

@@ -132,6 +132,17 @@ def _scaling(spec: ModelService) -> Iterator[Fault]:
         )
 
 
+def _runtime(spec: ModelService) -> Iterator[Fault]:
+    if spec.onnx_tolerance is not None and spec.runtime != "onnx":
+        yield Fault(
+            "SRV140",
+            ("onnxTolerance",),
+            f"has no meaning with runtime: {spec.runtime}",
+            "remove it, or write runtime: onnx",
+            (("runtime",),),
+        )
+
+
 def _resources(spec: ModelService) -> Iterator[Fault]:
     asked, limits = spec.resources, spec.resources.limits
     pairs: tuple[tuple[str, str, str | None, Callable[[str], int]], ...] = (
@@ -147,6 +158,15 @@ def _resources(spec: ModelService) -> Iterator[Fault]:
                 f"raise it to {request} or more",
                 (("resources", name),),
             )
+    body, buffered = spec.api.limits.max_body, spec.api.limits.max_buffered
+    if buffered is not None and byte_count(buffered) < byte_count(body):
+        yield Fault(
+            "SRV128",
+            ("api", "limits", "maxBuffered"),
+            f"{buffered} is below api.limits.maxBody {body}",
+            f"raise it to {body} or more: larger bodies would never be taken",
+            (("api", "limits", "maxBody"),),
+        )
     budget, disk = spec.logging.disk_budget, limits.ephemeral_storage
     if byte_count(budget) * 2 > byte_count(disk):
         yield Fault(
@@ -305,6 +325,7 @@ def _labels(spec: ModelService) -> Iterator[Fault]:
 _RULES: tuple[Callable[[ModelService], Iterator[Fault]], ...] = (
     _artifacts,
     _graph,
+    _runtime,
     input_faults,
     _scaling,
     _resources,

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from servestack.spec.api import Api
 from servestack.spec.artifact_uri import Artifact
-from servestack.spec.base import DNS_LABEL, LabelKey, LabelValue, SecretKey, SpecModel
+from servestack.spec.base import DNS_LABEL, LabelKey, LabelValue, Number, SecretKey, SpecModel
 from servestack.spec.exposure import EgressRule, Ingress, Service
 from servestack.spec.graph import Graph
 from servestack.spec.image import Image
@@ -98,6 +98,13 @@ class ModelService(SpecModel):
         description="What computes predictions: `auto` (the model's arithmetic without its framework, "
         "where that gives the same answers), `native` (the framework) or `onnx` (a conversion to "
         "ONNX, which computes in float32).",
+    )
+    onnx_tolerance: Number | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Relative difference of numbers that a conversion to ONNX may have, with "
+        "`runtime: onnx`. Default: 0.0001. Labels must be equal in any case.",
     )
     trust: Trust = Field(default=Trust(), description="Artifact content that the owner trusts.")
     api: Api = Field(default=Api(), description="The HTTP interface.")

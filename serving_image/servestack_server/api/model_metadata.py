@@ -10,6 +10,7 @@ from servestack_server import __version__
 from servestack_server.api.tensors import datatype_of, named_arrays
 from servestack_server.http.request import Request
 from servestack_server.input.schema import TableSchema, TensorSchema
+from servestack_server.models.model import Model
 from servestack_server.prediction.target import ModelTarget
 from servestack_server.service import Service
 
@@ -75,6 +76,7 @@ class ModelPages:
                 "name": model.name, "versions": [model.version],
                 "platform": f"{model.flavor}_{model.runtime}",
                 "inputs": input_tensors(self._service.schema), "outputs": outputs,
+                **_parameters(model),
             },
         )  # fmt: skip
 
@@ -82,6 +84,13 @@ class ModelPages:
         """GET /v2/models/<name>/ready: 200, or 503 if the service is not ready."""
         ready = not self._service.unready_reason()
         request.answer_json(200 if ready else 503, {"name": self._target.name, "ready": ready})
+
+
+def _parameters(model: Model) -> dict[str, Any]:
+    """Say how far a converted model's numbers were from its framework's."""
+    if model.difference is None:
+        return {}
+    return {"parameters": {"largest_difference": model.difference}}
 
 
 def server_live(request: Request) -> None:

@@ -38,7 +38,7 @@ from servestack_server.models.load import load_native
 from servestack_server.models.mlmodel import Artifact, read_artifact
 from servestack_server.models.model import Loaded, Predict
 from servestack_server.models.not_converted import NotConvertedError
-from servestack_server.models.parity import DifferentError, compare, microseconds
+from servestack_server.models.parity import TOLERANCE, DifferentError, compare, microseconds
 from servestack_server.models.prune import keep_output
 
 _VERSIONS_OF = {
@@ -71,12 +71,13 @@ def bake(
     trust: Trust,
     required: bool,
     say: Callable[[str], None],
+    tolerance: float = TOLERANCE,
 ) -> bool:
     """Write `<folder>.baked/` with the converted model, or with the reason why there is none.
 
     `required`: to ONNX, by a converter whose answers may differ in the last digits. Otherwise to a
     plan, which never changes an answer, and a model that has none is no error.
-    `example` is a body in any form of a request, or None. `say` gets lines for a log. Returns
+    `tolerance` is that of ONNX, relative. `example` is a body in any form of a request, or None. `say` gets lines for a log. Returns
     whether the converted model will be used. Raises StartError if the spec does not trust the
     artifact or it cannot be read; with `required` also if it cannot be converted, or the answers
     differ.
@@ -88,8 +89,10 @@ def bake(
     digest = digest_of(folder)
     form: Form = "onnx" if required else "plan"
     record = _known(folder, digest, given, artifact.flavor, form)
+    if record is not None and required and record.get("tolerance") != tolerance:
+        record = None
     if record is None or (required and not record["kept"]):
-        record = _bake(artifact, given, digest, example, trust, form)
+        record = _bake(artifact, given, digest, example, trust, form, tolerance)
     if record["kept"]:
         speed, how = record["microseconds"], "by ONNX" if required else "compiled"
         say(
@@ -110,14 +113,20 @@ def tell_refusal(name: str, reason: str, *, required: bool, say: Callable[[str],
 
 
 def _bake(
-    artifact: Artifact, given: Input, digest: str, example: Any, trust: Trust, form: Form
+    artifact: Artifact,
+    given: Input,
+    digest: str,
+    example: Any,
+    trust: Trust,
+    form: Form,
+    tolerance: float,
 ) -> dict[str, Any]:
     native = load_native(artifact, given, trust)
     record = _describe(artifact, given, digest, form)
     write = None
     try:
         if form == "onnx":
-            converted = _convert(artifact, native, given, example)
+            converted = _convert(artifact, native, given, example, tolerance)
         else:
             converted = _compile(artifact, native, given, example)
         record |= converted.record | {"kept": True}
@@ -185,7 +194,9 @@ def _describe(artifact: Artifact, given: Input, digest: str, form: Form) -> dict
     }
 
 
-def _convert(artifact: Artifact, native: Loaded, given: Input, example: Any) -> _Converted:
+def _convert(
+    artifact: Artifact, native: Loaded, given: Input, example: Any, tolerance: float
+) -> _Converted:
     """Convert in float32, or in float64 if the answers differ.
 
     Raises DifferentError if both differ, NotConvertedError if the model cannot be converted.
@@ -199,10 +210,10 @@ def _convert(artifact: Artifact, native: Loaded, given: Input, example: Any) -> 
     except Exception as error:  # the framework can raise anything
         raise NotConvertedError(f"the model fails on its example: {_line(error)}") from None
     try:
-        return _try(source, "float", native.predict, given, rows, expected)
+        return _try(source, "float", native.predict, given, rows, expected, tolerance)
     except DifferentError as first:
         try:
-            return _try(source, "double", native.predict, given, rows, expected)
+            return _try(source, "double", native.predict, given, rows, expected, tolerance)
         except (DifferentError, NotConvertedError):
             raise first from None
 
@@ -214,6 +225,7 @@ def _try(
     given: Input,
     rows: list[Row],
     expected: Any,
+    tolerance: float,
 ) -> _Converted:
     try:
         with warnings.catch_warnings():
@@ -238,7 +250,8 @@ def _try(
         "output": {"name": name, "shape": shape},
         "positions": source.positions,
         "rows": len(rows),
-        "largest_difference": compare(expected, found),
+        "tolerance": tolerance,
+        "largest_difference": compare(expected, found, tolerance=tolerance),
         "microseconds": _speed(native, predict, rows),
     }
     return _Converted(lambda folder: (folder / "model.onnx").write_bytes(graph), record)

@@ -56,12 +56,13 @@ def load_baked(folder: Path, digest: str, given: Input, form: Form) -> Loaded:
     baked = baked_folder(folder)
     if form == "plan":
         plan = read_plan(baked)
-        return Loaded(build_predict(plan, given), plan)
+        return Loaded(build_predict(plan, given), plan, record["largest_difference"])
     session = open_session(baked / "model.onnx")
     output = record["output"]
     return Loaded(
         build_onnx_predict(session, given, record["positions"], output["name"], output["shape"]),
         session,
+        record["largest_difference"],
     )
 
 

@@ -49,7 +49,10 @@ def load_model(
         kind = "onnx"
     if loaded is None:
         loaded = load_native(artifact, given, trust)
-    model = Model(name, version, digest, artifact.flavor, kind, loaded.predict, loaded.native)
+    model = Model(
+        name, version, digest, artifact.flavor, kind, loaded.predict, loaded.native,
+        difference=loaded.difference,
+    )  # fmt: skip
     return _with_service(model, load_service(artifact, trust))
 
 

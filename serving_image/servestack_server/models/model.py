@@ -18,18 +18,23 @@ Predict = Callable[[Rows], Outputs]
 
 
 class Loaded(NamedTuple):
-    """The result of an adapter. `native` is the framework's own object."""
+    """The result of an adapter. `native` is the framework's own object.
+
+    `difference` is the largest of a converted model's numbers from its framework's.
+    """
 
     predict: Predict
     native: Any
+    difference: float | None = None
 
 
 @dataclass(slots=True)
 class Model:
     """One model in memory. Only one thread at a time may call `predict`.
 
-    `native` is the framework's own object (estimator, Booster, InferenceSession); `service` the
-    instance of the owner's class, if the artifact brings one.
+    `native` is the framework's own object (estimator, Booster, InferenceSession) or the plan;
+    `service` the instance of the owner's class, if the artifact brings one; `difference` as in
+    `Loaded`.
     """
 
     name: str
@@ -40,6 +45,7 @@ class Model:
     predict: Predict
     native: Any
     service: object | None = None
+    difference: float | None = None
 
 
 def rows_to_array(rows: Rows, dtype: np.dtype[Any] | type[np.generic] = np.float64) -> Array:

@@ -83,7 +83,9 @@ def _save(model: Any, folder: Path, **settings: Any) -> Path:
     return folder
 
 
-def _bake(folder: Path, frame: pd.DataFrame, *, required: bool = True) -> dict[str, Any]:
+def _bake(
+    folder: Path, frame: pd.DataFrame, *, required: bool = True, **settings: float
+) -> dict[str, Any]:
     bake(
         folder,
         columns=columns_of(frame),
@@ -92,6 +94,7 @@ def _bake(folder: Path, frame: pd.DataFrame, *, required: bool = True) -> dict[s
         trust=TRUST,
         required=required,
         say=lambda line: None,
+        **settings,
     )
     record: dict[str, Any] = json.loads((folder.with_name("m.baked") / "bake.json").read_text())
     return record
@@ -210,6 +213,16 @@ def test_a_converted_model_that_differs_is_not_kept(
     monkeypatch.setattr(bake_module, "describe_source", another)
     with pytest.raises(StartError, match=r"\d+ of 259 labels differ"):
         _bake(folder, X)
+
+
+def test_the_tolerance_of_onnx_is_the_owners(tmp_path: Path) -> None:
+    """The sum of a hundred trees in float32 is not that in float64."""
+    folder = _save(MODELS["GradientBoostingRegressor"](), tmp_path / "m")
+    with pytest.raises(StartError, match="numbers differ, by up to"):
+        _bake(folder, X, tolerance=1e-12)
+    record = _bake(folder, X, tolerance=1e-3)
+    assert 0 < record["largest_difference"] < 1e-4
+    assert load(folder, X, runtime="onnx").difference == record["largest_difference"]
 
 
 def test_a_forest_that_splits_on_missing_values_comes_to_an_end(tmp_path: Path) -> None:

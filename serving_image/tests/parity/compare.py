@@ -110,7 +110,7 @@ def _differing(expected: Any, found: Any, rows: list[Any]) -> tuple[int, float, 
     left, right = _answer(expected, rows), _answer(found, rows)
     if left is not None and right is not None:
         try:
-            return 0, compare(left, right, exact=True), ""
+            return 0, compare(left, right), ""
         except DifferentError as error:
             if len(rows) == 1:
                 return 1, 0.0, f"{rows[0]}: {error}"

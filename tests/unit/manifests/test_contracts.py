@@ -105,6 +105,16 @@ def test_a_changed_setting_restarts_the_pods(tmp_path: Path) -> None:
     assert len(digests) == 3
 
 
+def test_sizes_and_the_tolerance_reach_the_server(tmp_path: Path) -> None:
+    from servestack.manifests.server_settings import server_settings
+
+    spec = {"runtime": "onnx", "onnxTolerance": 0.001, "api": {"limits": {"maxBuffered": "8Mi"}}}
+    given = server_settings(resolved(tmp_path / "a", spec))
+    assert (given.onnx_tolerance, given.limits.max_buffered_bytes) == (0.001, 8 << 20)
+    plain = server_settings(resolved(tmp_path / "b"))
+    assert (plain.onnx_tolerance, plain.limits.max_buffered_bytes) == (None, None)
+
+
 def test_the_plain_case_is_a_dozen_lines() -> None:
     """4 replicas asked for, 500m and 300Mi, port 8000, 3 to 10 pods at 50% CPU."""
     root = REPOSITORY / "examples/plain"
