@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,17 +14,22 @@ from serving_image.tests.support.iris import Iris
 from serving_image.tests.support.server import RunningServer, running_server
 
 from servestack_contract.metrics import CATALOGUE, LABELS
+from servestack_server.cli import main
 
 BY_NAME = {metric.name: metric for metric in CATALOGUE}
 
 
 @pytest.fixture(scope="module")
 def server(iris: Iris, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """One that has answered, refused, and logged all kinds of events."""
+    """One with a compiled model that has answered, refused, and logged all kinds of events."""
     folder = tmp_path_factory.mktemp("metrics")
+    shutil.copytree(iris.folder, folder / "iris")
     config = iris.config(
-        environment="prod", events=events(folder / "events", *KINDS), metrics={"drift": True}
-    )
+        environment="prod", events=events(folder / "events", *KINDS), metrics={"drift": True},
+        models=[{"name": "iris", "path": str(folder / "iris")}],
+    )  # fmt: skip
+    (folder / "bake.json").write_text(json.dumps(config))
+    assert main(["bake", f"--config={folder}/bake.json", "--only=iris"]) == 0
     with running_server(config, folder) as running:
         for _ in range(3):
             id = running.post("/v1/iris/predict", [iris.rows[0]]).json()["id"]
