@@ -104,6 +104,7 @@ def _bake_models(file: Path) -> int:
 
 def _bake_here(config: ServerSettings, place: ModelPlace) -> None:
     from servestack_server.models.bake import bake
+    from servestack_server.models.parity import TOLERANCE
 
     # Beyond the container's memory it would be killed, with all that it could say.
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
@@ -117,7 +118,7 @@ def _bake_here(config: ServerSettings, place: ModelPlace) -> None:
         trust=config.trust,
         required=config.runtime == "onnx",
         say=_say,
-        **({} if config.onnx_tolerance is None else {"tolerance": config.onnx_tolerance}),
+        tolerance=config.onnx_tolerance or TOLERANCE,
     )
 
 

@@ -77,10 +77,10 @@ def bake(
 
     `required`: to ONNX, by a converter whose answers may differ in the last digits. Otherwise to a
     plan, which never changes an answer, and a model that has none is no error.
-    `tolerance` is that of ONNX, relative. `example` is a body in any form of a request, or None. `say` gets lines for a log. Returns
-    whether the converted model will be used. Raises StartError if the spec does not trust the
-    artifact or it cannot be read; with `required` also if it cannot be converted, or the answers
-    differ.
+    `tolerance` is that of ONNX, relative. `example` is a body in any form of a request, or None.
+    `say` gets lines for a log. Returns whether the converted model will be used. Raises StartError
+    if the spec does not trust the artifact or it cannot be read; with `required` also if it cannot
+    be converted, or the answers differ.
     """
     artifact = read_artifact(folder)
     if artifact.flavor == "onnx":

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 
 from servestack_contract.settings import Input
-from servestack_server.models.columns import TEXTUAL, feature_positions, may_be_null
+from servestack_server.models.columns import feature_positions, may_be_null
 from servestack_server.models.flavors import lightgbm as lightgbm_flavor
 from servestack_server.models.flavors import xgboost as xgboost_flavor
 from servestack_server.models.frames import needs_frame, parts_of
 from servestack_server.models.lean_import import forget_lean
 from servestack_server.models.mlmodel import Artifact
-from servestack_server.models.not_converted import NotConvertedError
+from servestack_server.models.not_converted import NotConvertedError, require_plain_text
 
 Precision = Literal["float", "double"]
 
@@ -38,9 +38,7 @@ class Source:
 
 def describe_source(artifact: Artifact, native: Any, given: Input) -> Source:
     """Return how to convert the loaded model. Raises NotConvertedError if it has no ONNX form."""
-    for column in given.columns or ():
-        if column.type in TEXTUAL and (may_be_null(column) or column.type != "string"):
-            raise NotConvertedError(f"column {column.name}: ONNX cannot hold its values")
+    require_plain_text(given.columns, "ONNX")
     if artifact.flavor == "xgboost":
         return _xgboost_source(artifact, native, given)
     if artifact.flavor == "lightgbm":

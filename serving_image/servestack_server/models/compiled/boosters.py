@@ -23,13 +23,7 @@ from servestack_server.models.compiled.answers import (
     Softmax,
 )
 from servestack_server.models.compiled.steps import Refuse, Step
-from servestack_server.models.compiled.trees import (
-    Tree,
-    Trees,
-    build_graph,
-    first_leaves,
-    number_leaves,
-)
+from servestack_server.models.compiled.trees import Tree, number_leaves, sum_of
 from servestack_server.models.compiled.xgboost_steps import (
     XgboostExp,
     XgboostSigmoid,
@@ -89,11 +83,8 @@ def xgboost_scores(
         own = np.zeros((int(read.leaf.max()) + 1, outputs), dtype=np.float32)
         own[:, output] = np.array(tree["split_conditions"], dtype=np.float32)[read.leaf >= 0]
         values.append(own)
-    if not trees:
-        raise NotConvertedError("it has no trees")
     start = np.broadcast_to(_base_margin(parameters["base_score"], objective), (outputs,))
-    graph = build_graph(trees, width, np.float32, strict=True)
-    sums = Trees(graph, np.concatenate(values), first_leaves(trees), start.copy())
+    sums = sum_of(trees, values, start.copy(), width, np.float32, strict=True)
     steps: list[Step] = [Refuse("float32", nan=False, infinity=not infinity)]
     if sparse:
         steps.append(ZerosMissing())
@@ -187,10 +178,7 @@ def lightgbm_scores(booster: Any, width: int) -> list[Step]:
         own = np.zeros((int(read.leaf.max()) + 1, outputs))
         own[:, number % outputs] = _numbers(fields["leaf_value"])
         values.append(own)
-    if not trees:
-        raise NotConvertedError("it has no trees")
-    graph = build_graph(trees, width, np.float64)
-    sums = Trees(graph, np.concatenate(values), first_leaves(trees), np.zeros(outputs))
+    sums = sum_of(trees, values, np.zeros(outputs), width, np.float64)
     steps: list[Step] = [Refuse("float64", nan=False, infinity=False), sums]
     if "\naverage_output" in header:
         steps.append(Divide(float(len(blocks) // outputs)))

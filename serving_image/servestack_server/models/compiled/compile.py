@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from servestack_contract.settings import Input
-from servestack_server.models.columns import TEXTUAL, feature_positions, may_be_null
+from servestack_server.models.columns import feature_positions
 from servestack_server.models.compiled import boosters
 from servestack_server.models.compiled.flow import Flow
 from servestack_server.models.compiled.from_sklearn import plan_of
@@ -15,14 +15,12 @@ from servestack_server.models.flavors import lightgbm as lightgbm_flavor
 from servestack_server.models.flavors import xgboost as xgboost_flavor
 from servestack_server.models.frames import needs_frame
 from servestack_server.models.mlmodel import Artifact
-from servestack_server.models.not_converted import NotConvertedError
+from servestack_server.models.not_converted import NotConvertedError, require_plain_text
 
 
 def compile_model(artifact: Artifact, native: Any, given: Input) -> Plan:
     """Return the plan of a loaded model. Raises NotConvertedError if it has none."""
-    for column in given.columns or ():
-        if column.type in TEXTUAL and (may_be_null(column) or column.type != "string"):
-            raise NotConvertedError(f"column {column.name}: a plan cannot hold its values")
+    require_plain_text(given.columns, "a plan")
     if given.tensor is not None and len(given.tensor.shape) != 2:
         raise NotConvertedError("the input is no table")
     if artifact.flavor == "sklearn":

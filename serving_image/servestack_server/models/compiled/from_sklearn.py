@@ -14,17 +14,14 @@ import numpy as np
 from servestack_server.models.compiled import boosters, plain_models, sklearn_trees
 from servestack_server.models.compiled.flow import Flow, as_array, name_of
 from servestack_server.models.compiled.steps import Step
-from servestack_server.models.compiled.transformers import transformer
+from servestack_server.models.compiled.transformers import chain
 from servestack_server.models.not_converted import NotConvertedError
 
 
 def plan_of(estimator: Any, predict_fn: str, flow: Flow) -> list[Step]:
     """Return the steps of a fitted estimator. Raises NotConvertedError if one has no plan."""
     if name_of(estimator) == "sklearn.Pipeline":
-        steps = []
-        for _, part in estimator.steps[:-1]:
-            made, flow = transformer(part, flow)
-            steps += made
+        steps, flow = chain([part for _, part in estimator.steps[:-1]], flow)
         return steps + plan_of(estimator.steps[-1][1], predict_fn, flow)
     found = _MODELS.get(name_of(estimator))
     if found is None:

@@ -20,21 +20,18 @@ from servestack_server.models.compiled.steps import Refuse, Step
 from servestack_server.models.compiled.trees import (
     Tree,
     Trees,
-    build_graph,
-    first_leaves,
     number_leaves,
     round_down,
+    sum_of,
 )
 from servestack_server.models.model import Array
 from servestack_server.models.not_converted import NotConvertedError
 
 
-def _float32(estimator: Any, flow: Flow) -> list[Step]:
+def _float32(tree: Any) -> Refuse:
     """What a tree of scikit-learn does with its input. Source: `_validate_X_predict`."""
-    tree = getattr(estimator, "tree_", None)
-    nan_is_fine = tree is not None and bool(estimator._support_missing_values(np.zeros((1, 1))))
-    del flow  # a sparse zero is a zero here
-    return [Refuse("float32", nan=not nan_is_fine, infinity=True)]
+    takes_nan = bool(tree._support_missing_values(np.zeros((1, 1))))
+    return Refuse("float32", nan=not takes_nan, infinity=True)
 
 
 def _read_tree(tree: Any) -> Tree:
@@ -49,8 +46,7 @@ def _sums(trees: list[Any], values: list[Array], start: Array, features: int) ->
     """`values` has one array of shape (nodes, outputs) for each tree."""
     read = [_read_tree(tree) for tree in trees]
     leaves = [value[own.leaf >= 0] for value, own in zip(values, read, strict=True)]
-    graph = build_graph(read, features, np.float32)
-    return Trees(graph, np.concatenate(leaves), first_leaves(read), start)
+    return sum_of(read, leaves, start, features, np.float32)
 
 
 def forest(model: Any, proba: bool, flow: Flow) -> list[Step]:
@@ -63,7 +59,7 @@ def forest(model: Any, proba: bool, flow: Flow) -> list[Step]:
     trees = [part.tree_ for part in parts]
     values = [tree.value[:, 0, :width] for tree in trees]
     sums = _sums(trees, values, np.zeros(width), flow.width)
-    steps = [*_float32(parts[0], flow), sums]
+    steps: list[Step] = [_float32(parts[0]), sums]
     if not single:
         steps.append(Divide(float(len(parts))))
     if not is_classifier:
@@ -125,8 +121,7 @@ def hist_gradient_boosting(model: Any, proba: bool, flow: Flow) -> list[Step]:
             own = np.zeros((int(is_leaf.sum()), len(start)))
             own[:, output] = nodes["value"][is_leaf]
             values.append(own)
-    graph = build_graph(trees, flow.width, np.float64)
-    sums = Trees(graph, np.concatenate(values), first_leaves(trees), start)
+    sums = sum_of(trees, values, start, flow.width, np.float64)
     steps: list[Step] = [Refuse("float64", nan=False, infinity=False), sums]
     if hasattr(model, "classes_"):
         return [*steps, *_scores_to_classes(model, len(start), "above", proba)]

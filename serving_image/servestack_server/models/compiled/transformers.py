@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,11 +28,7 @@ def transformer(part: Any, flow: Flow) -> tuple[list[Step], Flow]:
     if part is None or part == "passthrough" or _is_identity(part):
         return [], flow
     if name == "sklearn.Pipeline":
-        steps = []
-        for _, inner in part.steps:
-            made, flow = transformer(inner, flow)
-            steps += made
-        return steps, flow
+        return chain([inner for _, inner in part.steps], flow)
     if getattr(part, "_sklearn_output_config", {}).get("transform", "default") != "default":
         raise NotConvertedError("a step answers with a DataFrame")
     if name == "sklearn.ColumnTransformer":
@@ -49,6 +45,15 @@ def transformer(part: Any, flow: Flow) -> tuple[list[Step], Flow]:
     if isinstance(made[-1], Project):
         flow = Flow(len(part.components_))
     return before + made, flow
+
+
+def chain(parts: Sequence[Any], flow: Flow) -> tuple[list[Step], Flow]:
+    """Return the steps of fitted transformers one after the other, and what they give."""
+    steps: list[Step] = []
+    for part in parts:
+        made, flow = transformer(part, flow)
+        steps += made
+    return steps, flow
 
 
 def _is_identity(part: Any) -> bool:

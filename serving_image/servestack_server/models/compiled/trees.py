@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from servestack_server.models.model import Array
+from servestack_server.models.not_converted import NotConvertedError
 
 _CHUNK_VALUES = 1 << 20
 """So many leaf values are in memory at a time."""
@@ -115,6 +116,25 @@ def build_graph(trees: Sequence[Tree], features: int, dtype: Any, *, strict: boo
     opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("ai.onnx.ml", _TREE_OPSET)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
     return np.frombuffer(model.SerializeToString(), dtype=np.uint8)
+
+
+def sum_of(
+    trees: Sequence[Tree],
+    values: Sequence[Array],
+    start: Array,
+    features: int,
+    dtype: Any,
+    *,
+    strict: bool = False,
+) -> Trees:
+    """Return the step that adds up these trees; `values` has an array (leaves, outputs) for each.
+
+    `features`, `dtype` and `strict` are those of `build_graph`, `start` that of `Trees`.
+    """
+    if not trees:
+        raise NotConvertedError("it has no trees")
+    graph = build_graph(trees, features, dtype, strict=strict)
+    return Trees(graph, np.concatenate(values), first_leaves(trees), start)
 
 
 def round_down(thresholds: Array) -> Array:
