@@ -7,11 +7,13 @@ one.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,34 +23,47 @@ PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(
     [
         "servestack.apply.program", "servestack.cli.main", "kubernetes.client", "kubernetes.config",
-        "pulumi.runtime.mocks",
+        "pulumi.runtime.mocks", "servestack_server.cli", "servestack_server.process",
         *(f"pulumi_kubernetes.{kind.declared_as[0]}" for kind in KINDS.values()),
     ]
 )  # fmt: skip
 
+_SECONDS = 300
+"""A process that takes longer is ended: BrokenProcessPool."""
+
 
 def servestack(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the command line in a folder, as a fork."""
-    with ProcessPoolExecutor(1, mp_context=PROCESSES) as pool:
-        return pool.submit(_servestack, arguments, folder, dict(os.environ)).result()
+    return _forked("servestack.cli.main", arguments, folder)
 
 
-def _servestack(
-    arguments: Sequence[str], folder: Path, environment: dict[str, str]
+def servestack_server(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the server's command line, as a fork."""
+    return _forked("servestack_server.cli", arguments, Path.cwd())
+
+
+def _forked(
+    module: str, arguments: Sequence[str], folder: Path
 ) -> subprocess.CompletedProcess[str]:
-    from servestack.cli.main import main
+    with ProcessPoolExecutor(1, mp_context=PROCESSES) as pool:
+        return pool.submit(_run, module, arguments, folder, dict(os.environ)).result()
 
+
+def _run(
+    module: str, arguments: Sequence[str], folder: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    signal.alarm(_SECONDS)
+    main = import_module(module).main
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    sys.argv = ["servestack", *arguments]
+    sys.argv = [module, *arguments]
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         nothing = os.open(os.devnull, os.O_RDONLY)
         for stream, source in enumerate((nothing, output.fileno(), errors.fileno())):
             os.dup2(source, stream)
         try:
-            main()
-            status = 0
+            status = main() or 0
         except SystemExit as exit:
             status = exit.code if isinstance(exit.code, int) else int(exit.code is not None)
         sys.stdout.flush()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +13,16 @@ from serving_image.tests.api.owned_model import own_iris
 from serving_image.tests.process.event_log import events
 from serving_image.tests.support.iris import Iris
 from serving_image.tests.support.server import free_port, running_server
+from tests.support.forked import servestack_server
 
 
 def start(config: Any, folder: Path, *arguments: str, port: int | None = None) -> str:
-    """Start what cannot start; the one line that it says."""
+    """Start what cannot start; the one line that it says. A fork saves the imports of each start."""
     file = folder / "service.json"
     if config is not None:
         file.write_bytes(config if isinstance(config, bytes) else json.dumps(config).encode())
-    command = [
-        sys.executable, "-m", "servestack_server", "serve", f"--config={file}",
-        f"--port={port or free_port()}", "--host=127.0.0.1", *arguments,
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    place = (f"--port={port or free_port()}", "--host=127.0.0.1")
+    done = servestack_server("serve", f"--config={file}", *place, *arguments)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr or "owner.py" in done.stderr
     assert done.stdout == ""
