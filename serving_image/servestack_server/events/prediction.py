@@ -151,4 +151,4 @@ class PredictionEvents:
 
 def _shortest(rows: Sequence[Sequence[Any]]) -> int:
     """Return the least bytes that these rows take: a digit and a comma for each value."""
-    return len(rows) * (2 * len(rows[0]) + 2)
+    return len(rows) * (2 * len(rows[0]) + 2) if not isinstance(rows[0], str) else 2 * len(rows)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import os
 import platform
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from servestack_contract.settings import Input, Trust
+from servestack_contract.settings import NESTED_TYPES, Column, Input, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.frames import build_frame_maker
 from servestack_server.models.lean_import import forget_lean
@@ -34,7 +36,7 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     saved_with = str(artifact.pyfunc.get("python_version") or "")
     warn_other_version("Python", saved_with, platform.python_version(), pickled=pickled)
     model = _load_pyfunc(artifact)
-    make_input = _input_maker(given, artifact)
+    make_input = _input_maker(given, artifact, model)
     return Loaded(lambda rows: _plain(model.predict(make_input(rows))), model)
 
 
@@ -62,7 +64,7 @@ def _missing_package(error: BaseException) -> str:
     return f"no image here has {package}: build one, as docs/how-to/own-image.md shows"
 
 
-def _input_maker(given: Input, artifact: Artifact) -> Callable[[Rows], Any]:
+def _input_maker(given: Input, artifact: Artifact, model: Any) -> Callable[[Rows], Any]:
     """Return the function from rows to the model's input.
 
     It makes a DataFrame for columns, an array for a tensor, or a list if the type hints ask for it.
@@ -71,15 +73,48 @@ def _input_maker(given: Input, artifact: Artifact) -> Callable[[Rows], Any]:
         dtype = np.dtype(given.tensor.dtype)
         return lambda rows: np.asarray(rows, dtype=dtype)
     if given.columns is None:
-        return _untyped_frame
-    if [column.name for column in given.columns] == [""]:
-        return lambda rows: [
-            row[0] for row in rows
-        ]  # what `predict(self, model_input: list[T])` takes
-    return build_frame_maker(given.columns, [], artifact.root.name, for_mlflow=True)
+        return _untyped_input
+    if model.metadata._is_signature_from_type_hint():
+        return _list_maker(given.columns)
+    make_frame = build_frame_maker(given.columns, [], artifact.root.name, for_mlflow=True)
+    schema = model.metadata.get_input_schema()
+    is_named = all(column.name for column in given.columns)
+    if is_named and (schema is None or schema.has_input_names()):
+        return make_frame
+
+    def make_unnamed(rows: Rows) -> Any:
+        frame = make_frame(rows)
+        frame.columns = range(frame.shape[1])
+        return frame
+
+    return make_unnamed
 
 
-def _untyped_frame(rows: Rows) -> Any:
+def _list_maker(columns: tuple[Column, ...]) -> Callable[[Rows], list[Any]]:
+    """Return the function to the list that a type hint asks for: of the values of one column
+    without a name, else of records, as pydantic reads them. MLflow checks it against the hint."""
+    # MLflow then reads dates and base64 in the list, as its own server does.
+    os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"
+    names = [column.name for column in columns]
+    if names == [""]:
+        is_nested = columns[0].type in NESTED_TYPES
+        return lambda rows: [copy.deepcopy(row[0]) if is_nested else row[0] for row in rows]
+    optional = {column.name for column in columns if not column.required}
+
+    def make(rows: Rows) -> list[Any]:
+        records = (zip(names, copy.deepcopy(row), strict=True) for row in rows)
+        return [
+            {name: value for name, value in record if value is not None or name not in optional}
+            for record in records
+        ]
+
+    return make
+
+
+def _untyped_input(rows: Rows) -> Any:
+    """Return texts as an array, as MLflow hands a list of them over, other rows as a DataFrame."""
+    if len(rows) and isinstance(rows[0], str):
+        return np.array(rows)
     import pandas
 
     return pandas.DataFrame(rows)
