@@ -24,6 +24,7 @@ from servestack_server.api.tensors import (
 from servestack_server.http.request import Request
 from servestack_server.http.response import JSON, encode_json
 from servestack_server.input.bodies import Rows, decode_json
+from servestack_server.input.params import Params
 from servestack_server.input.problems import invalid, malformed
 from servestack_server.input.schema import TableSchema, TensorSchema
 
@@ -85,6 +86,10 @@ class InferEndpoint(Endpoint):
         if array.ndim == 1 and array.size == len(schema.names):
             array = array.reshape(1, -1)
         return _values(array)
+
+    def params_of(self, request: Request) -> Params | None:
+        """Return the params among the request's parameters. Raises RequestError."""
+        return self.params.known(request.kept.parameters) if self.params is not None else None
 
     def reply(self, job: RequestedJob) -> None:
         """Answer with tensors, as raw bytes if the request asks for binary data, else as JSON."""

@@ -34,32 +34,35 @@ from servestack_server.input.schema import (
 
 Rows = list[Row] | np.ndarray
 
-_KEYS = ("data", "instances", "inputs", "dataframe_records", "dataframe_split")
+FORMS = ("data", "instances", "inputs", "dataframe_records", "dataframe_split")
+"""Keys of a body under which its rows stand."""
 
 
-def read_rows(body: bytes, schema: Schema) -> Rows:
+Beside = Callable[[Any], None]
+"""Gets a decoded body before its rows are read, and may take out what is beside them."""
+
+
+def read_rows(body: bytes, schema: Schema, beside: Beside | None = None) -> Rows:
     """Return the rows of a JSON body, checked: tuples for a table, one array for a tensor.
 
-    Raises RequestError: 400 if the body is not JSON, 422 if it does not fit the schema.
+    Raises RequestError: 400 if the body is not JSON, 422 if it does not fit the schema. `beside`
+    is not called for a list of rows.
     """
     rows = schema.decode_fast(body)
-    return rows_of(decode_json(body), schema) if rows is None or not len(rows) else rows
-
-
-def rows_of(data: Any, schema: Schema) -> Rows:
-    """Return the rows of a decoded body, checked. Raises RequestError (422) if it does not fit."""
-    rows = schema.convert(normalised(data, schema))
-    if not len(rows):
-        raise invalid("no_rows", "there are no rows")
+    if rows is None or not len(rows):
+        rows = schema.convert(read_loose_rows(body, schema, beside))
     return rows
 
 
-def read_loose_rows(body: bytes, schema: Schema) -> list[Any]:
+def read_loose_rows(body: bytes, schema: Schema, beside: Beside | None = None) -> list[Any]:
     """Return the rows of a JSON body unchecked, for a caller that checks them one by one.
 
     Raises RequestError: 400 if the body is not JSON, 422 if it holds no rows.
     """
-    rows = normalised(decode_json(body), schema)
+    data = decode_json(body)
+    if beside is not None:
+        beside(data)
+    rows = normalised(data, schema)
     if not len(rows):
         raise invalid("no_rows", "there are no rows")
     return rows
@@ -91,11 +94,11 @@ def normalised(data: Any, schema: Schema) -> list[Any]:
         return _rows(data, schema)
     if not isinstance(data, dict):
         raise invalid("wrong_type", "expected a list of rows, or an object that holds one")
-    given = [key for key in _KEYS if key in data]
+    given = [key for key in FORMS if key in data]
     if not given or _is_record(data, schema):
         if isinstance(schema, TableSchema) and not schema.is_by_column(data):
             return _record(data, schema)
-        message = f"expected rows, or one of {', '.join(_KEYS)}"
+        message = f"expected rows, or one of {', '.join(FORMS)}"
         if isinstance(schema, AnySchema):
             message += "; objects need api.input.columns in the spec, or a signature of the model"
         raise invalid("no_rows", message, field=next(iter(data), ""))

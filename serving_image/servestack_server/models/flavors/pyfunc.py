@@ -27,17 +27,28 @@ _VARIANTS = {"torch": "pytorch", "keras": "keras", "jax": "keras"}
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     """Load a pickled PythonModel, a script of models-from-code, or the owner's loader module."""
     name = artifact.root.name
-    if artifact.pyfunc.get("python_model"):
+    if artifact.pyfunc.get("python_model") or artifact.flavor == "pytorch":
         require_pickle(trust, f"{name}: the Python model")
         pickled = True
     else:
-        require_code(trust, f"{name}: {artifact.pyfunc.get('loader_module')}")
+        if artifact.flavor == "pyfunc":
+            require_code(trust, f"{name}: {artifact.pyfunc.get('loader_module')}")
         pickled = False
     saved_with = str(artifact.pyfunc.get("python_version") or "")
     warn_other_version("Python", saved_with, platform.python_version(), pickled=pickled)
     model = _load_pyfunc(artifact)
     make_input = _input_maker(given, artifact, model)
-    return Loaded(lambda rows: _plain(model.predict(make_input(rows))), model)
+    params_schema = model.metadata.get_params_schema()
+    names = {param.name for param in params_schema or ()}
+
+    def predict_with(rows: Rows, params: dict[str, Any]) -> Outputs:
+        own = {key: copy.deepcopy(value) for key, value in params.items() if key in names}
+        return _plain(model.predict(make_input(rows), params=own))
+
+    return Loaded(
+        lambda rows: _plain(model.predict(make_input(rows))), model,
+        predict_with=predict_with if names else None,
+    )  # fmt: skip
 
 
 def _load_pyfunc(artifact: Artifact) -> Any:
