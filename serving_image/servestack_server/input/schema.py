@@ -104,6 +104,10 @@ class TableSchema:
                 return [[value] for value in data] if deeper == 1 else [[data]]
         return [row if isinstance(row, list | dict) else [row] for row in data]
 
+    def is_nested(self, name: str) -> bool:
+        """Whether the values of a column may hold other values."""
+        return self._types[name] in NESTED_TYPES
+
     def is_by_column(self, given: dict[str, Any]) -> bool:
         """Whether a mapping holds a list of values for each column, not one record.
 
