@@ -13,7 +13,7 @@ from servestack_server.errors import StartError
 from servestack_server.models.arrays import DTYPES
 from servestack_server.models.columns import TEXTUAL, feature_positions
 from servestack_server.models.model import Rows
-from servestack_server.models.nested import for_mlflow_of
+from servestack_server.models.nested import for_frame_of
 
 if TYPE_CHECKING:
     import pandas
@@ -63,7 +63,7 @@ def build_frame_maker(
     null_dtype = None if for_mlflow else "float64"
     optional = {column.name for column in columns or () if for_mlflow and not column.required}
     convert = {
-        column.name: for_mlflow_of(column) if for_mlflow else copy.deepcopy
+        column.name: for_frame_of(column) if for_mlflow else copy.deepcopy
         for column in columns or ()
         if column.type in NESTED_TYPES
     }

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from servestack_server.models.frames import build_frame_maker
 from servestack_server.models.lean_import import forget_lean
 from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.model import Loaded, Outputs, Rows
+from servestack_server.models.nested import for_hint_of
 from servestack_server.models.owner_code import add_code, describe_failure
 from servestack_server.models.trusting import require_code, require_pickle
 from servestack_server.models.versions import warn_other_version
@@ -103,23 +103,21 @@ def _input_maker(given: Input, artifact: Artifact, model: Any) -> Callable[[Rows
 
 def _list_maker(columns: tuple[Column, ...]) -> Callable[[Rows], list[Any]]:
     """Return the function to the list that a type hint asks for: of the values of one column
-    without a name, else of records, as pydantic reads them. MLflow checks it against the hint."""
-    # MLflow then reads dates and base64 in the list, as its own server does.
-    os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"
+    without a name, else of records. MLflow checks it against the hint."""
     names = [column.name for column in columns]
+    makes = {
+        at: for_hint_of(column) for at, column in enumerate(columns) if column.type in NESTED_TYPES
+    }
     if names == [""]:
-        is_nested = columns[0].type in NESTED_TYPES
-        return lambda rows: [copy.deepcopy(row[0]) if is_nested else row[0] for row in rows]
-    optional = {column.name for column in columns if not column.required}
+        make = makes.get(0)
+        return lambda rows: [row[0] if make is None else make(row[0]) for row in rows]
+    optional = {at for at, column in enumerate(columns) if not column.required}
 
-    def make(rows: Rows) -> list[Any]:
-        records = (zip(names, copy.deepcopy(row), strict=True) for row in rows)
-        return [
-            {name: value for name, value in record if value is not None or name not in optional}
-            for record in records
-        ]
+    def record(row: Sequence[Any]) -> dict[str, Any]:
+        given = [at for at, value in enumerate(row) if value is not None or at not in optional]
+        return {names[at]: makes[at](row[at]) if at in makes else row[at] for at in given}
 
-    return make
+    return lambda rows: [record(row) for row in rows]
 
 
 def _untyped_input(rows: Rows) -> Any:
