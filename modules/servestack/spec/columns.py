@@ -22,14 +22,17 @@ class Constraints(SpecModel):
         default=None, description="The only values accepted.", min_length=1
     )
     items: Element | None = Field(
-        default=None, description="Elements of an array. Default: they are not checked."
+        default=None,
+        description="Elements of an array, described like a column. Default: they are not checked.",
     )
     values: Element | None = Field(
-        default=None, description="Values of a map. Default: they are not checked."
+        default=None,
+        description="Values of a map, described like a column. Default: they are not checked.",
     )
     properties: tuple[Column, ...] | None = Field(
         default=None,
-        description="Properties of an object; others are refused. Default: they are not checked.",
+        description="Properties of an object, described like columns; others are refused. Default: "
+        "they are not checked.",
         examples=[[{"name": "role", "type": "string"}, {"name": "content", "type": "string"}]],
     )
 
@@ -65,3 +68,7 @@ class Column(Constraints, _ColumnHead):
 
 class Param(Constraints, _ParamHead):
     """A value beside the rows, for a whole request, such as the temperature of a text model."""
+
+
+for _model in (Constraints, Element, Column, Param):
+    _model.model_rebuild(force=True)  # Their fields name classes that were not there yet.
