@@ -169,10 +169,11 @@ def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
         for column, value in pairs:
             if found := misfit(value, column):
                 at, wrong = found
+                label = (column.name + at).lstrip(".")
                 yield Fault(
                     "SRV137",
                     path,
-                    f"{wrong!r} does not fit column {(column.name + at).lstrip('.')!r}",
+                    f"{wrong!r} does not fit " + (f"column {label!r}" if label else "the column"),
                     "write an example that the model's input allows",
                     (_COLUMNS,),
                 )

@@ -152,7 +152,8 @@ def _lone_values(columns: tuple[Column, ...]) -> list[Schema]:
     if len(columns) > 1 or columns[0].type in ("object", "map", "any"):
         return []
     value = value_schema(columns[0])
-    return [{"type": "array", "minItems": 1, "items": value}]
+    alone = [value | {"type": "array", "minItems": 1}] if columns[0].type == "array" else []
+    return [{"type": "array", "minItems": 1, "items": value}, *alone]
 
 
 def _split_schema(names: list[str], data: Schema) -> Schema:
