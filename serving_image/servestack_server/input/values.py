@@ -85,7 +85,7 @@ def further_check(given: Described) -> Check | None:
     members of objects and maps. None if the type says it all."""
     match given.type:
         case "any":
-            return None
+            return _shallow
         case "array":
             return _array_check(given)
         case "object":
@@ -133,24 +133,26 @@ def part_check(given: Described) -> Check:
 
 def _array_check(given: Described) -> Check | None:
     items = given.items
-    if items is None or further_check(items) is None:
+    if items is None:
+        return _shallow
+    if further_check(items) is None:
         return None
     check_item = part_check(items)
     return lambda values: [_inside(f"[{at}]", check_item, value) for at, value in enumerate(values)]
 
 
-def _map_check(given: Described) -> Check | None:
-    if given.values is None or given.values.type == "any":
-        return None
+def _map_check(given: Described) -> Check:
+    if given.values is None:
+        return _shallow
     check_item = part_check(given.values)
     return lambda values: {
         key: _inside(f".{key}", check_item, value) for key, value in values.items()
     }
 
 
-def _object_check(given: Described) -> Check | None:
+def _object_check(given: Described) -> Check:
     if given.properties is None:
-        return None
+        return _shallow
     members = {member.name: part_check(member) for member in given.properties}
     required = [member.name for member in given.properties if member.required]
     may_be_empty = not getattr(given, "required", True)  # as in MLflow
@@ -168,6 +170,24 @@ def _object_check(given: Described) -> Check | None:
         return {name: _inside(f".{name}", members[name], value) for name, value in values.items()}
 
     return check
+
+
+_LEVELS = 100
+"""Levels of a value that is not described. JSON may have more than the code behind can walk."""
+
+
+def _shallow(value: Any) -> Any:
+    level = [value]
+    for _ in range(_LEVELS):
+        holders = [inner for inner in level if isinstance(inner, list | dict)]
+        if not holders:
+            return value
+        level = [
+            inner
+            for holder in holders
+            for inner in (holder if isinstance(holder, list) else holder.values())
+        ]
+    raise WrongValueError("invalid_value", f"expected at most {_LEVELS} levels")
 
 
 def _inside(path: str, check: Check, value: Any) -> Any:

@@ -85,7 +85,7 @@ PARAMS = ParamSchema(
 )
 
 
-class Person(pydantic.BaseModel):  # type: ignore[misc]
+class Person(pydantic.BaseModel):
     """What `list[Person]` asks for."""
 
     name: str
