@@ -47,7 +47,13 @@ def load_model(
     """
     artifact = read_artifact(folder)
     given = Input(columns=columns, tensor=tensor)
-    is_native = artifact.flavor == "onnx" or _needs_mlflow(artifact, params)
+    needs_mlflow = _needs_mlflow(artifact, params)
+    if needs_mlflow and runtime == "onnx":
+        raise StartError(
+            f"{name}: runtime is onnx, but only the framework itself takes the signature's params",
+            "set api.params: [] to do without them, or runtime: native",
+        )
+    is_native = artifact.flavor == "onnx" or needs_mlflow
     loaded = None if is_native else _load_baked(folder, digest, given, runtime, name)
     kind: Literal["onnx", "compiled", "native"] = "native"
     if loaded is not None:

@@ -40,7 +40,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from servestack_contract.settings import Column, Element, Trust
+from servestack_server.errors import StartError
 from servestack_server.input.params import Params
+from servestack_server.models.load import load_model
 from servestack_server.models.nested import for_frame_of
 from servestack_server.prediction.batcher import Job
 from servestack_server.prediction.nodes import Ensemble, Leaf, Walk
@@ -170,6 +173,11 @@ def test_params_of_a_framework_reach_it_as_in_mlflow(tmp_path: Path) -> None:
         {"dataframe_split": split, "params": {"output_margin": True}},
     ):
         assert model.by_us(body) == model.by_mlflow(body)
+    with pytest.raises(StartError, match="only the framework itself takes the signature's params"):
+        load_model(
+            tmp_path / "m", name="m", version="1", digest="", columns=model.input.columns,
+            tensor=None, runtime="onnx", trust=Trust(), params=model.params,
+        )  # fmt: skip
 
 
 def test_params_are_in_the_model_that_the_owners_class_gets(tmp_path: Path) -> None:
@@ -200,3 +208,18 @@ def test_every_model_of_a_graph_gets_the_params() -> None:
     graph = Ensemble(["a", "b"], [Leaf(target), Leaf(target)], "object")
     assert asyncio.run(graph.ask(Walk(job), job.rows)) == [{"a": 1, "b": 1}]
     assert [asked.params for asked in submitted] == [job.params] * 2
+
+
+@pytest.mark.parametrize("kind", ["string", "long", "boolean", "datetime"])
+def test_an_array_whose_nulls_mlflow_would_change_stops_the_start(kind: Any) -> None:
+    column = Column("a", "array", items=Element(kind, nullable=True))
+    with pytest.raises(StartError, match=f"'a': MLflow cannot hold null in an array of {kind}"):
+        for_frame_of(column)
+    assert for_frame_of(Column("a", "array", items=Element("any")))([None, "x"]) == [None, "x"]
+
+
+def test_a_text_that_mlflow_would_cut_off_is_refused() -> None:
+    convert = for_frame_of(Column("a", "array", items=Element("string")))
+    assert convert(["a\0b"]) == ["a\0b"]
+    with pytest.raises(ValueError, match="zero character"):
+        convert(["a\0"])
