@@ -20,9 +20,12 @@ FILE = "service.json"
 DEFAULT_KEY_HEADER = "X-API-Key"
 
 ColumnType = Literal[
-    "boolean", "integer", "long", "float", "double", "string", "binary", "datetime"
-]
-"""The column types of an MLflow signature."""
+    "boolean", "integer", "long", "float", "double", "string", "binary", "datetime",
+    "array", "object", "map", "any",
+]  # fmt: skip
+"""The column types of an MLflow signature. `any` is not checked."""
+NESTED_TYPES = frozenset({"array", "object", "map", "any"})
+"""Types whose values may hold other values."""
 TensorType = Literal[
     "bool", "int8", "int16", "int32", "int64", "uint8", "float16", "float32", "float64", "str"
 ]
@@ -55,16 +58,50 @@ class Trust(Section, frozen=True):
     skops_types: tuple[str, ...] = ()
 
 
-class Column(Section, frozen=True):
-    """One column of the input table, with the values it may take."""
+class Constraints(Section, frozen=True, kw_only=True):
+    """The values that something may take.
 
-    name: str
-    type: ColumnType
-    required: bool = True
+    `items` describes the elements of an array, `values` those of a map, whose keys are text, and
+    `properties` the members of an object, each with its name.
+    """
+
     nullable: bool = False
     minimum: float | None = None
     maximum: float | None = None
     enum: tuple[str | int | float | bool, ...] | None = None
+    items: Element | None = None
+    values: Element | None = None
+    properties: tuple[Column, ...] | None = None
+
+    @property
+    def may_be_null(self) -> bool:
+        """Whether null is taken. What may be left out may also be null, as in MLflow."""
+        return self.nullable or not getattr(self, "required", True)
+
+
+class Element(Constraints, frozen=True):
+    """An element of an array or a map."""
+
+    type: ColumnType
+
+
+class Column(Constraints, frozen=True):
+    """One column of the input table, or a property of an object.
+
+    Only the single column of an input may have no name: its rows are then plain values.
+    """
+
+    name: str
+    type: ColumnType
+    required: bool = True
+
+
+class Param(Constraints, frozen=True):
+    """A value beside the rows, for a whole request. `default` stands in where it is left out."""
+
+    name: str
+    type: ColumnType
+    default: Any = None
 
 
 class Tensor(Section, frozen=True):
@@ -229,6 +266,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     onnx_tolerance: float | None = None
     trust: Trust = Trust()
     input: Input = Input()
+    params: tuple[Param, ...] | None = None
     limits: Limits = Limits()
     error_style: ErrorStyle = "status"
     shutdown: Shutdown = Shutdown()

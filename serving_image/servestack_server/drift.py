@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from servestack_contract.settings import NESTED_TYPES
 from servestack_server.errors import RequestError
 from servestack_server.input.schema import Schema, TableSchema
 from servestack_server.metrics import ServerMetrics
@@ -12,19 +13,23 @@ _OUT_OF_RANGE = ("out_of_range", "not_allowed")
 
 
 class InputCounts:
-    """Counts inputs into the metrics, by column. Does nothing if the input is not a table."""
+    """Counts inputs into the metrics, by column. Does nothing if the input is not a table.
+
+    Columns that hold other values, and a column without a name, are left out.
+    """
 
     def __init__(self, schema: Schema, metrics: ServerMetrics, *, is_on: bool) -> None:
         self._metrics = metrics
         self.is_on = is_on and isinstance(schema, TableSchema)
         if not self.is_on:
             return
-        metrics.drift_columns = schema.names  # type: ignore[union-attr]
         columns = schema.columns or ()
+        flat = [column.name for column in columns if column.type not in NESTED_TYPES]
+        metrics.drift_columns = tuple(name for name in flat if name)
         self._optional = [
             (at, column.name)
             for at, column in enumerate(columns)
-            if column.nullable or not column.required
+            if column.may_be_null and column.name in metrics.drift_columns
         ]
 
     def count(self, rows: Any, size: int) -> None:

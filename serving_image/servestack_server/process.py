@@ -151,7 +151,10 @@ def _load(
         tensor=settings.input.tensor if is_entry else None,
         runtime=settings.runtime,
         trust=settings.trust,
+        params=settings.params,
     )
+    if settings.params and model.predict_with is None:
+        log.warning("%s: params have no effect on a model of flavor %s, as in MLflow", name, model.flavor)  # fmt: skip
     seconds = perf_counter() - before
     measured = metrics.model(name, model.version, model.digest)
     measured.load_seconds, measured.difference = seconds, model.difference

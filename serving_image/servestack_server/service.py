@@ -9,6 +9,7 @@ from servestack_contract.settings import Batching, ServerSettings
 from servestack_server.drift import InputCounts
 from servestack_server.errors import RequestError
 from servestack_server.events.log import EventLog
+from servestack_server.input.params import ParamsSchema
 from servestack_server.input.schema import Schema
 from servestack_server.metrics import ServerMetrics
 from servestack_server.models.model import Model
@@ -31,6 +32,7 @@ class Service:
     ) -> None:  # fmt: skip
         self.settings = settings
         self.schema = schema
+        self.params = ParamsSchema(settings.params) if settings.params else None
         self.metrics = metrics
         self.log = log
         self.warm = False

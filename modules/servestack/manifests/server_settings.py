@@ -5,13 +5,15 @@ The file holds the spec's settings and no version: a new version changes only th
 
 from __future__ import annotations
 
+from typing import Any
+
 from servestack.manifests import names
 from servestack.manifests.log_shipping import largest_event_bytes
 from servestack.manifests.manifest import Body
 from servestack.manifests.monitoring import latency_buckets
 from servestack.manifests.readable_json import readable_json
 from servestack.resolve.resolved import ResolvedModel, ResolvedService
-from servestack.spec import api, graph, observability
+from servestack.spec import api, columns, graph, observability
 from servestack.spec.artifact_uri import ArtifactKind, parse_artifact_uri
 from servestack.spec.model_service import Trust
 from servestack.spec.quantities import byte_count
@@ -52,6 +54,7 @@ def server_settings(service: ResolvedService) -> ServerSettings:
         onnx_tolerance=spec.onnx_tolerance,
         trust=_trust(spec.trust),
         input=_input(service.input),
+        params=tuple(map(_param, service.params)) or None,
         limits=settings.Limits(
             max_body_bytes=byte_count(limits.max_body),
             max_rows=limits.max_rows,
@@ -75,24 +78,37 @@ def _trust(given: Trust) -> settings.Trust:
 
 
 def _input(given: api.Input) -> settings.Input:
-    columns, tensor = given.columns, given.tensor
+    tensor = given.tensor
     return settings.Input(
-        columns=tuple(map(_column, columns)) if columns is not None else None,
+        columns=tuple(map(_column, given.columns)) if given.columns is not None else None,
         tensor=settings.Tensor(tensor.dtype, tensor.shape) if tensor is not None else None,
         example=given.example,
     )
 
 
-def _column(given: api.Column) -> settings.Column:
-    return settings.Column(
-        name=given.name,
-        type=given.type,
-        required=given.required,
-        nullable=given.nullable,
-        minimum=given.minimum,
-        maximum=given.maximum,
-        enum=given.enum,
-    )
+def _column(given: columns.Column) -> settings.Column:
+    return settings.Column(given.name, given.type, given.required, **_constraints(given))
+
+
+def _element(given: columns.Element | None) -> settings.Element | None:
+    return settings.Element(given.type, **_constraints(given)) if given is not None else None
+
+
+def _param(given: columns.Param) -> settings.Param:
+    return settings.Param(given.name, given.type, given.default, **_constraints(given))
+
+
+def _constraints(given: columns.Constraints) -> dict[str, Any]:
+    properties = given.properties
+    return {
+        "nullable": given.nullable,
+        "minimum": given.minimum,
+        "maximum": given.maximum,
+        "enum": given.enum,
+        "items": _element(given.items),
+        "values": _element(given.values),
+        "properties": tuple(map(_column, properties)) if properties is not None else None,
+    }
 
 
 def _events(service: ResolvedService) -> settings.Events:

@@ -28,7 +28,8 @@ class LockedArtifact(
     `uri` is the address as the spec writes it, `source` the address of the bytes, `format` one of
     pickle, skops, onnx, native, `sha256` the tree digest (`servestack_contract.artifact`) in hex,
     `signature` MLflow's: {"inputs": [...], "outputs": [...]}, each a list of
-    {"name", "type", "required"} or {"type": "tensor", "tensor-spec": {"dtype", "shape"}}.
+    {"name", "type", "required"} or {"type": "tensor", "tensor-spec": {"dtype", "shape"}}, and
+    {"params": [...]} with {"name", "type", "default", "shape"} if the model has any.
     """
 
     uri: Annotated[str, msgspec.Meta(min_length=1)]

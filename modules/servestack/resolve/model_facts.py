@@ -83,18 +83,29 @@ def _format(folder: Path, flavors: dict[str, Any]) -> str:
 
 
 def _signature(written: Any) -> dict[str, Any] | None:
-    """Parse inputs and outputs, which MLflow keeps as JSON text inside the YAML."""
+    """Parse inputs, outputs and params, which MLflow keeps as JSON text inside the YAML."""
     if not isinstance(written, dict):
         return None
     signature = {}
     for side in ("inputs", "outputs"):
-        try:
-            columns = json.loads(written.get(side) or "null")
-        except (TypeError, ValueError, RecursionError):
-            columns = None
+        columns = _parsed(written.get(side))
         if isinstance(columns, list) and all(map(_is_column, columns)):
             signature[side] = columns
+    params = _parsed(written.get("params"))
+    if isinstance(params, list) and params and all(map(_is_param, params)):
+        signature["params"] = params
     return signature or None
+
+
+def _parsed(text: Any) -> Any:
+    try:
+        return json.loads(text or "null")
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _is_param(param: Any) -> bool:
+    return isinstance(param, dict) and isinstance(param.get("name"), str)
 
 
 def _is_column(column: Any) -> bool:
@@ -126,4 +137,6 @@ def read_example(folder: Path) -> list[Any] | None:
     rows = (
         split.get("data") if isinstance(split, dict) else body.get("inputs", body.get("instances"))
     )
-    return rows[:1] if isinstance(rows, list) and rows and isinstance(rows[0], list) else None
+    if not isinstance(rows, list) or not rows or not isinstance(rows[0], list | dict | str):
+        return None
+    return rows[:1]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from servestack.resolve.lock import LockedArtifact
 from servestack.resolve.provenance import Provenance
 from servestack.spec.api import Input
+from servestack.spec.columns import Param
 from servestack.spec.environment import Environment
 from servestack.spec.image import Image
 from servestack.spec.model_service import ModelService
@@ -40,7 +41,7 @@ class ResolvedService:
     """One model service in one environment.
 
     - `spec` holds the effective values (defaults < environment < spec < override).
-    - `input` holds the columns of the spec, or else of the signature.
+    - `input` holds the columns of the spec, or else of the signature; `params` likewise.
     - `host` is the public host name, or "" without external access.
     - `url` is the public or in-cluster address up to the base path.
     - `source` is the spec's path in the project.
@@ -50,6 +51,7 @@ class ResolvedService:
     environment: Environment
     models: tuple[ResolvedModel, ...]
     input: Input
+    params: tuple[Param, ...]
     image: Image
     host: str
     url: str

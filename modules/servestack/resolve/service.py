@@ -7,9 +7,10 @@ from servestack.resolve.lock import Lock, LockedArtifact
 from servestack.resolve.overlay import Layer, merge
 from servestack.resolve.provenance import Provenance
 from servestack.resolve.resolved import ResolvedModel, ResolvedService, Topics
-from servestack.resolve.signature import input_of
+from servestack.resolve.signature import input_of, params_of
 from servestack.spec.api import Input
 from servestack.spec.artifact_uri import ArtifactKind, parse_artifact_uri
+from servestack.spec.columns import Param
 from servestack.spec.document import Document, dotted
 from servestack.spec.environment import Environment
 from servestack.spec.load import Loaded, check_model_service
@@ -68,6 +69,7 @@ def resolve_service(
         environment=settings,
         models=models,
         input=_input(value, models),
+        params=_params(value, models),
         image=value.image or settings.images.server,
         host=host,
         url=_url(value, settings, host),
@@ -113,6 +115,12 @@ def _input(spec: ModelService, models: tuple[ResolvedModel, ...]) -> Input:
         return given
     from_signature = input_of(models[0].artifact.signature)
     return from_signature.model_copy(update={"example": given.example})
+
+
+def _params(spec: ModelService, models: tuple[ResolvedModel, ...]) -> tuple[Param, ...]:
+    """Return the params of the spec, or else of the first model's signature."""
+    given = spec.api.params
+    return given if given is not None else params_of(models[0].artifact.signature)
 
 
 def public_host(spec: ModelService, environment: Environment) -> str:

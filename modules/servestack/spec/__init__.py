@@ -2,7 +2,8 @@
 
 - `model_service.py` and `environment.py` define the two files, other modules their sections.
 - `document.py` reads YAML and keeps the place of every key.
-- `model_rules.py`, `input_rules.py` and `environment_rules.py` check rules between fields.
+- `model_rules.py`, `input_rules.py` and `environment_rules.py` check rules between fields, the
+  second with `example_values.py`.
 - `problems.py` turns pydantic's errors into servestack's messages.
 - `load.py` runs all of it for one file.
 - `schema.py` and `reference.py` write the editors' schema and the docs from the same types.

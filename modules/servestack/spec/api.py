@@ -8,18 +8,17 @@ from pydantic import Field, StringConstraints
 
 from servestack.spec.base import (
     SECRET_KEY,
-    Boolean,
     DnsName,
     HttpPath,
     Integer,
     Number,
     SpecModel,
-    Text,
 )
+from servestack.spec.columns import Column, Param
 from servestack.spec.patterns import described
 from servestack.spec.quantities import MessageSize
 from servestack_contract import settings as contract
-from servestack_contract.settings import ColumnType, CorsMethod, ErrorStyle, TensorType
+from servestack_contract.settings import CorsMethod, ErrorStyle, TensorType
 
 ORIGIN = described(
     r"^(\*|https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?)$",
@@ -29,20 +28,6 @@ HEADER = described(r"^[A-Za-z][A-Za-z0-9-]{0,63}$", "a header's name, such as X-
 _LIMITS = contract.Limits()
 _BATCHING = contract.Batching()
 _CORS = contract.Cors(origins=())
-
-
-class Column(SpecModel):
-    """One column of the model's input table, with the values it may take."""
-
-    name: Text = Field(description="Name of the column, as the model was trained with it.")
-    type: ColumnType = Field(description="Type, as an MLflow signature names it.")
-    required: Boolean = Field(default=True, description="Reject requests without this column.")
-    nullable: Boolean = Field(default=False, description="Accept null and NaN.")
-    minimum: Number | None = Field(default=None, description="Smallest value accepted.")
-    maximum: Number | None = Field(default=None, description="Largest value accepted.")
-    enum: tuple[str | int | float | bool, ...] | None = Field(
-        default=None, description="The only values accepted.", min_length=1
-    )
 
 
 class Tensor(SpecModel):
@@ -159,6 +144,12 @@ class Api(SpecModel):
         default=None, description="Path before /predict. Default: /v1/<name>."
     )
     input: Input = Field(default=Input(), description="The model's input.")
+    params: tuple[Param, ...] | None = Field(
+        default=None,
+        description="Values beside the rows, sent as `params`. Default: those of the MLflow "
+        "signature in the lock.",
+        examples=[[{"name": "temperature", "type": "double", "default": 0.7, "maximum": 2}]],
+    )
     batching: Batching | None = Field(
         default=Batching(), description="Micro-batching of requests; null turns it off."
     )

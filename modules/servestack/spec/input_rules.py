@@ -1,27 +1,23 @@
-"""Rules between the fields of a model's input: columns, example, batching, redaction."""
+"""Rules between the fields of a model's input: columns, params, example, batching, redaction."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from servestack.spec.api import Column
+from servestack.spec.columns import Column, Element, Param
+from servestack.spec.document import DataPath
+from servestack.spec.example_values import misfit
 from servestack.spec.faults import Fault
 from servestack.spec.model_service import ModelService
+from servestack_contract.settings import NESTED_TYPES
 
 _NUMERIC = {"integer", "long", "float", "double"}
-_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
-    "boolean": (bool,),
-    "integer": (int,),
-    "long": (int,),
-    "float": (int, float),
-    "double": (int, float),
-    "string": (str,),
-    "binary": (str,),
-    "datetime": (str,),
-}
+_HOLDERS = {"items": "array", "values": "map", "properties": "object"}
+"""The fields that describe what is in a value, and the type that has it."""
 _COLUMNS = ("api", "input", "columns")
 _EXAMPLE = ("api", "input", "example")
+_UNBOUNDED = {"minimum": None, "maximum": None, "enum": None}
 
 
 def input_faults(spec: ModelService) -> Iterator[Fault]:
@@ -36,60 +32,103 @@ def input_faults(spec: ModelService) -> Iterator[Fault]:
             (_COLUMNS,),
         )
     if given.columns is not None:
-        yield from _column_faults(given.columns)
+        yield from _column_faults(given.columns, _COLUMNS)
         yield from _redaction_faults(spec, given.columns)
         if given.example is not None:
             yield from _example_faults(given.example, given.columns)
+    yield from _param_faults(spec.api.params or ())
     yield from _batch_faults(spec)
 
 
-def _column_faults(columns: Sequence[Column]) -> Iterator[Fault]:
+def _column_faults(columns: Sequence[Column], place: DataPath) -> Iterator[Fault]:
+    """Yield the faults of columns, or of the properties of an object, which all have names."""
     seen: dict[str, int] = {}
     for index, column in enumerate(columns):
-        path = (*_COLUMNS, index)
-        if column.name in seen:
+        path = (*place, index)
+        if not column.name and (len(columns) > 1 or place != _COLUMNS):
+            yield Fault(
+                "SRV136", path, "has no name", "only the single column of an input may have none"
+            )
+        elif column.name in seen:
             yield Fault(
                 "SRV136",
                 (*path, "name"),
-                f"{column.name!r} is also the name of columns[{seen[column.name]}]",
-                "give each column a different name",
+                f"{column.name!r} is also the name of {place[-1]}[{seen[column.name]}]",
+                f"give each of the {place[-1]} a different name",
             )
         seen.setdefault(column.name, index)
-        bounded = "minimum" if column.minimum is not None else "maximum"
-        if column.type not in _NUMERIC and (column.minimum, column.maximum) != (None, None):
+        yield from _constraint_faults(column, path)
+
+
+def _param_faults(params: Sequence[Param]) -> Iterator[Fault]:
+    seen: dict[str, int] = {}
+    for index, param in enumerate(params):
+        path = ("api", "params", index)
+        if param.name in seen:
             yield Fault(
                 "SRV136",
-                (*path, bounded),
-                f"does not fit type {column.type}",
-                "only numbers have bounds; use enum for text",
+                (*path, "name"),
+                f"{param.name!r} is also the name of params[{seen[param.name]}]",
+                "give each of the params a different name",
+            )
+        seen.setdefault(param.name, index)
+        if param.default is not None and (found := misfit(param.default, param)):
+            yield Fault(
+                "SRV136",
+                (*path, "default"),
+                f"{found[1]!r} is not of type {param.type}",
+                "write a default that the param allows",
                 ((*path, "type"),),
             )
-        low, high = column.minimum, column.maximum
-        if low is not None and high is not None and low > high:
+        yield from _constraint_faults(param, path)
+
+
+def _constraint_faults(given: Column | Element | Param, path: DataPath) -> Iterator[Fault]:
+    bounded = "minimum" if given.minimum is not None else "maximum"
+    if given.type not in _NUMERIC and (given.minimum, given.maximum) != (None, None):
+        yield Fault(
+            "SRV136",
+            (*path, bounded),
+            f"does not fit type {given.type}",
+            "only numbers have bounds; use enum for text",
+            ((*path, "type"),),
+        )
+    low, high = given.minimum, given.maximum
+    if low is not None and high is not None and low > high:
+        yield Fault(
+            "SRV136",
+            (*path, "minimum"),
+            f"{low:g} is above maximum {high:g}",
+            "swap the two",
+            ((*path, "maximum"),),
+        )
+    for at, value in enumerate(given.enum or ()):
+        if given.type in NESTED_TYPES or misfit(value, given.model_copy(update=_UNBOUNDED)):
             yield Fault(
                 "SRV136",
-                (*path, "minimum"),
-                f"{low:g} is above maximum {high:g}",
-                "swap the two",
-                ((*path, "maximum"),),
+                (*path, "enum", at),
+                f"{value!r} is not of type {given.type}",
+                "write values of the column's type",
+                ((*path, "type"),),
             )
-        for at, value in enumerate(column.enum or ()):
-            if not _fits(value, column):
-                yield Fault(
-                    "SRV136",
-                    (*path, "enum", at),
-                    f"{value!r} is not of type {column.type}",
-                    "write values of the column's type",
-                    ((*path, "type"),),
-                )
+    yield from _inner_faults(given, path)
 
 
-def _fits(value: Any, column: Column) -> bool:
-    if value is None:
-        return column.nullable or not column.required
-    if isinstance(value, bool):
-        return column.type == "boolean"
-    return isinstance(value, _PYTHON_TYPES[column.type])
+def _inner_faults(given: Column | Element | Param, path: DataPath) -> Iterator[Fault]:
+    for field, holder in _HOLDERS.items():
+        if getattr(given, field) is not None and given.type != holder:
+            yield Fault(
+                "SRV136",
+                (*path, field),
+                f"does not fit type {given.type}",
+                f"only type {holder} has {field}",
+                ((*path, "type"),),
+            )
+    for field in ("items", "values"):
+        element: Element | None = getattr(given, field)
+        if element is not None:
+            yield from _constraint_faults(element, (*path, field))
+    yield from _column_faults(given.properties or (), (*path, "properties"))
 
 
 def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
@@ -98,7 +137,9 @@ def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
         return
     for index, row in enumerate(example):
         path = (*_EXAMPLE, index)
-        if isinstance(row, (list, tuple)):
+        if len(columns) == 1 and not columns[0].name:
+            pairs = [(columns[0], row)]
+        elif isinstance(row, (list, tuple)):
             if len(row) != len(columns):
                 yield Fault(
                     "SRV137",
@@ -126,23 +167,16 @@ def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
             )
             continue
         for column, value in pairs:
-            if not _fits(value, column) or not _in_range(value, column):
+            if found := misfit(value, column):
+                at, wrong = found
+                label = (column.name + at).lstrip(".")
                 yield Fault(
                     "SRV137",
                     path,
-                    f"{value!r} does not fit column {column.name!r}",
+                    f"{wrong!r} does not fit " + (f"column {label!r}" if label else "the column"),
                     "write an example that the model's input allows",
                     (_COLUMNS,),
                 )
-
-
-def _in_range(value: Any, column: Column) -> bool:
-    if value is None:
-        return True
-    if column.enum is not None and value not in column.enum:
-        return False
-    low = column.minimum is None or value >= column.minimum
-    return low and (column.maximum is None or value <= column.maximum)
 
 
 def _redaction_faults(spec: ModelService, columns: Sequence[Column]) -> Iterator[Fault]:

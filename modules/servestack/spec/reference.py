@@ -61,16 +61,39 @@ def describe_field(field: str) -> str:
     )
 
 
-def rows(model: type[BaseModel], prefix: str = "", seen: tuple[type, ...] = ()) -> Iterator[Row]:
-    """Yield every field of a model and of the models in it. Recursive types are listed once."""
+def rows(
+    model: type[BaseModel],
+    prefix: str = "",
+    seen: tuple[type, ...] = (),
+    once: set[type] | None = None,
+) -> Iterator[Row]:
+    """Yield every field of a model and of the models in it.
+
+    `seen` are the models around this one. Recursive types are listed once; `once` holds those that
+    are.
+    """
+    once = set() if once is None else once
     for name, info in model.model_fields.items():
         field = f"{prefix}{info.alias or name}"
         yield field, type_words(info.annotation), _default(info), info.description or ""
         below = _nested(info.annotation)
         told = (*seen, model, *(nested for nested, _ in below))
         for nested, suffix in below:
-            if nested not in seen:
-                yield from rows(nested, f"{field}{suffix}.", told)
+            if nested in seen or nested in once:
+                continue
+            if _holds_itself(nested):
+                once.add(nested)
+            yield from rows(nested, f"{field}{suffix}.", told, once)
+
+
+def _holds_itself(model: type[BaseModel]) -> bool:
+    waiting, found = [model], set[type]()
+    while waiting:
+        fields = waiting.pop().model_fields.values()
+        inside = {nested for info in fields for nested, _ in _nested(info.annotation)}
+        waiting += inside - found
+        found |= inside
+    return model in found
 
 
 def _nested(annotation: Any) -> list[tuple[type[BaseModel], str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +14,7 @@ from servestack_server.api.errors import described, fail, shown
 from servestack_server.errors import RequestError
 from servestack_server.http.request import Request
 from servestack_server.input.bodies import read_loose_rows
+from servestack_server.input.params import Params
 from servestack_server.input.problems import invalid
 from servestack_server.prediction.batcher import listed
 from servestack_server.prediction.target import RequestJob
@@ -24,8 +26,9 @@ _CHUNK_ROWS = 256
 class _Batch:
     """The state of one request: the rows that wait, by position, and the results so far."""
 
-    def __init__(self, request: Request, size: int) -> None:
+    def __init__(self, request: Request, size: int, params: Params | None) -> None:
         self.request = request
+        self.params = params
         self.predictions: list[Any] = [None] * size
         self.errors: list[dict[str, Any]] = []
         self.waiting: list[tuple[list[int], list[Any]]] = []
@@ -46,9 +49,10 @@ class BatchEndpoint(Endpoint):
         """Check all rows, then predict the valid ones in chunks."""
         self.service.require_room()
         require_json(request)
-        loose = read_loose_rows(self.body(request), self.schema)
+        beside = partial(self.keep_beside, request)
+        loose = read_loose_rows(self.body(request), self.schema, beside)
         self.check_count(loose)
-        batch = _Batch(request, len(loose))
+        batch = _Batch(request, len(loose), self.params_of(request))
         good = self._good_rows(loose, batch)
         for start in range(0, len(good), _CHUNK_ROWS):
             chunk = good[start : start + _CHUNK_ROWS]
@@ -82,7 +86,7 @@ class BatchEndpoint(Endpoint):
             rows = np.stack(rows)  # type: ignore[assignment]
         job = RequestJob(
             batch.request, rows, self.deadline(batch.request),
-            lambda done: self._chunk_done(batch, positions, done),
+            lambda done: self._chunk_done(batch, positions, done), batch.params,
         )  # fmt: skip
         try:
             self.target.submit(job)

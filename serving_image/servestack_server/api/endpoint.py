@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from servestack_server.api.content import body_of
 from servestack_server.api.errors import fail
 from servestack_server.errors import RequestError
 from servestack_server.events.answered import Answered
 from servestack_server.http.request import Request
-from servestack_server.input.bodies import Rows
+from servestack_server.input.bodies import Rows, read_rows
+from servestack_server.input.params import Params, is_chat
 from servestack_server.prediction.batcher import listed
 from servestack_server.prediction.target import RequestJob, Target
 from servestack_server.service import Service
 
 RequestedJob = RequestJob[Request]
+
+
+class Beside(NamedTuple):
+    """What a JSON body says beside its rows: its params, and whether a language model is asked."""
+
+    params: Params | None
+    is_chat: bool
 
 
 class Endpoint:
@@ -26,6 +35,7 @@ class Endpoint:
         self.target = target
         self.path = path
         self.schema = service.schema
+        self.params = service.params
         self._max_rows = service.settings.limits.max_rows
         self._max_body_bytes = service.settings.limits.max_body_bytes
         self._timeout_seconds = service.settings.limits.timeout_seconds
@@ -42,7 +52,8 @@ class Endpoint:
             self.service.inputs.refused(error)
             raise
         self.check_count(rows)
-        self.target.submit(RequestJob(request, rows, self.deadline(request), self.finish))
+        params = self.params_of(request) if self.params is not None else None
+        self.target.submit(RequestJob(request, rows, self.deadline(request), self.finish, params))
 
     def body(self, request: Request) -> bytes:
         """Return the body, decompressed. Raises RequestError as `body_of` does."""
@@ -64,6 +75,24 @@ class Endpoint:
     def read(self, request: Request) -> Rows:
         """Return the rows of a request, checked. Raises RequestError."""
         raise NotImplementedError
+
+    def read_json(self, request: Request, body: bytes) -> Rows:
+        """Return the rows of a JSON body, checked, and keep what it says beside them.
+
+        Raises RequestError: 400 if the body is not JSON, 422 if it does not fit.
+        """
+        return read_rows(body, self.schema, partial(self.keep_beside, request))
+
+    def keep_beside(self, request: Request, data: Any) -> None:
+        """Take out of a decoded body what is beside its rows. Raises RequestError (422)."""
+        params = self.params.taken_from(data) if self.params is not None else None
+        request.kept = Beside(params, is_chat(data))
+
+    def params_of(self, request: Request) -> Params | None:
+        """Return the params of a request that has been read, with defaults. Raises RequestError."""
+        kept = request.kept
+        given = kept.params if isinstance(kept, Beside) else None
+        return given or (self.params.defaults if self.params is not None else None)
 
     def reply(self, job: RequestedJob) -> None:
         """Answer a request whose job has outputs, and log what was answered."""
@@ -97,6 +126,7 @@ class Endpoint:
                     request.id_bytes, request.headers.get(b"traceparent"), job.model, job.version,
                     self.path, 200, request.started + request.seconds, request.seconds, job.rows,
                     values, rows_json, values_json,
+                    job.params.json if job.params is not None else b"",
                 )
             )  # fmt: skip
         if service.inputs.is_on:

@@ -24,6 +24,7 @@ from servestack_server.api.tensors import (
 from servestack_server.http.request import Request
 from servestack_server.http.response import JSON, encode_json
 from servestack_server.input.bodies import Rows, decode_json
+from servestack_server.input.params import Params
 from servestack_server.input.problems import invalid, malformed
 from servestack_server.input.schema import TableSchema, TensorSchema
 
@@ -73,7 +74,10 @@ class InferEndpoint(Endpoint):
                 raise invalid("wrong_shape", "expected one tensor")
             return next(iter(arrays.values()))
         if arrays.keys() <= schema.positions.keys():
-            columns = {name: _column(name, array) for name, array in arrays.items()}
+            columns = {
+                name: _column(name, array, is_nested=schema.is_nested(name))
+                for name, array in arrays.items()
+            }
             return [
                 dict(zip(columns, row, strict=True))
                 for row in zip(*columns.values(), strict=True)
@@ -82,9 +86,18 @@ class InferEndpoint(Endpoint):
             unknown = sorted(arrays.keys() - schema.positions.keys())[0]
             raise invalid("unknown_column", f"there is no column {unknown!r}", field=unknown)
         (array,) = arrays.values()
+        if len(schema.names) == 1:
+            (column,) = schema.names
+            if schema.is_nested(column):
+                return [[value] for value in _column("input", array, is_nested=True)]
+            return schema.rows_in(_values(array))
         if array.ndim == 1 and array.size == len(schema.names):
             array = array.reshape(1, -1)
         return _values(array)
+
+    def params_of(self, request: Request) -> Params | None:
+        """Return the params among the request's parameters. Raises RequestError."""
+        return self.params.known(request.kept.parameters) if self.params is not None else None
 
     def reply(self, job: RequestedJob) -> None:
         """Answer with tensors, as raw bytes if the request asks for binary data, else as JSON."""
@@ -180,10 +193,22 @@ def _checked(rows: Any, schema: Any) -> Rows:
     return schema.convert(rows)  # type: ignore[no-any-return]
 
 
-def _column(name: str, array: np.ndarray) -> list[Any]:
+def _column(name: str, array: np.ndarray, *, is_nested: bool) -> list[Any]:
+    """Return a column's values. Those that hold other values are lists, or texts of JSON."""
+    if is_nested and (array.ndim > 1 or array.dtype != object):
+        return _values(array)  # type: ignore[no-any-return]
+    if is_nested:
+        return [_from_json_text(name, text) for text in array]
     if array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 1):
         raise invalid("wrong_shape", "expected the shape [rows] or [rows, 1]", field=name)
     return _values(array.ravel())  # type: ignore[no-any-return]
+
+
+def _from_json_text(name: str, text: Any) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
+        raise invalid("wrong_type", "expected texts of JSON", field=name) from None
 
 
 def _values(array: np.ndarray) -> Any:

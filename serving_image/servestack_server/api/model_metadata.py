@@ -30,7 +30,11 @@ def input_tensors(schema: Any) -> list[dict[str, Any]]:
     if len(kinds) == 1 and kinds != {"BYTES"}:
         return [{"name": "input", "datatype": kinds.pop(), "shape": [-1, len(schema.columns)]}]
     return [
-        {"name": column.name, "datatype": _COLUMN_TYPES.get(column.type, "BYTES"), "shape": [-1]}
+        {
+            "name": column.name or "input",
+            "datatype": _COLUMN_TYPES.get(column.type, "BYTES"),
+            "shape": [-1],
+        }
         for column in schema.columns
     ]
 

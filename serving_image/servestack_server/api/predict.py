@@ -6,7 +6,7 @@ from servestack_server.api.content import require_json
 from servestack_server.api.endpoint import Endpoint, RequestedJob
 from servestack_server.http.request import Request
 from servestack_server.http.response import encode_json
-from servestack_server.input.bodies import Rows, read_rows
+from servestack_server.input.bodies import Rows
 from servestack_server.prediction.batcher import listed
 from servestack_server.prediction.target import Target
 from servestack_server.service import Service
@@ -25,7 +25,7 @@ class PredictEndpoint(Endpoint):
         body = self.body(request)
         rows = self.schema.decode_fast(body)
         if rows is None or not len(rows):
-            return read_rows(body, self.schema)
+            return self.read_json(request, body)
         if b"\n" not in body and b"\r" not in body:
             request.kept = body  # The body is one line of rows, so events can log it as it is.
         return rows
@@ -37,7 +37,8 @@ class PredictEndpoint(Endpoint):
         values_json = encode_json(values)
         tail = self._tails.get(job.model) or self._tail(job)
         request.answer(200, b'{"predictions":%b%b%b"}' % (values_json, tail, request.id_bytes))
-        self.log(job, values, request.kept or b"", values_json)
+        kept = request.kept
+        self.log(job, values, kept if kept.__class__ is bytes else b"", values_json)
 
     def _tail(self, job: RequestedJob) -> bytes:
         """Return the JSON after the predictions: model, version, and the start of the id."""

@@ -9,7 +9,7 @@ from servestack_server.api.content import media_type, require_json
 from servestack_server.api.endpoint import Endpoint, RequestedJob
 from servestack_server.http.request import Request
 from servestack_server.http.response import TEXT, encode_json
-from servestack_server.input.bodies import Rows, read_csv, read_rows
+from servestack_server.input.bodies import Rows, read_csv
 from servestack_server.prediction.batcher import listed
 
 PROTOCOL_VERSION = "3.17.2"
@@ -24,12 +24,15 @@ class InvocationsEndpoint(Endpoint):
         if media_type(request) == b"text/csv":
             return read_csv(self.body(request), self.schema)
         require_json(request)
-        return read_rows(self.body(request), self.schema)
+        return self.read_json(request, self.body(request))
 
     def reply(self, job: RequestedJob) -> None:
-        """Answer in the form of MLflow's own server."""
+        """Answer in the form of MLflow's own server, which does not wrap a language model's."""
         values = listed(job.outputs)
-        job.request.answer(200, b'{"predictions":%b}' % encode_json(values))
+        kept = job.request.kept
+        is_chat = kept is not None and kept.is_chat
+        form = b"%b" if is_chat else b'{"predictions":%b}'
+        job.request.answer(200, form % encode_json(values))
         self.log(job, values)
 
 

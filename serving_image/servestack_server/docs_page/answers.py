@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from servestack_server.docs_page.input_schema import Schema, scalar_schema, tensor_schema
+from servestack_server.docs_page.input_schema import tensor_schema
+from servestack_server.docs_page.value_schema import Schema, scalar_schema
 
 _ERRORS = {
     "400": ("malformed_json", "The body does not match its content type."),

@@ -5,22 +5,27 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from servestack_contract.settings import Column, Tensor
+from servestack_contract.settings import Column, Element, Param, Tensor
+from servestack_server.input.schema import TableSchema
 
 _PLAIN_VALUES: dict[str, Any] = {
     "boolean": True,
     "string": "text",
     "binary": "AA==",
     "datetime": "2024-01-01T00:00:00Z",
+    "any": "anything",
 }
 
 
 def body_examples(
-    example: Any, columns: tuple[Column, ...] | None, tensor: Tensor | None
+    example: Any,
+    columns: tuple[Column, ...] | None,
+    tensor: Tensor | None,
+    params: tuple[Param, ...] = (),
 ) -> dict[str, dict[str, Any]]:
     """Return named examples of a body, as OpenAPI lists them. The first is `example` itself.
 
-    If `example` is None, values that the input accepts are made up.
+    If `example` is None, values that the input accepts are made up. One has the params' defaults.
     """
     if example is None:
         example = _made_up(columns, tensor)
@@ -28,12 +33,19 @@ def body_examples(
         return {}
     named = {"example": example}
     rows = _rows(example, columns)
-    if columns and rows:
+    if rows and _is_unnamed(columns):
+        named["inputs"] = {"inputs": [row[0] for row in rows]}
+    elif columns and rows:
         names = [column.name for column in columns]
         named["records"] = [dict(zip(names, row, strict=False)) for row in rows]
         named["dataframe_split"] = {"dataframe_split": {"columns": names, "data": rows}}
     elif rows:
         named["instances"] = {"instances": rows}
+    if params and rows:
+        key = "inputs" if _is_unnamed(columns) else "instances"
+        values = {param.name: param.default for param in params}
+        given = [row[0] for row in rows] if _is_unnamed(columns) else rows
+        named["params"] = {key: given, "params": values}
     return {name: {"value": value} for name, value in named.items()}
 
 
@@ -52,6 +64,8 @@ def _rows(example: Any, columns: tuple[Column, ...] | None) -> list[Any]:
         return []
     if not columns:
         return example if isinstance(example[0], list) else []
+    if _is_unnamed(columns):
+        return [[value] for value in example]
     if isinstance(example[0], dict):
         return [[record.get(column.name) for column in columns] for record in example]
     return example if isinstance(example[0], list) else [example]
@@ -64,12 +78,14 @@ def _rows_of_object(example: dict[str, Any], columns: tuple[Column, ...] | None)
     given = example.get("inputs", example)
     if not isinstance(given, dict):
         return _rows(given, columns)
+    if _is_unnamed(columns):
+        return [[given]]
     if not columns:
         return []
     split = given.get("dataframe_split")
     if split is not None:
         records = [dict(zip(split["columns"], row, strict=False)) for row in split["data"]]
-    elif all(isinstance(values, list) for values in given.values()):
+    elif TableSchema(columns).is_by_column(given):
         records = [
             dict(zip(given, row, strict=False)) for row in zip(*given.values(), strict=False)
         ]
@@ -80,22 +96,36 @@ def _rows_of_object(example: dict[str, Any], columns: tuple[Column, ...] | None)
 
 def _made_up(columns: tuple[Column, ...] | None, tensor: Tensor | None) -> Any:
     if columns:
-        return [[_value(column) for column in columns]]
+        values = [_value(column) for column in columns]
+        return values if _is_unnamed(columns) else [values]
     if tensor is not None:
         return _zeros(tensor.dtype, tensor.shape)
     return None
 
 
-def _value(column: Column) -> Any:
+def _is_unnamed(columns: tuple[Column, ...] | None) -> bool:
+    """Whether the rows are plain values: the only column has no name."""
+    return columns is not None and len(columns) == 1 and not columns[0].name
+
+
+def _value(given: Column | Element) -> Any:
     """Return a value inside the column's range. Which values are usual is not known."""
-    if column.enum:
-        return column.enum[0]
-    if column.type in _PLAIN_VALUES:
-        return _PLAIN_VALUES[column.type]
-    low = -math.inf if column.minimum is None else column.minimum
-    high = math.inf if column.maximum is None else column.maximum
+    if given.enum:
+        return given.enum[0]
+    match given.type:
+        case "array":
+            return [_value(given.items)] if given.items is not None else []
+        case "map":
+            return {"key": _value(given.values)} if given.values is not None else {}
+        case "object":
+            members = given.properties or ()
+            return {member.name: _value(member) for member in members if member.required}
+        case kind if kind in _PLAIN_VALUES:
+            return _PLAIN_VALUES[kind]
+    low = -math.inf if given.minimum is None else given.minimum
+    high = math.inf if given.maximum is None else given.maximum
     value = min(max(0.0, low), high)
-    if column.type in ("integer", "long"):
+    if given.type in ("integer", "long"):
         return math.ceil(value) if math.ceil(value) <= high else math.floor(value)
     return value
 

@@ -6,12 +6,13 @@ https://github.com/triton-inference-server/server (protocol/extension_binary_dat
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from servestack_contract.settings import Column, Tensor
+from servestack_contract.settings import NESTED_TYPES, Column, Tensor
 from servestack_server.docs_page.answers import answer, error_references, plain_answer
-from servestack_server.docs_page.input_schema import Schema
+from servestack_server.docs_page.value_schema import Schema
 
 _DATATYPES = [
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
@@ -80,7 +81,8 @@ def infer_example(
 
 
 def _column_tensors(columns: tuple[Column, ...], rows: list[Any]) -> list[Schema]:
-    """Tensors cannot hold null, so an optional column with nulls is left out."""
+    """Tensors cannot hold null, so an optional column with nulls is left out. What holds other
+    values is sent as JSON text."""
     datatypes = {_OF_COLUMN.get(column.type, "BYTES") for column in columns}
     whole = all(value is not None for row in rows for value in row)
     if whole and len(datatypes) == 1 and datatypes != {"BYTES"}:
@@ -94,9 +96,10 @@ def _column_tensors(columns: tuple[Column, ...], rows: list[Any]) -> list[Schema
                 return []
             continue
         datatype = _OF_COLUMN.get(column.type, "BYTES")
-        tensors.append(
-            {"name": column.name, "shape": [len(rows)], "datatype": datatype, "data": values}
-        )
+        if column.type in NESTED_TYPES:
+            values = [json.dumps(value) for value in values]
+        name = column.name or "input"
+        tensors.append({"name": name, "shape": [len(rows)], "datatype": datatype, "data": values})
     return tensors
 
 

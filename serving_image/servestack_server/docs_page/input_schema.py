@@ -2,58 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from servestack_contract.settings import Column, Tensor
-
-Schema = dict[str, Any]
-
-_TYPES: dict[str, Schema] = {
-    "boolean": {"type": "boolean"},
-    "integer": {"type": "integer", "format": "int32", "minimum": -(2**31), "maximum": 2**31 - 1},
-    "long": {"type": "integer", "format": "int64"},
-    "float": {"type": "number", "format": "float"},
-    "double": {"type": "number", "format": "double"},
-    "string": {"type": "string"},
-    "binary": {"type": "string", "contentEncoding": "base64"},
-    "datetime": {"type": "string", "format": "date-time"},
-}
-
-
-def column_schema(column: Column) -> Schema:
-    """Return the schema of one value: type, range and enumeration, and null if it may be missing."""
-    schema = dict(_TYPES[column.type])
-    # A spec may write the range of whole numbers as 5.0; readers should see 5.
-    for bound in ("minimum", "maximum"):
-        value = getattr(column, bound)
-        if value is not None:
-            schema[bound] = int(value) if value == int(value) else value
-    if column.enum is not None:
-        schema["enum"] = [*column.enum]
-    if column.required and not column.nullable:
-        return schema
-    if "enum" in schema:
-        schema["enum"].append(None)
-    return schema | {"type": [schema["type"], "null"]}
+from servestack_contract.settings import NESTED_TYPES, Column, Param, Tensor
+from servestack_server.docs_page.value_schema import (
+    Schema,
+    record_schema,
+    scalar_schema,
+    value_schema,
+)
+from servestack_server.input.params import CHAT_KEYS
 
 
 def row_schema(columns: tuple[Column, ...]) -> Schema:
     """Return the schema of a row by position: a list with one value for each column."""
     return {
         "type": "array",
-        "prefixItems": [column_schema(column) | {"title": column.name} for column in columns],
+        "prefixItems": [value_schema(column) | {"title": column.name} for column in columns],
         "minItems": len(columns),
         "maxItems": len(columns),
-    }
-
-
-def record_schema(columns: tuple[Column, ...]) -> Schema:
-    """Return the schema of a row by name: an object with one value for each column."""
-    return {
-        "type": "object",
-        "properties": {column.name: column_schema(column) for column in columns},
-        "required": [column.name for column in columns if column.required],
-        "additionalProperties": False,
     }
 
 
@@ -62,7 +27,7 @@ def columnar_schema(columns: tuple[Column, ...]) -> Schema:
     return {
         "type": "object",
         "properties": {
-            column.name: {"type": "array", "items": column_schema(column)} for column in columns
+            column.name: {"type": "array", "items": value_schema(column)} for column in columns
         },
         "required": [column.name for column in columns if column.required],
         "additionalProperties": False,
@@ -79,28 +44,40 @@ def tensor_schema(dtype: str, shape: tuple[int, ...]) -> Schema:
     return schema
 
 
-def scalar_schema(dtype: str) -> Schema:
-    """Return the schema of one value of a numpy dtype or an MLflow column type.
-
-    For a type that is not known the schema allows any value.
-    """
-    if dtype in _TYPES:
-        return dict(_TYPES[dtype])
-    if dtype.startswith(("int", "uint")):
-        return {"type": "integer"}
-    if dtype.startswith("float"):
-        return {"type": "number"}
-    if dtype.startswith("bool"):
-        return {"type": "boolean"}
-    if dtype.startswith(("str", "<U", "|S")):
-        return {"type": "string"}
-    return {}
-
-
-def body_schemas(columns: tuple[Column, ...] | None, tensor: Tensor | None) -> dict[str, Schema]:
+def body_schemas(
+    columns: tuple[Column, ...] | None, tensor: Tensor | None, params: tuple[Param, ...] = ()
+) -> dict[str, Schema]:
     """Return the schemas of a body for `components/schemas`. `Body` is the whole body."""
-    if columns:
-        return _table_schemas(columns)
+    schemas = _table_schemas(columns) if columns else _rows_schemas(tensor)
+    if params:
+        schemas["Params"] = params_schema(params)
+        forms = schemas["Body"]["anyOf"]
+        for form in forms:
+            if "properties" in form:
+                form["properties"]["params"] = {"$ref": "#/components/schemas/Params"}
+        if columns and any(column.name in CHAT_KEYS for column in columns):
+            forms.append(_chat_schema(columns, schemas["Params"]))
+    return schemas
+
+
+def params_schema(params: tuple[Param, ...]) -> Schema:
+    """Return the schema of the values beside the rows."""
+    properties = {param.name: value_schema(param) | {"default": param.default} for param in params}
+    return {
+        "description": "Values for the whole request.",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _chat_schema(columns: tuple[Column, ...], params: Schema) -> Schema:
+    """Return the schema of a record with the params among its values, as for language models."""
+    record = record_schema(columns)
+    return record | {"properties": record["properties"] | params["properties"]}
+
+
+def _rows_schemas(tensor: Tensor | None) -> dict[str, Schema]:
     rows: Schema = {
         "description": "One list of values for each row, or a single row.",
         "type": "array",
@@ -118,43 +95,81 @@ def body_schemas(columns: tuple[Column, ...] | None, tensor: Tensor | None) -> d
     return {"Rows": rows, "Body": {"anyOf": [reference, *_wrapped(reference, reference)]}}
 
 
+def _value_schemas(column: Column) -> dict[str, Schema]:
+    """Return the schemas of an input whose rows are plain values."""
+    value = {"$ref": "#/components/schemas/Value"}
+    reference = {"$ref": "#/components/schemas/Rows"}
+    rows: Schema = {
+        "description": "One value for each row.",
+        "anyOf": [{"type": "array", "minItems": 1, "items": value}],
+    }
+    if column.type not in NESTED_TYPES:
+        rows["anyOf"].append({"type": "array", "minItems": 1, "items": {"type": "array", "prefixItems": [value], "minItems": 1, "maxItems": 1}})  # fmt: skip
+    if column.type in ("object", "map"):
+        rows["anyOf"].append(value)
+    wrapped = _wrapped(reference, {"anyOf": [reference, value]})
+    split = _split_schema([], {"type": "array", "items": {"type": "array", "prefixItems": [value]}})
+    forms = [reference, *wrapped, _object("dataframe_split", split)]
+    return {"Value": value_schema(column), "Rows": rows, "Body": {"anyOf": forms}}
+
+
 def _table_schemas(columns: tuple[Column, ...]) -> dict[str, Schema]:
+    if len(columns) == 1 and not columns[0].name:
+        return _value_schemas(columns[0])
     row = {"$ref": "#/components/schemas/Row"}
     record = {"$ref": "#/components/schemas/Record"}
     records = {"type": "array", "minItems": 1, "items": record}
     rows: Schema = {"$ref": "#/components/schemas/Rows"}
     names = [column.name for column in columns]
-    split = {
-        "type": "object",
-        "properties": {
-            "columns": {
-                "type": "array",
-                "items": {"enum": names},
-                "uniqueItems": True,
-                "description": "The order of the columns in `data`.",
-            },
-            "data": {"type": "array", "minItems": 1, "items": {"type": "array"}},
-            "index": {"type": "array", "description": "The server ignores it."},
-        },
-        "required": ["columns", "data"],
-    }
     table = {"anyOf": [rows, {"$ref": "#/components/schemas/ColumnLists"}]}
+    types = {column.type for column in columns}
+    if types <= {"array", "any"} and "array" in types:  # Lists are then the values of a record.
+        table = rows
     return {
         "Row": row_schema(columns) | {"description": f"Values in this order: {', '.join(names)}."},
         "Record": record_schema(columns),
         "Rows": {
             "description": "Rows by position or records by column name, or a single one of them.",
-            "anyOf": [{"type": "array", "minItems": 1, "items": row}, records, row, record],
+            "anyOf": [
+                {"type": "array", "minItems": 1, "items": row}, records, row, record,
+                *_lone_values(columns),
+            ],
         },
         "ColumnLists": columnar_schema(columns),
         "Body": {
             "anyOf": [
                 rows,
                 *_wrapped(rows, table),
-                _object("dataframe_split", split),
+                _object("dataframe_split", _split_schema(names, {"type": "array"})),
                 _object("dataframe_records", records),
             ]
         },
+    }  # fmt: skip
+
+
+def _lone_values(columns: tuple[Column, ...]) -> list[Schema]:
+    """Return the schemas of the values of a single column, which may stand without a row."""
+    if len(columns) > 1 or columns[0].type in ("object", "map", "any"):
+        return []
+    value = value_schema(columns[0])
+    alone = [value | {"type": "array", "minItems": 1}] if columns[0].type == "array" else []
+    return [{"type": "array", "minItems": 1, "items": value}, *alone]
+
+
+def _split_schema(names: list[str], data: Schema) -> Schema:
+    return {
+        "type": "object",
+        "properties": {
+            "columns": {
+                "type": "array",
+                **({"items": {"enum": names}} if names else {}),
+                "uniqueItems": True,
+                "description": "The order of the columns in `data`.",
+            },
+            "data": {"minItems": 1} | data | {"items": data.get("items", {"type": "array"})},
+            "index": {"type": "array", "description": "The server ignores it."},
+        },
+        "required": ["columns", "data"],
     }
 
 

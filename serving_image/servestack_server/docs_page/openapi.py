@@ -16,7 +16,7 @@ from servestack_server.docs_page.answers import (
 )
 from servestack_server.docs_page.example import body_examples, example_rows
 from servestack_server.docs_page.inference_protocol import inference_paths, inference_schemas
-from servestack_server.docs_page.input_schema import Schema, body_schemas
+from servestack_server.docs_page.input_schema import body_schemas
 from servestack_server.docs_page.own_routes import (
     ERRORS,
     PARAMETERS,
@@ -24,6 +24,7 @@ from servestack_server.docs_page.own_routes import (
     own_paths,
     request_body,
 )
+from servestack_server.docs_page.value_schema import Schema
 
 _SECURITY_SCHEME = "apiKey"
 
@@ -43,7 +44,7 @@ def openapi_document(
     the service's own model first. `example` is any accepted body; if it is None, one is made up
     from the input.
     """
-    examples = body_examples(example, columns, tensor)
+    examples = body_examples(example, columns, tensor, config.params or ())
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": _info(config, models),
@@ -67,7 +68,7 @@ def openapi_document(
         },
         "components": {
             "schemas": {
-                **body_schemas(columns, tensor),
+                **body_schemas(columns, tensor, config.params or ()),
                 **answer_schemas(outputs),
                 **inference_schemas(),
             },

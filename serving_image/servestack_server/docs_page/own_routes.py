@@ -6,7 +6,7 @@ from typing import Any
 
 from servestack_contract.settings import ServerSettings
 from servestack_server.docs_page.answers import EXAMPLE_ID, answer, error_references
-from servestack_server.docs_page.input_schema import Schema
+from servestack_server.docs_page.value_schema import Schema
 
 ERRORS = ("400", "413", "415", "422", "503")
 PARAMETERS = [{"$ref": f"#/components/parameters/{name}"} for name in ("RequestId", "Traceparent")]

@@ -16,7 +16,7 @@ class Answered(msgspec.Struct):
     the answer on the clock of time.perf_counter(), `seconds` the duration of the request. `rows`
     are in the order of the input's columns, and `values` are the model's outputs for them; both are
     None if there are none. `rows_json` and `values_json` are the same as one line of JSON each, if
-    the caller has encoded them already.
+    the caller has encoded them already. `params_json` is empty if the service has no params.
     """
 
     id: bytes
@@ -31,3 +31,4 @@ class Answered(msgspec.Struct):
     values: Any = None
     rows_json: bytes = b""
     values_json: bytes = b""
+    params_json: bytes = b""

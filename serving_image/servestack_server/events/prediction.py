@@ -58,7 +58,8 @@ class PredictionEvents:
         self._middle_model = self._middle_endpoint = ""
         self.takes_json = (
             self._inputs and self._outputs and self._sample >= 1 and not self._redaction.names
-        )
+            and not config.params
+        )  # fmt: skip
         self._data: dict[tuple[str, str, str, int], bytes] = {}
 
     def is_sampled(self, request_id: bytes) -> bool:
@@ -115,6 +116,8 @@ class PredictionEvents:
         inputs_json = b""
         if answered.rows is not None and self._inputs:
             inputs_json = self._inputs_json(answered.rows, room)
+            if answered.params_json:
+                inputs_json += b',"params":' + answered.params_json
         end = _END
         if len(inputs_json) + len(outputs_json) > room:
             end = _END_CUT
@@ -151,4 +154,4 @@ class PredictionEvents:
 
 def _shortest(rows: Sequence[Sequence[Any]]) -> int:
     """Return the least bytes that these rows take: a digit and a comma for each value."""
-    return len(rows) * (2 * len(rows[0]) + 2)
+    return len(rows) * (2 * len(rows[0]) + 2) if not isinstance(rows[0], str) else 2 * len(rows)

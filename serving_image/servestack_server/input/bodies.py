@@ -23,32 +23,46 @@ import msgspec
 import numpy as np
 
 from servestack_server.input.problems import invalid, malformed
-from servestack_server.input.schema import Row, Schema, TableSchema
+from servestack_server.input.schema import (
+    AnySchema,
+    Row,
+    Schema,
+    TableSchema,
+    TensorSchema,
+    ValueSchema,
+)
 
 Rows = list[Row] | np.ndarray
 
-_KEYS = ("data", "instances", "inputs", "dataframe_records", "dataframe_split")
+FORMS = ("data", "instances", "inputs", "dataframe_records", "dataframe_split")
+"""Keys of a body under which its rows stand."""
 
 
-def read_rows(body: bytes, schema: Schema) -> Rows:
+Beside = Callable[[Any], None]
+"""Gets a decoded body before its rows are read, and may take out what is beside them."""
+
+
+def read_rows(body: bytes, schema: Schema, beside: Beside | None = None) -> Rows:
     """Return the rows of a JSON body, checked: tuples for a table, one array for a tensor.
 
-    Raises RequestError: 400 if the body is not JSON, 422 if it does not fit the schema.
+    Raises RequestError: 400 if the body is not JSON, 422 if it does not fit the schema. `beside`
+    is not called for a list of rows.
     """
     rows = schema.decode_fast(body)
-    if rows is None:
-        rows = schema.convert(normalised(decode_json(body), schema))
-    if not len(rows):
-        raise invalid("no_rows", "there are no rows")
+    if rows is None or not len(rows):
+        rows = schema.convert(read_loose_rows(body, schema, beside))
     return rows
 
 
-def read_loose_rows(body: bytes, schema: Schema) -> list[Any]:
+def read_loose_rows(body: bytes, schema: Schema, beside: Beside | None = None) -> list[Any]:
     """Return the rows of a JSON body unchecked, for a caller that checks them one by one.
 
     Raises RequestError: 400 if the body is not JSON, 422 if it holds no rows.
     """
-    rows = normalised(decode_json(body), schema)
+    data = decode_json(body)
+    if beside is not None:
+        beside(data)
+    rows = normalised(data, schema)
     if not len(rows):
         raise invalid("no_rows", "there are no rows")
     return rows
@@ -80,25 +94,40 @@ def normalised(data: Any, schema: Schema) -> list[Any]:
         return _rows(data, schema)
     if not isinstance(data, dict):
         raise invalid("wrong_type", "expected a list of rows, or an object that holds one")
-    given = [key for key in _KEYS if key in data]
+    given = [key for key in FORMS if key in data]
     if not given or _is_record(data, schema):
-        if isinstance(schema, TableSchema) and not _is_columnar(data):
-            return [data]
-        raise invalid(
-            "no_rows", f"expected rows, or one of {', '.join(_KEYS)}", field=next(iter(data), "")
-        )
+        if isinstance(schema, TableSchema) and not schema.is_by_column(data):
+            return _record(data, schema)
+        message = f"expected rows, or one of {', '.join(FORMS)}"
+        if isinstance(schema, AnySchema):
+            message += "; objects need api.input.columns in the spec, or a signature of the model"
+        raise invalid("no_rows", message, field=next(iter(data), ""))
     if len(given) > 1:
         raise invalid("ambiguous", f"give only one of {given[0]} and {given[1]}", field=given[1])
     if data.get("params"):
-        raise invalid("unknown_field", "params are not supported", field="params")
+        raise invalid("unknown_field", "the model takes no params", field="params")
     key, value = given[0], data[given[0]]
     if key == "dataframe_split":
         return _split(value, schema)
     if isinstance(value, dict):
+        if isinstance(schema, TableSchema):
+            return _columnar(value) if schema.is_by_column(value) else _record(value, schema)
         return _columnar(value) if _is_columnar(value) else [value]
+    if key == "dataframe_records" and _are_records(value):
+        return value  # type: ignore[no-any-return]
     if not isinstance(value, list):
+        if isinstance(schema, ValueSchema) and value is not None:
+            return schema.rows_in([value])
         raise invalid("wrong_type", "expected a list of rows", field=key)
     return _rows(value, schema)
+
+
+def _record(data: dict[str, Any], schema: TableSchema) -> list[Any]:
+    return schema.rows_in([data]) if isinstance(schema, ValueSchema) else [data]
+
+
+def _are_records(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(row, dict) for row in value)
 
 
 def _is_record(data: dict[str, Any], schema: Schema) -> bool:
@@ -115,11 +144,10 @@ def _is_record(data: dict[str, Any], schema: Schema) -> bool:
 
 def _rows(data: list[Any], schema: Schema) -> list[Any]:
     """Wrap a single row of plain values into a list of one row, if the schema's rows are lists."""
+    if not isinstance(schema, TensorSchema):
+        return schema.rows_in(data)
     flat = bool(data) and not any(isinstance(row, list | dict) for row in data)
-    if flat and (not isinstance(schema, TableSchema) or len(data) == len(schema.names)):
-        axes = getattr(getattr(schema, "tensor", None), "shape", (-1, -1))
-        return data if len(axes) == 1 else [data]
-    return data
+    return [data] if flat and len(schema.tensor.shape) > 1 else data
 
 
 def _split(value: Any, schema: Schema) -> list[Any]:
@@ -130,6 +158,8 @@ def _split(value: Any, schema: Schema) -> list[Any]:
     names = value.get("columns")
     rows: list[Any] = value["data"]
     if names is None or not isinstance(schema, TableSchema) or names == list(schema.names):
+        return rows
+    if isinstance(schema, ValueSchema):  # MLflow, too, takes any name.
         return rows
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise invalid("wrong_type", "expected a list of names", field="dataframe_split.columns")

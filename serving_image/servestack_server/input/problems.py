@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
-from servestack_contract.settings import Column
+from servestack_contract.settings import Column, Element, Param
 from servestack_server.errors import RequestError
 
 _WORDS = {
@@ -32,23 +34,57 @@ def malformed(code: str, message: str) -> RequestError:
     return RequestError(HTTPStatus.BAD_REQUEST, code, message)
 
 
+class WrongValueError(Exception):
+    """A value, or a part of it, does not fit. `path` leads to the part: `[0].role`."""
+
+    def __init__(self, code: str, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.path = path
+
+    def at(self, name: str, row: int | None = None) -> RequestError:
+        """Make the error (422) for the value of a column or a param of that name."""
+        field = (name + self.path).lstrip(".")
+        where = f"column {field!r}" if name else repr(field)
+        message = f"{where}: {self.message}" if field else self.message
+        return invalid(self.code, message, field=field, row=row)
+
+
 def wrong_value(text: str, columns: tuple[Column, ...] | None) -> RequestError:
     """Make the error (422) for a failed conversion in msgspec, in terms of the model's columns.
 
     `text` is msgspec's message, which holds the path of the value.
     """
-    at = _AT.search(text)
-    indexes = [int(number) for number in _INDEX.findall(at["path"])] if at else []
+    indexes = _indexes(text)
     row = indexes[0] if indexes else None
-    column = columns[indexes[1]] if columns and len(indexes) > 1 else None
-    name = column.name if column else ""
-    if not column and len(indexes) > 1:
-        name = "".join(f"[{index}]" for index in indexes)
-    code, words = _in_words(text, column)
-    return invalid(code, f"column {name!r}: {words}" if column else words, field=name, row=row)
+    if columns and len(indexes) > 1:
+        column = columns[indexes[1]]
+        return _wrong(text, column, indexes[2:]).at(column.name, row)
+    name = "".join(f"[{index}]" for index in indexes) if len(indexes) > 1 else ""
+    code, words = _in_words(text, None)
+    return invalid(code, words, field=name, row=row)
 
 
-def _in_words(text: str, column: Column | None) -> tuple[str, str]:
+def wrong_part(text: str, given: Column | Element | Param) -> WrongValueError:
+    """Make the error for a failed conversion of one value in msgspec. `text` is its message."""
+    return _wrong(text, given, _indexes(text))
+
+
+def _wrong(text: str, given: Column | Element | Param, indexes: list[int]) -> WrongValueError:
+    part: Column | Element | Param = given
+    for _ in indexes:
+        part = part.items or part
+    code, words = _in_words(text, part)
+    return WrongValueError(code, words, "".join(f"[{index}]" for index in indexes))
+
+
+def _indexes(text: str) -> list[int]:
+    at = _AT.search(text)
+    return [int(number) for number in _INDEX.findall(at["path"])] if at else []
+
+
+def _in_words(text: str, column: Column | Element | Param | None) -> tuple[str, str]:
     if match := _LENGTH.match(text):
         return "wrong_length", f"expected {match['length']} values, one for each column"
     if match := _TYPES.match(text):
@@ -70,3 +106,12 @@ def _in_words(text: str, column: Column | None) -> tuple[str, str]:
     ):
         return "out_of_range", "the number is out of range"
     return "invalid_value", _AT.sub("", text).rstrip(".")
+
+
+def listed(values: Sequence[Any]) -> str:
+    """Return the first values as text for a message, with their number if there are more."""
+    words = {True: "true", False: "false"}
+    shown = ", ".join(
+        words[value] if isinstance(value, bool) else str(value) for value in values[:12]
+    )
+    return f"{shown}, … ({len(values)} in all)" if len(values) > 12 else shown

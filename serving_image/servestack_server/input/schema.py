@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from servestack_contract.settings import Column, Input, Tensor
+from servestack_contract.settings import NESTED_TYPES, Column, Input, Tensor
 from servestack_server.errors import StartError
-from servestack_server.input.problems import invalid, wrong_value
+from servestack_server.input.problems import WrongValueError, invalid, listed, wrong_value
+from servestack_server.input.values import columns_of
 
 Row = Sequence[Any]
 """The values of one row, in the order of the columns."""
 
-_INTEGER_BOUNDS = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 _TENSOR_ELEMENTS: dict[str, type] = {"bool": bool, "str": str, "float16": float, "float32": float, "float64": float}  # fmt: skip
 
 
@@ -34,17 +31,14 @@ class TableSchema:
         self.positions = {name: index for index, name in enumerate(self.names)}
         if len(self.positions) != len(self.names):
             raise StartError("two columns of the input have the same name")
-        self.row_type: Any = tuple[tuple(_checked_type(column) for column in columns)]  # type: ignore[misc]
+        types, self._checks = columns_of(columns)
+        self.row_type: Any = tuple[types]  # type: ignore[valid-type]
         self._rows_type = list[self.row_type]  # type: ignore[name-defined]
-        self._checks = [
-            (index, check)
-            for index, column in enumerate(columns)
-            if (check := _further_check(column)) is not None
-        ]
         self._decoder = msgspec.json.Decoder(list[self.row_type | dict[str, Any]])  # type: ignore[name-defined]
         self._whole = [
             at for at, column in enumerate(columns) if column.type in ("integer", "long")
         ]
+        self._types = {column.name: column.type for column in columns}
         self._optional = {column.name for column in columns if not column.required}
 
     def decode_fast(self, body: bytes) -> list[Row] | None:
@@ -89,11 +83,40 @@ class TableSchema:
             unknown = sorted(map(str, record.keys() - self.positions.keys()))[0]
             raise invalid(
                 "unknown_column",
-                f"there is no column {unknown!r}; the columns are {_listed(self.names)}",
+                f"there is no column {unknown!r}; the columns are {listed(self.names)}",
                 field=unknown,
                 row=row,
             )
         return values
+
+    def rows_in(self, data: list[Any]) -> list[Any]:
+        """Return the rows in a list: rows by position, records, or one row of plain values.
+
+        Where there is one column, its values may also stand alone, as in MLflow.
+        """
+        if len(self.columns) > 1:
+            flat = bool(data) and not any(isinstance(row, list | dict) for row in data)
+            return [data] if flat and len(data) == len(self.names) else data
+        is_array = self.columns[0].type == "array" and bool(data)
+        if is_array and not any(isinstance(row, dict) for row in data):
+            deeper = _depth(data) - _declared_depth(self.columns[0])
+            if deeper < 2:
+                return [[value] for value in data] if deeper == 1 else [[data]]
+        return [row if isinstance(row, list | dict) else [row] for row in data]
+
+    def is_nested(self, name: str) -> bool:
+        """Whether the values of a column may hold other values."""
+        return self._types[name] in NESTED_TYPES
+
+    def is_by_column(self, given: dict[str, Any]) -> bool:
+        """Whether a mapping holds a list of values for each column, not one record.
+
+        Where all its columns are arrays it is one record, as in MLflow.
+        """
+        if not given or not all(isinstance(values, list) for values in given.values()):
+            return False
+        types = {self._types.get(name) for name in given}
+        return not types <= {"array", "any"} or types == {"any"}
 
     def reorder(self, names: Sequence[str], rows: list[Any]) -> list[Any]:
         """Turn rows in another order of columns into mappings. `names` are their column names.
@@ -134,14 +157,40 @@ class TableSchema:
                 if values[position] is not None:
                     try:
                         values[position] = check(values[position])
-                    except (ValueError, OverflowError) as error:
-                        code = "not_allowed" if isinstance(error, ValueError) else "out_of_range"
-                        raise invalid(
-                            code, f"column {self.names[position]!r}: {error}",
-                            field=self.names[position], row=index,
-                        ) from None  # fmt: skip
+                    except WrongValueError as error:
+                        raise error.at(self.names[position], index) from None
             checked.append(tuple(values))
         return checked
+
+
+class ValueSchema(TableSchema):
+    """One column without a name: each element of a list is the value of a row, which is a tuple.
+
+    That is the signature of a pyfunc model with a type hint, such as `list[str]`.
+    """
+
+    def decode_fast(self, body: bytes) -> list[Row] | None:
+        """Return None: a list in a list can be a row or its value."""
+        return None
+
+    def rows_in(self, data: list[Any]) -> list[Any]:
+        """Return the rows in a list of values. A plain value may also stand in a row of its own."""
+        if self.columns[0].type in NESTED_TYPES:
+            return [[value] for value in data]
+        return [value if isinstance(value, list) and len(value) == 1 else [value] for value in data]
+
+    def is_by_column(self, given: dict[str, Any]) -> bool:
+        """Return False: a mapping is a value."""
+        return False
+
+    def from_record(self, record: dict[str, Any], row: int) -> list[Any]:
+        """Return the only value of a mapping, whatever its name, as MLflow takes it.
+
+        Raises RequestError (422) for more than one.
+        """
+        if len(record) != 1:
+            raise invalid("wrong_length", "expected one column", row=row)
+        return list(record.values())
 
 
 class TensorSchema:
@@ -231,7 +280,7 @@ class TensorSchema:
 
 
 class AnySchema:
-    """An input of which nothing is known: rows are lists of plain values of the same length."""
+    """An input of which nothing is known: rows are lists of plain values, or all of them texts."""
 
     columns = None
 
@@ -239,16 +288,24 @@ class AnySchema:
         """Return None: there is no type to decode to."""
         return
 
+    def rows_in(self, data: list[Any]) -> list[Any]:
+        """Return the rows in a list. Texts are rows of a text model, other values are one row."""
+        if not data or any(isinstance(row, list | dict) for row in data):
+            return data
+        return data if all(isinstance(row, str) for row in data) else [data]
+
     def convert(self, rows: list[Any]) -> list[Row]:
         """Return rows by position. If rows are mappings, all must have the keys of the first.
 
         Raises RequestError (422) for rows that differ in length or hold nested values.
         """
+        if rows and all(isinstance(row, str) for row in rows):
+            return rows
         if rows and isinstance(rows[0], dict):
             names = list(rows[0])
             for index, row in enumerate(rows):
                 if not isinstance(row, dict) or row.keys() != rows[0].keys():
-                    raise invalid("wrong_type", f"expected the columns {_listed(names)}", row=index)
+                    raise invalid("wrong_type", f"expected the columns {listed(names)}", row=index)
             rows = [[row[name] for name in names] for row in rows]
         for index, row in enumerate(rows):
             if not isinstance(row, list | tuple):
@@ -256,8 +313,27 @@ class AnySchema:
             if len(row) != len(rows[0]):
                 raise invalid("wrong_length", f"expected {len(rows[0])} values", row=index)
             if any(isinstance(value, list | dict) for value in row):
-                raise invalid("wrong_type", "expected plain values", row=index)
+                raise invalid(
+                    "wrong_type",
+                    "expected plain values; a model without a signature takes others only if "
+                    "api.input.columns of the spec describes them",
+                    row=index,
+                )
         return rows
+
+
+def _depth(data: Any) -> int:
+    depth = 0
+    while isinstance(data, list):
+        depth, data = depth + 1, data[0] if data else None
+    return depth
+
+
+def _declared_depth(given: Column) -> int:
+    depth, part = 1, given.items
+    while part is not None and part.type == "array":
+        depth, part = depth + 1, part.items
+    return depth
 
 
 def _is_whole(array: np.ndarray) -> bool:
@@ -270,119 +346,11 @@ Schema = TableSchema | TensorSchema | AnySchema
 def compile_schema(given: Input) -> Schema:
     """Compile the input of the settings. Raises StartError for an input that contradicts itself."""
     if given.columns:
-        return TableSchema(given.columns)
+        is_unnamed = len(given.columns) == 1 and not given.columns[0].name
+        return (ValueSchema if is_unnamed else TableSchema)(given.columns)
     if given.tensor:
         return TensorSchema(given.tensor)
     return AnySchema()
 
 
 _MISSING: Any = object()
-
-
-def _checked_type(column: Column) -> Any:
-    """Build the type of a column's values. Raises StartError if bounds or enum do not fit it."""
-    wrong = column.enum is not None and (
-        not column.enum or not all(_is_of(value, column.type) for value in column.enum)
-    )
-    try:
-        kind = None if wrong else _value_type(column)
-        msgspec.json.Decoder(kind)
-    except (TypeError, ValueError, OverflowError, NotImplementedError):
-        wrong = True
-    if wrong:
-        raise StartError(f"column {column.name!r}: its bounds or its enum do not fit {column.type}")
-    return kind
-
-
-def _is_of(value: str | int | float | bool, kind: str) -> bool:
-    """Whether a value of an enum has the column's type."""
-    if kind == "boolean":
-        return isinstance(value, bool)
-    if kind in ("integer", "long"):
-        return type(value) is int
-    if kind in ("float", "double"):
-        return type(value) in (int, float)
-    return isinstance(value, str)
-
-
-def _value_type(column: Column) -> Any:
-    kind: Any
-    bounds: dict[str, Any] = {}
-    if column.minimum is not None:
-        bounds["ge"] = column.minimum
-    if column.maximum is not None:
-        bounds["le"] = column.maximum
-    match column.type:
-        case "boolean":
-            kind = bool
-        case "integer" | "long":
-            low, high = _INTEGER_BOUNDS[column.type]
-            low = max(low, _ceiling(column.minimum)) if column.minimum is not None else low
-            high = min(high, int(column.maximum // 1)) if column.maximum is not None else high
-            kind = Annotated[int, msgspec.Meta(ge=low, le=high)]
-        case "float" | "double":
-            kind = Annotated[float, msgspec.Meta(**bounds)] if bounds else float
-        case _:
-            kind = str
-    if column.enum is not None and all(type(value) in (str, int) for value in column.enum) and kind is not float:  # fmt: skip
-        kind = Literal[column.enum]
-    return kind | None if column.nullable or not column.required else kind
-
-
-def _ceiling(number: float) -> int:
-    return int(-(-number // 1))
-
-
-def _further_check(column: Column) -> Callable[[Any], Any] | None:
-    """Build the check that msgspec cannot make: enums of numbers and booleans, base64, dates."""
-    if column.type == "binary":
-        return _bytes
-    if column.type == "datetime":
-        return _datetime
-    if column.enum is None:
-        return None
-    allowed = column.enum
-    if all(type(value) in (str, int) for value in allowed) and column.type not in ("float", "double"):  # fmt: skip
-        return None
-
-    def check(value: Any) -> Any:
-        if value not in allowed:
-            raise ValueError(f"expected one of {_listed(allowed)}")
-        return value
-
-    return check
-
-
-_URL_SAFE = str.maketrans("-_", "+/")
-_DATED = range(1678, 2262)
-"""The years that the models' 64 bits of nanoseconds around 1970 hold as a whole."""
-
-
-def _bytes(text: str) -> bytes:
-    """Decode base64 of either alphabet, with or without padding and line ends.
-
-    MLflow's encoder ends lines as `base64.encodebytes` does.
-    """
-    compact = "".join(text.split()).rstrip("=").translate(_URL_SAFE)
-    try:
-        return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("expected base64") from None
-
-
-def _datetime(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("expected a date and time like 2026-01-31T12:00:00Z") from None
-    if moment.year not in _DATED:
-        raise OverflowError(f"expected a year from {_DATED[0]} to {_DATED[-1]}")
-    return moment
-
-
-def _listed(values: Sequence[Any]) -> str:
-    words = {True: "true", False: "false"}
-    shown = ", ".join(
-        words[value] if isinstance(value, bool) else str(value) for value in values[:12]
-    )
-    return f"{shown}, … ({len(values)} in all)" if len(values) > 12 else shown

@@ -73,4 +73,7 @@ def common_dtype(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
 
 
 def _all(rows: Rows) -> Array:
-    return rows if isinstance(rows, np.ndarray) else np.asarray(rows, dtype=np.float64)
+    if isinstance(rows, np.ndarray):
+        return rows
+    is_text = len(rows) > 0 and isinstance(rows[0], str)
+    return np.array(rows) if is_text else np.asarray(rows, dtype=np.float64)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from servestack_contract.settings import Column
+from servestack_contract.settings import NESTED_TYPES, Column
 from servestack_server.errors import StartError
 
 _log = logging.getLogger(__name__)
-TEXTUAL = frozenset({"string", "binary", "datetime"})
+TEXTUAL = frozenset({"string", "binary", "datetime", *NESTED_TYPES})
 """Column types whose values are not numbers."""
 
 
 def may_be_null(column: Column) -> bool:
     """Whether a row may hold None in this column: it is nullable or may be left out."""
-    return column.nullable or not column.required
+    return column.may_be_null
 
 
 def feature_positions(

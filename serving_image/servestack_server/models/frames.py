@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from servestack_contract.settings import Column
+from servestack_contract.settings import NESTED_TYPES, Column
 from servestack_server.errors import StartError
 from servestack_server.models.arrays import DTYPES
 from servestack_server.models.columns import TEXTUAL, feature_positions
 from servestack_server.models.model import Rows
+from servestack_server.models.nested import for_frame_of
 
 if TYPE_CHECKING:
     import pandas
@@ -41,7 +43,7 @@ def build_frame_maker(
     `features` are the names from training, empty if unknown. A missing integer or boolean is NaN.
     With `for_mlflow` it stays None, and an optional column without any value is left out: MLflow
     itself checks the frame against the signature, and takes NaN for neither. Raises StartError if no
-    names are known or the columns do not fit the features.
+    names are known, the columns do not fit the features, or MLflow cannot hold a column's nulls.
     """
     import pandas
 
@@ -60,11 +62,16 @@ def build_frame_maker(
 
     null_dtype = None if for_mlflow else "float64"
     optional = {column.name for column in columns or () if for_mlflow and not column.required}
+    convert = {
+        column.name: for_frame_of(column) if for_mlflow else copy.deepcopy
+        for column in columns or ()
+        if column.type in NESTED_TYPES
+    }
 
     def make_frame(rows: Rows) -> pandas.DataFrame:
         values = list(zip(*rows, strict=True)) or [()] * len(names)
         series = {
-            name: _series(values[position], dtype, null_dtype)
+            name: _series(values[position], dtype, null_dtype, convert.get(name))
             for position, name, dtype in plan
             if name not in optional or any(value is not None for value in values[position])
         }
@@ -73,12 +80,18 @@ def build_frame_maker(
     return make_frame
 
 
-def _series(values: Any, dtype: str | None, null_dtype: str | None) -> Any:
+def _series(
+    values: Any, dtype: str | None, null_dtype: str | None, convert: Callable[[Any], Any] | None
+) -> Any:
     if dtype in _WITHOUT_NULL and None in values:
         dtype = null_dtype
     if dtype is None:
         made = np.empty(len(values), dtype=object)
-        made[:] = values
+        if convert is None:
+            made[:] = values
+            return made
+        for at, value in enumerate(values):  # `[:]` would spread lists over another axis.
+            made[at] = convert(value)
         return made
     return np.array(values, dtype=dtype)
 

@@ -5,20 +5,27 @@ from __future__ import annotations
 import importlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from servestack_contract.mlmodel import FLAVORS
-from servestack_contract.settings import Column, Input, Runtime, Tensor, Trust
+from servestack_contract.settings import Column, Input, Param, Runtime, Tensor, Trust
 from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 from servestack_server.models.baked import NotBakedError, baked_folder, load_baked
 from servestack_server.models.mlmodel import Artifact, read_artifact
-from servestack_server.models.model import Loaded, Model
+from servestack_server.models.model import Loaded, Model, Outputs, Rows
 from servestack_server.models.owner import load_service
 
 _ADAPTERS = {flavor.name: flavor.adapter or flavor.name for flavor in FLAVORS} | {
     "pyfunc": "pyfunc"
 }
+_USE_PARAMS = ("xgboost", "pytorch")
+"""Flavors whose wrappers in MLflow hand params to the framework. All others ignore them."""
+
+
+def _needs_mlflow(artifact: Artifact, params: tuple[Param, ...] | None) -> bool:
+    """Whether only MLflow's own wrapper does what the params ask for."""
+    return bool(params) and artifact.flavor in _USE_PARAMS and bool(artifact.pyfunc)
 
 
 def load_model(
@@ -31,27 +38,33 @@ def load_model(
     tensor: Tensor | None,
     runtime: Runtime,
     trust: Trust,
+    params: tuple[Param, ...] | None = None,
 ) -> Model:
     """Load the model at `folder`, an MLflow folder or a bare model file.
 
     `runtime` native never uses a conversion, onnx requires that to ONNX, and auto uses a plan if
-    there is one. Raises StartError for every failure.
+    there is one. `params` are those of the service. Raises StartError for every failure.
     """
     artifact = read_artifact(folder)
     given = Input(columns=columns, tensor=tensor)
-    loaded = (
-        None if artifact.flavor == "onnx" else _load_baked(folder, digest, given, runtime, name)
-    )
+    needs_mlflow = _needs_mlflow(artifact, params)
+    if needs_mlflow and runtime == "onnx":
+        raise StartError(
+            f"{name}: runtime is onnx, but only the framework itself takes the signature's params",
+            "set api.params: [] to do without them, or runtime: native",
+        )
+    is_native = artifact.flavor == "onnx" or needs_mlflow
+    loaded = None if is_native else _load_baked(folder, digest, given, runtime, name)
     kind: Literal["onnx", "compiled", "native"] = "native"
     if loaded is not None:
         kind = "onnx" if runtime == "onnx" else "compiled"
     elif artifact.flavor == "onnx":
         kind = "onnx"
     if loaded is None:
-        loaded = load_native(artifact, given, trust)
+        loaded = load_native(artifact, given, trust, params)
     model = Model(
         name, version, digest, artifact.flavor, kind, loaded.predict, loaded.native,
-        difference=loaded.difference,
+        difference=loaded.difference, predict_with=loaded.predict_with,
     )  # fmt: skip
     return _with_service(model, load_service(artifact, trust))
 
@@ -79,13 +92,25 @@ def _with_service(model: Model, service: object | None) -> Model:
     predict = getattr(service, "predict", None)
     if predict is None:
         return replace(model, service=service)
-    return replace(model, service=service, predict=lambda rows: predict(rows, model))
+    predict_with = model.predict_with
+    if predict_with is None:
+        return replace(model, service=service, predict=lambda rows: predict(rows, model))
+
+    def predict_in_code(rows: Rows, params: dict[str, Any]) -> Outputs:
+        bound = replace(model, predict=lambda inputs: predict_with(inputs, params))
+        return predict(rows, bound)  # type: ignore[no-any-return]
+
+    return replace(
+        model, service=service, predict=lambda rows: predict(rows, model),
+        predict_with=predict_in_code,
+    )  # fmt: skip
 
 
-def load_native(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
+def load_native(
+    artifact: Artifact, given: Input, trust: Trust, params: tuple[Param, ...] | None = None
+) -> Loaded:
     """Load the model in its own framework, without the owner's class. Raises StartError."""
     # Import only the adapter in use, because each imports its framework.
-    adapter = importlib.import_module(
-        f"servestack_server.models.flavors.{_ADAPTERS[artifact.flavor]}"
-    )
+    kind = "pyfunc" if _needs_mlflow(artifact, params) else _ADAPTERS[artifact.flavor]
+    adapter = importlib.import_module(f"servestack_server.models.flavors.{kind}")
     return adapter.load(artifact, given, trust)  # type: ignore[no-any-return]

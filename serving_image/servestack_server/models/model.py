@@ -15,17 +15,21 @@ Rows = Sequence[Sequence[Any]] | Array
 Outputs = Array | dict[str, Array] | list[Any]
 """One entry per row along the first axis; a mapping if the model has several named outputs."""
 Predict = Callable[[Rows], Outputs]
+PredictWith = Callable[[Rows, dict[str, Any]], Outputs]
+"""The same with the request's params by name."""
 
 
 class Loaded(NamedTuple):
     """The result of an adapter. `native` is the framework's own object.
 
-    `difference` is the largest of a converted model's numbers from its framework's.
+    `difference` is the largest of a converted model's numbers from its framework's. Without
+    `predict_with`, the model has no use for params.
     """
 
     predict: Predict
     native: Any
     difference: float | None = None
+    predict_with: PredictWith | None = None
 
 
 @dataclass(slots=True)
@@ -33,8 +37,8 @@ class Model:
     """One model in memory. Only one thread at a time may call `predict`.
 
     `native` is the framework's own object (estimator, Booster, InferenceSession) or the plan;
-    `service` the instance of the owner's class, if the artifact brings one; `difference` as in
-    `Loaded`.
+    `service` the instance of the owner's class, if the artifact brings one; `difference` and
+    `predict_with` as in `Loaded`.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Model:
     native: Any
     service: object | None = None
     difference: float | None = None
+    predict_with: PredictWith | None = None
 
 
 def rows_to_array(rows: Rows, dtype: np.dtype[Any] | type[np.generic] = np.float64) -> Array:

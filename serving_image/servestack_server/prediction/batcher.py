@@ -23,6 +23,7 @@ from servestack_server.errors import RequestError, first_line
 from servestack_server.prediction.call_time import CallTime
 
 if TYPE_CHECKING:
+    from servestack_server.input.params import Params
     from servestack_server.metrics import ModelMetrics
     from servestack_server.models.model import Model
 
@@ -40,13 +41,17 @@ class Job:
 
     The batcher calls `finish(job)` once, in the event loop, with `outputs` or `error` set.
     `outputs` has one entry per row: an array, a mapping of arrays, or a list. `inputs` are the rows
-    after the owner's `preprocess`. `deadline` is on the clock of time.perf_counter(), in seconds.
+    after the owner's `preprocess`. `params` is None if the service has none. `deadline` is on the clock of time.perf_counter(), in seconds.
     """
 
-    __slots__ = ("deadline", "error", "finish", "inputs", "outputs", "rows", "size")
+    __slots__ = ("deadline", "error", "finish", "inputs", "outputs", "params", "rows", "size")
 
-    def __init__(self, rows: Any, deadline: float, finish: Callable[[Job], None]) -> None:
+    def __init__(
+        self, rows: Any, deadline: float, finish: Callable[[Job], None],
+        params: Params | None = None,
+    ) -> None:  # fmt: skip
         self.rows = rows
+        self.params = params
         self.inputs = rows
         self.size = len(rows)
         self.deadline = deadline
@@ -95,6 +100,7 @@ class Batcher:
         self._preprocess = getattr(owner, "preprocess", None)
         self._postprocess = getattr(owner, "postprocess", None)
         self._predict = model.predict
+        self._predict_with = model.predict_with
 
     @property
     def depth(self) -> int:
@@ -164,14 +170,18 @@ class Batcher:
         return sum(job.size for job in self._queue) < self.max_rows
 
     def _take(self, now: float) -> tuple[list[Job], list[Job]]:
-        """Return the next jobs, with at most `max_rows` rows together, and those that are too late.
+        """Return the next jobs of equal params, with at most `max_rows` rows together, and those
+        that are too late.
 
         A job with more rows than that goes alone. A job that nobody waits for is dropped.
         """
         queue, rows = self._queue, 0
         jobs: list[Job] = []
         late: list[Job] = []
-        while queue and (not jobs or rows + queue[0].size <= self.max_rows):
+        while queue and (
+            not jobs
+            or (rows + queue[0].size <= self.max_rows and queue[0].params == jobs[0].params)
+        ):
             job = queue.popleft()
             if not job.is_wanted():
                 continue
@@ -218,7 +228,7 @@ class Batcher:
                 self._finished(job)
 
     def _run_together(self, jobs: list[Job]) -> None:
-        outputs = self.call(_together(jobs))
+        outputs = self.call(_together(jobs), jobs[0].params)
         start = 0
         for job in jobs:
             end = start + len(job.inputs)
@@ -227,7 +237,7 @@ class Batcher:
 
     def _run_alone(self, job: Job) -> None:
         try:
-            job.outputs = self.call(job.inputs)
+            job.outputs = self.call(job.inputs, job.params)
         except _ANYTHING as error:
             job.error = self._failure(error)
 
@@ -247,13 +257,18 @@ class Batcher:
             except _ANYTHING as error:
                 job.error = self._owner_failure("postprocess", error)
 
-    def call(self, rows: Any) -> Any:
+    def call(self, rows: Any, params: Params | None = None) -> Any:
         """Call the model once and measure the time. `rows` has one entry per row.
+
+        A model that has no use for params does not get them.
 
         Raises whatever the model raises, and RuntimeError if it returns too few or too many outputs.
         """
         before = perf_counter()
-        outputs = self._predict(rows)
+        if params is None or self._predict_with is None:
+            outputs = self._predict(rows)
+        else:
+            outputs = self._predict_with(rows, params.values)
         seconds = perf_counter() - before
         self.call_time.learn(len(rows), seconds)
         self.metrics.seconds.observe(seconds)

@@ -44,7 +44,7 @@ class Leaf:
                 answer.set_result(job)
 
         walk.models.append(self._target.name)
-        self._target.batcher.submit(Job(rows, walk.job.deadline, finish))
+        self._target.batcher.submit(Job(rows, walk.job.deadline, finish, walk.job.params))
         job = await answer
         if job.error is not None:
             raise job.error

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from servestack_server.prediction.batcher import Batcher, Job
+
+if TYPE_CHECKING:
+    from servestack_server.input.params import Params
 
 
 class Caller(Protocol):
@@ -28,9 +31,10 @@ class RequestJob(Job, Generic[C]):
     __slots__ = ("model", "request", "version")
 
     def __init__(
-        self, request: C, rows: Any, deadline: float, finish: Callable[[Any], None]
-    ) -> None:
-        super().__init__(rows, deadline, finish)
+        self, request: C, rows: Any, deadline: float, finish: Callable[[Any], None],
+        params: Params | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(rows, deadline, finish, params)
         self.request = request
         self.model = ""
         self.version = ""

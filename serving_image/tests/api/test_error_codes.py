@@ -13,7 +13,7 @@ import servestack_server
 
 SOURCE = Path(servestack_server.__file__).parent
 TABLE = Path(__file__).parents[3] / "docs" / "serving-errors.md"
-STATUS_OF = {"invalid": 422, "malformed": 400}
+STATUS_OF = {"invalid": 422, "malformed": 400, "WrongValueError": 422}
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:

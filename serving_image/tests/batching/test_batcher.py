@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from servestack_server.errors import RequestError
+from servestack_server.input.params import Params
 from servestack_server.metrics import ModelMetrics
 from servestack_server.models.model import Model
 from servestack_server.prediction.batcher import Batcher, Job
@@ -364,3 +365,31 @@ def test_every_call_is_measured() -> None:
     metrics = asyncio.run(run()).metrics
     assert metrics.batch_rows.total == 24
     assert sum(metrics.batch_rows.counts) == sum(metrics.seconds.counts) == 3
+
+
+def test_only_jobs_of_equal_params_go_into_one_batch() -> None:
+    """Python takes 1, 1.0 and true for equal, and 0.0 and -0.0."""
+    given: list[Any] = [1, 1, 1.0, 1.0, True, 0.0, -0.0, 1]
+    calls: list[tuple[int, Any]] = []
+
+    def predict_with(rows: Any, params: dict[str, Any]) -> Any:
+        calls.append((len(rows), params["k"]))
+        return np.array([params["k"]] * len(rows))
+
+    async def run() -> None:
+        model = Model("m", "1", "", "pyfunc", "native", Fake().predict, None, None)
+        model.predict_with = predict_with
+        queue = Batcher(
+            model, ModelMetrics("m", "1", ""), max_rows=64, max_wait_seconds=0, max_queue=64,
+            receiving=int,
+        )  # fmt: skip
+        done: list[Job] = []
+        for value in given:
+            queue.submit(Job([(0,), (0,)], LATER, done.append, Params({"k": value})))
+        while len(done) < len(given):
+            await asyncio.sleep(0.001)
+        assert [job.outputs.tolist()[0] for job in done] == given
+        assert [type(job.outputs.tolist()[0]) for job in done] == [type(value) for value in given]
+
+    asyncio.run(run())
+    assert [rows for rows, _ in calls] == [4, 4, 2, 2, 2, 2]

@@ -13,6 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from servestack_contract.settings import (
     ApiKeys,
     Column,
+    Element,
     Events,
     Input,
     ModelPlace,
@@ -110,6 +111,52 @@ def takes(columns: tuple[Column, ...] | None, tensor: Tensor | None, body: Any) 
 def test_schema_of_a_table_agrees_with_the_server(body: Any, good: bool) -> None:
     assert validator(document(), "Body").is_valid(body) is good
     assert takes(COLUMNS, None, body) is good
+
+
+ROLE = Column("role", "string", enum=("user", "system"))
+MESSAGE = Element("object", properties=(ROLE, Column("n", "long", required=False)))
+USER = {"role": "user"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "body", "good"),
+    [
+        ((Column("m", "array", items=MESSAGE),), {"m": [USER]}, True),
+        ((Column("m", "array", items=MESSAGE),), {"inputs": {"m": [USER | {"n": None}]}}, True),
+        ((Column("m", "array", items=MESSAGE),), [{"m": [USER | {"z": 1}]}], False),
+        ((Column("m", "array", items=MESSAGE),), [{"m": [{"role": "robot"}]}], False),
+        ((Column("m", "array", items=MESSAGE),), [{"m": None}], False),
+        ((Column("a", "array", items=Element("double")),), {"inputs": [1.5, 2]}, True),
+        ((Column("a", "array", items=Element("double")),), [[1.5], [2, 3.5]], True),
+        ((Column("a", "array", items=Element("double")),), {"inputs": ["x"]}, False),
+        ((Column("m", "map", values=Element("long")),), [{"m": {"a": 1}}], True),
+        ((Column("m", "map", values=Element("long")),), [{"m": {"a": "x"}}], False),
+        ((Column("x", "any"), Column("y", "double")), [[{"a": [None]}, 1]], True),
+        ((Column("x", "any"), Column("y", "double")), {"inputs": {"x": [1], "y": [2]}}, True),
+        ((Column("t", "string"),), ["a", "b"], True),
+        ((Column("t", "string"),), {"inputs": ["a", 1]}, False),
+        ((Column("", "string"),), ["a", "b"], True),
+        ((Column("", "string"),), {"inputs": "a"}, True),
+        ((Column("", "string"),), {"inputs": [["a"]]}, True),
+        ((Column("", "string"),), {"inputs": [1]}, False),
+        ((Column("", "string"),), {"dataframe_split": {"columns": ["x"], "data": [["a"]]}}, True),
+        ((Column("", "object", properties=(ROLE,)),), {"inputs": [USER]}, True),
+        ((Column("", "object", properties=(ROLE,)),), {"inputs": [{"role": 1}]}, False),
+        ((Column("", "array", items=Element("long")),), [[1], []], True),
+        ((Column("", "array", items=Element("long")),), [1], False),
+    ],
+)
+def test_schema_of_nested_and_unnamed_columns_agrees_with_the_server(
+    columns: tuple[Column, ...], body: Any, good: bool
+) -> None:
+    found = document(columns)
+    assert validator(found, "Body").is_valid(body) is good
+    assert takes(columns, None, body) is good
+    post = found["paths"]["/v1/loan/predict"]["post"]
+    examples = post["requestBody"]["content"]["application/json"]["examples"]
+    for example in examples.values():
+        assert validator(found, "Body").is_valid(example["value"]), example
+        assert takes(columns, None, example["value"]), example
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,36 @@ def test_what_is_left_out_is_not_null(given: ServerSettings) -> None:
     assert "minimum" not in plain["input"]["columns"][0]
 
 
+def test_nested_columns_and_params_are_read_as_they_are_written(tmp_path: Path) -> None:
+    message = {"type": "object", "properties": [{"name": "role", "type": "string", "enum": ["a"]}]}
+    columns = [
+        {"name": "messages", "type": "array", "items": message},
+        {"name": "scores", "type": "map", "values": {"type": "double", "maximum": 1}},
+    ]
+    params = [{"name": "stop", "type": "array", "items": {"type": "string"}, "default": []}]
+    given = server_settings(
+        resolved(tmp_path, {"api": {"input": {"columns": columns}, "params": params}})
+    )
+    assert read_settings(settings_text(given).encode()) == given
+    role = settings.Column("role", "string", enum=("a",))
+    items = settings.Element("object", properties=(role,))
+    assert given.input.columns is not None
+    assert given.input.columns[0] == settings.Column("messages", "array", items=items)
+    stop = settings.Param("stop", "array", [], items=settings.Element("string"))
+    assert given.params == (stop,)
+
+
+def test_params_come_from_the_signature_unless_the_spec_has_some(tmp_path: Path) -> None:
+    signature = {"params": [{"name": "k", "type": "long", "default": 3, "shape": None}]}
+    given = server_settings(resolved(tmp_path, {}, artifact={"signature": signature}))
+    assert given.params == (settings.Param("k", "long", 3, nullable=True),)
+    none = server_settings(
+        resolved(tmp_path, {"api": {"params": []}}, artifact={"signature": signature})
+    )
+    assert none.params is None
+    assert "params" not in settings.to_plain(none)
+
+
 def test_a_null_of_the_example_stays(given: ServerSettings) -> None:
     row = [[None, {"a": None}]]
     assert settings.to_plain(settings.Input(example=row)) == {"example": row}

@@ -188,6 +188,9 @@ def test_nothing_is_loaded_from_a_hostile_mlmodel(tmp_path: Path) -> None:
     [
         ({"dataframe_split": {"columns": ["a"], "data": [[1], [2]]}}, [[1]]),
         ({"inputs": [[1, 2]]}, [[1, 2]]),
+        ({"inputs": ["a", "b"]}, ["a"]),
+        ({"inputs": [{"a": 1}], "params": {"k": 1}}, [{"a": 1}]),
+        ({"inputs": [1, 2]}, None),
         ({"inputs": {"a": 1}}, None),
         ("text", None),
     ],

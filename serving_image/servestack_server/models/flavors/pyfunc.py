@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from servestack_contract.settings import Input, Trust
+from servestack_contract.settings import NESTED_TYPES, Column, Input, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.frames import build_frame_maker
 from servestack_server.models.lean_import import forget_lean
 from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.model import Loaded, Outputs, Rows
+from servestack_server.models.nested import for_hint_of
 from servestack_server.models.owner_code import add_code, describe_failure
 from servestack_server.models.trusting import require_code, require_pickle
 from servestack_server.models.versions import warn_other_version
@@ -25,17 +27,28 @@ _VARIANTS = {"torch": "pytorch", "keras": "keras", "jax": "keras"}
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     """Load a pickled PythonModel, a script of models-from-code, or the owner's loader module."""
     name = artifact.root.name
-    if artifact.pyfunc.get("python_model"):
+    if artifact.pyfunc.get("python_model") or artifact.flavor == "pytorch":
         require_pickle(trust, f"{name}: the Python model")
         pickled = True
     else:
-        require_code(trust, f"{name}: {artifact.pyfunc.get('loader_module')}")
+        if artifact.flavor == "pyfunc":
+            require_code(trust, f"{name}: {artifact.pyfunc.get('loader_module')}")
         pickled = False
     saved_with = str(artifact.pyfunc.get("python_version") or "")
     warn_other_version("Python", saved_with, platform.python_version(), pickled=pickled)
     model = _load_pyfunc(artifact)
-    make_input = _input_maker(given, artifact)
-    return Loaded(lambda rows: _plain(model.predict(make_input(rows))), model)
+    make_input = _input_maker(given, artifact, model)
+    params_schema = model.metadata.get_params_schema()
+    names = {param.name for param in params_schema or ()}
+
+    def predict_with(rows: Rows, params: dict[str, Any]) -> Outputs:
+        own = {key: copy.deepcopy(value) for key, value in params.items() if key in names}
+        return _plain(model.predict(make_input(rows), params=own))
+
+    return Loaded(
+        lambda rows: _plain(model.predict(make_input(rows))), model,
+        predict_with=predict_with if names else None,
+    )  # fmt: skip
 
 
 def _load_pyfunc(artifact: Artifact) -> Any:
@@ -62,7 +75,7 @@ def _missing_package(error: BaseException) -> str:
     return f"no image here has {package}: build one, as docs/how-to/own-image.md shows"
 
 
-def _input_maker(given: Input, artifact: Artifact) -> Callable[[Rows], Any]:
+def _input_maker(given: Input, artifact: Artifact, model: Any) -> Callable[[Rows], Any]:
     """Return the function from rows to the model's input.
 
     It makes a DataFrame for columns, an array for a tensor, or a list if the type hints ask for it.
@@ -71,15 +84,46 @@ def _input_maker(given: Input, artifact: Artifact) -> Callable[[Rows], Any]:
         dtype = np.dtype(given.tensor.dtype)
         return lambda rows: np.asarray(rows, dtype=dtype)
     if given.columns is None:
-        return _untyped_frame
-    if [column.name for column in given.columns] == [""]:
-        return lambda rows: [
-            row[0] for row in rows
-        ]  # what `predict(self, model_input: list[T])` takes
-    return build_frame_maker(given.columns, [], artifact.root.name, for_mlflow=True)
+        return _untyped_input
+    if model.metadata._is_signature_from_type_hint():
+        return _list_maker(given.columns)
+    make_frame = build_frame_maker(given.columns, [], artifact.root.name, for_mlflow=True)
+    schema = model.metadata.get_input_schema()
+    is_named = all(column.name for column in given.columns)
+    if is_named and (schema is None or schema.has_input_names()):
+        return make_frame
+
+    def make_unnamed(rows: Rows) -> Any:
+        frame = make_frame(rows)
+        frame.columns = range(frame.shape[1])
+        return frame
+
+    return make_unnamed
 
 
-def _untyped_frame(rows: Rows) -> Any:
+def _list_maker(columns: tuple[Column, ...]) -> Callable[[Rows], list[Any]]:
+    """Return the function to the list that a type hint asks for: of the values of one column
+    without a name, else of records. MLflow checks it against the hint."""
+    names = [column.name for column in columns]
+    makes = {
+        at: for_hint_of(column) for at, column in enumerate(columns) if column.type in NESTED_TYPES
+    }
+    if names == [""]:
+        make = makes.get(0)
+        return lambda rows: [row[0] if make is None else make(row[0]) for row in rows]
+    optional = {at for at, column in enumerate(columns) if not column.required}
+
+    def record(row: Sequence[Any]) -> dict[str, Any]:
+        given = [at for at, value in enumerate(row) if value is not None or at not in optional]
+        return {names[at]: makes[at](row[at]) if at in makes else row[at] for at in given}
+
+    return lambda rows: [record(row) for row in rows]
+
+
+def _untyped_input(rows: Rows) -> Any:
+    """Return texts as an array, as MLflow hands a list of them over, other rows as a DataFrame."""
+    if len(rows) and isinstance(rows[0], str):
+        return np.array(rows)
     import pandas
 
     return pandas.DataFrame(rows)
