@@ -75,12 +75,17 @@ def _trust(given: Trust) -> settings.Trust:
 
 
 def _input(given: api.Input) -> settings.Input:
-    columns, tensor = given.columns, given.tensor
+    columns, tensor, tensors = given.columns, given.tensor, given.tensors
     return settings.Input(
         columns=tuple(map(_column, columns)) if columns is not None else None,
-        tensor=settings.Tensor(tensor.dtype, tensor.shape) if tensor is not None else None,
+        tensor=_tensor(tensor) if tensor is not None else None,
         example=given.example,
+        tensors=tuple(map(_tensor, tensors)) if tensors is not None else None,
     )
+
+
+def _tensor(given: api.Tensor) -> settings.Tensor:
+    return settings.Tensor(given.dtype, given.shape, given.name)
 
 
 def _column(given: api.Column) -> settings.Column:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from servestack.spec.api import Column
+from servestack.spec.api import Column, NamedTensor
 from servestack.spec.faults import Fault
 from servestack.spec.model_service import ModelService
 
@@ -27,14 +27,18 @@ _EXAMPLE = ("api", "input", "example")
 def input_faults(spec: ModelService) -> Iterator[Fault]:
     """Yield the faults of `api.input` and of the fields that refer to its columns."""
     given = spec.api.input
-    if given.columns is not None and given.tensor is not None:
+    written = [
+        name for name in ("columns", "tensor", "tensors") if getattr(given, name) is not None
+    ]
+    for name in written[1:]:
         yield Fault(
             "SRV136",
-            ("api", "input", "tensor"),
-            "cannot be set together with columns",
+            ("api", "input", name),
+            f"cannot be set together with {written[0]}",
             "keep one of the two",
-            (_COLUMNS,),
+            (("api", "input", written[0]),),
         )
+    yield from _repeated_names("tensors", given.tensors or ())
     if given.columns is not None:
         yield from _column_faults(given.columns)
         yield from _redaction_faults(spec, given.columns)
@@ -43,18 +47,23 @@ def input_faults(spec: ModelService) -> Iterator[Fault]:
     yield from _batch_faults(spec)
 
 
-def _column_faults(columns: Sequence[Column]) -> Iterator[Fault]:
+def _repeated_names(field: str, inputs: Sequence[Column | NamedTensor]) -> Iterator[Fault]:
     seen: dict[str, int] = {}
-    for index, column in enumerate(columns):
-        path = (*_COLUMNS, index)
-        if column.name in seen:
+    for index, one in enumerate(inputs):
+        if one.name in seen:
             yield Fault(
                 "SRV136",
-                (*path, "name"),
-                f"{column.name!r} is also the name of columns[{seen[column.name]}]",
-                "give each column a different name",
+                ("api", "input", field, index, "name"),
+                f"{one.name!r} is also the name of {field}[{seen[one.name]}]",
+                f"give each {field.removesuffix('s')} a different name",
             )
-        seen.setdefault(column.name, index)
+        seen.setdefault(one.name, index)
+
+
+def _column_faults(columns: Sequence[Column]) -> Iterator[Fault]:
+    yield from _repeated_names("columns", columns)
+    for index, column in enumerate(columns):
+        path = (*_COLUMNS, index)
         bounded = "minimum" if column.minimum is not None else "maximum"
         if column.type not in _NUMERIC and (column.minimum, column.maximum) != (None, None):
             yield Fault(

@@ -189,6 +189,7 @@ def test_nothing_is_loaded_from_a_hostile_mlmodel(tmp_path: Path) -> None:
         ({"dataframe_split": {"columns": ["a"], "data": [[1], [2]]}}, [[1]]),
         ({"inputs": [[1, 2]]}, [[1, 2]]),
         ({"inputs": {"a": 1}}, None),
+        ({"inputs": {"a": [[1, 2], [3, 4]], "b": [5, 6]}}, {"inputs": {"a": [[1, 2]], "b": [5]}}),
         ("text", None),
     ],
 )
