@@ -6,6 +6,8 @@ import math
 from typing import Any
 
 from servestack_contract.settings import Column, Tensor
+from servestack_server.input.bodies import normalised
+from servestack_server.input.tensor_schema import TensorsSchema
 
 _PLAIN_VALUES: dict[str, Any] = {
     "boolean": True,
@@ -16,19 +18,23 @@ _PLAIN_VALUES: dict[str, Any] = {
 
 
 def body_examples(
-    example: Any, columns: tuple[Column, ...] | None, tensor: Tensor | None
+    example: Any, columns: tuple[Column, ...] | None, tensors: tuple[Tensor, ...]
 ) -> dict[str, dict[str, Any]]:
     """Return named examples of a body, as OpenAPI lists them. The first is `example` itself.
 
     If `example` is None, values that the input accepts are made up.
     """
     if example is None:
-        example = _made_up(columns, tensor)
+        example = _made_up(columns, tensors)
     if example is None:
         return {}
     named = {"example": example}
-    rows = _rows(example, columns)
-    if columns and rows:
+    rows = _rows(example, columns) if len(tensors) < 2 else _tensor_records(example, tensors)
+    if len(tensors) > 1:
+        named["instances"] = {"instances": rows}
+        by_name = {str(t.name): [row[str(t.name)] for row in rows] for t in tensors}
+        named["inputs"] = {"inputs": by_name}
+    elif columns and rows:
         names = [column.name for column in columns]
         named["records"] = [dict(zip(names, row, strict=False)) for row in rows]
         named["dataframe_split"] = {"dataframe_split": {"columns": names, "data": rows}}
@@ -38,11 +44,20 @@ def body_examples(
 
 
 def example_rows(
-    example: Any, columns: tuple[Column, ...] | None, tensor: Tensor | None
+    example: Any, columns: tuple[Column, ...] | None, tensors: tuple[Tensor, ...]
 ) -> list[Any]:
-    """Return the example's rows, each a list by position; empty if they cannot be derived."""
-    made_up = _made_up(columns, tensor) if example is None else example
-    return _rows(made_up, columns)
+    """Return the example's rows, each a list by position, or a mapping if there are several tensors.
+
+    Empty if they cannot be derived.
+    """
+    made_up = _made_up(columns, tensors) if example is None else example
+    return _rows(made_up, columns) if len(tensors) < 2 else _tensor_records(made_up, tensors)
+
+
+def _tensor_records(example: Any, tensors: tuple[Tensor, ...]) -> list[dict[str, Any]]:
+    """Return an example of several tensors, in any form of a body, as a mapping for each row."""
+    schema = TensorsSchema(tensors)
+    return schema.convert(normalised(example, schema)).tolist()
 
 
 def _rows(example: Any, columns: tuple[Column, ...] | None) -> list[Any]:
@@ -78,12 +93,12 @@ def _rows_of_object(example: dict[str, Any], columns: tuple[Column, ...] | None)
     return _rows(records, columns)
 
 
-def _made_up(columns: tuple[Column, ...] | None, tensor: Tensor | None) -> Any:
+def _made_up(columns: tuple[Column, ...] | None, tensors: tuple[Tensor, ...]) -> Any:
     if columns:
         return [[_value(column) for column in columns]]
-    if tensor is not None:
-        return _zeros(tensor.dtype, tensor.shape)
-    return None
+    if len(tensors) > 1:
+        return [{str(tensor.name): _zeros(tensor.dtype, tensor.shape[1:]) for tensor in tensors}]
+    return _zeros(tensors[0].dtype, (-1, *tensors[0].shape[1:])) if tensors else None
 
 
 def _value(column: Column) -> Any:

@@ -32,7 +32,7 @@ def openapi_document(
     config: ServerSettings,
     *,
     columns: tuple[Column, ...] | None,
-    tensor: Tensor | None,
+    tensors: tuple[Tensor, ...],
     example: Any,
     outputs: list[dict[str, Any]] | None,
     models: Sequence[tuple[str, str]],
@@ -43,7 +43,7 @@ def openapi_document(
     the service's own model first. `example` is any accepted body; if it is None, one is made up
     from the input.
     """
-    examples = body_examples(example, columns, tensor)
+    examples = body_examples(example, columns, tensors)
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": _info(config, models),
@@ -59,15 +59,15 @@ def openapi_document(
             **inference_paths(
                 _inference_models(config, models),
                 columns,
-                tensor,
-                example_rows(example, columns, tensor),
+                tensors,
+                example_rows(example, columns, tensors),
             ),
             **(_mlflow_paths(examples) if has_entry(config) else {}),
             **_operation_paths(),
         },
         "components": {
             "schemas": {
-                **body_schemas(columns, tensor),
+                **body_schemas(columns, tensors),
                 **answer_schemas(outputs),
                 **inference_schemas(),
             },

@@ -3,6 +3,7 @@
     [[5.1, 3.5]]                      rows by position       [5.1, 3.5]   one row
     [{"a": 5.1, "b": 3.5}]            records                {"a": 5.1, "b": 3.5}   one record
     {"data"|"instances"|"inputs": …}  either of these; `inputs` also as {"a": [5.1], "b": [3.5]}
+    {"a": [[5.1, 3.5]], "b": [[1, 0]]}  named tensors: records, or a list of rows for each name
     {"dataframe_split": {"columns": ["a", "b"], "data": [[5.1, 3.5]]}}
     {"dataframe_records": [{"a": 5.1, "b": 3.5}]}
 
@@ -23,9 +24,12 @@ import msgspec
 import numpy as np
 
 from servestack_server.input.problems import invalid, malformed
-from servestack_server.input.schema import Row, Schema, TableSchema
+from servestack_server.input.records import by_name
+from servestack_server.input.schema import AnySchema, Row, Schema, TableSchema
+from servestack_server.input.tensor_rows import TensorRows
+from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema
 
-Rows = list[Row] | np.ndarray
+Rows = list[Row] | np.ndarray | TensorRows
 
 _KEYS = ("data", "instances", "inputs", "dataframe_records", "dataframe_split")
 
@@ -35,7 +39,7 @@ def read_rows(body: bytes, schema: Schema) -> Rows:
 
     Raises RequestError: 400 if the body is not JSON, 422 if it does not fit the schema.
     """
-    rows = schema.decode_fast(body)
+    rows: Rows | None = schema.decode_fast(body)
     if rows is None:
         rows = schema.convert(normalised(decode_json(body), schema))
     if not len(rows):
@@ -84,6 +88,8 @@ def normalised(data: Any, schema: Schema) -> list[Any]:
     if not given or _is_record(data, schema):
         if isinstance(schema, TableSchema) and not _is_columnar(data):
             return [data]
+        if _is_named(data, schema):
+            return _records(data, schema)
         raise invalid(
             "no_rows", f"expected rows, or one of {', '.join(_KEYS)}", field=next(iter(data), "")
         )
@@ -95,7 +101,7 @@ def normalised(data: Any, schema: Schema) -> list[Any]:
     if key == "dataframe_split":
         return _split(value, schema)
     if isinstance(value, dict):
-        return _columnar(value) if _is_columnar(value) else [value]
+        return _records(value, schema)
     if not isinstance(value, list):
         raise invalid("wrong_type", "expected a list of rows", field=key)
     return _rows(value, schema)
@@ -106,6 +112,8 @@ def _is_record(data: dict[str, Any], schema: Schema) -> bool:
 
     A column's value is neither a list nor an object.
     """
+    if isinstance(schema, TensorsSchema):
+        return _is_named(data, schema)
     return (
         isinstance(schema, TableSchema)
         and data.keys() <= schema.positions.keys()
@@ -118,6 +126,8 @@ def _rows(data: list[Any], schema: Schema) -> list[Any]:
     flat = bool(data) and not any(isinstance(row, list | dict) for row in data)
     if flat and (not isinstance(schema, TableSchema) or len(data) == len(schema.names)):
         axes = getattr(getattr(schema, "tensor", None), "shape", (-1, -1))
+        if axes[1:] == (1,):
+            return [[value] for value in data]
         return data if len(axes) == 1 else [data]
     return data
 
@@ -129,17 +139,33 @@ def _split(value: Any, schema: Schema) -> list[Any]:
         )
     names = value.get("columns")
     rows: list[Any] = value["data"]
-    if names is None or not isinstance(schema, TableSchema) or names == list(schema.names):
+    own = [] if isinstance(schema, AnySchema) else list(schema.names)
+    if isinstance(schema, TensorSchema):
+        return by_name(own, rows) if own and names == own else rows
+    if names is None or not own or names == own:
         return rows
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise invalid("wrong_type", "expected a list of names", field="dataframe_split.columns")
     if len(set(names)) != len(names):
         raise invalid("ambiguous", "a column is named twice", field="dataframe_split.columns")
-    return schema.reorder(names, rows)
+    return by_name(names, rows)
 
 
 def _is_columnar(value: dict[str, Any]) -> bool:
     return bool(value) and all(isinstance(column, list) for column in value.values())
+
+
+def _is_named(data: dict[str, Any], schema: Schema) -> bool:
+    """Whether the keys of a body are names of tensors, and of nothing else."""
+    if not isinstance(schema, TensorSchema | TensorsSchema) or not schema.names:
+        return False
+    return data.keys() == set(schema.names)
+
+
+def _records(value: dict[str, Any], schema: Schema) -> list[Any]:
+    """Return the rows of a mapping by name: the only row, or a list of values for each name."""
+    is_row = isinstance(schema, TensorSchema | TensorsSchema) and schema.is_row(value)
+    return [value] if is_row or not _is_columnar(value) else _columnar(value)
 
 
 def _columnar(value: dict[str, list[Any]]) -> list[Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
 from servestack_contract.settings import Column
 from servestack_server.errors import RequestError
@@ -46,6 +48,15 @@ def wrong_value(text: str, columns: tuple[Column, ...] | None) -> RequestError:
         name = "".join(f"[{index}]" for index in indexes)
     code, words = _in_words(text, column)
     return invalid(code, f"column {name!r}: {words}" if column else words, field=name, row=row)
+
+
+def listed(values: Sequence[Any]) -> str:
+    """Return values for a message, the first twelve of them, as JSON writes truths."""
+    words = {True: "true", False: "false"}
+    shown = ", ".join(
+        words[value] if isinstance(value, bool) else str(value) for value in values[:12]
+    )
+    return f"{shown}, … ({len(values)} in all)" if len(values) > 12 else shown
 
 
 def _in_words(text: str, column: Column | None) -> tuple[str, str]:

@@ -9,17 +9,17 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-import numpy as np
 
-from servestack_contract.settings import Column, Input, Tensor
+from servestack_contract.settings import Column, Input
 from servestack_server.errors import StartError
-from servestack_server.input.problems import invalid, wrong_value
+from servestack_server.input.problems import invalid, listed, wrong_value
+from servestack_server.input.records import by_name, by_position
+from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema
 
 Row = Sequence[Any]
 """The values of one row, in the order of the columns."""
 
 _INTEGER_BOUNDS = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
-_TENSOR_ELEMENTS: dict[str, type] = {"bool": bool, "str": str, "float16": float, "float32": float, "float64": float}  # fmt: skip
 
 
 class TableSchema:
@@ -89,7 +89,7 @@ class TableSchema:
             unknown = sorted(map(str, record.keys() - self.positions.keys()))[0]
             raise invalid(
                 "unknown_column",
-                f"there is no column {unknown!r}; the columns are {_listed(self.names)}",
+                f"there is no column {unknown!r}; the columns are {listed(self.names)}",
                 field=unknown,
                 row=row,
             )
@@ -100,12 +100,7 @@ class TableSchema:
 
         Raises RequestError (422) for a row of another length.
         """
-        for index, row in enumerate(rows):
-            if not isinstance(row, list | tuple) or len(row) != len(names):
-                raise invalid(
-                    "wrong_length", f"expected {len(names)} values, one for each of `columns`", row=index
-                )  # fmt: skip
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        return by_name(names, rows)
 
     def _with_whole_numbers(self, row: Any) -> Any:
         """Turn 40.0 into 40, as JSON Schema allows: pandas writes integers with gaps as floats."""
@@ -144,92 +139,6 @@ class TableSchema:
         return checked
 
 
-class TensorSchema:
-    """One array, whose first axis is the row.
-
-    Raises StartError for a dtype that numpy does not know or a shape without an axis.
-    """
-
-    columns = None
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-        try:
-            self.dtype = np.dtype(object if tensor.dtype == "str" else tensor.dtype)
-        except TypeError:
-            raise StartError(f"the input's dtype {tensor.dtype!r} is not known") from None
-        if not tensor.shape:
-            raise StartError(
-                "the input's shape has no axis", "write -1 as the first axis, which is the batch"
-            )
-        element: Any = _TENSOR_ELEMENTS.get(tensor.dtype, int)
-        for _ in tensor.shape:
-            element = list[element]
-        self._type = element
-
-    def decode_fast(self, body: bytes) -> np.ndarray | None:
-        """Return None: tensors are always read by `convert`."""
-        return None
-
-    def convert(self, rows: Any) -> np.ndarray:
-        """Convert nested lists to an array of the declared shape and dtype.
-
-        Raises RequestError (422) for another depth, element type or shape.
-        """
-        try:
-            values = msgspec.convert(rows, self._type)
-            with np.errstate(over="raise"):
-                array = np.array(values, dtype=self.dtype)
-        except (msgspec.ValidationError, OverflowError, FloatingPointError) as error:
-            raise wrong_value(str(error), None) from None
-        except ValueError:
-            raise invalid("wrong_shape", "the lists of an axis differ in length") from None
-        if not len(array):
-            raise invalid("no_rows", "there are no rows")
-        return self._check_shape(array)
-
-    def from_array(self, array: np.ndarray) -> np.ndarray:
-        """Return an array of another dtype in the declared one, with the same values.
-
-        A number may only be rounded, as any decimal is, to the nearest of a float dtype. Raises
-        RequestError (422) for another kind of value, for a value that the declared dtype does not
-        hold, and for another shape.
-        """
-        if object in (array.dtype, self.dtype):  # object: text
-            return self.convert(array.tolist())
-        return self._check_shape(array if array.dtype == self.dtype else self._cast(array))
-
-    def _cast(self, array: np.ndarray) -> np.ndarray:
-        given, wanted = array.dtype.kind, self.dtype.kind
-        cut = given == "f" and wanted != "f" and not _is_whole(array)
-        if cut or "b" in (given, wanted):
-            raise invalid("wrong_type", f"expected {self.dtype}, got {array.dtype}")
-        if wanted in "iu":
-            bounds = np.iinfo(self.dtype.name)
-            # In Python's integers: 2**63 is a float64, but 2**63 - 1 is not.
-            if array.size and not bounds.min <= int(array.min()) <= int(array.max()) <= bounds.max:
-                raise invalid("out_of_range", f"a number is out of the range of {self.dtype}")
-            return array.astype(self.dtype)
-        try:
-            with np.errstate(over="raise"):
-                return array.astype(self.dtype)
-        except FloatingPointError:
-            raise invalid("out_of_range", f"a number is out of the range of {self.dtype}") from None
-
-    def _check_shape(self, array: np.ndarray) -> np.ndarray:
-        """Return the array. Raises RequestError (422) if an axis has another length than declared."""
-        shape = self.tensor.shape
-        fits = array.ndim == len(shape) and all(
-            size in (-1, given) for size, given in zip(shape[1:], array.shape[1:], strict=True)
-        )
-        if not fits:
-            raise invalid(
-                "wrong_shape",
-                f"expected an array of shape {list(shape)}, got {list(array.shape)}",
-            )
-        return array
-
-
 class AnySchema:
     """An input of which nothing is known: rows are lists of plain values of the same length."""
 
@@ -245,11 +154,7 @@ class AnySchema:
         Raises RequestError (422) for rows that differ in length or hold nested values.
         """
         if rows and isinstance(rows[0], dict):
-            names = list(rows[0])
-            for index, row in enumerate(rows):
-                if not isinstance(row, dict) or row.keys() != rows[0].keys():
-                    raise invalid("wrong_type", f"expected the columns {_listed(names)}", row=index)
-            rows = [[row[name] for name in names] for row in rows]
+            rows = by_position(rows)
         for index, row in enumerate(rows):
             if not isinstance(row, list | tuple):
                 raise invalid("wrong_type", "expected a list of values", row=index)
@@ -260,20 +165,17 @@ class AnySchema:
         return rows
 
 
-def _is_whole(array: np.ndarray) -> bool:
-    return bool(np.isfinite(array).all() and (array == np.trunc(array)).all())
-
-
-Schema = TableSchema | TensorSchema | AnySchema
+Schema = TableSchema | TensorSchema | TensorsSchema | AnySchema
 
 
 def compile_schema(given: Input) -> Schema:
     """Compile the input of the settings. Raises StartError for an input that contradicts itself."""
     if given.columns:
         return TableSchema(given.columns)
-    if given.tensor:
-        return TensorSchema(given.tensor)
-    return AnySchema()
+    arrays = given.arrays
+    if len(arrays) > 1:
+        return TensorsSchema(arrays)
+    return TensorSchema(arrays[0]) if arrays else AnySchema()
 
 
 _MISSING: Any = object()
@@ -336,7 +238,7 @@ def _ceiling(number: float) -> int:
 def _further_check(column: Column) -> Callable[[Any], Any] | None:
     """Build the check that msgspec cannot make: enums of numbers and booleans, base64, dates."""
     if column.type == "binary":
-        return _bytes
+        return decode_base64
     if column.type == "datetime":
         return _datetime
     if column.enum is None:
@@ -347,7 +249,7 @@ def _further_check(column: Column) -> Callable[[Any], Any] | None:
 
     def check(value: Any) -> Any:
         if value not in allowed:
-            raise ValueError(f"expected one of {_listed(allowed)}")
+            raise ValueError(f"expected one of {listed(allowed)}")
         return value
 
     return check
@@ -358,7 +260,7 @@ _DATED = range(1678, 2262)
 """The years that the models' 64 bits of nanoseconds around 1970 hold as a whole."""
 
 
-def _bytes(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
     """Decode base64 of either alphabet, with or without padding and line ends.
 
     MLflow's encoder ends lines as `base64.encodebytes` does.
@@ -378,11 +280,3 @@ def _datetime(text: str) -> datetime:
     if moment.year not in _DATED:
         raise OverflowError(f"expected a year from {_DATED[0]} to {_DATED[-1]}")
     return moment
-
-
-def _listed(values: Sequence[Any]) -> str:
-    words = {True: "true", False: "false"}
-    shown = ", ".join(
-        words[value] if isinstance(value, bool) else str(value) for value in values[:12]
-    )
-    return f"{shown}, … ({len(values)} in all)" if len(values) > 12 else shown

@@ -19,6 +19,8 @@ from servestack_server.models.owner import load_service
 _ADAPTERS = {flavor.name: flavor.adapter or flavor.name for flavor in FLAVORS} | {
     "pyfunc": "pyfunc"
 }
+_OF_SEVERAL_TENSORS = ("onnx", "keras", "tensorflow", "pyfunc")
+"""Flavors whose models MLflow calls with a mapping of arrays."""
 
 
 def load_model(
@@ -31,6 +33,7 @@ def load_model(
     tensor: Tensor | None,
     runtime: Runtime,
     trust: Trust,
+    tensors: tuple[Tensor, ...] | None = None,
 ) -> Model:
     """Load the model at `folder`, an MLflow folder or a bare model file.
 
@@ -38,7 +41,7 @@ def load_model(
     there is one. Raises StartError for every failure.
     """
     artifact = read_artifact(folder)
-    given = Input(columns=columns, tensor=tensor)
+    given = Input(columns=columns, tensor=tensor, tensors=tensors)
     loaded = (
         None if artifact.flavor == "onnx" else _load_baked(folder, digest, given, runtime, name)
     )
@@ -51,7 +54,7 @@ def load_model(
         loaded = load_native(artifact, given, trust)
     model = Model(
         name, version, digest, artifact.flavor, kind, loaded.predict, loaded.native,
-        difference=loaded.difference,
+        difference=loaded.difference, input=loaded.input,
     )  # fmt: skip
     return _with_service(model, load_service(artifact, trust))
 
@@ -84,6 +87,12 @@ def _with_service(model: Model, service: object | None) -> Model:
 
 def load_native(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     """Load the model in its own framework, without the owner's class. Raises StartError."""
+    if len(given.arrays) > 1 and artifact.flavor not in _OF_SEVERAL_TENSORS:
+        raise StartError(
+            f"{artifact.root.name}: the input has {len(given.arrays)} tensors, but MLflow's flavor "
+            f"{artifact.flavor} hands a model one array",
+            f"log it with one of {', '.join(_OF_SEVERAL_TENSORS)}",
+        )
     # Import only the adapter in use, because each imports its framework.
     adapter = importlib.import_module(
         f"servestack_server.models.flavors.{_ADAPTERS[artifact.flavor]}"

@@ -39,7 +39,7 @@ OUTPUTS = [{"type": "tensor", "tensor-spec": {"dtype": "int64", "shape": [-1]}}]
 
 def document(
     columns: tuple[Column, ...] | None = COLUMNS,
-    tensor: Tensor | None = None,
+    tensors: tuple[Tensor, ...] = (),
     example: Any = None,
     outputs: list[dict[str, Any]] | None = None,
     **settings: Any,
@@ -51,7 +51,7 @@ def document(
     found: dict[str, Any] = openapi_document(
         config,
         columns=columns,
-        tensor=tensor,
+        tensors=tensors,
         example=example,
         outputs=outputs,
         models=[(place.name, str(version)) for version, place in enumerate(models, start=4)],
@@ -65,9 +65,9 @@ def validator(found: dict[str, Any], name: str) -> Draft202012Validator:
     return Draft202012Validator(schema)
 
 
-def takes(columns: tuple[Column, ...] | None, tensor: Tensor | None, body: Any) -> bool:
+def takes(columns: tuple[Column, ...] | None, tensors: tuple[Tensor, ...], body: Any) -> bool:
     """Whether the server's own reading of the body goes through."""
-    schema = compile_schema(Input(columns=columns, tensor=tensor))
+    schema = compile_schema(Input(columns=columns, tensors=tensors))
     try:
         read_rows(msgspec.json.encode(body), schema)
     except RequestError:
@@ -109,7 +109,7 @@ def takes(columns: tuple[Column, ...] | None, tensor: Tensor | None, body: Any) 
 )
 def test_schema_of_a_table_agrees_with_the_server(body: Any, good: bool) -> None:
     assert validator(document(), "Body").is_valid(body) is good
-    assert takes(COLUMNS, None, body) is good
+    assert takes(COLUMNS, (), body) is good
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_schema_of_a_tensor_agrees_with_the_server(
     shape: tuple[int, ...], body: Any, good: bool
 ) -> None:
     tensor = Tensor("float32", shape)
-    assert validator(document(None, tensor), "Body").is_valid(body) is good
-    assert takes(None, tensor, body) is good
+    assert validator(document(None, (tensor,)), "Body").is_valid(body) is good
+    assert takes(None, (tensor,), body) is good
 
 
 @pytest.mark.parametrize(
@@ -155,11 +155,11 @@ def test_every_example_can_be_sent(example: Any) -> None:
         assert examples[0] == example
     for one in examples:
         validator(found, "Body").validate(one)
-        assert takes(COLUMNS, None, one), one
+        assert takes(COLUMNS, (), one), one
 
 
 def test_example_of_a_tensor_is_made_up_where_there_is_none() -> None:
-    found = document(None, Tensor("float32", (-1, 2, 2)))
+    found = document(None, (Tensor("float32", (-1, 2, 2)),))
     body = found["paths"]["/v1/loan/predict"]["post"]["requestBody"]["content"]["application/json"]
     assert body["examples"]["example"]["value"] == [[[0, 0], [0, 0]]]
     infer = found["paths"]["/v2/models/{name}/infer"]["post"]["requestBody"]["content"]

@@ -11,7 +11,7 @@ from servestack.manifests.server_settings import server_settings
 from servestack.resolve.signature import input_of
 from servestack.spec.api import Input
 from servestack_contract.settings import Tensor, to_plain
-from tests.unit.resolve.test_overlay import resolved
+from tests.support.services import resolved
 
 
 def tensor(dtype: str, shape: list[int], **name: str) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from servestack_contract.settings import Input, Trust
+from servestack_contract.settings import Input, Tensor, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.frames import build_frame_maker
 from servestack_server.models.lean_import import forget_lean
@@ -62,13 +62,18 @@ def _missing_package(error: BaseException) -> str:
     return f"no image here has {package}: build one, as docs/how-to/own-image.md shows"
 
 
-def _input_maker(given: Input, artifact: Artifact) -> Callable[[Rows], Any]:
+def _input_maker(given: Input, artifact: Artifact) -> Callable[[Any], Any]:
     """Return the function from rows to the model's input.
 
-    It makes a DataFrame for columns, an array for a tensor, or a list if the type hints ask for it.
+    It makes a DataFrame for columns, an array for a tensor, a mapping for named tensors, as MLflow
+    asks for them, or a list if the type hints ask for it.
     """
+    if len(given.arrays) > 1:
+        return _mapping_maker(given.arrays)
     if given.tensor is not None:
-        dtype = np.dtype(given.tensor.dtype)
+        dtype, name = np.dtype(given.tensor.dtype), given.tensor.name
+        if name is not None:
+            return lambda rows: {name: np.asarray(rows, dtype=dtype)}
         return lambda rows: np.asarray(rows, dtype=dtype)
     if given.columns is None:
         return _untyped_frame
@@ -77,6 +82,11 @@ def _input_maker(given: Input, artifact: Artifact) -> Callable[[Rows], Any]:
             row[0] for row in rows
         ]  # what `predict(self, model_input: list[T])` takes
     return build_frame_maker(given.columns, [], artifact.root.name, for_mlflow=True)
+
+
+def _mapping_maker(tensors: Sequence[Tensor]) -> Callable[[Any], dict[str, Any]]:
+    dtypes = {str(tensor.name): np.dtype(tensor.dtype) for tensor in tensors}
+    return lambda rows: {n: np.asarray(rows[n], dtype=dtype) for n, dtype in dtypes.items()}
 
 
 def _untyped_frame(rows: Rows) -> Any:
