@@ -88,12 +88,15 @@ def serve(
 
 
 def _with_models_input(settings: ServerSettings, models: Sequence[Model]) -> ServerSettings:
-    """Describe the input as the first model that gets it does, as far as it does."""
+    """Describe the input as the first model that gets it does, as far as it does.
+
+    The owner's code may take other rows than the model.
+    """
     entries = entry_names(settings)
-    described = next((model.input for model in models if model.name in entries), None)
-    if described is None:
+    entry = next(model for model in models if model.name in entries)
+    if entry.input is None or entry.service is not None:
         return settings
-    given = structs.replace(described, example=settings.input.example)
+    given = structs.replace(entry.input, example=settings.input.example)
     return structs.replace(settings, input=given)
 
 

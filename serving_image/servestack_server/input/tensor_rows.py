@@ -7,6 +7,8 @@ from typing import Any, overload
 
 import numpy as np
 
+from servestack_contract.settings import Tensor
+
 Array = np.ndarray[Any, Any]
 
 
@@ -26,10 +28,29 @@ class TensorRows:
         """Put single rows together again. Raises ValueError if an axis differs in length."""
         return cls({name: np.stack([row[name] for row in rows]) for name in rows[0]})
 
+    @classmethod
+    def of(cls, rows: Any, tensors: Sequence[Tensor]) -> TensorRows:
+        """Return TensorRows unchanged, or make them of rows by position, as a chain's steps answer.
+
+        Raises ValueError if the values do not make the tensors' shapes.
+        """
+        if isinstance(rows, TensorRows):
+            return rows
+        arrays = {}
+        for tensor, cells in zip(tensors, zip(*rows, strict=True), strict=True):
+            array, inner = np.array(cells), tensor.shape[1:]
+            arrays[str(tensor.name)] = array if -1 in inner else array.reshape(len(rows), *inner)
+        return cls(arrays)
+
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays together."""
         return sum(array.nbytes for array in self.arrays.values())
+
+    @property
+    def size(self) -> int:
+        """Number of values in all arrays together."""
+        return sum(array.size for array in self.arrays.values())
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))

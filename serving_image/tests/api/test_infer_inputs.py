@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given as drawn
+from hypothesis import strategies as st
+from serving_image.tests.api.bent_requests import bend
 
 from servestack_contract.settings import Column, Input, ServerSettings, Tensor
 from servestack_server.api.inference import InferEndpoint
@@ -23,7 +26,11 @@ TEXT = "Köln"
 
 def read(given: Input, *tensors: dict[str, Any], raw: bytes = b"", **request: Any) -> Any:
     """The rows of a request, as the endpoint reads them."""
-    head = json.dumps({"inputs": list(tensors)} | request).encode()
+    return read_body(given, {"inputs": list(tensors)} | request, raw)
+
+
+def read_body(given: Input, asked: Any, raw: bytes) -> Any:
+    head = json.dumps(asked).encode()
     service: Any = SimpleNamespace(
         schema=compile_schema(given), settings=ServerSettings(name="m", models=())
     )
@@ -220,6 +227,29 @@ def test_tensors_that_do_not_fit_are_named(change: dict[str, Any], code: str, fi
     assert (error.code, error.field) == (code, field)
     error = refused(SEVERAL, a)
     assert (error.code, error.field) == ("missing_column", "b")
+
+
+@drawn(st.data())
+def test_a_bent_request_is_read_or_refused(data: st.DataObject) -> None:
+    """Any other error would be a 500."""
+    b, raw = packed("b", [b"x", b"\xff"])
+    inputs: Any = data.draw(
+        st.sampled_from(
+            [
+                [tensor("a", "FP32", [1, None, 3, 4], [2, 2]), b],
+                [tensor("a", "FP64", [1, 2, 3, 4], [2, 2]), tensor("b", "BYTES", ["x", None])],
+                [tensor("i", "INT64", [1, None]), tensor("s", "BYTES", ["x", "y"])],
+            ]
+        )
+    )
+    asked = json.loads(json.dumps({"inputs": inputs, "parameters": {"content_type": "base64"}}))
+    for _ in range(data.draw(st.integers(0, 3))):
+        asked = bend(data.draw, asked)
+    schemas = [SEVERAL, NULLABLE, BINARY, Input(), Input(tensor=Tensor("int8", (-1, 2)))]
+    try:
+        assert len(read_body(data.draw(st.sampled_from(schemas)), asked, raw))
+    except RequestError as error:
+        assert error.status in (400, 422)
 
 
 def test_bytes_of_an_output_stay() -> None:

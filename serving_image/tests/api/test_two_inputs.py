@@ -23,7 +23,7 @@ INFER = "/v2/models/adder/infer"
 
 
 def adder() -> bytes:
-    """A graph that adds a[n, 2] and b[n, 1, 2]."""
+    """A graph that adds a[n, k] and b[n, 1, k]."""
     axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
     graph = helper.make_graph(
         [
@@ -32,10 +32,10 @@ def adder() -> bytes:
         ],
         "adder",
         [
-            helper.make_tensor_value_info("a", TensorProto.FLOAT, ["n", 2]),
-            helper.make_tensor_value_info("b", TensorProto.FLOAT, ["n", 1, 2]),
+            helper.make_tensor_value_info("a", TensorProto.FLOAT, ["n", "k"]),
+            helper.make_tensor_value_info("b", TensorProto.FLOAT, ["n", 1, "k"]),
         ],
-        [helper.make_tensor_value_info("sum", TensorProto.FLOAT, ["n", 2])],
+        [helper.make_tensor_value_info("sum", TensorProto.FLOAT, ["n", "k"])],
         [axes],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
@@ -50,6 +50,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSe
     config = {
         "name": "adder",
         "models": [{"name": "adder", "path": str(folder / "adder.onnx")}],
+        "input": {"example": {"inputs": LISTS}},
         "batching": {},
         "events": events(folder / "events", "predictions"),
     }
@@ -111,6 +112,14 @@ def test_a_bad_row_of_a_batch_fails_alone(served: tuple[RunningServer, Path]) ->
     ]  # fmt: skip
 
 
+def test_rows_of_a_batch_may_differ_in_an_axis(served: tuple[RunningServer, Path]) -> None:
+    longer = {"a": [1, 2, 3], "b": [[10, 20, 30]]}
+    told = served[0].post("/v1/adder/batch", [ROWS[0], longer, longer, ROWS[1]]).json()
+    assert told["predictions"] == [SUMS[0], [11, 22, 33], [11, 22, 33], SUMS[1]]
+    answer = served[0].post("/v1/adder/predict", [ROWS[0], longer])
+    assert (answer.status, answer.json()["error"]["code"]) == (422, "wrong_shape")
+
+
 def test_requests_that_share_a_call_get_their_own_rows(served: tuple[RunningServer, Path]) -> None:
     server, _ = served
     wrong: list[Any] = []
@@ -134,8 +143,8 @@ def test_what_describes_it(served: tuple[RunningServer, Path]) -> None:
     server, _ = served
     metadata = server.get("/v2/models/adder").json()
     assert metadata["inputs"] == [
-        {"name": "a", "datatype": "FP32", "shape": [-1, 2]},
-        {"name": "b", "datatype": "FP32", "shape": [-1, 1, 2]},
+        {"name": "a", "datatype": "FP32", "shape": [-1, -1]},
+        {"name": "b", "datatype": "FP32", "shape": [-1, 1, -1]},
     ]
     assert metadata["outputs"] == [{"name": "predictions", "datatype": "FP32", "shape": [-1, 2]}]
     document = server.get("/openapi.json").json()

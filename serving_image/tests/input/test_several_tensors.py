@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given as drawn
+from hypothesis import strategies as st
+from serving_image.tests.api.bent_requests import bend
 
 from servestack_contract.settings import Input, Tensor
 from servestack_server.errors import RequestError, StartError
@@ -123,6 +126,21 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
     assert read([[1.0, 2]], schema).tolist() == [[1, 2]]
     with pytest.raises(RequestError, match="expected a whole number"):
         read([[1.5, 2]], schema)
+
+
+@drawn(st.data())
+def test_a_bent_body_is_read_or_refused(data: st.DataObject) -> None:
+    """Any other error would be a 500."""
+    body: Any = data.draw(st.sampled_from([ROWS, LISTS, {"inputs": LISTS}, {"instances": FLAT}]))
+    body = json.loads(json.dumps(body))
+    for _ in range(data.draw(st.integers(1, 3))):
+        body = bend(data.draw, body)
+    try:
+        rows = read(body)
+    except RequestError as error:
+        assert error.status in (400, 422)
+    else:
+        assert len(rows) == len(rows.tolist()) > 0
 
 
 @pytest.mark.parametrize("names", [("a", None), ("a", "a")])

@@ -101,6 +101,8 @@ def test_several_inputs_are_what_the_graph_says_unless_something_else_is_given(
     assert answer["same_town"].tolist() == ["Bonn", "Ulm"]
     with pytest.raises(StartError, match=r"2 inputs \(count, town\)"):
         load(tmp_path / "model.onnx", tensor=Tensor("int64", (-1, 1)))
+    of_a_chain: Any = [[2, "Bonn"], [3, "Ulm"]]
+    assert model.predict(of_a_chain)["double_count"].tolist() == [[4], [6]]
     others = (Tensor("int64", (-1, 1), "count"), Tensor("str", (-1,), "city"))
     with pytest.raises(StartError, match="name the tensors as the model does"):
         load(tmp_path / "model.onnx", tensors=others)

@@ -53,11 +53,13 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     described = describe_input(model)
     if not given.is_known and described is not None:
         given = described
+    tensors = given.arrays
     dtype = np.dtype(given.tensor.dtype if given.tensor is not None else np.float32)
     to_numpy = keras.ops.convert_to_numpy
 
     def predict(rows: Rows) -> Array:
-        inputs: Any = rows.arrays if isinstance(rows, TensorRows) else rows_to_array(rows, dtype)
+        several = len(tensors) > 1
+        inputs: Any = TensorRows.of(rows, tensors).arrays if several else rows_to_array(rows, dtype)
         answer: Array = np.asarray(to_numpy(model(inputs, training=False)))
         return answer
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from servestack_contract.settings import Input, Tensor, Trust
 from servestack_server.errors import StartError, first_line
-from servestack_server.input.tensor_rows import concatenated
+from servestack_server.input.tensor_rows import TensorRows, concatenated
 from servestack_server.models.columns import feature_positions
 from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.model import Array, Loaded, Outputs, Predict, Rows
@@ -111,7 +111,7 @@ def build_feed(session: Any, given: Input, model: str) -> Callable[[Rows], dict[
 
 def _feed_of_tensors(
     inputs: Sequence[Any], tensors: Sequence[Tensor], model: str
-) -> Callable[[Any], dict[str, Array]]:
+) -> Callable[[Rows], dict[str, Array]]:
     dtypes = {item.name: _DTYPES[item.type] for item in inputs}
     names = {tensor.name for tensor in tensors}
     if names != dtypes.keys():
@@ -120,7 +120,12 @@ def _feed_of_tensors(
             f"{', '.join(map(str, names))}",
             "name the tensors as the model does",
         )
-    return lambda rows: {name: _as_array(rows[name], dtype) for name, dtype in dtypes.items()}
+
+    def feed(rows: Rows) -> dict[str, Array]:
+        given = TensorRows.of(rows, tensors)
+        return {name: _as_array(given[name], dtype) for name, dtype in dtypes.items()}
+
+    return feed
 
 
 def describe_input(session: Any) -> Input | None:
