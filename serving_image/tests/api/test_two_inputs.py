@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tritonclient.http as triton
 from onnx import TensorProto, helper
 from serving_image.tests.process.event_log import events, read
 from serving_image.tests.process.load import wait_until
@@ -78,20 +77,15 @@ def test_every_route_adds(served: tuple[RunningServer, Path]) -> None:
     assert (output["shape"], output["data"]) == ([2, 2], [11, 22, 33, 44])
 
 
-def test_binary_tensors(served: tuple[RunningServer, Path]) -> None:
-    raw, told = b"", []
+def test_tritons_client_sends_them_in_binary(served: tuple[RunningServer, Path]) -> None:
+    inputs = []
     for given in tensors(ROWS):
-        data = np.array(given.pop("data"), "<f4").tobytes()
-        told.append(given | {"parameters": {"binary_data_size": len(data)}})
-        raw += data
-    asked = {"inputs": told, "parameters": {"binary_data_output": True}}
-    head = json.dumps(asked).encode()
-    answer = served[0].post(
-        INFER, head + raw,
-        {"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"},
-    )  # fmt: skip
-    size = int(answer.headers["inference-header-content-length"])
-    assert struct.unpack("<4f", answer.body[size:]) == (11, 22, 33, 44)
+        data = np.array(given["data"], np.float32)
+        one = triton.InferInput(given["name"], given["shape"], "FP32")
+        inputs.append(one.set_data_from_numpy(data, binary_data=True))
+    with triton.InferenceServerClient(served[0].address) as client:
+        result = client.infer("adder", inputs)
+    assert result.as_numpy("predictions").tolist() == SUMS
 
 
 def test_the_events_hold_rows_as_objects(served: tuple[RunningServer, Path]) -> None:

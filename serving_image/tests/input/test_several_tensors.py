@@ -131,10 +131,11 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
 @drawn(st.data())
 def test_a_bent_body_is_read_or_refused(data: st.DataObject) -> None:
     """Any other error would be a 500."""
+    draw: Any = data.draw
     body: Any = data.draw(st.sampled_from([ROWS, LISTS, {"inputs": LISTS}, {"instances": FLAT}]))
     body = json.loads(json.dumps(body))
     for _ in range(data.draw(st.integers(1, 3))):
-        body = bend(data.draw, body)
+        body = bend(draw, body)
     try:
         rows = read(body)
     except RequestError as error:
