@@ -135,6 +135,48 @@ def test_schema_of_a_tensor_agrees_with_the_server(
     assert takes(None, (tensor,), body) is good
 
 
+TENSORS = (Tensor("float32", (-1, 2), "a"), Tensor("int64", (-1,), "b"))
+ENTRY = {"a": [1, 2.5], "b": 3}
+LISTED = {"a": [[1, 2.5], [0, 0]], "b": [3, 4]}
+
+
+@pytest.mark.parametrize(
+    ("body", "good"),
+    [
+        (ENTRY, True),
+        ([ENTRY, ENTRY], True),
+        (LISTED, True),
+        ({"instances": [ENTRY]}, True),
+        ({"inputs": LISTED}, True),
+        ({"dataframe_records": [ENTRY]}, True),
+        ({"dataframe_split": {"columns": ["b", "a"], "data": [[3, [1, 2.5]]]}}, True),
+        ([], False),
+        ([ENTRY | {"c": 1}], False),
+        ([{"a": [1, 2]}], False),
+        ([ENTRY | {"a": [1, 2, 3]}], False),
+        ([ENTRY | {"b": "3"}], False),
+        ({"inputs": LISTED | {"b": [[3], [4]]}}, False),
+    ],
+)
+def test_schema_of_several_tensors_agrees_with_the_server(body: Any, good: bool) -> None:
+    assert validator(document(None, TENSORS), "Body").is_valid(body) is good
+    assert takes(None, TENSORS, body) is good
+
+
+@pytest.mark.parametrize("example", [None, [ENTRY], {"inputs": LISTED}])
+def test_examples_of_several_tensors_can_be_sent(example: Any) -> None:
+    found = document(None, TENSORS, example)
+    body = found["paths"]["/v1/loan/predict"]["post"]["requestBody"]
+    examples = body["content"]["application/json"]["examples"]
+    assert list(examples) == ["example", "instances", "inputs"]
+    for one in examples.values():
+        validator(found, "Body").validate(one["value"])
+        assert takes(None, TENSORS, one["value"])
+    infer = found["paths"]["/v2/models/{name}/infer"]["post"]["requestBody"]["content"]
+    tensors = infer["application/json"]["examples"]["example"]["value"]["inputs"]
+    assert [(one["name"], one["datatype"]) for one in tensors] == [("a", "FP32"), ("b", "INT64")]
+
+
 @pytest.mark.parametrize(
     "example",
     [
