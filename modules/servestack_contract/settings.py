@@ -27,7 +27,19 @@ ColumnType = Literal[
 NESTED_TYPES = frozenset({"array", "object", "map", "any"})
 """Types whose values may hold other values."""
 TensorType = Literal[
-    "bool", "int8", "int16", "int32", "int64", "uint8", "float16", "float32", "float64", "str"
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "str",
 ]
 """Element types of a tensor, as numpy names them."""
 Runtime = Literal["auto", "onnx", "native"]
@@ -105,18 +117,33 @@ class Param(Constraints, frozen=True):
 
 
 class Tensor(Section, frozen=True):
-    """The input as one array. The first axis of `shape` is the batch; -1 means any length."""
+    """An input that is an array. The first axis of `shape` is the batch; -1 means any length.
+
+    `name` is the model's own; None if the model does not ask for it by name.
+    """
 
     dtype: TensorType
     shape: tuple[int, ...]
+    name: str | None = None
 
 
 class Input(Section, frozen=True):
-    """The models' input: columns, one tensor, or neither if nothing is known."""
+    """The models' input: columns, one tensor, several named tensors, or nothing that is known."""
 
     columns: tuple[Column, ...] | None = None
     tensor: Tensor | None = None
     example: Any = None
+    tensors: tuple[Tensor, ...] | None = None
+
+    @property
+    def arrays(self) -> tuple[Tensor, ...]:
+        """The tensors, one or several; empty if the input is a table or not known."""
+        return self.tensors or ((self.tensor,) if self.tensor is not None else ())
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything describes the input."""
+        return bool(self.columns or self.arrays)
 
 
 class Limits(Section, frozen=True):

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 import uvloop
+from msgspec import structs
 
 from servestack_contract.artifact import Pin
 from servestack_contract.settings import ServerSettings
@@ -75,12 +76,28 @@ def serve(
     models = [
         _load(settings, place.name, Path(place.path), pins, metrics) for place in settings.models
     ]
+    if not settings.input.is_known:
+        settings = _with_models_input(settings, models)
+        schema = compile_schema(settings.input)
     served = [Pin(model.name, model.version, model.digest) for model in models]
     event_log = EventLog(settings, served, metrics.events)
     service = Service(settings, schema, models, metrics, event_log)
     _connect_owners(models, service)
     code: int = uvloop.run(_run(service, sock))
     return code
+
+
+def _with_models_input(settings: ServerSettings, models: Sequence[Model]) -> ServerSettings:
+    """Describe the input as the first model that gets it does, as far as it does.
+
+    The owner's code may take other rows than the model.
+    """
+    entries = entry_names(settings)
+    entry = next(model for model in models if model.name in entries)
+    if entry.input is None or entry.service is not None:
+        return settings
+    given = structs.replace(entry.input, example=settings.input.example)
+    return structs.replace(settings, input=given)
 
 
 def _connect_owners(models: Sequence[Model], service: Service) -> None:
@@ -149,6 +166,7 @@ def _load(
         digest=pin.sha256,
         columns=settings.input.columns if is_entry else None,
         tensor=settings.input.tensor if is_entry else None,
+        tensors=settings.input.tensors if is_entry else None,
         runtime=settings.runtime,
         trust=settings.trust,
         params=settings.params,

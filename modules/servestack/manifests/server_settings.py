@@ -78,12 +78,17 @@ def _trust(given: Trust) -> settings.Trust:
 
 
 def _input(given: api.Input) -> settings.Input:
-    tensor = given.tensor
+    tensor, tensors = given.tensor, given.tensors
     return settings.Input(
         columns=tuple(map(_column, given.columns)) if given.columns is not None else None,
-        tensor=settings.Tensor(tensor.dtype, tensor.shape) if tensor is not None else None,
+        tensor=_tensor(tensor) if tensor is not None else None,
         example=given.example,
+        tensors=tuple(map(_tensor, tensors)) if tensors is not None else None,
     )
+
+
+def _tensor(given: api.Tensor) -> settings.Tensor:
+    return settings.Tensor(given.dtype, given.shape, given.name)
 
 
 def _column(given: columns.Column) -> settings.Column:

@@ -122,8 +122,10 @@ def _is_column(column: Any) -> bool:
     )
 
 
-def read_example(folder: Path) -> list[Any] | None:
-    """Return the first row of the model's logged example as `[row]`, or None without one.
+def read_example(folder: Path) -> list[Any] | dict[str, Any] | None:
+    """Return the first row of the model's logged example, or None without one.
+
+    It is `[row]`, or `{"inputs": {name: [value]}}` for an example by name.
 
     Source: MLflow's `serving_input_example.json`, a body for its scoring server.
     """
@@ -137,6 +139,8 @@ def read_example(folder: Path) -> list[Any] | None:
     rows = (
         split.get("data") if isinstance(split, dict) else body.get("inputs", body.get("instances"))
     )
+    if isinstance(rows, dict) and all(isinstance(v, list) and v for v in rows.values()):
+        return {"inputs": {name: values[:1] for name, values in rows.items()}}
     if not isinstance(rows, list) or not rows or not isinstance(rows[0], list | dict | str):
         return None
     return rows[:1]

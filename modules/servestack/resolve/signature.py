@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from servestack.spec.api import Input, Tensor
+from servestack.spec.api import Input, NamedTensor, Tensor
 from servestack.spec.columns import Column, Element, Param
 from servestack_contract.mlmodel import mapping
 from servestack_contract.settings import ColumnType, TensorType
@@ -22,15 +22,14 @@ class _UnknownTypeError(Exception):
 
 
 def input_of(signature: dict[str, Any] | None) -> Input:
-    """Return a signature's columns or tensor, or an empty Input if it cannot be checked."""
+    """Return a signature's columns or tensors, or an empty Input if it cannot be checked."""
     inputs = (signature or {}).get("inputs") or []
-    if len(inputs) == 1 and inputs[0].get("type") == "tensor":
-        tensor = inputs[0]["tensor-spec"]
-        if tensor["dtype"] in _DTYPES:
-            shape = tuple(tensor["shape"])
-            return Input.model_construct(
-                tensor=Tensor.model_construct(dtype=tensor["dtype"], shape=shape)
-            )
+    if inputs and all(map(_is_known_tensor, inputs)):
+        if len(inputs) == 1:
+            return Input.model_construct(tensor=Tensor.model_construct(**_fields(inputs[0])))
+        if all(given.get("name") for given in inputs):
+            named = tuple(NamedTensor.model_construct(**_fields(given)) for given in inputs)
+            return Input.model_construct(tensors=named)
     try:
         columns = tuple(
             _column(str(column.get("name", index)), column) for index, column in enumerate(inputs)
@@ -89,3 +88,17 @@ def _constraints(written: Any) -> dict[str, Any]:
         case kind if kind in _TYPES:
             return {"type": kind}
     raise _UnknownTypeError
+
+
+def _is_known_tensor(given: dict[str, Any]) -> bool:
+    """Whether an input is a tensor of a known type. One without an axis has no rows."""
+    if given.get("type") != "tensor":
+        return False
+    spec = given["tensor-spec"]
+    return spec["dtype"] in _DTYPES and bool(spec["shape"])
+
+
+def _fields(given: dict[str, Any]) -> dict[str, Any]:
+    spec = given["tensor-spec"]
+    name = str(given["name"]) if given.get("name") else None
+    return {"name": name, "dtype": spec["dtype"], "shape": tuple(spec["shape"])}

@@ -13,6 +13,7 @@ from servestack.spec.base import (
     Integer,
     Number,
     SpecModel,
+    Text,
 )
 from servestack.spec.columns import Column, Param
 from servestack.spec.patterns import described
@@ -31,12 +32,21 @@ _CORS = contract.Cors(origins=())
 
 
 class Tensor(SpecModel):
-    """The model's input as one array."""
+    """An input of the model that is an array."""
 
+    name: Text | None = Field(
+        default=None, description="Name of the input, for a model that takes arrays by name."
+    )
     dtype: TensorType = Field(description="Element type, as numpy names it.")
     shape: tuple[Annotated[Integer, Field(ge=-1)], ...] = Field(
         description="Length of each axis; -1 means any. The first axis is the batch.", min_length=1
     )
+
+
+class NamedTensor(Tensor):
+    """One of several arrays that the model takes together."""
+
+    name: Text = Field(description="Name of the input, as the model calls it.")
 
 
 class Input(SpecModel):
@@ -46,6 +56,11 @@ class Input(SpecModel):
         default=None, description="The columns of a table-like input, in order.", min_length=1
     )
     tensor: Tensor | None = Field(default=None, description="The array of a tensor input.")
+    tensors: tuple[NamedTensor, ...] | None = Field(
+        default=None,
+        description="The arrays of a model that takes several. A row is one entry of each.",
+        min_length=2,
+    )
     example: Any = Field(
         default=None,
         description="Example rows. Swagger shows them; a pod predicts them once before it is ready.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from servestack.spec.api import NamedTensor
 from servestack.spec.columns import Column, Element, Param
 from servestack.spec.document import DataPath
 from servestack.spec.example_values import misfit
@@ -16,6 +17,7 @@ _NUMERIC = {"integer", "long", "float", "double"}
 _HOLDERS = {"items": "array", "values": "map", "properties": "object"}
 """The fields that describe what is in a value, and the type that has it."""
 _COLUMNS = ("api", "input", "columns")
+_PARAMS = ("api", "params")
 _EXAMPLE = ("api", "input", "example")
 _UNBOUNDED = {"minimum": None, "maximum": None, "enum": None}
 
@@ -23,14 +25,18 @@ _UNBOUNDED = {"minimum": None, "maximum": None, "enum": None}
 def input_faults(spec: ModelService) -> Iterator[Fault]:
     """Yield the faults of `api.input` and of the fields that refer to its columns."""
     given = spec.api.input
-    if given.columns is not None and given.tensor is not None:
+    written = [
+        name for name in ("columns", "tensor", "tensors") if getattr(given, name) is not None
+    ]
+    for name in written[1:]:
         yield Fault(
             "SRV136",
-            ("api", "input", "tensor"),
-            "cannot be set together with columns",
+            ("api", "input", name),
+            f"cannot be set together with {written[0]}",
             "keep one of the two",
-            (_COLUMNS,),
+            (("api", "input", written[0]),),
         )
+    yield from _repeated_names(given.tensors or (), ("api", "input", "tensors"))
     if given.columns is not None:
         yield from _column_faults(given.columns, _COLUMNS)
         yield from _redaction_faults(spec, given.columns)
@@ -40,38 +46,37 @@ def input_faults(spec: ModelService) -> Iterator[Fault]:
     yield from _batch_faults(spec)
 
 
+def _repeated_names(
+    inputs: Sequence[Column | Param | NamedTensor], place: DataPath
+) -> Iterator[Fault]:
+    seen: dict[str, int] = {}
+    for index, one in enumerate(inputs):
+        if one.name in seen:
+            yield Fault(
+                "SRV136",
+                (*place, index, "name"),
+                f"{one.name!r} is also the name of {place[-1]}[{seen[one.name]}]",
+                f"give each of the {place[-1]} a different name",
+            )
+        seen.setdefault(one.name, index)
+
+
 def _column_faults(columns: Sequence[Column], place: DataPath) -> Iterator[Fault]:
     """Yield the faults of columns, or of the properties of an object, which all have names."""
-    seen: dict[str, int] = {}
+    yield from _repeated_names([column for column in columns if column.name], place)
     for index, column in enumerate(columns):
         path = (*place, index)
         if not column.name and (len(columns) > 1 or place != _COLUMNS):
             yield Fault(
                 "SRV136", path, "has no name", "only the single column of an input may have none"
             )
-        elif column.name in seen:
-            yield Fault(
-                "SRV136",
-                (*path, "name"),
-                f"{column.name!r} is also the name of {place[-1]}[{seen[column.name]}]",
-                f"give each of the {place[-1]} a different name",
-            )
-        seen.setdefault(column.name, index)
         yield from _constraint_faults(column, path)
 
 
 def _param_faults(params: Sequence[Param]) -> Iterator[Fault]:
-    seen: dict[str, int] = {}
+    yield from _repeated_names(params, _PARAMS)
     for index, param in enumerate(params):
-        path = ("api", "params", index)
-        if param.name in seen:
-            yield Fault(
-                "SRV136",
-                (*path, "name"),
-                f"{param.name!r} is also the name of params[{seen[param.name]}]",
-                "give each of the params a different name",
-            )
-        seen.setdefault(param.name, index)
+        path = (*_PARAMS, index)
         if param.default is not None and (found := misfit(param.default, param)):
             yield Fault(
                 "SRV136",

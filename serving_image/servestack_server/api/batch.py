@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from http import HTTPStatus
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from servestack_server.http.request import Request
 from servestack_server.input.bodies import read_loose_rows
 from servestack_server.input.params import Params
 from servestack_server.input.problems import invalid
+from servestack_server.input.tensor_rows import TensorRows
 from servestack_server.prediction.batcher import listed
 from servestack_server.prediction.target import RequestJob
 
@@ -54,8 +57,7 @@ class BatchEndpoint(Endpoint):
         self.check_count(loose)
         batch = _Batch(request, len(loose), self.params_of(request))
         good = self._good_rows(loose, batch)
-        for start in range(0, len(good), _CHUNK_ROWS):
-            chunk = good[start : start + _CHUNK_ROWS]
+        for chunk in _chunks(good):
             batch.waiting.append(([at for at, _ in chunk], [row for _, row in chunk]))
         batch.waiting.reverse()
         self._next(batch)
@@ -82,10 +84,8 @@ class BatchEndpoint(Endpoint):
             self._answer(batch)
             return
         positions, rows = batch.waiting.pop()
-        if hasattr(rows[0], "dtype"):
-            rows = np.stack(rows)  # type: ignore[assignment]
         job = RequestJob(
-            batch.request, rows, self.deadline(batch.request),
+            batch.request, _together(rows), self.deadline(batch.request),
             lambda done: self._chunk_done(batch, positions, done), batch.params,
         )  # fmt: skip
         try:
@@ -132,3 +132,23 @@ class BatchEndpoint(Endpoint):
         bad = {error["row"] for error in batch.errors}
         good = [value for at, value in enumerate(batch.predictions) if at not in bad]
         self.log(job, good)  # type: ignore[arg-type]
+
+
+def _chunks(good: list[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
+    """Yield the rows in parts of one call each: few enough, and of one shape where it may vary."""
+    for _, alike in groupby(good, lambda item: _shapes(item[1])):
+        while chunk := list(islice(alike, _CHUNK_ROWS)):
+            yield chunk
+
+
+def _shapes(row: Any) -> Any:
+    if isinstance(row, dict):
+        return [np.shape(value) for value in row.values()]
+    return row.shape if isinstance(row, np.ndarray) else None
+
+
+def _together(rows: list[Any]) -> Any:
+    """Return single rows as the model gets them: stacked if they are of tensors."""
+    if isinstance(rows[0], dict):
+        return TensorRows.stacked(rows)
+    return np.stack(rows) if hasattr(rows[0], "dtype") else rows

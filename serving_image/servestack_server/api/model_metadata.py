@@ -9,7 +9,8 @@ import numpy as np
 from servestack_server import __version__
 from servestack_server.api.tensors import datatype_of, named_arrays
 from servestack_server.http.request import Request
-from servestack_server.input.schema import TableSchema, TensorSchema
+from servestack_server.input.schema import TableSchema
+from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema
 from servestack_server.models.model import Model
 from servestack_server.prediction.target import ModelTarget
 from servestack_server.service import Service
@@ -21,9 +22,10 @@ _COLUMN_TYPES = {
 
 def input_tensors(schema: Any) -> list[dict[str, Any]]:
     """Describe the inputs in the form of model metadata. In a shape, -1 is any length."""
+    if isinstance(schema, TensorsSchema):
+        return [_described(part) for part in schema.parts.values()]
     if isinstance(schema, TensorSchema):
-        datatype = datatype_of(np.empty(0, schema.dtype))
-        return [{"name": "input", "datatype": datatype, "shape": list(schema.tensor.shape)}]
+        return [_described(schema)]
     if not isinstance(schema, TableSchema):
         return []
     kinds = {_COLUMN_TYPES.get(column.type, "BYTES") for column in schema.columns}
@@ -37,6 +39,12 @@ def input_tensors(schema: Any) -> list[dict[str, Any]]:
         }
         for column in schema.columns
     ]
+
+
+def _described(schema: TensorSchema) -> dict[str, Any]:
+    tensor = schema.tensor
+    datatype = datatype_of(np.empty(0, schema.dtype))
+    return {"name": tensor.name or "input", "datatype": datatype, "shape": list(tensor.shape)}
 
 
 class ServerReady:

@@ -68,7 +68,7 @@ class Documentation:
         return openapi_document(
             service.settings,
             columns=given.columns,
-            tensor=given.tensor,
+            tensors=given.arrays,
             example=given.example,
             outputs=_outputs(list(service.targets.values())),
             models=[(target.name, target.version) for target in service.targets.values()],

@@ -8,12 +8,15 @@ raw tensors follow it in order, little-endian. Each string has its length before
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
 from servestack_server.http.response import encode_json
-from servestack_server.input.problems import invalid
+from servestack_server.input.problems import WrongValueError, invalid
+from servestack_server.input.values import decoded
 
 DTYPES: dict[str, str] = {
     "BOOL": "bool", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64",
@@ -32,53 +35,72 @@ def datatype_of(array: np.ndarray) -> str:
 def from_json(data: Any, datatype: str, shape: list[int], name: str) -> np.ndarray:
     """Make an array from nested or flat lists.
 
+    null is NaN in a tensor of floats; with null among other values the array holds Python's own.
     `name` is the tensor's, for messages. Raises RequestError (422) if the values do not fit the type
     or the shape.
     """
+    kinds = _kinds(data)
+    if data is None or (datatype != "BYTES" and not kinds <= _KINDS.get(datatype[:2], _WHOLE)):
+        raise invalid("wrong_type", f"the data is not {datatype}", field=name)
     try:
         with np.errstate(over="raise"):
-            array = np.array(data, dtype=DTYPES[datatype])
+            if NoneType not in kinds or datatype in _NULLABLE:
+                array = np.array(data, dtype=DTYPES[datatype])
+            else:
+                array = _with_nulls(data, datatype)
     except (OverflowError, FloatingPointError):
         message = f"a number is out of the range of {datatype}"
         raise invalid("out_of_range", message, field=name) from None
     except (ValueError, TypeError):
         raise invalid("wrong_type", f"the data is not {datatype}", field=name) from None
-    if datatype != "BYTES" and not _is_exact(data, datatype):
-        raise invalid("wrong_type", f"the data is not {datatype}", field=name)
     return _shaped(array, shape, name)
 
 
-def _is_exact(data: Any, datatype: str) -> bool:
-    """Whether each value has the declared type. numpy would read `true` as 1, "5" as 5.0 and 1.5
-    as 1, which hides a caller's mistake."""
-    want: tuple[type, ...] = (bool,) if datatype == "BOOL" else (int,)
-    if datatype.startswith("FP"):
-        want = (int, float)
+_WHOLE = {int, NoneType}
+_KINDS: dict[str, set[type]] = {"BO": {bool, NoneType}, "FP": {int, float, NoneType}}
+"""The types of values by the first letters of the data type; _WHOLE for all others but BYTES."""
+_NULLABLE = ("FP16", "FP32", "FP64", "BYTES")
+
+
+def _kinds(data: Any) -> set[type]:
+    """Return the types of all values. numpy would read `true` as 1, "5" as 5.0 and 1.5 as 1, which
+    hides a caller's mistake."""
+    kinds: set[type] = set()
     waiting = [data]
     while waiting:
         value = waiting.pop()
-        if isinstance(value, list):
+        if type(value) is list:
             waiting.extend(value)
-        elif type(value) not in want:
-            return False
-    return True
+        else:
+            kinds.add(type(value))
+    return kinds
+
+
+def _with_nulls(data: Any, datatype: str) -> np.ndarray:
+    """Return an array of objects, of which the others than None are in the data type's range."""
+    values = np.array(data, dtype=object)
+    filled = values.copy()
+    filled[values == np.array(None)] = 0
+    filled.astype(DTYPES[datatype])
+    return values
 
 
 def from_bytes(raw: bytes, datatype: str, shape: list[int], name: str) -> np.ndarray:
     """Make an array from its raw bytes, which are little-endian.
 
-    Raises RequestError (422) if the bytes do not fit the type or the shape.
+    Elements of BYTES are bytes. Raises RequestError (422) if the bytes do not fit the type or the
+    shape.
     """
     if datatype == "BYTES":
-        return _shaped(np.array(_strings(raw, name), dtype=object), shape, name)
+        return _shaped(np.fromiter(_elements(raw, name), dtype=object), shape, name)
     dtype = np.dtype(DTYPES[datatype]).newbyteorder("<")
     if len(raw) % dtype.itemsize:
         raise invalid("wrong_length", f"{len(raw)} bytes do not divide into {datatype}", field=name)
     return _shaped(np.frombuffer(raw, dtype=dtype), shape, name)
 
 
-def _strings(raw: bytes, name: str) -> list[str]:
-    strings, at = [], 0
+def _elements(raw: bytes, name: str) -> list[bytes]:
+    elements, at = [], 0
     while at < len(raw):
         if at + 4 > len(raw):
             raise invalid("wrong_length", "the length of a string is cut off", field=name)
@@ -86,19 +108,55 @@ def _strings(raw: bytes, name: str) -> list[str]:
         at += 4
         if at + length > len(raw):
             raise invalid("wrong_length", "a string is cut off", field=name)
-        try:
-            strings.append(raw[at : at + length].decode())
-        except UnicodeDecodeError:
-            raise invalid("wrong_type", "a string is not UTF-8", field=name) from None
+        elements.append(raw[at : at + length])
         at += length
-    return strings
+    return elements
+
+
+def with_content_type(array: np.ndarray, content_type: Any, name: str) -> np.ndarray:
+    """Read elements of BYTES as MLServer's `content_type` says.
+
+    base64: their bytes are encoded. str: text, also for a column of binary values. Without it bytes
+    are taken as they are, and text of JSON as its column wants it. All other content types say what
+    a framework gets, which the model's input decides here. Source: mlserver/codecs of MLServer 1.7.
+    Raises RequestError (422) for text that is no base64.
+    """
+    if array.dtype != object or content_type not in ("base64", "str"):
+        return array
+    return _each(array, lambda value: _read(value, content_type, name))
+
+
+def _read(value: Any, content_type: str, name: str) -> Any:
+    if content_type == "str":
+        return value.encode() if isinstance(value, str) else value
+    if not isinstance(value, str | bytes):
+        return value
+    try:
+        return decoded(value if isinstance(value, str) else value.decode("latin-1"))
+    except WrongValueError as error:
+        raise error.at(name) from None
+
+
+def as_text(array: np.ndarray, name: str) -> np.ndarray:
+    """Return an array with text for bytes. Raises RequestError (422) for bytes that are not UTF-8."""
+    if array.dtype != object or not any(isinstance(value, bytes) for value in array.flat):
+        return array
+    try:
+        return _each(array, lambda v: v.decode() if isinstance(v, bytes) else v)
+    except UnicodeDecodeError:
+        raise invalid("wrong_type", "a string is not UTF-8", field=name) from None
+
+
+def _each(array: np.ndarray, change: Callable[[Any], Any]) -> np.ndarray:
+    changed = np.fromiter((change(value) for value in array.flat), dtype=object)
+    return changed.reshape(array.shape)
 
 
 def to_bytes(array: np.ndarray) -> bytes:
     """Return the raw bytes of an array, little-endian."""
     if datatype_of(array) != "BYTES":
         return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-    parts = [str(value).encode() for value in array.ravel()]
+    parts = [v if isinstance(v, bytes) else str(v).encode() for v in array.ravel()]
     return b"".join(struct.pack("<I", len(part)) + part for part in parts)
 
 

@@ -6,7 +6,9 @@ import math
 from typing import Any
 
 from servestack_contract.settings import Column, Element, Param, Tensor
+from servestack_server.input.bodies import normalised
 from servestack_server.input.schema import TableSchema
+from servestack_server.input.tensor_schema import TensorsSchema
 
 _PLAIN_VALUES: dict[str, Any] = {
     "boolean": True,
@@ -20,7 +22,7 @@ _PLAIN_VALUES: dict[str, Any] = {
 def body_examples(
     example: Any,
     columns: tuple[Column, ...] | None,
-    tensor: Tensor | None,
+    tensors: tuple[Tensor, ...],
     params: tuple[Param, ...] = (),
 ) -> dict[str, dict[str, Any]]:
     """Return named examples of a body, as OpenAPI lists them. The first is `example` itself.
@@ -28,13 +30,17 @@ def body_examples(
     If `example` is None, values that the input accepts are made up. One has the params' defaults.
     """
     if example is None:
-        example = _made_up(columns, tensor)
+        example = _made_up(columns, tensors)
     if example is None:
         return {}
     named = {"example": example}
-    rows = _rows(example, columns)
-    if rows and _is_unnamed(columns):
-        named["inputs"] = {"inputs": [row[0] for row in rows]}
+    rows = _rows(example, columns) if len(tensors) < 2 else _tensor_records(example, tensors)
+    if len(tensors) > 1:
+        named["instances"] = {"instances": rows}
+        by_name = {str(t.name): [row[str(t.name)] for row in rows] for t in tensors}
+        named["inputs"] = {"inputs": by_name}
+    elif rows and _is_unnamed(columns):
+        named["inputs"] = {"inputs": _lone(rows)}
     elif columns and rows:
         names = [column.name for column in columns]
         named["records"] = [dict(zip(names, row, strict=False)) for row in rows]
@@ -44,17 +50,26 @@ def body_examples(
     if params and rows:
         key = "inputs" if _is_unnamed(columns) else "instances"
         values = {param.name: param.default for param in params}
-        given = [row[0] for row in rows] if _is_unnamed(columns) else rows
+        given = _lone(rows) if _is_unnamed(columns) else rows
         named["params"] = {key: given, "params": values}
     return {name: {"value": value} for name, value in named.items()}
 
 
 def example_rows(
-    example: Any, columns: tuple[Column, ...] | None, tensor: Tensor | None
+    example: Any, columns: tuple[Column, ...] | None, tensors: tuple[Tensor, ...]
 ) -> list[Any]:
-    """Return the example's rows, each a list by position; empty if they cannot be derived."""
-    made_up = _made_up(columns, tensor) if example is None else example
-    return _rows(made_up, columns)
+    """Return the example's rows, each a list by position, or a mapping if there are several tensors.
+
+    Empty if they cannot be derived.
+    """
+    made_up = _made_up(columns, tensors) if example is None else example
+    return _rows(made_up, columns) if len(tensors) < 2 else _tensor_records(made_up, tensors)
+
+
+def _tensor_records(example: Any, tensors: tuple[Tensor, ...]) -> list[dict[str, Any]]:
+    """Return an example of several tensors, in any form of a body, as a mapping for each row."""
+    schema = TensorsSchema(tensors)
+    return schema.convert(normalised(example, schema)).tolist()
 
 
 def _rows(example: Any, columns: tuple[Column, ...] | None) -> list[Any]:
@@ -94,18 +109,23 @@ def _rows_of_object(example: dict[str, Any], columns: tuple[Column, ...] | None)
     return _rows(records, columns)
 
 
-def _made_up(columns: tuple[Column, ...] | None, tensor: Tensor | None) -> Any:
+def _made_up(columns: tuple[Column, ...] | None, tensors: tuple[Tensor, ...]) -> Any:
     if columns:
         values = [_value(column) for column in columns]
         return values if _is_unnamed(columns) else [values]
-    if tensor is not None:
-        return _zeros(tensor.dtype, tensor.shape)
-    return None
+    if len(tensors) > 1:
+        return [{str(tensor.name): _zeros(tensor.dtype, tensor.shape[1:]) for tensor in tensors}]
+    return _zeros(tensors[0].dtype, (-1, *tensors[0].shape[1:])) if tensors else None
 
 
 def _is_unnamed(columns: tuple[Column, ...] | None) -> bool:
     """Whether the rows are plain values: the only column has no name."""
     return columns is not None and len(columns) == 1 and not columns[0].name
+
+
+def _lone(rows: list[Any]) -> list[Any]:
+    """Return the values of rows by position that have one value each."""
+    return [row[0] for row in rows]
 
 
 def _value(given: Column | Element) -> Any:

@@ -35,14 +35,14 @@ _TAG = "inference protocol"
 def inference_paths(
     models: Sequence[tuple[str, str]],
     columns: tuple[Column, ...] | None,
-    tensor: Tensor | None,
+    tensors: tuple[Tensor, ...],
     rows: list[Any],
 ) -> dict[str, Schema]:
     """Return the paths for health, metadata and inference, with and without a version.
 
-    `models` holds (name, version) of each model, `rows` the example's rows by position.
+    `models` holds (name, version) of each model, `rows` the example's rows as `example_rows` does.
     """
-    request = infer_example(columns, tensor, rows)
+    request = infer_example(columns, tensors, rows)
     name = _path_parameter("name", [name for name, _ in models])
     version = _path_parameter("version", [version for _, version in models if version])
     return {
@@ -56,7 +56,7 @@ def inference_paths(
 
 
 def infer_example(
-    columns: tuple[Column, ...] | None, tensor: Tensor | None, rows: list[Any]
+    columns: tuple[Column, ...] | None, tensors: tuple[Tensor, ...], rows: list[Any]
 ) -> dict[str, Any] | None:
     """Return a request with the example's rows in the tensors that the model's metadata names.
 
@@ -66,18 +66,21 @@ def infer_example(
     if not rows:
         return None
     if columns:
-        tensors = _column_tensors(columns, rows)
-        return {"inputs": tensors} if tensors else None
-    if tensor is None:
-        return None
+        by_column = _column_tensors(columns, rows)
+        return {"inputs": by_column} if by_column else None
+    if len(tensors) > 1:
+        return {"inputs": [_tensor(one, [row[one.name] for row in rows]) for one in tensors]}
+    return {"inputs": [_tensor(tensors[0], rows)]} if tensors else None
+
+
+def _tensor(tensor: Tensor, data: list[Any]) -> Schema:
     datatype = _OF_DTYPE.get(tensor.dtype, tensor.dtype.upper())
-    given = {
-        "name": "input",
-        "shape": _shape(rows),
+    return {
+        "name": tensor.name or "input",
+        "shape": _shape(data),
         "datatype": datatype if datatype in _DATATYPES else "BYTES",
-        "data": rows,
+        "data": data,
     }
-    return {"inputs": [given]}
 
 
 def _column_tensors(columns: tuple[Column, ...], rows: list[Any]) -> list[Schema]:

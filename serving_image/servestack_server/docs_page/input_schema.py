@@ -45,10 +45,12 @@ def tensor_schema(dtype: str, shape: tuple[int, ...]) -> Schema:
 
 
 def body_schemas(
-    columns: tuple[Column, ...] | None, tensor: Tensor | None, params: tuple[Param, ...] = ()
+    columns: tuple[Column, ...] | None,
+    tensors: tuple[Tensor, ...],
+    params: tuple[Param, ...] = (),
 ) -> dict[str, Schema]:
     """Return the schemas of a body for `components/schemas`. `Body` is the whole body."""
-    schemas = _table_schemas(columns) if columns else _rows_schemas(tensor)
+    schemas = _table_schemas(columns) if columns else _rows_schemas(tensors)
     if params:
         schemas["Params"] = params_schema(params)
         forms = schemas["Body"]["anyOf"]
@@ -77,20 +79,10 @@ def _chat_schema(columns: tuple[Column, ...], params: Schema) -> Schema:
     return record | {"properties": record["properties"] | params["properties"]}
 
 
-def _rows_schemas(tensor: Tensor | None) -> dict[str, Schema]:
-    rows: Schema = {
-        "description": "One list of values for each row, or a single row.",
-        "type": "array",
-        "minItems": 1,
-    }
-    if tensor is not None and tensor.shape:
-        row = tensor.shape[1:]
-        batch = tensor_schema(tensor.dtype, (-1, *row)) | {"minItems": 1}
-        text = f"An array of {tensor.dtype} of shape {[-1, *row]}, where -1 is any length"
-        rows = batch | {"description": f"{text}."}
-        if len(row) == 1:
-            one = tensor_schema(tensor.dtype, row)
-            rows = {"description": f"{text}, or a single row.", "anyOf": [batch, one]}
+def _rows_schemas(tensors: tuple[Tensor, ...]) -> dict[str, Schema]:
+    if len(tensors) > 1 or (tensors and tensors[0].name):
+        return _named_schemas(tensors)
+    rows = _rows_schema(tensors[0] if tensors else None)
     reference = {"$ref": "#/components/schemas/Rows"}
     return {"Rows": rows, "Body": {"anyOf": [reference, *_wrapped(reference, reference)]}}
 
@@ -111,6 +103,80 @@ def _value_schemas(column: Column) -> dict[str, Schema]:
     split = _split_schema([], {"type": "array", "items": {"type": "array", "prefixItems": [value]}})
     forms = [reference, *wrapped, _object("dataframe_split", split)]
     return {"Value": value_schema(column), "Rows": rows, "Body": {"anyOf": forms}}
+
+
+def _rows_schema(tensor: Tensor | None) -> Schema:
+    """Return the schema of the rows of one tensor, or of an input of which nothing is known."""
+    if tensor is None or not tensor.shape:
+        return {
+            "description": "One list of values for each row, or a single row.",
+            "type": "array",
+            "minItems": 1,
+        }
+    row = tensor.shape[1:]
+    batch = tensor_schema(tensor.dtype, (-1, *row)) | {"minItems": 1}
+    text = _in_words(tensor)
+    if len(row) != 1:
+        return batch | {"description": f"{text}."}
+    flat = tensor_schema(tensor.dtype, (-1,) if row == (1,) else row) | {"minItems": 1}
+    either = "one value for each row" if row == (1,) else "a single row"
+    return {"description": f"{text}, or {either}.", "anyOf": [batch, flat]}
+
+
+def _in_words(tensor: Tensor) -> str:
+    shape = [-1, *tensor.shape[1:]]
+    return f"An array of {tensor.dtype} of shape {shape}, where -1 is any length"
+
+
+def _named_schemas(tensors: tuple[Tensor, ...]) -> dict[str, Schema]:
+    """Return the schemas of tensors by name: a mapping for each row, or one of lists of rows."""
+    names = [str(tensor.name) for tensor in tensors]
+    record, lists = (
+        {
+            "type": "object",
+            "properties": {
+                str(tensor.name): tensor_schema(tensor.dtype, (*batch, *tensor.shape[1:]))
+                | {"description": f"{_in_words(tensor)}."}
+                for tensor in tensors
+            },
+            "required": names,
+            "additionalProperties": False,
+        }
+        for batch in ((), (-1,))
+    )
+    records = {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Record"}}
+    forms: list[Schema] = [
+        records,
+        {"$ref": "#/components/schemas/Record"},
+        {"$ref": "#/components/schemas/ColumnLists"},
+    ]
+    if len(tensors) == 1:
+        forms.append(_rows_schema(tensors[0]))
+    rows: Schema = {"$ref": "#/components/schemas/Rows"}
+    split = {
+        "type": "object",
+        "properties": {
+            "columns": {"type": "array", "items": {"enum": names}, "uniqueItems": True},
+            "data": {"type": "array", "minItems": 1, "items": {"type": "array"}},
+        },
+        "required": ["columns", "data"],
+    }
+    return {
+        "Record": record,
+        "ColumnLists": lists,
+        "Rows": {
+            "description": "Records of tensors by name, or a list of rows for each name.",
+            "anyOf": forms,
+        },
+        "Body": {
+            "anyOf": [
+                rows,
+                *_wrapped(rows, rows),
+                _object("dataframe_split", split),
+                _object("dataframe_records", records),
+            ]
+        },
+    }
 
 
 def _table_schemas(columns: tuple[Column, ...]) -> dict[str, Schema]:

@@ -33,7 +33,7 @@ def openapi_document(
     config: ServerSettings,
     *,
     columns: tuple[Column, ...] | None,
-    tensor: Tensor | None,
+    tensors: tuple[Tensor, ...],
     example: Any,
     outputs: list[dict[str, Any]] | None,
     models: Sequence[tuple[str, str]],
@@ -44,7 +44,7 @@ def openapi_document(
     the service's own model first. `example` is any accepted body; if it is None, one is made up
     from the input.
     """
-    examples = body_examples(example, columns, tensor, config.params or ())
+    examples = body_examples(example, columns, tensors, config.params or ())
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": _info(config, models),
@@ -60,15 +60,15 @@ def openapi_document(
             **inference_paths(
                 _inference_models(config, models),
                 columns,
-                tensor,
-                example_rows(example, columns, tensor),
+                tensors,
+                example_rows(example, columns, tensors),
             ),
             **(_mlflow_paths(examples) if has_entry(config) else {}),
             **_operation_paths(),
         },
         "components": {
             "schemas": {
-                **body_schemas(columns, tensor, config.params or ()),
+                **body_schemas(columns, tensors, config.params or ()),
                 **answer_schemas(outputs),
                 **inference_schemas(),
             },

@@ -128,7 +128,7 @@ class PredictionEvents:
 
     def _inputs_json(self, inputs: Sequence[Sequence[Any]], room: int) -> bytes:
         """Encode the rows. Rows that cannot fit into `room` bytes are not encoded at all."""
-        if len(inputs) and hasattr(inputs[0], "__len__") and _shortest(inputs) > room:
+        if len(inputs) and _shortest(inputs) > room:
             return bytes(room + 1)
         rows = self._redaction.apply(inputs) if self._redaction.names else inputs
         return b',"inputs":' + to_json(rows)
@@ -152,6 +152,9 @@ class PredictionEvents:
         return data
 
 
-def _shortest(rows: Sequence[Sequence[Any]]) -> int:
+def _shortest(rows: Any) -> int:
     """Return the least bytes that these rows take: a digit and a comma for each value."""
-    return len(rows) * (2 * len(rows[0]) + 2) if not isinstance(rows[0], str) else 2 * len(rows)
+    size = getattr(rows, "size", None)  # of arrays: an image has more values than its first axes
+    if size is None:
+        size = len(rows) * (len(rows[0]) + 1 if hasattr(rows[0], "__len__") else 1)
+    return 2 * int(size)

@@ -3,6 +3,7 @@
     [[5.1, 3.5]]                      rows by position       [5.1, 3.5]   one row
     [{"a": 5.1, "b": 3.5}]            records                {"a": 5.1, "b": 3.5}   one record
     {"data"|"instances"|"inputs": …}  either of these; `inputs` also as {"a": [5.1], "b": [3.5]}
+    {"a": [[5.1, 3.5]], "b": [[1, 0]]}  named tensors: records, or a list of rows for each name
     {"dataframe_split": {"columns": ["a", "b"], "data": [[5.1, 3.5]]}}
     {"dataframe_records": [{"a": 5.1, "b": 3.5}]}
 
@@ -23,16 +24,12 @@ import msgspec
 import numpy as np
 
 from servestack_server.input.problems import invalid, malformed
-from servestack_server.input.schema import (
-    AnySchema,
-    Row,
-    Schema,
-    TableSchema,
-    TensorSchema,
-    ValueSchema,
-)
+from servestack_server.input.records import by_name
+from servestack_server.input.schema import AnySchema, Row, Schema, TableSchema, ValueSchema
+from servestack_server.input.tensor_rows import TensorRows
+from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema
 
-Rows = list[Row] | np.ndarray
+Rows = list[Row] | np.ndarray | TensorRows
 
 FORMS = ("data", "instances", "inputs", "dataframe_records", "dataframe_split")
 """Keys of a body under which its rows stand."""
@@ -48,7 +45,7 @@ def read_rows(body: bytes, schema: Schema, beside: Beside | None = None) -> Rows
     Raises RequestError: 400 if the body is not JSON, 422 if it does not fit the schema. `beside`
     is not called for a list of rows.
     """
-    rows = schema.decode_fast(body)
+    rows: Rows | None = schema.decode_fast(body)
     if rows is None or not len(rows):
         rows = schema.convert(read_loose_rows(body, schema, beside))
     return rows
@@ -98,6 +95,8 @@ def normalised(data: Any, schema: Schema) -> list[Any]:
     if not given or _is_record(data, schema):
         if isinstance(schema, TableSchema) and not schema.is_by_column(data):
             return _record(data, schema)
+        if _is_named(data, schema):
+            return _records(data, schema)
         message = f"expected rows, or one of {', '.join(FORMS)}"
         if isinstance(schema, AnySchema):
             message += "; objects need api.input.columns in the spec, or a signature of the model"
@@ -110,9 +109,7 @@ def normalised(data: Any, schema: Schema) -> list[Any]:
     if key == "dataframe_split":
         return _split(value, schema)
     if isinstance(value, dict):
-        if isinstance(schema, TableSchema):
-            return _columnar(value) if schema.is_by_column(value) else _record(value, schema)
-        return _columnar(value) if _is_columnar(value) else [value]
+        return _records(value, schema)
     if key == "dataframe_records" and _are_records(value):
         return value  # type: ignore[no-any-return]
     if not isinstance(value, list):
@@ -135,6 +132,8 @@ def _is_record(data: dict[str, Any], schema: Schema) -> bool:
 
     A column's value is neither a list nor an object.
     """
+    if isinstance(schema, TensorsSchema):
+        return _is_named(data, schema)
     return (
         isinstance(schema, TableSchema)
         and data.keys() <= schema.positions.keys()
@@ -144,10 +143,13 @@ def _is_record(data: dict[str, Any], schema: Schema) -> bool:
 
 def _rows(data: list[Any], schema: Schema) -> list[Any]:
     """Wrap a single row of plain values into a list of one row, if the schema's rows are lists."""
-    if not isinstance(schema, TensorSchema):
+    if isinstance(schema, TableSchema | AnySchema):
         return schema.rows_in(data)
     flat = bool(data) and not any(isinstance(row, list | dict) for row in data)
-    return [data] if flat and len(schema.tensor.shape) > 1 else data
+    axes = schema.tensor.shape if isinstance(schema, TensorSchema) else (-1, -1)
+    if flat and axes[1:] == (1,):
+        return [[value] for value in data]
+    return [data] if flat and len(axes) > 1 else data
 
 
 def _split(value: Any, schema: Schema) -> list[Any]:
@@ -157,7 +159,10 @@ def _split(value: Any, schema: Schema) -> list[Any]:
         )
     names = value.get("columns")
     rows: list[Any] = value["data"]
-    if names is None or not isinstance(schema, TableSchema) or names == list(schema.names):
+    own = [] if isinstance(schema, AnySchema) else list(schema.names)
+    if isinstance(schema, TensorSchema):
+        return by_name(own, rows) if own and names == own else rows
+    if names is None or not own or names == own:
         return rows
     if isinstance(schema, ValueSchema):  # MLflow, too, takes any name.
         return rows
@@ -165,11 +170,26 @@ def _split(value: Any, schema: Schema) -> list[Any]:
         raise invalid("wrong_type", "expected a list of names", field="dataframe_split.columns")
     if len(set(names)) != len(names):
         raise invalid("ambiguous", "a column is named twice", field="dataframe_split.columns")
-    return schema.reorder(names, rows)
+    return by_name(names, rows)
 
 
 def _is_columnar(value: dict[str, Any]) -> bool:
     return bool(value) and all(isinstance(column, list) for column in value.values())
+
+
+def _is_named(data: dict[str, Any], schema: Schema) -> bool:
+    """Whether the keys of a body are names of tensors, and of nothing else."""
+    if not isinstance(schema, TensorSchema | TensorsSchema) or not schema.names:
+        return False
+    return data.keys() == set(schema.names)
+
+
+def _records(value: dict[str, Any], schema: Schema) -> list[Any]:
+    """Return the rows of a mapping by name: the only row, or a list of values for each name."""
+    if isinstance(schema, TableSchema):
+        return _columnar(value) if schema.is_by_column(value) else _record(value, schema)
+    is_row = isinstance(schema, TensorSchema | TensorsSchema) and schema.is_row(value)
+    return [value] if is_row or not _is_columnar(value) else _columnar(value)
 
 
 def _columnar(value: dict[str, list[Any]]) -> list[Any]:
@@ -201,7 +221,7 @@ def read_csv(body: bytes, schema: Schema) -> Rows:
         return schema.convert([[_value(cell) for cell in row] for row in rows])
     types = {column.name: column.type for column in schema.columns}
     read = [_CELLS.get(types.get(name, ""), _value) for name in names]
-    records = schema.reorder(names, rows)
+    records = by_name(names, rows)
     values = [
         dict(
             zip(

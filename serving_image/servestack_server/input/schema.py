@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from servestack_contract.settings import NESTED_TYPES, Column, Input, Tensor
+from servestack_contract.settings import NESTED_TYPES, Column, Input
 from servestack_server.errors import StartError
 from servestack_server.input.problems import WrongValueError, invalid, listed, wrong_value
+from servestack_server.input.records import by_position
+from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema, depth
 from servestack_server.input.values import columns_of
 
 Row = Sequence[Any]
 """The values of one row, in the order of the columns."""
-
-_TENSOR_ELEMENTS: dict[str, type] = {"bool": bool, "str": str, "float16": float, "float32": float, "float64": float}  # fmt: skip
 
 
 class TableSchema:
@@ -99,7 +98,7 @@ class TableSchema:
             return [data] if flat and len(data) == len(self.names) else data
         is_array = self.columns[0].type == "array" and bool(data)
         if is_array and not any(isinstance(row, dict) for row in data):
-            deeper = _depth(data) - _declared_depth(self.columns[0])
+            deeper = depth(data) - _declared_depth(self.columns[0])
             if deeper < 2:
                 return [[value] for value in data] if deeper == 1 else [[data]]
         return [row if isinstance(row, list | dict) else [row] for row in data]
@@ -107,6 +106,10 @@ class TableSchema:
     def is_nested(self, name: str) -> bool:
         """Whether the values of a column may hold other values."""
         return self._types[name] in NESTED_TYPES
+
+    def is_binary(self, name: str) -> bool:
+        """Whether the values of a column are bytes."""
+        return self._types[name] == "binary"
 
     def is_by_column(self, given: dict[str, Any]) -> bool:
         """Whether a mapping holds a list of values for each column, not one record.
@@ -117,18 +120,6 @@ class TableSchema:
             return False
         types = {self._types.get(name) for name in given}
         return not types <= {"array", "any"} or types == {"any"}
-
-    def reorder(self, names: Sequence[str], rows: list[Any]) -> list[Any]:
-        """Turn rows in another order of columns into mappings. `names` are their column names.
-
-        Raises RequestError (422) for a row of another length.
-        """
-        for index, row in enumerate(rows):
-            if not isinstance(row, list | tuple) or len(row) != len(names):
-                raise invalid(
-                    "wrong_length", f"expected {len(names)} values, one for each of `columns`", row=index
-                )  # fmt: skip
-        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def _with_whole_numbers(self, row: Any) -> Any:
         """Turn 40.0 into 40, as JSON Schema allows: pandas writes integers with gaps as floats."""
@@ -193,92 +184,6 @@ class ValueSchema(TableSchema):
         return list(record.values())
 
 
-class TensorSchema:
-    """One array, whose first axis is the row.
-
-    Raises StartError for a dtype that numpy does not know or a shape without an axis.
-    """
-
-    columns = None
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-        try:
-            self.dtype = np.dtype(object if tensor.dtype == "str" else tensor.dtype)
-        except TypeError:
-            raise StartError(f"the input's dtype {tensor.dtype!r} is not known") from None
-        if not tensor.shape:
-            raise StartError(
-                "the input's shape has no axis", "write -1 as the first axis, which is the batch"
-            )
-        element: Any = _TENSOR_ELEMENTS.get(tensor.dtype, int)
-        for _ in tensor.shape:
-            element = list[element]
-        self._type = element
-
-    def decode_fast(self, body: bytes) -> np.ndarray | None:
-        """Return None: tensors are always read by `convert`."""
-        return None
-
-    def convert(self, rows: Any) -> np.ndarray:
-        """Convert nested lists to an array of the declared shape and dtype.
-
-        Raises RequestError (422) for another depth, element type or shape.
-        """
-        try:
-            values = msgspec.convert(rows, self._type)
-            with np.errstate(over="raise"):
-                array = np.array(values, dtype=self.dtype)
-        except (msgspec.ValidationError, OverflowError, FloatingPointError) as error:
-            raise wrong_value(str(error), None) from None
-        except ValueError:
-            raise invalid("wrong_shape", "the lists of an axis differ in length") from None
-        if not len(array):
-            raise invalid("no_rows", "there are no rows")
-        return self._check_shape(array)
-
-    def from_array(self, array: np.ndarray) -> np.ndarray:
-        """Return an array of another dtype in the declared one, with the same values.
-
-        A number may only be rounded, as any decimal is, to the nearest of a float dtype. Raises
-        RequestError (422) for another kind of value, for a value that the declared dtype does not
-        hold, and for another shape.
-        """
-        if object in (array.dtype, self.dtype):  # object: text
-            return self.convert(array.tolist())
-        return self._check_shape(array if array.dtype == self.dtype else self._cast(array))
-
-    def _cast(self, array: np.ndarray) -> np.ndarray:
-        given, wanted = array.dtype.kind, self.dtype.kind
-        cut = given == "f" and wanted != "f" and not _is_whole(array)
-        if cut or "b" in (given, wanted):
-            raise invalid("wrong_type", f"expected {self.dtype}, got {array.dtype}")
-        if wanted in "iu":
-            bounds = np.iinfo(self.dtype.name)
-            # In Python's integers: 2**63 is a float64, but 2**63 - 1 is not.
-            if array.size and not bounds.min <= int(array.min()) <= int(array.max()) <= bounds.max:
-                raise invalid("out_of_range", f"a number is out of the range of {self.dtype}")
-            return array.astype(self.dtype)
-        try:
-            with np.errstate(over="raise"):
-                return array.astype(self.dtype)
-        except FloatingPointError:
-            raise invalid("out_of_range", f"a number is out of the range of {self.dtype}") from None
-
-    def _check_shape(self, array: np.ndarray) -> np.ndarray:
-        """Return the array. Raises RequestError (422) if an axis has another length than declared."""
-        shape = self.tensor.shape
-        fits = array.ndim == len(shape) and all(
-            size in (-1, given) for size, given in zip(shape[1:], array.shape[1:], strict=True)
-        )
-        if not fits:
-            raise invalid(
-                "wrong_shape",
-                f"expected an array of shape {list(shape)}, got {list(array.shape)}",
-            )
-        return array
-
-
 class AnySchema:
     """An input of which nothing is known: rows are lists of plain values, or all of them texts."""
 
@@ -302,11 +207,7 @@ class AnySchema:
         if rows and all(isinstance(row, str) for row in rows):
             return rows
         if rows and isinstance(rows[0], dict):
-            names = list(rows[0])
-            for index, row in enumerate(rows):
-                if not isinstance(row, dict) or row.keys() != rows[0].keys():
-                    raise invalid("wrong_type", f"expected the columns {listed(names)}", row=index)
-            rows = [[row[name] for name in names] for row in rows]
+            rows = by_position(rows)
         for index, row in enumerate(rows):
             if not isinstance(row, list | tuple):
                 raise invalid("wrong_type", "expected a list of values", row=index)
@@ -322,25 +223,14 @@ class AnySchema:
         return rows
 
 
-def _depth(data: Any) -> int:
-    depth = 0
-    while isinstance(data, list):
-        depth, data = depth + 1, data[0] if data else None
-    return depth
-
-
 def _declared_depth(given: Column) -> int:
-    depth, part = 1, given.items
+    count, part = 1, given.items
     while part is not None and part.type == "array":
-        depth, part = depth + 1, part.items
-    return depth
+        count, part = count + 1, part.items
+    return count
 
 
-def _is_whole(array: np.ndarray) -> bool:
-    return bool(np.isfinite(array).all() and (array == np.trunc(array)).all())
-
-
-Schema = TableSchema | TensorSchema | AnySchema
+Schema = TableSchema | TensorSchema | TensorsSchema | AnySchema
 
 
 def compile_schema(given: Input) -> Schema:
@@ -348,9 +238,10 @@ def compile_schema(given: Input) -> Schema:
     if given.columns:
         is_unnamed = len(given.columns) == 1 and not given.columns[0].name
         return (ValueSchema if is_unnamed else TableSchema)(given.columns)
-    if given.tensor:
-        return TensorSchema(given.tensor)
-    return AnySchema()
+    arrays = given.arrays
+    if len(arrays) > 1:
+        return TensorsSchema(arrays)
+    return TensorSchema(arrays[0]) if arrays else AnySchema()
 
 
 _MISSING: Any = object()

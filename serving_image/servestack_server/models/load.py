@@ -19,13 +19,10 @@ from servestack_server.models.owner import load_service
 _ADAPTERS = {flavor.name: flavor.adapter or flavor.name for flavor in FLAVORS} | {
     "pyfunc": "pyfunc"
 }
+_OF_SEVERAL_TENSORS = ("onnx", "keras", "tensorflow", "pyfunc")
+"""Flavors whose models MLflow calls with a mapping of arrays."""
 _USE_PARAMS = ("xgboost", "pytorch")
 """Flavors whose wrappers in MLflow hand params to the framework. All others ignore them."""
-
-
-def _needs_mlflow(artifact: Artifact, params: tuple[Param, ...] | None) -> bool:
-    """Whether only MLflow's own wrapper does what the params ask for."""
-    return bool(params) and artifact.flavor in _USE_PARAMS and bool(artifact.pyfunc)
 
 
 def load_model(
@@ -39,6 +36,7 @@ def load_model(
     runtime: Runtime,
     trust: Trust,
     params: tuple[Param, ...] | None = None,
+    tensors: tuple[Tensor, ...] | None = None,
 ) -> Model:
     """Load the model at `folder`, an MLflow folder or a bare model file.
 
@@ -46,7 +44,7 @@ def load_model(
     there is one. `params` are those of the service. Raises StartError for every failure.
     """
     artifact = read_artifact(folder)
-    given = Input(columns=columns, tensor=tensor)
+    given = Input(columns=columns, tensor=tensor, tensors=tensors)
     needs_mlflow = _needs_mlflow(artifact, params)
     if needs_mlflow and runtime == "onnx":
         raise StartError(
@@ -64,9 +62,14 @@ def load_model(
         loaded = load_native(artifact, given, trust, params)
     model = Model(
         name, version, digest, artifact.flavor, kind, loaded.predict, loaded.native,
-        difference=loaded.difference, predict_with=loaded.predict_with,
+        difference=loaded.difference, predict_with=loaded.predict_with, input=loaded.input,
     )  # fmt: skip
     return _with_service(model, load_service(artifact, trust))
+
+
+def _needs_mlflow(artifact: Artifact, params: tuple[Param, ...] | None) -> bool:
+    """Whether only MLflow's own wrapper does what the params ask for."""
+    return bool(params) and artifact.flavor in _USE_PARAMS and bool(artifact.pyfunc)
 
 
 def _load_baked(folder: Path, digest: str, given: Input, runtime: str, name: str) -> Loaded | None:
@@ -110,6 +113,12 @@ def load_native(
     artifact: Artifact, given: Input, trust: Trust, params: tuple[Param, ...] | None = None
 ) -> Loaded:
     """Load the model in its own framework, without the owner's class. Raises StartError."""
+    if len(given.arrays) > 1 and artifact.flavor not in _OF_SEVERAL_TENSORS:
+        raise StartError(
+            f"{artifact.root.name}: the input has {len(given.arrays)} tensors, but MLflow's flavor "
+            f"{artifact.flavor} hands a model one array",
+            f"log it with one of {', '.join(_OF_SEVERAL_TENSORS)}",
+        )
     # Import only the adapter in use, because each imports its framework.
     kind = "pyfunc" if _needs_mlflow(artifact, params) else _ADAPTERS[artifact.flavor]
     adapter = importlib.import_module(f"servestack_server.models.flavors.{kind}")

@@ -9,9 +9,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from servestack_contract.settings import Input
+from servestack_server.input.tensor_rows import TensorRows
+
 Array = NDArray[Any]
-Rows = Sequence[Sequence[Any]] | Array
-"""Tuples of Python values in the order of the columns, or one array if the input is a tensor."""
+Rows = Sequence[Sequence[Any]] | Array | TensorRows
+"""Tuples of Python values in the order of the columns; one array if the input is a tensor, and
+TensorRows if it is several."""
 Outputs = Array | dict[str, Array] | list[Any]
 """One entry per row along the first axis; a mapping if the model has several named outputs."""
 Predict = Callable[[Rows], Outputs]
@@ -23,13 +27,15 @@ class Loaded(NamedTuple):
     """The result of an adapter. `native` is the framework's own object.
 
     `difference` is the largest of a converted model's numbers from its framework's. Without
-    `predict_with`, the model has no use for params.
+    `predict_with`, the model has no use for params. `input` is what the model itself says of its
+    input, None if it says nothing.
     """
 
     predict: Predict
     native: Any
     difference: float | None = None
     predict_with: PredictWith | None = None
+    input: Input | None = None
 
 
 @dataclass(slots=True)
@@ -37,8 +43,8 @@ class Model:
     """One model in memory. Only one thread at a time may call `predict`.
 
     `native` is the framework's own object (estimator, Booster, InferenceSession) or the plan;
-    `service` the instance of the owner's class, if the artifact brings one; `difference` and
-    `predict_with` as in `Loaded`.
+    `service` the instance of the owner's class, if the artifact brings one; `difference`,
+    `predict_with` and `input` as in `Loaded`.
     """
 
     name: str
@@ -51,6 +57,7 @@ class Model:
     service: object | None = None
     difference: float | None = None
     predict_with: PredictWith | None = None
+    input: Input | None = None
 
 
 def rows_to_array(rows: Rows, dtype: np.dtype[Any] | type[np.generic] = np.float64) -> Array:

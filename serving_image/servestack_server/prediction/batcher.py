@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from servestack_server.errors import RequestError, first_line
+from servestack_server.input.tensor_rows import TensorRows, concatenated
 from servestack_server.prediction.call_time import CallTime
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ class Batcher:
                 self._finished(job)
 
     def _run_together(self, jobs: list[Job]) -> None:
-        outputs = self.call(_together(jobs), jobs[0].params)
+        outputs = self.call(concatenated([job.inputs for job in jobs]), jobs[0].params)
         start = 0
         for job in jobs:
             end = start + len(job.inputs)
@@ -244,7 +245,8 @@ class Batcher:
     def _prepared(self, job: Job) -> bool:
         """Preprocess one request with the owner's code, so that an error fails no other request."""
         try:
-            job.inputs = self._preprocess(job.rows)  # type: ignore[misc]
+            inputs = self._preprocess(job.rows)  # type: ignore[misc]
+            job.inputs = TensorRows(inputs) if isinstance(inputs, dict) else inputs
         except _ANYTHING as error:
             job.error = self._owner_failure("preprocess", error)
             return False
@@ -325,17 +327,6 @@ def _timeout() -> RequestError:
         "the request waited too long",
         retry_after_seconds=1,
     )
-
-
-def _together(jobs: list[Job]) -> Any:
-    if isinstance(jobs[0].inputs, np.ndarray):
-        return np.concatenate([job.inputs for job in jobs])
-    rows: list[Any] = []
-    for job in jobs:
-        if not isinstance(job.inputs, list | tuple):
-            raise TypeError("the owner's preprocess returns neither an array nor a list")
-        rows += job.inputs
-    return rows
 
 
 def _part(outputs: Any, start: int, end: int) -> Any:

@@ -8,15 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from servestack_contract.settings import Column
+from servestack_contract.settings import Column, Tensor
 from servestack_server.errors import RequestError, StartError, first_line
 from servestack_server.input.bodies import normalised
 from servestack_server.input.schema import Schema
-from servestack_server.prediction.batcher import Job
+from servestack_server.input.tensor_rows import TensorRows, concatenated
+from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema
+from servestack_server.prediction.batcher import Batcher, Job
 from servestack_server.prediction.call_time import CallTime
 from servestack_server.prediction.target import ModelTarget
 
 _CALLS = 5
+_MAX_BYTES = 16 << 20
 _NUMBERS = ("float", "double", "integer", "long")
 
 
@@ -68,7 +71,15 @@ def _example_rows(schema: Schema, example: Any) -> Any:
 
 
 def _made_up_rows(schema: Schema) -> Any:
-    """Return one row within the columns' ranges; None if a column is not a number."""
+    """Return one row within the columns' ranges, or of zeros for tensors.
+
+    None if a value is not a number, or the length of an axis is not known.
+    """
+    if isinstance(schema, TensorSchema):
+        return _zeros(schema.tensor)
+    if isinstance(schema, TensorsSchema):
+        arrays = {name: _zeros(part.tensor) for name, part in schema.parts.items()}
+        return None if any(array is None for array in arrays.values()) else TensorRows(arrays)
     columns: tuple[Column, ...] = schema.columns or ()
     if not columns or any(column.type not in _NUMBERS for column in columns):
         return None
@@ -76,6 +87,11 @@ def _made_up_rows(schema: Schema) -> Any:
         return schema.convert([[_within(column) for column in columns]])
     except RequestError:
         return None
+
+
+def _zeros(tensor: Tensor) -> Any:
+    inner = tensor.shape[1:]
+    return None if -1 in inner or tensor.dtype == "str" else np.zeros((1, *inner), tensor.dtype)
 
 
 def _within(column: Column) -> Any:
@@ -92,7 +108,7 @@ def _warm_up_model(target: ModelTarget, rows: Any) -> str:
             batcher.call_time = CallTime()  # The first call is slower than later ones.
     if not batcher.has_owner:
         # A full batch measures the per-row cost.
-        batcher.predict_now(Job(_repeated(rows, batcher.max_rows), float("inf"), _ignore))
+        batcher.predict_now(Job(_repeated(rows, _full_batch(rows, batcher)), float("inf"), _ignore))
     seconds = batcher.call_time.expected(1)
     return f"{target.name}: one row takes {seconds * 1000:.3g} ms"
 
@@ -101,8 +117,12 @@ def _ignore(job: Job) -> None:
     """Do nothing: warm-up reads the job itself."""
 
 
+def _full_batch(rows: Any, batcher: Batcher) -> int:
+    """Return the rows of a full batch, or as many as _MAX_BYTES hold: rows may be images."""
+    size = getattr(rows, "nbytes", 0) // len(rows)
+    return min(batcher.max_rows, max(1, _MAX_BYTES // size)) if size else batcher.max_rows
+
+
 def _repeated(rows: Any, count: int) -> Any:
     times = -(-count // len(rows))
-    if isinstance(rows, np.ndarray):
-        return np.concatenate([rows] * times)[:count]
-    return (list(rows) * times)[:count]
+    return concatenated([rows] * times)[:count]

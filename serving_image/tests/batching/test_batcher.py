@@ -356,6 +356,33 @@ def test_frames_are_predicted_one_request_at_a_time() -> None:
     assert asyncio.run(run()) == [[3 * at, 3 * at + 3] for at in range(5)]
 
 
+class Tenfold:
+    """Gives a mapping of arrays, as an owner writes it who knows nothing of TensorRows."""
+
+    def preprocess(self, rows: list[Any]) -> Any:
+        values = np.array([row[0] for row in rows])
+        return {"a": values, "b": values * 10}
+
+
+class Sums(Fake):
+    """Takes several tensors."""
+
+    def predict(self, rows: Any) -> Any:
+        self.calls.append(rows["b"].tolist())
+        return rows["a"] + rows["b"]
+
+
+def test_tensors_of_several_requests_are_put_together() -> None:
+    fake = Sums()
+
+    async def run() -> list[Any]:
+        queue = batcher(fake, owner=Tenfold())
+        return list(await asyncio.gather(*(Asked(queue, [at, at + 1]).values() for at in range(3))))
+
+    assert asyncio.run(run()) == [[0, 11], [11, 22], [22, 33]]
+    assert fake.calls == [[0, 10, 10, 20, 20, 30]]
+
+
 def test_every_call_is_measured() -> None:
     async def run() -> Batcher:
         queue = batcher(Fake(), max_rows=8)

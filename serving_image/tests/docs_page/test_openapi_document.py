@@ -40,7 +40,7 @@ OUTPUTS = [{"type": "tensor", "tensor-spec": {"dtype": "int64", "shape": [-1]}}]
 
 def document(
     columns: tuple[Column, ...] | None = COLUMNS,
-    tensor: Tensor | None = None,
+    tensors: tuple[Tensor, ...] = (),
     example: Any = None,
     outputs: list[dict[str, Any]] | None = None,
     **settings: Any,
@@ -52,7 +52,7 @@ def document(
     found: dict[str, Any] = openapi_document(
         config,
         columns=columns,
-        tensor=tensor,
+        tensors=tensors,
         example=example,
         outputs=outputs,
         models=[(place.name, str(version)) for version, place in enumerate(models, start=4)],
@@ -66,9 +66,9 @@ def validator(found: dict[str, Any], name: str) -> Draft202012Validator:
     return Draft202012Validator(schema)
 
 
-def takes(columns: tuple[Column, ...] | None, tensor: Tensor | None, body: Any) -> bool:
+def takes(columns: tuple[Column, ...] | None, tensors: tuple[Tensor, ...], body: Any) -> bool:
     """Whether the server's own reading of the body goes through."""
-    schema = compile_schema(Input(columns=columns, tensor=tensor))
+    schema = compile_schema(Input(columns=columns, tensors=tensors))
     try:
         read_rows(msgspec.json.encode(body), schema)
     except RequestError:
@@ -110,7 +110,7 @@ def takes(columns: tuple[Column, ...] | None, tensor: Tensor | None, body: Any) 
 )
 def test_schema_of_a_table_agrees_with_the_server(body: Any, good: bool) -> None:
     assert validator(document(), "Body").is_valid(body) is good
-    assert takes(COLUMNS, None, body) is good
+    assert takes(COLUMNS, (), body) is good
 
 
 ROLE = Column("role", "string", enum=("user", "system"))
@@ -151,12 +151,12 @@ def test_schema_of_nested_and_unnamed_columns_agrees_with_the_server(
 ) -> None:
     found = document(columns)
     assert validator(found, "Body").is_valid(body) is good
-    assert takes(columns, None, body) is good
+    assert takes(columns, (), body) is good
     post = found["paths"]["/v1/loan/predict"]["post"]
     examples = post["requestBody"]["content"]["application/json"]["examples"]
     for example in examples.values():
         assert validator(found, "Body").is_valid(example["value"]), example
-        assert takes(columns, None, example["value"]), example
+        assert takes(columns, (), example["value"]), example
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,50 @@ def test_schema_of_a_tensor_agrees_with_the_server(
     shape: tuple[int, ...], body: Any, good: bool
 ) -> None:
     tensor = Tensor("float32", shape)
-    assert validator(document(None, tensor), "Body").is_valid(body) is good
-    assert takes(None, tensor, body) is good
+    assert validator(document(None, (tensor,)), "Body").is_valid(body) is good
+    assert takes(None, (tensor,), body) is good
+
+
+TENSORS = (Tensor("float32", (-1, 2), "a"), Tensor("int64", (-1,), "b"))
+ENTRY = {"a": [1, 2.5], "b": 3}
+LISTED = {"a": [[1, 2.5], [0, 0]], "b": [3, 4]}
+
+
+@pytest.mark.parametrize(
+    ("body", "good"),
+    [
+        (ENTRY, True),
+        ([ENTRY, ENTRY], True),
+        (LISTED, True),
+        ({"instances": [ENTRY]}, True),
+        ({"inputs": LISTED}, True),
+        ({"dataframe_records": [ENTRY]}, True),
+        ({"dataframe_split": {"columns": ["b", "a"], "data": [[3, [1, 2.5]]]}}, True),
+        ([], False),
+        ([ENTRY | {"c": 1}], False),
+        ([{"a": [1, 2]}], False),
+        ([ENTRY | {"a": [1, 2, 3]}], False),
+        ([ENTRY | {"b": "3"}], False),
+        ({"inputs": LISTED | {"b": [[3], [4]]}}, False),
+    ],
+)
+def test_schema_of_several_tensors_agrees_with_the_server(body: Any, good: bool) -> None:
+    assert validator(document(None, TENSORS), "Body").is_valid(body) is good
+    assert takes(None, TENSORS, body) is good
+
+
+@pytest.mark.parametrize("example", [None, [ENTRY], {"inputs": LISTED}])
+def test_examples_of_several_tensors_can_be_sent(example: Any) -> None:
+    found = document(None, TENSORS, example)
+    body = found["paths"]["/v1/loan/predict"]["post"]["requestBody"]
+    examples = body["content"]["application/json"]["examples"]
+    assert list(examples) == ["example", "instances", "inputs"]
+    for one in examples.values():
+        validator(found, "Body").validate(one["value"])
+        assert takes(None, TENSORS, one["value"])
+    infer = found["paths"]["/v2/models/{name}/infer"]["post"]["requestBody"]["content"]
+    tensors = infer["application/json"]["examples"]["example"]["value"]["inputs"]
+    assert [(one["name"], one["datatype"]) for one in tensors] == [("a", "FP32"), ("b", "INT64")]
 
 
 @pytest.mark.parametrize(
@@ -202,11 +244,11 @@ def test_every_example_can_be_sent(example: Any) -> None:
         assert examples[0] == example
     for one in examples:
         validator(found, "Body").validate(one)
-        assert takes(COLUMNS, None, one), one
+        assert takes(COLUMNS, (), one), one
 
 
 def test_example_of_a_tensor_is_made_up_where_there_is_none() -> None:
-    found = document(None, Tensor("float32", (-1, 2, 2)))
+    found = document(None, (Tensor("float32", (-1, 2, 2)),))
     body = found["paths"]["/v1/loan/predict"]["post"]["requestBody"]["content"]["application/json"]
     assert body["examples"]["example"]["value"] == [[[0, 0], [0, 0]]]
     infer = found["paths"]["/v2/models/{name}/infer"]["post"]["requestBody"]["content"]

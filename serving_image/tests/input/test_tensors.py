@@ -10,7 +10,7 @@ import pytest
 from servestack_contract.settings import Tensor
 from servestack_server.api.tensors import from_json
 from servestack_server.errors import RequestError
-from servestack_server.input.schema import TensorSchema
+from servestack_server.input.tensor_schema import TensorSchema
 
 
 def schema(dtype: Any) -> TensorSchema:

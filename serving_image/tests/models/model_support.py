@@ -42,6 +42,7 @@ def load(
     *,
     columns: tuple[Column, ...] | None = None,
     tensor: Tensor | None = None,
+    tensors: tuple[Tensor, ...] | None = None,
     runtime: Literal["auto", "onnx", "native"] = "auto",
     trust: Trust | None = None,
 ) -> Any:
@@ -53,6 +54,7 @@ def load(
         digest="",
         columns=columns_of(frame) if frame is not None else columns,
         tensor=tensor,
+        tensors=tensors,
         runtime=runtime,
         trust=trust or Trust(),
     )

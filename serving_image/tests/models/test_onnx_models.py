@@ -13,8 +13,9 @@ from serving_image.tests.models.model_support import imported_after_loading, iri
 from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier
 
-from servestack_contract.settings import Column, Tensor
+from servestack_contract.settings import Column, Input, Tensor
 from servestack_server.errors import StartError
+from servestack_server.input.tensor_rows import TensorRows
 
 ROWS = [tuple(row) for row in iris()[0].to_numpy().tolist()]
 
@@ -85,10 +86,77 @@ def test_inputs_are_filled_by_column_name_and_outputs_are_named(tmp_path: Path) 
     }
 
 
-def test_several_inputs_need_columns(tmp_path: Path) -> None:
+def test_several_inputs_are_what_the_graph_says_unless_something_else_is_given(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "model.onnx").write_bytes(_two_inputs().SerializeToString())
+    model = load(tmp_path / "model.onnx")
+    assert model.input == Input(
+        tensors=(Tensor("int64", (-1, 1), "count"), Tensor("str", (-1,), "town"))
+    )
+    counts = np.array([[2], [3]])
+    rows = TensorRows({"town": np.array(["Bonn", "Ulm"], object), "count": counts})
+    answer = model.predict(rows)
+    assert answer["double_count"].tolist() == [[4], [6]]
+    assert answer["same_town"].tolist() == ["Bonn", "Ulm"]
     with pytest.raises(StartError, match=r"2 inputs \(count, town\)"):
+        load(tmp_path / "model.onnx", tensor=Tensor("int64", (-1, 1)))
+    of_a_chain: Any = [[2, "Bonn"], [3, "Ulm"]]
+    assert model.predict(of_a_chain)["double_count"].tolist() == [[4], [6]]
+    others = (Tensor("int64", (-1, 1), "count"), Tensor("str", (-1,), "city"))
+    with pytest.raises(StartError, match="name the tensors as the model does"):
+        load(tmp_path / "model.onnx", tensors=others)
+
+
+def _same(shapes: dict[str, list[Any]], kind: int = TensorProto.FLOAT) -> bytes:
+    """A graph that passes all of its inputs on."""
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [name], [f"same_{name}"]) for name in shapes],
+        "same",
+        [helper.make_tensor_value_info(name, kind, shape) for name, shape in shapes.items()],
+        [
+            helper.make_tensor_value_info(f"same_{name}", kind, shape)
+            for name, shape in shapes.items()
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_several_inputs_of_a_fixed_batch_are_padded_and_cut(tmp_path: Path, size: int) -> None:
+    (tmp_path / "model.onnx").write_bytes(_same({"a": [size, 2], "b": [size, 1, 3]}))
+    model = load(tmp_path / "model.onnx")
+    assert [tensor.shape for tensor in model.input.tensors] == [(-1, 2), (-1, 1, 3)]
+    given = {
+        "a": np.arange(6, dtype=np.float32).reshape(3, 2),
+        "b": np.arange(9, dtype=np.float32).reshape(3, 1, 3),
+    }
+    answer = model.predict(TensorRows(given))
+    assert answer["same_a"].tolist() == given["a"].tolist()
+    assert answer["same_b"].tolist() == given["b"].tolist()
+
+
+def test_an_image_model_without_a_signature_describes_its_input(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(_same({"image": ["n", 3, "h", 4]}, TensorProto.UINT16))
+    assert load(tmp_path / "model.onnx").input == Input(
+        tensor=Tensor("uint16", (-1, 3, -1, 4), "image")
+    )
+
+
+def test_an_input_without_rows_is_not_described(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(_same({"x": ["n", 2], "rate": []}))
+    with pytest.raises(StartError, match=r"2 inputs \(x, rate\)"):
         load(tmp_path / "model.onnx")
+
+
+def test_whole_numbers_that_the_graph_cannot_hold_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(_same({"x": ["n"]}, TensorProto.INT32))
+    model = load(tmp_path / "model.onnx", tensor=Tensor("int64", (-1,)))
+    assert model.predict(np.array([7])).tolist() == [7]
+    with pytest.raises(ValueError, match="does not fit the model's int32"):
+        model.predict(np.array([2**40]))
 
 
 def test_a_tensor_goes_in_whole(tmp_path: Path) -> None:

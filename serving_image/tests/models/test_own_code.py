@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import xgboost
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
+from mlflow.models import ModelSignature, infer_signature
 from mlflow.pyfunc.scoring_server import infer_and_parse_data
 from mlflow.types import ColSpec, Schema
 from serving_image.tests.models.model_support import by_mlflow, iris, load, rows_of
@@ -24,8 +24,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from servestack_contract.settings import Column, Trust
+from servestack_contract.settings import Column, Tensor, Trust
 from servestack_server.errors import StartError
+from servestack_server.input.tensor_rows import TensorRows
 
 FRAME = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [1.0, 1.0, 3.0]})
 SCRIPT = """
@@ -64,6 +65,49 @@ def test_a_pickled_python_model_is_refused_then_answers_as_mlflow_does(tmp_path:
     answer = load(tmp_path / "m", FRAME, trust=Trust(pickle=True)).predict(rows_of(FRAME))
     assert isinstance(answer, dict)
     assert np.array_equal(np.column_stack([*answer.values()]), by_mlflow(tmp_path / "m", FRAME))
+
+
+class Shapes(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no types here
+    """Says what it got for each row; pickled by value below."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        kinds = ", ".join(
+            f"{name} {values.dtype.kind} {values.shape[1:]}" for name, values in model_input.items()
+        )
+        return [f"{kinds}: {model_input['a'][at].sum()}" for at in range(len(model_input["a"]))]
+
+
+def test_named_tensors_reach_a_python_model_as_mlflow_hands_them_over(tmp_path: Path) -> None:
+    arrays = {
+        "a": np.arange(12, dtype=np.float32).reshape(2, 2, 3),
+        "b": np.array([["x"], ["y"]]),
+    }
+    for names in (("a", "b"), ("a",)):
+        given = {name: arrays[name] for name in names}
+        folder = tmp_path / "-".join(names)
+        signature = infer_signature(given)
+        mlflow.pyfunc.save_model(
+            folder, python_model=Shapes(), pip_requirements=[], signature=signature
+        )
+        trust = Trust(pickle=True)
+        tensors = (Tensor("float32", (-1, 2, 3), "a"), Tensor("str", (-1, 1), "b"))
+        rows: Any = arrays["a"]
+        if len(names) == 2:
+            model = load(folder, tensors=tensors, trust=trust)
+            rows = TensorRows({"a": arrays["a"], "b": arrays["b"].astype(object)})
+        else:
+            model = load(folder, tensor=tensors[0], trust=trust)
+        expected = mlflow.pyfunc.load_model(str(folder)).predict(given)
+        assert model.predict(rows) == expected
+
+
+def test_several_tensors_need_a_flavor_that_takes_them(tmp_path: Path) -> None:
+    mlflow.sklearn.save_model(
+        LinearRegression().fit(FRAME, FRAME["a"]), tmp_path / "m", pip_requirements=[]
+    )
+    tensors = (Tensor("float32", (-1,), "a"), Tensor("float32", (-1,), "b"))
+    with pytest.raises(StartError, match="flavor sklearn hands a model one array"):
+        load(tmp_path / "m", tensors=tensors)
 
 
 def test_a_script_with_modules_of_its_own_needs_trust_for_code(

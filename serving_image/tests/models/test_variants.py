@@ -32,13 +32,16 @@ def refused(name, message):
 
 _SERVE = """
 import json, socket, subprocess, time, urllib.request
-def served(name):
+TENSOR = {{"tensor": {{"dtype": "float32", "shape": [-1, 4]}}, "example": X.tolist()}}
+
+def served(name, *bodies, given=TENSOR):
+    # The answers to the bodies, in a list.
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     config = folder / "service.json"
     config.write_text(json.dumps({{
         "name": name, "models": [{{"name": name, "path": str(folder / name)}}],
-        "input": {{"tensor": {{"dtype": "float32", "shape": [-1, 4]}}, "example": X.tolist()}},
+        "input": given,
     }}))
     process = subprocess.Popen([sys.executable, "-m", "servestack_server", "serve",
         f"--config={{config}}", f"--port={{port}}", "--host=127.0.0.1"])
@@ -49,9 +52,11 @@ def served(name):
                 break
             except OSError:
                 time.sleep(0.1)
-        body = json.dumps({{"inputs": X.tolist()}}).encode()
-        with urllib.request.urlopen(f"http://127.0.0.1:{{port}}/v1/{{name}}/predict", body) as answer:
-            return json.load(answer)["predictions"]
+        return [
+            json.load(urllib.request.urlopen(f"http://127.0.0.1:{{port}}/v1/{{name}}/predict",
+                json.dumps(body).encode()))["predictions"]
+            for body in bodies
+        ]
     finally:
         process.terminate()
         assert process.wait(30) == 0
@@ -78,7 +83,15 @@ rows = [tuple(row) for row in X.tolist()]
 model = load("exported", columns=columns, tensor=None)
 assert np.allclose(model.predict(rows), expected, atol=1e-6)
 
-assert np.allclose(served("exported"), expected, atol=1e-5)
+assert np.allclose(served("exported", {"inputs": X.tolist()})[0], expected, atol=1e-5)
+try:
+    load_model(folder / "exported", name="exported", version="1", digest="", columns=None,
+        tensor=None, tensors=(Tensor("float32", (-1, 2), "a"), Tensor("float32", (-1, 2), "b")),
+        runtime="auto", trust=Trust())
+except StartError as error:
+    assert "flavor pytorch hands a model one array" in str(error), error
+else:
+    raise SystemExit("PyTorch took several tensors")
 
 import zipfile
 exported = next((folder / "exported").rglob("*.pt2"))
@@ -118,7 +131,30 @@ assert (model.flavor, model.runtime) == ("keras", "native")
 assert np.allclose(model.predict(X), expected, atol=1e-5)
 by_mlflow = mlflow.pyfunc.load_model(str(folder / "safe")).predict(X)
 assert np.allclose(model.predict(X), by_mlflow, atol=1e-5)
-assert np.allclose(served("safe"), expected, atol=1e-5)
+assert np.allclose(served("safe", {"inputs": X.tolist()})[0], expected, atol=1e-5)
+
+from servestack_server.input.tensor_rows import TensorRows
+# Functional models with two inputs, in a list and in a mapping, without a signature.
+from mlflow.models import infer_signature
+a, b = keras.Input((2,), name="a"), keras.Input((2, 1), name="b")
+joined = keras.layers.Dense(3)(keras.layers.Concatenate()([a, keras.layers.Flatten()(b)]))
+two = {"a": X[:, :2], "b": X[:, 2:, None]}
+lists = {name: values.tolist() for name, values in two.items()}
+records = [dict(zip(lists, row)) for row in zip(*lists.values())]
+for name, inputs in (("listed", [b, a]), ("named", {"a": a, "b": b})):
+    model = keras.Model(inputs, joined)
+    mlflow.keras.save_model(model, str(folder / name), pip_requirements=[],
+        signature=infer_signature(two))
+    by_mlflow = mlflow.pyfunc.load_model(str(folder / name)).predict(two)
+    assert np.allclose(load(name, tensor=None).predict(TensorRows(two)), by_mlflow, atol=1e-5)
+for answer in served("listed", {"inputs": lists}, {"instances": records}, given={}):
+    assert np.allclose(answer, by_mlflow, atol=1e-5)
+
+# Rows of any rank, as the first layer describes them.
+image = keras.Sequential([keras.Input((4, None, 1)), keras.layers.GlobalMaxPooling2D()])
+mlflow.keras.save_model(image, str(folder / "image"), pip_requirements=[])
+described = load("image", tensor=None).input.tensor
+assert (described.dtype, described.shape) == ("float32", (-1, 4, -1, 1)), described
 refused("lambda", "trust: {pickle: true}")
 assert load("lambda", trust=Trust(pickle=True)).predict(X).shape == (3, 3)
 print("as expected")

@@ -192,6 +192,7 @@ def test_nothing_is_loaded_from_a_hostile_mlmodel(tmp_path: Path) -> None:
         ({"inputs": [{"a": 1}], "params": {"k": 1}}, [{"a": 1}]),
         ({"inputs": [1, 2]}, None),
         ({"inputs": {"a": 1}}, None),
+        ({"inputs": {"a": [[1, 2], [3, 4]], "b": [5, 6]}}, {"inputs": {"a": [[1, 2]], "b": [5]}}),
         ("text", None),
     ],
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 
-from servestack_contract.settings import Input, Trust
+from servestack_contract.settings import Input, Tensor, TensorType, Trust
 from servestack_server.errors import StartError
+from servestack_server.input.tensor_rows import TensorRows
 from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.model import Array, Loaded, Rows, rows_to_array
 from servestack_server.models.versions import warn_other_version
@@ -20,7 +22,7 @@ _BACKENDS = ("jax", "tensorflow", "torch")
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     """Load the model on the backend that the image has.
 
-    Rows become arrays of float32, or of the tensor's own type. Lambda layers, which are pickled
+    Rows become arrays of float32, or of the tensors' own types. Lambda layers, which are pickled
     functions, need `trust.pickle` (Keras' safe_mode).
     """
     name = artifact.root.name
@@ -48,14 +50,33 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
             else ""
         )
         raise StartError(f"{name}: Keras cannot load it: {reason}", hint) from None
+    described = describe_input(model)
+    if not given.is_known and described is not None:
+        given = described
+    tensors = given.arrays
     dtype = np.dtype(given.tensor.dtype if given.tensor is not None else np.float32)
     to_numpy = keras.ops.convert_to_numpy
 
     def predict(rows: Rows) -> Array:
-        answer: Array = np.asarray(to_numpy(model(rows_to_array(rows, dtype), training=False)))
+        several = len(tensors) > 1
+        inputs: Any = TensorRows.of(rows, tensors).arrays if several else rows_to_array(rows, dtype)
+        answer: Array = np.asarray(to_numpy(model(inputs, training=False)))
         return answer
 
-    return Loaded(predict, model)
+    return Loaded(predict, model, input=described)
+
+
+def describe_input(model: Any) -> Input | None:
+    """Return the input as the model's layers describe it; None if they do not, as a subclass."""
+    found = list(getattr(model, "inputs", None) or ())
+    tensors = tuple(
+        Tensor(item.dtype, (-1, *(size or -1 for size in item.shape[1:])), item.name)
+        for item in found
+        if item.dtype in get_args(TensorType) and item.shape
+    )
+    if not tensors or len(tensors) < len(found):
+        return None
+    return Input(tensor=tensors[0]) if len(tensors) == 1 else Input(tensors=tensors)
 
 
 def _keras_file(artifact: Artifact) -> Path:

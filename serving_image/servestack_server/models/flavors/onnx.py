@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from servestack_contract.settings import Input, Trust
+from servestack_contract.settings import Input, Tensor, Trust
 from servestack_server.errors import StartError, first_line
+from servestack_server.input.tensor_rows import TensorRows, concatenated
 from servestack_server.models.columns import feature_positions
 from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.model import Array, Loaded, Outputs, Predict, Rows
@@ -24,6 +25,9 @@ _DTYPES: dict[str, Any] = {
     "tensor(int16)": np.int16,
     "tensor(int8)": np.int8,
     "tensor(uint8)": np.uint8,
+    "tensor(uint16)": np.uint16,
+    "tensor(uint32)": np.uint32,
+    "tensor(uint64)": np.uint64,
     "tensor(bool)": np.bool_,
     "tensor(string)": np.object_,
 }
@@ -33,12 +37,15 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     """Load an ONNX model. With `predict_fn` predict_proba it returns a classifier's scores."""
     del trust  # nothing in an ONNX file is run as Python
     session = open_session(artifact.model_file)
+    described = describe_input(session)
+    if not given.is_known and described is not None:
+        given = described
     outputs = _wanted_outputs(session, artifact.predict_fn)
     feed = build_feed(session, given, artifact.root.name)
     flat = given.columns is not None
     kinds = {output.name: output for output in session.get_outputs()}
     shapers = [_shaper(kinds[name], flat) for name in outputs]
-    return Loaded(_predictor(session, feed, outputs, shapers), session)
+    return Loaded(_predictor(session, feed, outputs, shapers), session, input=described)
 
 
 def open_session(model: Path | bytes) -> Any:
@@ -67,22 +74,24 @@ def open_session(model: Path | bytes) -> Any:
 
 
 def build_feed(session: Any, given: Input, model: str) -> Callable[[Rows], dict[str, Array]]:
-    """Return the function from rows to the session's inputs: one array, or one for each column.
+    """Return the function from rows to the session's inputs: one array, or one by column or tensor.
 
-    Raises StartError if the inputs have types that are not served, or do not fit the columns.
+    Raises StartError if the inputs have types that are not served, or do not fit what is given.
     """
     inputs = session.get_inputs()
     for item in inputs:
         if item.type not in _DTYPES:
             raise StartError(f"{model}: input {item.name!r} is {item.type}, which is not served")
+    if len(given.arrays) > 1:
+        return _feed_of_tensors(inputs, given.arrays, model)
     if len(inputs) == 1:
         name, dtype = inputs[0].name, _DTYPES[inputs[0].type]
         return lambda rows: {name: _as_array(rows, dtype)}
     names = [item.name for item in inputs]
     if given.columns is None:
         raise StartError(
-            f"{model}: has {len(names)} inputs ({', '.join(names[:5])}), but the spec has no columns",
-            "set spec.input.columns, with one column for each input",
+            f"{model}: has {len(names)} inputs ({', '.join(names[:5])}), but the spec does not name them",
+            "set api.input.tensors, or api.input.columns with one column for each input",
         )
     positions = feature_positions(given.columns, names, model) or range(len(names))
     plan = [
@@ -100,13 +109,59 @@ def build_feed(session: Any, given: Input, model: str) -> Callable[[Rows], dict[
     return feed
 
 
+def _feed_of_tensors(
+    inputs: Sequence[Any], tensors: Sequence[Tensor], model: str
+) -> Callable[[Rows], dict[str, Array]]:
+    dtypes = {item.name: _DTYPES[item.type] for item in inputs}
+    names = {tensor.name for tensor in tensors}
+    if names != dtypes.keys():
+        raise StartError(
+            f"{model}: takes the inputs {', '.join(dtypes)}, but api.input.tensors has "
+            f"{', '.join(map(str, names))}",
+            "name the tensors as the model does",
+        )
+
+    def feed(rows: Rows) -> dict[str, Array]:
+        given = TensorRows.of(rows, tensors)
+        return {name: _as_array(given[name], dtype) for name, dtype in dtypes.items()}
+
+    return feed
+
+
+def describe_input(session: Any) -> Input | None:
+    """Return the input as the graph describes it; None if it has an input without rows.
+
+    The first axis of each input is the batch, also where its length is fixed.
+    """
+    tensors = []
+    for item in session.get_inputs():
+        dtype = _DTYPES.get(item.type)
+        if dtype is None or not item.shape:
+            return None
+        kind: Any = "str" if dtype is np.object_ else np.dtype(dtype).name
+        inner = (size if isinstance(size, int) and size > 0 else -1 for size in item.shape[1:])
+        tensors.append(Tensor(kind, (-1, *inner), item.name))
+    if len(tensors) == 1:
+        return Input(tensor=tensors[0])
+    return Input(tensors=tuple(tensors))
+
+
 def _as_array(values: Any, dtype: Any) -> Array:
-    """Raises ValueError for a number that is infinite in the graph's own type."""
+    """Raises ValueError for a number that the graph's own type cannot hold."""
     try:
         with np.errstate(over="raise"):
-            return np.asarray(values, dtype=dtype)
+            array = np.asarray(values, dtype=dtype)
     except FloatingPointError:
         raise ValueError(f"a value is too large for the model's {np.dtype(dtype)}") from None
+    if array.dtype.kind in "iub" and getattr(values, "dtype", array.dtype) != array.dtype:
+        _check_equal(values, array)
+    return array
+
+
+def _check_equal(values: Array, array: Array) -> None:
+    """Raise ValueError if a cast to integers or truths has changed a number."""
+    if not np.array_equal(values, array):
+        raise ValueError(f"a value does not fit the model's {array.dtype}")
 
 
 def run_outputs(
@@ -138,9 +193,8 @@ def _fixed_batch(session: Any) -> int | None:
 
 def _padded(part: Rows, missing: int) -> Rows:
     """Repeat the last row: its answer is there in any case, so no new one can fail."""
-    if isinstance(part, np.ndarray):
-        return np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
-    return [*part, *[part[-1]] * missing]
+    rows: Rows = concatenated([part, *[part[-1:]] * missing])
+    return rows
 
 
 def _joined(parts: Sequence[Any]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from servestack_contract.settings import NESTED_TYPES, Column, Input, Trust
+from servestack_contract.settings import NESTED_TYPES, Column, Input, Tensor, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.frames import build_frame_maker
 from servestack_server.models.lean_import import forget_lean
@@ -75,13 +75,18 @@ def _missing_package(error: BaseException) -> str:
     return f"no image here has {package}: build one, as docs/how-to/own-image.md shows"
 
 
-def _input_maker(given: Input, artifact: Artifact, model: Any) -> Callable[[Rows], Any]:
+def _input_maker(given: Input, artifact: Artifact, model: Any) -> Callable[[Any], Any]:
     """Return the function from rows to the model's input.
 
-    It makes a DataFrame for columns, an array for a tensor, or a list if the type hints ask for it.
+    It makes a DataFrame for columns, an array for a tensor, a mapping for named tensors, as MLflow
+    asks for them, or a list if the type hints ask for it.
     """
+    if len(given.arrays) > 1:
+        return _mapping_maker(given.arrays)
     if given.tensor is not None:
-        dtype = np.dtype(given.tensor.dtype)
+        dtype, name = np.dtype(given.tensor.dtype), given.tensor.name
+        if name is not None:
+            return lambda rows: {name: np.asarray(rows, dtype=dtype)}
         return lambda rows: np.asarray(rows, dtype=dtype)
     if given.columns is None:
         return _untyped_input
@@ -101,7 +106,12 @@ def _input_maker(given: Input, artifact: Artifact, model: Any) -> Callable[[Rows
     return make_unnamed
 
 
-def _list_maker(columns: tuple[Column, ...]) -> Callable[[Rows], list[Any]]:
+def _mapping_maker(tensors: Sequence[Tensor]) -> Callable[[Any], dict[str, Any]]:
+    dtypes = {str(tensor.name): np.dtype(tensor.dtype) for tensor in tensors}
+    return lambda rows: {n: np.asarray(rows[n], dtype=dtype) for n, dtype in dtypes.items()}
+
+
+def _list_maker(columns: tuple[Column, ...]) -> Callable[[Any], list[Any]]:
     """Return the function to the list that a type hint asks for: of the values of one column
     without a name, else of records. MLflow checks it against the hint."""
     names = [column.name for column in columns]
