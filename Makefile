@@ -98,6 +98,10 @@ bench-serving: setup ## the model server beside its peers, as ratios from one ru
 bench-plain: setup ## what the code would cost where it is not the plainest, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_plain
 
+.PHONY: bench-estimators
+bench-estimators: setup ## one call of common estimators beside the bare call and mlflow.pyfunc; MODEL as in parity
+	@$(BIN)/python -m tests.performance.bench_estimators $(MODEL)
+
 .PHONY: bench-http
 bench-http: setup ## the server's HTTP layer beside uvicorn's and granian's, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_http $(if $(SECONDS),--seconds=$(SECONDS))

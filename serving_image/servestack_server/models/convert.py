@@ -161,13 +161,16 @@ def _lightgbm_source(artifact: Artifact, native: Any, given: Input) -> Source:
 def _full(native: Any) -> Any:
     """Return the model as a class of the full import, which the converter expects.
 
-    A Booster from the lean import is another class, so it is created again from its text.
+    Those of the lean import are other classes, so it is made again from its parts.
     """
-    if hasattr(native, "booster_"):
-        return native
     import lightgbm
 
-    return lightgbm.Booster(model_str=native.model_to_string())
+    if not hasattr(native, "booster_"):
+        return lightgbm.Booster(model_str=native.model_to_string())
+    full = getattr(lightgbm, type(native).__name__)
+    made = full.__new__(full)
+    vars(made).update(vars(native))
+    return made
 
 
 def _only_float(precision: Precision) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,20 @@ def test_a_baked_model_answers_as_mlflow_does(tmp_path: Path, name: str) -> None
     assert answer.shape == expected.shape
     assert np.allclose(answer, expected, rtol=1e-4, atol=1e-5)
     assert sorted(path.name for path in folder.rglob("*")) == before
+
+
+def test_the_first_conversion_of_a_process_may_be_of_lightgbms_classes(tmp_path: Path) -> None:
+    """They are imported without pandas then, and are others than those that the converter knows."""
+    folder = _save(MODELS["LGBMClassifier"](), tmp_path / "m", input_example=X.head(2))
+    program = f"""
+from pathlib import Path
+from servestack_contract.settings import Column, Trust
+from servestack_server.models.bake import bake
+print(bake(Path({str(folder)!r}), columns=tuple(Column(name, "double") for name in {list(X)!r}),
+    tensor=None, example=None, trust=Trust(), required=True, say=lambda line: None))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
 
 
 def test_probabilities_are_baked_where_predict_fn_asks_for_them(tmp_path: Path) -> None:

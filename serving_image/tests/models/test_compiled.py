@@ -14,7 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from serving_image.tests.models.model_support import columns_of, iris, load, rows_of
+from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.feature_selection import VarianceThreshold
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -33,6 +38,7 @@ from servestack_server.models.compiled.trees import (
     build_graph,
     first_leaves,
     round_down,
+    sum_of,
 )
 from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.not_converted import NotConvertedError
@@ -81,11 +87,51 @@ def test_many_rows_are_added_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _stumps([1.0, 2.0])(np.zeros((7, 1), np.float32)).ravel().tolist() == [3.0] * 7
 
 
+def test_trees_that_take_turns_add_to_their_output_alone() -> None:
+    """A fifth tree of two outputs would have no partner; the order within an output is kept."""
+    none = np.zeros(1, dtype=np.int64)
+    trees = [Tree(none, np.zeros(1), none, none, none, none)] * 4
+    own = [[1e8, 0.0], [0.0, 2.0], [1.0, 0.0], [0.0, 3.0]]
+    values = [np.array([both], dtype=np.float32) for both in own]
+    start = np.array([0.5, 0.25], dtype=np.float32)
+    turns = sum_of(trees, values, start, 1, np.float32)
+    both = sum_of([*trees, trees[0]], [*values, values[1]], start, 1, np.float32)
+    assert (turns.values.shape, both.values.shape) == ((4, 1), (5, 2))
+    rows = np.zeros((3, 1), np.float32)
+    first = float(np.float32(1e8) + np.float32(0.5) + np.float32(1))
+    assert turns(rows).tolist() == [[first, 5.25]] * 3
+    assert both(rows).tolist() == [[first, 7.25]] * 3
+
+
 def test_edges_are_the_thresholds_in_terms_of_the_input() -> None:
     tree = DecisionTreeClassifier(max_depth=1, random_state=0).fit(X, Y)
     plan = Plan(plan_of(tree, "predict", Flow(4)), 4, [3, 2, 1, 0], False)
     (edge,) = edges_of(plan)
     assert edge == (3 - tree.tree_.feature[0], float(round_down(tree.tree_.threshold[:1])[0]))
+
+
+def test_edges_are_found_behind_chosen_features_and_in_each_part() -> None:
+    parts = [
+        ("tree", DecisionTreeClassifier(max_depth=1)),
+        ("other", DecisionTreeClassifier(max_depth=1, max_features=1, random_state=1)),
+    ]
+    chosen = make_pipeline(
+        VarianceThreshold(0.5), StandardScaler(), VotingClassifier(parts, voting="soft")
+    )
+    steps = plan_of(chosen.fit(X, Y), "predict", Flow(4))
+    kept = np.flatnonzero(chosen[0].get_support())
+    found = edges_of(Plan(steps, 4, None, False))
+    assert len(found) == 2 and {at for at, _ in found} <= set(kept.tolist())
+    for at, value in found:
+        assert X.iloc[:, at].min() < value < X.iloc[:, at].max()
+
+
+@pytest.mark.parametrize("final", [DecisionTreeClassifier(), GaussianNB()])
+def test_a_stack_below_a_model_with_thresholds_has_no_plan(final: Any) -> None:
+    """The last digit of a share may differ, and would decide there."""
+    stack = StackingClassifier([("line", LogisticRegression(max_iter=500))], final, cv=2)
+    with pytest.raises(NotConvertedError, match="stacking below"):
+        plan_of(stack.fit(X, Y), "predict", Flow(4))
 
 
 class _Own(LogisticRegression):  # type: ignore[misc]

@@ -18,7 +18,7 @@ from serving_image.tests.models.model_support import (
     rows_of,
 )
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
@@ -47,6 +47,19 @@ def test_neither_pandas_nor_mlflow_is_imported_for_numbers(tmp_path: Path) -> No
     mlflow.sklearn.save_model(_svc(), tmp_path / "m", pip_requirements=[])
     names = ("sklearn", "pandas", "mlflow", "pyarrow", "skl2onnx")
     assert imported_after_loading(tmp_path / "m", list(features), names) == ["sklearn"]
+
+
+def test_a_prediction_starts_no_jobs_of_its_own(tmp_path: Path) -> None:
+    """joblib starts processes for a bagging, and a pool of threads for each call of a forest."""
+    features, classes = iris()
+    bagging = BaggingClassifier(RandomForestClassifier(3, n_jobs=2), 2, n_jobs=2)
+    fitted = make_pipeline(StandardScaler(), bagging).fit(features, classes)
+    mlflow.sklearn.save_model(
+        fitted, tmp_path / "m", pip_requirements=[], serialization_format="cloudpickle"
+    )
+    native = load(tmp_path / "m", features, trust=Trust(pickle=True)).native
+    inner = native[-1]
+    assert [inner.n_jobs, *(forest.n_jobs for forest in inner.estimators_)] == [1, 1, 1]
 
 
 def test_predict_fn_is_obeyed_and_names_raise_no_warning(tmp_path: Path) -> None:

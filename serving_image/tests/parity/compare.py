@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightgbm as lgb
-import mlflow.lightgbm
 import mlflow.pyfunc
-import mlflow.sklearn
-import mlflow.xgboost
 import numpy as np
 import pandas as pd
-import xgboost as xgb
-from mlflow.models import infer_signature
+from serving_image.tests.parity.saved import columns_of, compiled_record, load, rows_of, save
 from serving_image.tests.parity.zoo import Entry
+from threadpoolctl import threadpool_limits
 
-from servestack_contract.settings import Column, Trust
-from servestack_server.models.bake import bake
 from servestack_server.models.compiled.check import edge_rows, strange_rows
 from servestack_server.models.compiled.edges import edges_of
 from servestack_server.models.compiled.plan import Plan
-from servestack_server.models.load import load_model
 from servestack_server.models.parity import DifferentError, compare
-
-_TYPES = {"int64": "long", "float64": "double", "float32": "float", "bool": "boolean"}
-_TRUST = Trust(pickle=True)
 
 
 @dataclass(frozen=True)
@@ -46,8 +35,11 @@ class Result:
 
 
 def compare_entry(entry: Entry, folder: Path) -> Result:
-    """Fit, save, bake and load the model, and compare its answers to those of mlflow.pyfunc."""
-    with warnings.catch_warnings():
+    """Fit, save, bake and load the model, and compare its answers to those of mlflow.pyfunc.
+
+    With one thread: several that wait for each other take most of the time on small tables.
+    """
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
         return _compare(entry, folder)
 
@@ -55,21 +47,10 @@ def compare_entry(entry: Entry, folder: Path) -> Result:
 def _compare(entry: Entry, folder: Path) -> Result:
     table, model = entry.fit()
     frame = table.features
-    _save(model, entry, frame, folder)
-    columns = tuple(
-        Column(str(name), _TYPES.get(dtype.name, "string"), nullable=dtype.kind == "f")  # type: ignore[arg-type]
-        for name, dtype in frame.dtypes.items()
-    )
-    rows = [tuple(row) for row in _values(frame)]
-    bake(
-        folder, columns=columns, tensor=None, example=rows[:3], trust=_TRUST, required=False,
-        say=lambda line: None,
-    )  # fmt: skip
-    record = json.loads((folder.with_name(folder.name + ".baked") / "bake.json").read_text())
-    loaded = load_model(
-        folder, name="m", version="1", digest="", columns=columns, tensor=None, runtime="auto",
-        trust=_TRUST,
-    )  # fmt: skip
+    save(model, frame, folder, predict_fn=entry.predict_fn)
+    columns, rows = columns_of(frame), rows_of(frame)
+    record = compiled_record(folder, columns, rows[:3])
+    loaded = load(folder, columns, "auto")
     reference = mlflow.pyfunc.load_model(str(folder))
 
     def expected(some: list[Any]) -> Any:
@@ -97,12 +78,6 @@ def _compare(entry: Entry, folder: Path) -> Result:
     )  # fmt: skip
 
 
-def _values(frame: pd.DataFrame) -> list[list[Any]]:
-    plain = frame.astype(object).where(frame.notna(), None)
-    values: list[list[Any]] = plain.to_numpy().tolist()
-    return values
-
-
 def _differing(expected: Any, found: Any, rows: list[Any]) -> tuple[int, float, str]:
     """Return how many rows differ, the largest difference of the others, and the first of them."""
     if not rows:
@@ -128,18 +103,3 @@ def _answer(predict: Any, rows: list[Any]) -> Any:
         return predict(rows)
     except Exception:  # whatever a framework raises is a refusal
         return None
-
-
-def _save(model: Any, entry: Entry, frame: pd.DataFrame, folder: Path) -> None:
-    settings: dict[str, Any] = {
-        "signature": infer_signature(frame),
-        "pip_requirements": [],
-    }
-    # The flavors of XGBoost and LightGBM know no predict_fn; their estimators are saved as any other.
-    if entry.predict_fn == "predict" and isinstance(model, xgb.Booster | xgb.XGBModel):
-        mlflow.xgboost.save_model(model, folder, **settings)
-    elif entry.predict_fn == "predict" and isinstance(model, lgb.Booster | lgb.LGBMModel):
-        mlflow.lightgbm.save_model(model, folder, **settings)
-    else:
-        settings |= {"serialization_format": "cloudpickle", "pyfunc_predict_fn": entry.predict_fn}
-        mlflow.sklearn.save_model(model, folder, **settings)

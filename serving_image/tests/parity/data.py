@@ -110,9 +110,19 @@ def words() -> Table:
     return _table(frame, score.to_numpy())
 
 
+def notes() -> Table:
+    """A line of text beside a number."""
+    random = np.random.default_rng(9)
+    said = np.array(["late", "broken", "fine", "great", "never", "again", "box", "red", "refund"])
+    lines = [" ".join(random.choice(said, random.integers(2, 9))) for _ in range(ROWS)]
+    frame = pd.DataFrame({"note": lines, "stars": random.integers(1, 6, ROWS)})
+    bad = frame["note"].str.count("late|broken|refund").to_numpy()
+    return _table(frame, frame["stars"].to_numpy() - bad * 1.0)
+
+
 TABLES: dict[str, Callable[[], Table]] = {
     made.__name__: made
     for made in (
-        measured, rounded, float32, days, seconds, identifiers, gaps, counts, words
+        measured, rounded, float32, days, seconds, identifiers, gaps, counts, words, notes
     )
 }  # fmt: skip

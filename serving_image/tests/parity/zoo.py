@@ -15,11 +15,22 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import (
+    LinearDiscriminantAnalysis,
+    QuadraticDiscriminantAnalysis,
+)
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_selection import SelectFromModel, SelectKBest
+from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.impute import SimpleImputer
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
+    KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
+    Normalizer,
     OneHotEncoder,
     OrdinalEncoder,
     PolynomialFeatures,
@@ -44,15 +55,23 @@ class Entry:
 
     def fit(self) -> tuple[Table, Any]:
         table = TABLES[self.table]()
-        target = getattr(table, self.target.partition(" ")[0])
-        if self.target.endswith(" texts"):
-            target = np.array(["low", "middle", "high"])[target]
-        if self.target.endswith(" positive"):
-            target = np.abs(target).round()
+        name, _, form = self.target.partition(" ")
+        target = _FORMS[form](getattr(table, name))
         made = self.make()
         if callable(made):  # a Booster, which is trained by a function
             return table, made(table.features, target)
         return table, made.fit(table.features, target)
+
+
+_FORMS: dict[str, Callable[[Any], Any]] = {
+    "": lambda target: target,
+    "texts": lambda target: np.array(["low", "middle", "high"])[target],
+    "truths": lambda target: target.astype(bool),
+    "floats": lambda target: target.astype(float),
+    "positive": lambda target: np.abs(target).round(),
+    "twice": lambda target: np.column_stack([target, target[::-1]]),
+}
+"""What is predicted, made of a target of the table."""
 
 
 def _of_words(sparse: float, model: Any) -> Any:
@@ -71,6 +90,32 @@ def _of_words(sparse: float, model: Any) -> Any:
 def _of_codes(model: Any) -> Any:
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     columns = ColumnTransformer([("codes", codes, ["town", "street"])], remainder="passthrough")
+    return make_pipeline(columns, model)
+
+
+def _several() -> list[tuple[str, Any]]:
+    return [
+        ("tree", tree.DecisionTreeClassifier(max_depth=4, random_state=0)),
+        ("bayes", naive_bayes.GaussianNB()),
+        ("line", make_pipeline(StandardScaler(), linear_model.LogisticRegression())),
+    ]
+
+
+def _several_regressors() -> list[tuple[str, Any]]:
+    return [
+        ("tree", tree.DecisionTreeRegressor(max_depth=5, random_state=0)),
+        ("line", make_pipeline(StandardScaler(), linear_model.Ridge())),
+        ("boosted", xgb.XGBRegressor(**_SMALL)),
+    ]
+
+
+def _process(features: Any, target: Any) -> Any:
+    """Fitted to 200 rows, since the work grows with their cube."""
+    return GaussianProcessRegressor().fit(features[:200], target[:200])
+
+
+def _of_notes(model: Any) -> Any:
+    columns = ColumnTransformer([("note", TfidfVectorizer(), "note")], remainder="passthrough")
     return make_pipeline(columns, model)
 
 
@@ -93,6 +138,11 @@ def entries() -> Iterator[Entry]:
         yield Entry(name, table, target, "predict", compiled, make)
 
 
+LEFT_OUT = (
+    "CatBoost is in none of the images",
+    "PyTorch and Keras are in images of their own: serving_image/tests/models/test_variants.py",
+)
+"""Families that the server loads, and which are not compared here."""
 _Line = tuple[str, str, str, bool, Callable[[], Any]]
 _CLASSIFIERS: list[_Line] = [
     ("LogisticRegression", "measured", "classes", True, lambda: make_pipeline(StandardScaler(), linear_model.LogisticRegression())),
@@ -126,9 +176,34 @@ _CLASSIFIERS: list[_Line] = [
     ("KNeighbors", "measured", "classes", False, lambda: make_pipeline(StandardScaler(), neighbors.KNeighborsClassifier())),
     ("GaussianNB", "measured", "classes", True, lambda: naive_bayes.GaussianNB()),
     ("MLP", "measured", "classes", True, lambda: make_pipeline(StandardScaler(), neural_network.MLPClassifier((8,), max_iter=100, random_state=0))),
-    ("AdaBoost", "rounded", "pair", False, lambda: ensemble.AdaBoostClassifier(**_SMALL)),
-    ("Voting", "rounded", "pair", False, lambda: ensemble.VotingClassifier([("tree", tree.DecisionTreeClassifier(max_depth=3)), ("nb", naive_bayes.GaussianNB())], voting="soft")),
-    ("Calibrated", "measured", "pair", False, lambda: CalibratedClassifierCV(svm.LinearSVC())),
+    ("AdaBoost", "rounded", "pair", True, lambda: ensemble.AdaBoostClassifier(**_SMALL)),
+    ("AdaBoost, several", "days", "classes texts", True, lambda: ensemble.AdaBoostClassifier(tree.DecisionTreeClassifier(max_depth=2), **_SMALL)),
+    ("Bagging", "rounded", "pair truths", True, lambda: ensemble.BaggingClassifier(random_state=0)),
+    ("Bagging, gaps", "gaps", "classes", True, lambda: ensemble.BaggingClassifier(max_features=0.6, random_state=0)),
+    ("Bagging, scaled", "measured", "classes", True, lambda: ensemble.BaggingClassifier(make_pipeline(StandardScaler(), linear_model.LogisticRegression()), 4, max_features=0.7, random_state=0)),
+    ("Voting", "rounded", "pair", True, lambda: ensemble.VotingClassifier(_several(), voting="soft", weights=[2, 1, 1])),
+    ("Voting, words", "words", "classes texts", True, lambda: ensemble.VotingClassifier([("line", _of_words(0, linear_model.LogisticRegression(max_iter=500))), ("trees", _of_codes(ensemble.HistGradientBoostingClassifier(max_iter=5)))], voting="soft")),
+    ("Stacking", "days", "classes texts", True, lambda: ensemble.StackingClassifier(_several(), cv=2)),
+    ("Stacking, two", "rounded", "pair truths", True, lambda: ensemble.StackingClassifier(_several(), cv=2)),
+    ("Stacking, trees on top", "rounded", "pair", False, lambda: ensemble.StackingClassifier(_several(), tree.DecisionTreeClassifier(), cv=2)),
+    ("Calibrated", "measured", "pair", True, lambda: CalibratedClassifierCV(svm.LinearSVC(), cv=2)),
+    ("Calibrated, several", "measured", "classes", True, lambda: CalibratedClassifierCV(make_pipeline(StandardScaler(), linear_model.SGDClassifier(random_state=0)), cv=3)),
+    ("Calibrated, isotonic", "rounded", "classes texts", True, lambda: CalibratedClassifierCV(ensemble.RandomForestClassifier(**_SMALL), method="isotonic", cv=2)),
+    ("OneVsRest", "measured", "classes texts", True, lambda: OneVsRestClassifier(linear_model.LogisticRegression(max_iter=500))),
+    ("OneVsRest, trees", "days", "classes", True, lambda: OneVsRestClassifier(tree.DecisionTreeClassifier(max_depth=4))),
+    ("LinearDiscriminantAnalysis", "measured", "classes floats", True, lambda: LinearDiscriminantAnalysis()),
+    ("LinearDiscriminantAnalysis, two", "rounded", "pair", True, lambda: LinearDiscriminantAnalysis()),
+    ("QuadraticDiscriminantAnalysis", "measured", "classes", True, lambda: QuadraticDiscriminantAnalysis()),
+    ("MultinomialNB", "counts", "classes", True, lambda: naive_bayes.MultinomialNB()),
+    ("ComplementNB", "counts", "pair truths", True, lambda: naive_bayes.ComplementNB()),
+    ("BernoulliNB", "counts", "pair", False, lambda: naive_bayes.BernoulliNB(binarize=3)),
+    ("Polynomial, logistic", "rounded", "classes", True, lambda: make_pipeline(StandardScaler(), PolynomialFeatures(3, include_bias=False), linear_model.LogisticRegression(max_iter=500))),
+    ("SelectKBest, trees", "days", "classes", True, lambda: make_pipeline(SelectKBest(k=1), StandardScaler(), tree.DecisionTreeClassifier(random_state=0))),
+    ("KBins", "rounded", "classes", True, lambda: make_pipeline(KBinsDiscretizer(4, quantile_method="averaged_inverted_cdf"), linear_model.LogisticRegression(max_iter=500))),
+    ("KBins, ordinal", "seconds", "pair", True, lambda: make_pipeline(KBinsDiscretizer(6, encode="ordinal", quantile_method="averaged_inverted_cdf"), tree.DecisionTreeClassifier(random_state=0))),
+    ("RandomForest, truths", "rounded", "pair truths", True, lambda: ensemble.RandomForestClassifier(n_jobs=2, **_SMALL)),
+    ("RandomForest, floats", "counts", "classes floats", True, lambda: ensemble.RandomForestClassifier(**_SMALL)),
+    ("Tfidf", "notes", "classes texts", False, lambda: _of_notes(linear_model.LogisticRegression(max_iter=500))),
 ]  # fmt: skip
 _OTHERS: list[_Line] = [
     ("SVC", "measured", "classes", True, lambda: make_pipeline(StandardScaler(), svm.SVC())),
@@ -140,7 +215,7 @@ _OTHERS: list[_Line] = [
     ("Ridge, words", "words", "amount", True, lambda: _of_words(0.3, linear_model.Ridge())),
     ("Lasso", "days", "amount", True, lambda: make_pipeline(StandardScaler(), linear_model.Lasso())),
     ("ElasticNet, float32", "float32", "amount", True, lambda: make_pipeline(MinMaxScaler(clip=True), linear_model.ElasticNet())),
-    ("Polynomial", "measured", "amount", False, lambda: make_pipeline(PolynomialFeatures(2), linear_model.Ridge())),
+    ("Polynomial", "measured", "amount", True, lambda: make_pipeline(PolynomialFeatures(2), linear_model.Ridge())),
     ("PCA", "measured", "amount", True, lambda: make_pipeline(PCA(3), linear_model.LinearRegression())),
     ("SVR", "measured", "amount", True, lambda: make_pipeline(StandardScaler(), svm.SVR())),
     ("KMeans", "measured", "amount", False, lambda: KMeans(4, random_state=0)),
@@ -171,4 +246,24 @@ _OTHERS: list[_Line] = [
     ("lightgbm.train, multiclass", "seconds", "classes", True, lambda: _lgb_train(objective="multiclass", num_class=3)),
     ("lightgbm.train, binary float32", "float32", "pair", True, lambda: _lgb_train(objective="binary")),
     ("lightgbm.train, tweedie", "counts", "amount positive", True, lambda: _lgb_train(objective="tweedie")),
+    ("Voting, hard", "rounded", "classes texts", True, lambda: ensemble.VotingClassifier(_several())),
+    ("VotingRegressor", "rounded", "amount", True, lambda: ensemble.VotingRegressor(_several_regressors(), weights=[3, 1, 2])),
+    ("StackingRegressor", "days", "amount", True, lambda: ensemble.StackingRegressor(_several_regressors(), cv=2)),
+    ("BaggingRegressor", "days", "amount", True, lambda: ensemble.BaggingRegressor(random_state=0)),
+    ("AdaBoostRegressor", "rounded", "amount", True, lambda: ensemble.AdaBoostRegressor(**_SMALL)),
+    ("IsolationForest", "rounded", "amount", True, lambda: ensemble.IsolationForest(**_SMALL)),
+    ("IsolationForest, features", "seconds", "amount", True, lambda: ensemble.IsolationForest(max_features=0.5, max_samples=50, **_SMALL)),
+    ("MultiOutputRegressor", "measured", "amount twice", True, lambda: MultiOutputRegressor(ensemble.GradientBoostingRegressor(**_SMALL))),
+    ("LinearRegression, two outputs", "measured", "amount twice", True, lambda: linear_model.LinearRegression()),
+    ("Ridge, two outputs, words", "words", "amount twice", True, lambda: _of_words(0.3, linear_model.Ridge())),
+    ("RandomForestRegressor, two outputs", "days", "amount twice", True, lambda: ensemble.RandomForestRegressor(**_SMALL)),
+    ("DecisionTreeRegressor, two outputs", "gaps", "amount twice", True, lambda: tree.DecisionTreeRegressor(random_state=0)),
+    ("MLPRegressor, two outputs", "measured", "amount twice", True, lambda: make_pipeline(StandardScaler(), neural_network.MLPRegressor(hidden_layer_sizes=(8,), max_iter=50, random_state=0))),
+    ("XGBRegressor, two outputs", "rounded", "amount twice", False, lambda: xgb.XGBRegressor(**_SMALL)),
+    ("KNeighborsRegressor, two outputs", "rounded", "amount twice", False, lambda: neighbors.KNeighborsRegressor()),
+    ("MultiOutputClassifier", "counts", "classes twice", True, lambda: MultiOutputClassifier(tree.DecisionTreeClassifier(max_depth=4))),
+    ("SelectFromModel", "rounded", "amount", True, lambda: make_pipeline(SelectFromModel(linear_model.Lasso()), Normalizer(), ensemble.HistGradientBoostingRegressor(max_iter=15))),
+    ("SVC, truths", "rounded", "pair truths", True, lambda: make_pipeline(StandardScaler(), svm.SVC())),
+    ("XGBRegressor, codes", "words", "amount", True, lambda: _of_codes(xgb.XGBRegressor(**_SMALL))),
+    ("GaussianProcess", "counts", "amount", False, lambda: _process),
 ]  # fmt: skip

@@ -68,6 +68,39 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """Of two columns the second less the first. Source: `AdaBoostClassifier.decision_function`."""
+
+    def __call__(self, scores: Array) -> Array:
+        scores[:, 0] *= -1
+        difference: Array = scores.sum(axis=1)
+        return difference
+
+
+@dataclass(frozen=True)
+class Opposite:
+    """Half of -score and score as two columns. Source: `_compute_proba_from_decision`."""
+
+    def __call__(self, scores: Array) -> Array:
+        return np.vstack((-scores, scores)).T / 2
+
+
+@dataclass(frozen=True)
+class Isolated:
+    """1 for a usual row and -1 for one that few splits isolate. Source: `IsolationForest.predict`.
+
+    `most` is the sum of depths that stands for a score of 1/2, `offset` the score of the border.
+    """
+
+    most: float
+    offset: float
+
+    def __call__(self, depths: Array) -> Array:
+        usual = -(2 ** (-depths / self.most)) - self.offset >= 0
+        return np.where(usual, 1, -1)
+
+
+@dataclass(frozen=True)
 class Largest:
     """The column of each row's largest score."""
 

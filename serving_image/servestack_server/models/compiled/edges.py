@@ -6,10 +6,22 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from servestack_server.models.compiled.features import Choose
 from servestack_server.models.compiled.plan import Plan
-from servestack_server.models.compiled.scores import Project
-from servestack_server.models.compiled.steps import Arithmetic, Branches, Encode, Step
+from servestack_server.models.compiled.steps import (
+    Arithmetic,
+    Branches,
+    Clip,
+    Floats,
+    Impute,
+    Refuse,
+    Stack,
+    Step,
+    width_after,
+)
+from servestack_server.models.compiled.together import Apart
 from servestack_server.models.compiled.trees import Trees
+from servestack_server.models.compiled.xgboost_steps import ZerosMissing
 
 _INVERSE = {
     "add": np.subtract,
@@ -17,6 +29,8 @@ _INVERSE = {
     "multiply": np.divide,
     "divide": np.multiply,
 }
+_SAME_VALUE = (Clip, Floats, Impute, Refuse, Stack, ZerosMissing)
+"""Steps after which a value is what it was before."""
 
 
 def edges_of(plan: Plan) -> list[tuple[int, float]]:
@@ -25,14 +39,19 @@ def edges_of(plan: Plan) -> list[tuple[int, float]]:
     A value is rounded as those steps round: the edge itself may be a few units in the last place
     away. Thresholds on something that was encoded have no place in the input and are left out.
     """
-    found = {
-        (_column(plan, at), value)
-        for number, step in enumerate(plan.steps)
-        if isinstance(step, Trees)
-        for feature, threshold in _splits(step)
-        for at, value in _before(plan.steps[:number], feature, threshold)
-    }
-    return sorted(found)
+    return sorted({(_column(plan, at), value) for at, value in _edges(plan.steps)})
+
+
+def _edges(steps: Sequence[Step]) -> Iterator[tuple[int, float]]:
+    for number, step in enumerate(steps):
+        if isinstance(step, Trees):
+            for feature, threshold in _splits(step):
+                yield from _before(steps[:number], feature, threshold)
+        elif isinstance(step, Apart):
+            for at, inner in enumerate(step.steps):
+                for feature, value in _edges(inner):
+                    own = step.positions[at][feature] if step.positions else feature
+                    yield from _before(steps[:number], own, value)
 
 
 def _column(plan: Plan, at: int) -> int:
@@ -57,14 +76,16 @@ def _before(steps: Sequence[Step], feature: int, value: float) -> Iterator[tuple
     """Yield the feature and the value before these steps; nothing if there is none."""
     for number in range(len(steps) - 1, -1, -1):
         step = steps[number]
-        if isinstance(step, Encode | Project):
-            return
         if isinstance(step, Arithmetic):
             value = float(_INVERSE[step.operation](value, step.numbers[feature]))
+        elif isinstance(step, Choose):
+            feature = int(np.flatnonzero(step.mask)[feature])
         elif isinstance(step, Branches):
             branch, own = _branch_of(step, feature)
             for at, found in _before(step.steps[branch], own, value):
                 yield from _before(steps[:number], step.positions[branch][at], found)
+            return
+        elif not isinstance(step, _SAME_VALUE):
             return
     if np.isfinite(value):
         yield feature, value
@@ -73,8 +94,7 @@ def _before(steps: Sequence[Step], feature: int, value: float) -> Iterator[tuple
 def _branch_of(step: Branches, feature: int) -> tuple[int, int]:
     """Return the branch that a feature of the result comes from, and its place among that one's."""
     for branch, (positions, inner) in enumerate(zip(step.positions, step.steps, strict=True)):
-        widths = [part.width for part in inner if isinstance(part, Encode) and part.width]
-        width = widths[-1] if widths else len(positions)
+        width = width_after(inner, len(positions))
         if feature < width:
             return branch, feature
         feature -= width

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from servestack_server.models.compiled import boosters, plain_models, sklearn_trees
+from servestack_server.models.compiled import boosters, ensembles, plain_models, sklearn_trees
 from servestack_server.models.compiled.flow import Flow, as_array, name_of
 from servestack_server.models.compiled.steps import Step
 from servestack_server.models.compiled.transformers import chain
@@ -23,15 +23,22 @@ def plan_of(estimator: Any, predict_fn: str, flow: Flow) -> list[Step]:
     if name_of(estimator) == "sklearn.Pipeline":
         steps, flow = chain([part for _, part in estimator.steps[:-1]], flow)
         return steps + plan_of(estimator.steps[-1][1], predict_fn, flow)
-    found = _MODELS.get(name_of(estimator))
-    if found is None:
+    name = name_of(estimator)
+    if name not in _MODELS and name not in _COMPOSED:
         raise NotConvertedError(f"{type(estimator).__name__} has no plan")
-    if predict_fn not in ("predict", "predict_proba"):
-        raise NotConvertedError(f"{predict_fn} has no plan")
+    is_known = predict_fn in ("predict", "predict_proba") or (
+        predict_fn == "decision_function" and name in _LINEAR_CLASSIFIERS
+    )
+    if not is_known:
+        raise NotConvertedError(f"{predict_fn} of {type(estimator).__name__} has no plan")
+    if name in _COMPOSED:
+        return _COMPOSED[name](estimator, predict_fn, flow, plan_of)
     if int(estimator.n_features_in_) != flow.width:
         raise NotConvertedError("the model takes another number of features")
     before, flow = as_array(flow)
-    return before + found(estimator, predict_fn == "predict_proba", flow)
+    if predict_fn == "decision_function":
+        return before + plain_models.linear_scores(estimator, flow)
+    return before + _MODELS[name](estimator, predict_fn == "predict_proba", flow)
 
 
 def _xgboost(model: Any, proba: bool, flow: Flow) -> list[Step]:
@@ -44,6 +51,12 @@ def _lightgbm(model: Any, proba: bool, flow: Flow) -> list[Step]:
     return boosters.lightgbm_wrapper(model, proba, flow.width)
 
 
+_LINEAR_CLASSIFIERS = (
+    "sklearn.LinearSVC", "sklearn.RidgeClassifier", "sklearn.RidgeClassifierCV",
+    "sklearn.SGDClassifier", "sklearn.Perceptron", "sklearn.PassiveAggressiveClassifier",
+    "sklearn.LogisticRegression", "sklearn.LogisticRegressionCV",
+    "sklearn.LinearDiscriminantAnalysis",
+)  # fmt: skip
 _Model = Callable[[Any, bool, Flow], list[Step]]
 _MODELS: dict[str, _Model] = {
     **dict.fromkeys(
@@ -54,14 +67,8 @@ _MODELS: dict[str, _Model] = {
         ),
         plain_models.linear_regressor,
     ),
-    **dict.fromkeys(
-        (
-            "sklearn.LinearSVC", "sklearn.RidgeClassifier", "sklearn.RidgeClassifierCV",
-            "sklearn.SGDClassifier", "sklearn.Perceptron", "sklearn.PassiveAggressiveClassifier",
-        ),
-        plain_models.linear_classifier,
-    ),
-    **dict.fromkeys(("sklearn.LogisticRegression", "sklearn.LogisticRegressionCV"), plain_models.logistic),
+    **dict.fromkeys(_LINEAR_CLASSIFIERS[:6], plain_models.linear_classifier),
+    **dict.fromkeys(_LINEAR_CLASSIFIERS[6:], plain_models.logistic),
     **dict.fromkeys(
         (
             "sklearn.DecisionTreeClassifier", "sklearn.DecisionTreeRegressor",
@@ -84,7 +91,24 @@ _MODELS: dict[str, _Model] = {
         ("sklearn.SVC", "sklearn.NuSVC", "sklearn.SVR", "sklearn.NuSVR"),
         plain_models.support_vectors,
     ),
+    **dict.fromkeys(
+        ("sklearn.AdaBoostClassifier", "sklearn.AdaBoostRegressor"), sklearn_trees.ada_boost
+    ),
+    "sklearn.IsolationForest": sklearn_trees.isolation_forest,
     "sklearn.GaussianNB": plain_models.gaussian_bayes,
+    **dict.fromkeys(("sklearn.MultinomialNB", "sklearn.ComplementNB"), plain_models.discrete_bayes),
+    "sklearn.QuadraticDiscriminantAnalysis": plain_models.quadratic_discriminant,
     **dict.fromkeys(("xgboost.XGBClassifier", "xgboost.XGBRegressor"), _xgboost),
     **dict.fromkeys(("lightgbm.LGBMClassifier", "lightgbm.LGBMRegressor"), _lightgbm),
+}  # fmt: skip
+_Composed = Callable[[Any, str, Flow, ensembles.PlanOf], list[Step]]
+_COMPOSED: dict[str, _Composed] = {
+    **dict.fromkeys(("sklearn.VotingClassifier", "sklearn.VotingRegressor"), ensembles.voting),
+    **dict.fromkeys(("sklearn.StackingClassifier", "sklearn.StackingRegressor"), ensembles.stacking),
+    **dict.fromkeys(("sklearn.BaggingClassifier", "sklearn.BaggingRegressor"), ensembles.bagging),
+    "sklearn.CalibratedClassifierCV": ensembles.calibrated,
+    "sklearn.OneVsRestClassifier": ensembles.one_vs_rest,
+    **dict.fromkeys(
+        ("sklearn.MultiOutputRegressor", "sklearn.MultiOutputClassifier"), ensembles.multi_output
+    ),
 }  # fmt: skip

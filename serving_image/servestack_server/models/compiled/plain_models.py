@@ -14,40 +14,46 @@ from servestack_server.models.compiled.answers import (
     Sigmoid,
     Softmax,
 )
-from servestack_server.models.compiled.flow import Flow, only_predict
-from servestack_server.models.compiled.scores import Dense, GaussianLikelihood, Libsvm, Linear
+from servestack_server.models.compiled.flow import Flow, name_of, only_predict
+from servestack_server.models.compiled.scores import (
+    Dense,
+    GaussianLikelihood,
+    Libsvm,
+    Linear,
+    QuadraticScores,
+)
 from servestack_server.models.compiled.steps import Refuse, Step
 from servestack_server.models.not_converted import NotConvertedError
 
 
-def _linear_scores(model: Any, flow: Flow) -> list[Step]:
+def linear_scores(model: Any, flow: Flow) -> list[Step]:
+    """Return the steps to scores: (rows,) for one output of a classifier, or for flat coefficients."""
     coefficients = model.coef_.T if model.coef_.ndim == 2 else model.coef_
     if flow.sparse and coefficients.ndim == 1:
         coefficients = coefficients[:, None]
+    is_flat = model.coef_.ndim == 1 or hasattr(model, "classes_")
     intercept = np.asarray(model.intercept_)
     return [
         Refuse("", nan=True, infinity=True),
-        Linear(coefficients, intercept, sparse=flow.sparse, flat=True),
+        Linear(coefficients, intercept, sparse=flow.sparse, flat=is_flat),
     ]
 
 
 def linear_regressor(model: Any, proba: bool, flow: Flow) -> list[Step]:
     only_predict(model, proba)
-    if model.coef_.ndim == 2:
-        raise NotConvertedError("a linear model of several outputs has no plan")
-    return _linear_scores(model, flow)
+    return linear_scores(model, flow)
 
 
 def linear_classifier(model: Any, proba: bool, flow: Flow) -> list[Step]:
     only_predict(model, proba)
     rule = "above" if len(model.classes_) == 2 else "largest"
-    return [*_linear_scores(model, flow), Label(model.classes_, rule)]
+    return [*linear_scores(model, flow), Label(model.classes_, rule)]
 
 
 def logistic(model: Any, proba: bool, flow: Flow) -> list[Step]:
     if not proba:
         return linear_classifier(model, proba, flow)
-    scores = _linear_scores(model, flow)
+    scores = linear_scores(model, flow)
     return [*scores, *([Sigmoid(), Pair()] if len(model.classes_) == 2 else [Softmax()])]
 
 
@@ -74,6 +80,32 @@ def gaussian_bayes(model: Any, proba: bool, flow: Flow) -> list[Step]:
     constants = np.array([-0.5 * np.sum(np.log(2.0 * np.pi * own)) for own in model.var_])
     likelihood = GaussianLikelihood(np.log(model.class_prior_), constants, model.theta_, model.var_)
     steps: list[Step] = [Refuse("", nan=True, infinity=True), likelihood]
+    return [*steps, Softmax() if proba else Label(model.classes_, "largest")]
+
+
+def quadratic_discriminant(model: Any, proba: bool, flow: Flow) -> list[Step]:
+    _dense_only(model, flow)
+    parts = list(zip(model.rotations_, model.scalings_, strict=True))
+    scores = QuadraticScores(
+        [np.asarray(mean) for mean in model.means_],
+        [rotation * (scaling ** (-0.5)) for rotation, scaling in parts],
+        np.asarray([np.sum(np.log(scaling)) for _, scaling in parts]),
+        np.log(model.priors_),
+    )
+    steps: list[Step] = [Refuse("", nan=True, infinity=True), scores]
+    return [*steps, Softmax() if proba else Label(model.classes_, "largest")]
+
+
+def discrete_bayes(model: Any, proba: bool, flow: Flow) -> list[Step]:
+    """MultinomialNB and ComplementNB. Source: `_joint_log_likelihood` of each."""
+    _dense_only(model, flow)
+    if len(model.classes_) < 2:
+        raise NotConvertedError("a single class has no plan")
+    priors = model.class_log_prior_ if name_of(model) == "sklearn.MultinomialNB" else np.zeros(1)
+    steps: list[Step] = [
+        Refuse("", nan=True, infinity=True),
+        Linear(model.feature_log_prob_.T, priors),
+    ]
     return [*steps, Softmax() if proba else Label(model.classes_, "largest")]
 
 

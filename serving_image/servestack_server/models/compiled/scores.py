@@ -83,12 +83,36 @@ class GaussianLikelihood:
 
 
 @dataclass(frozen=True)
+class QuadraticScores:
+    """Log posteriors, (rows, classes). Source: `QuadraticDiscriminantAnalysis._decision_function`.
+
+    `means` and `rotations` have one array a class; `logarithms` and `priors` one number.
+    """
+
+    means: list[Array]
+    rotations: list[Array]
+    logarithms: Array
+    priors: Array
+
+    def __call__(self, values: Array) -> Array:
+        norms = []
+        for mean, rotation in zip(self.means, self.rotations, strict=True):
+            norms.append(np.sum(np.dot(values - mean, rotation) ** 2, axis=1))
+        scores: Array = -0.5 * (np.array(norms).T + self.logarithms) + self.priors
+        return scores
+
+
+@dataclass(frozen=True)
 class Project:
     """values @ components - mean. Source: `_BasePCA._transform`. `scale` is empty for none."""
 
     components: Array
     mean: Array
     scale: Array
+
+    @property
+    def width(self) -> int:
+        return len(self.components)
 
     def __call__(self, values: Array) -> Array:
         projected: Array = values @ self.components.T

@@ -122,11 +122,22 @@ class Branches:
     def __call__(self, values: Values) -> Array:
         results = []
         for positions, steps in zip(self.positions, self.steps, strict=True):
-            part: Any = _taken(values, positions)
+            part: Any = taken(values, positions)
             for step in steps:
                 part = step(part)
             results.append(part)
         return np.hstack(results)
+
+
+def width_after(steps: Sequence[Step], width: int) -> int:
+    """Return how many features these steps make of `width`."""
+    for step in steps:
+        if isinstance(step, Branches):
+            parts = zip(step.steps, step.positions, strict=True)
+            width = sum(width_after(inner, len(positions)) for inner, positions in parts)
+        else:  # a step that changes the number says so
+            width = getattr(step, "width", 0) or width
+    return width
 
 
 @dataclass(frozen=True)
@@ -139,7 +150,8 @@ class Stack:
         return np.column_stack(values).astype(self.dtype, copy=False)
 
 
-def _taken(values: Values, positions: Sequence[int]) -> Values:
+def taken(values: Values, positions: Sequence[int]) -> Values:
+    """Return some of the features, in this order."""
     if isinstance(values, list):
         return [values[at] for at in positions]
     return values[:, list(positions)]

@@ -8,13 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from servestack_server.models.compiled import answers, scores, steps, trees, xgboost_steps
+from servestack_server.models.compiled import (
+    answers,
+    features,
+    scores,
+    steps,
+    together,
+    trees,
+    xgboost_steps,
+)
 from servestack_server.models.compiled.steps import Step
 from servestack_server.models.model import Array
 
 _CLASSES = {
     name: found
-    for module in (steps, scores, trees, answers, xgboost_steps)
+    for module in (steps, features, scores, trees, together, answers, xgboost_steps)
     for name, found in vars(module).items()
     if dataclasses.is_dataclass(found) and callable(found)
 }

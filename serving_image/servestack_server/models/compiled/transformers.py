@@ -7,6 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from servestack_server.models.compiled.features import (
+    Bins,
+    Choose,
+    Indicate,
+    Normalize,
+    Polynomial,
+)
 from servestack_server.models.compiled.flow import Flow, as_array, name_of
 from servestack_server.models.compiled.scores import Project
 from servestack_server.models.compiled.steps import (
@@ -18,6 +25,7 @@ from servestack_server.models.compiled.steps import (
     Impute,
     Refuse,
     Step,
+    width_after,
 )
 from servestack_server.models.not_converted import NotConvertedError
 
@@ -42,9 +50,8 @@ def transformer(part: Any, flow: Flow) -> tuple[list[Step], Flow]:
         raise NotConvertedError(f"{type(part).__name__} of a sparse matrix has no plan")
     before, flow = as_array(flow)
     made = found(part)
-    if isinstance(made[-1], Project):
-        flow = Flow(len(part.components_))
-    return before + made, flow
+    sparse = name == "sklearn.KBinsDiscretizer" and part.encode == "onehot"
+    return before + made, Flow(width_after(made, flow.width), sparse=sparse)
 
 
 def chain(parts: Sequence[Any], flow: Flow) -> tuple[list[Step], Flow]:
@@ -112,6 +119,38 @@ def _pca(part: Any) -> list[Step]:
     return [check, Floats(), Project(part.components_, part.mean_, scale)]
 
 
+def _polynomial(part: Any) -> list[Step]:
+    if part._min_degree > 1 or part._max_degree < 1 or part.order != "C":
+        raise NotConvertedError("these PolynomialFeatures have no plan")
+    made = Polynomial(part._max_degree, part.interaction_only, part.include_bias, part._n_out_full)
+    return [Refuse("", nan=True, infinity=True), Floats(), made]
+
+
+def _normalizer(part: Any) -> list[Step]:
+    return [Refuse("", nan=True, infinity=True), Floats(), Normalize(part.norm)]
+
+
+def _bins(part: Any) -> list[Step]:
+    if part.dtype is not None:
+        raise NotConvertedError("a KBinsDiscretizer with a dtype has no plan")
+    bins = Bins([np.asarray(edges[1:-1], dtype=np.float64) for edges in part.bin_edges_])
+    steps: list[Step] = [Refuse("", nan=True, infinity=True), Floats(), bins]
+    if part.encode == "ordinal":
+        return steps
+    counts = np.asarray(part.n_bins_, dtype=np.intp)
+    return [*steps, Indicate(np.cumsum(counts) - counts, int(counts.sum()))]
+
+
+def _selector(part: Any) -> list[Step]:
+    from sklearn.utils import get_tags
+
+    mask = part.get_support()
+    if not mask.any():
+        raise NotConvertedError("a step chooses no features")
+    finite = not get_tags(part).input_tags.allow_nan
+    return [Refuse("", nan=finite, infinity=finite), Choose(mask)]
+
+
 _TRANSFORMERS: dict[str, Callable[[Any], list[Step]]] = {
     "sklearn.StandardScaler": _standard,
     "sklearn.MinMaxScaler": _min_max,
@@ -119,7 +158,19 @@ _TRANSFORMERS: dict[str, Callable[[Any], list[Step]]] = {
     "sklearn.RobustScaler": _robust,
     "sklearn.SimpleImputer": _imputer,
     "sklearn.PCA": _pca,
-}
+    "sklearn.PolynomialFeatures": _polynomial,
+    "sklearn.Normalizer": _normalizer,
+    "sklearn.KBinsDiscretizer": _bins,
+    **dict.fromkeys(
+        (
+            "sklearn.VarianceThreshold", "sklearn.SelectKBest", "sklearn.SelectPercentile",
+            "sklearn.SelectFpr", "sklearn.SelectFdr", "sklearn.SelectFwe",
+            "sklearn.GenericUnivariateSelect", "sklearn.SelectFromModel", "sklearn.RFE",
+            "sklearn.RFECV", "sklearn.SequentialFeatureSelector",
+        ),
+        _selector,
+    ),
+}  # fmt: skip
 
 
 def _branches(part: Any, flow: Flow) -> tuple[list[Step], Flow]:

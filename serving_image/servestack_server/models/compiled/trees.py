@@ -12,8 +12,8 @@ import numpy as np
 from servestack_server.models.model import Array
 from servestack_server.models.not_converted import NotConvertedError
 
-_CHUNK_VALUES = 1 << 20
-"""So many leaf values are in memory at a time."""
+_CHUNK_VALUES = 1 << 18
+"""So many leaf values are in memory at a time: as many as a processor's own memory holds."""
 _OPSET, _TREE_OPSET, _IR_VERSION = 21, 3, 10
 
 
@@ -41,14 +41,16 @@ class Trees:
     ONNX Runtime finds the leaf of each tree by comparisons alone, and answers with its number. The
     values are added here, one tree after the other and in the type in which the framework adds them,
     so rounding is the same. `graph` is that of `build_graph` as bytes; `values` has the leaves of
-    all trees, of shape (leaves, outputs), and `first` where those of each tree begin. `start` is
-    what the framework begins with, of shape (outputs,).
+    all trees, and `first` where those of each tree begin. `start` is what the framework begins with,
+    of shape (outputs,). `values` is of shape (leaves, outputs), or (leaves, 1) if the trees add to
+    one output each, in turns. `apart`: no sum, but the value of each tree, of shape (rows, trees).
     """
 
     graph: Array
     values: Array
     first: Array
     start: Array
+    apart: bool = False
 
     @cached_property
     def _run(self) -> Any:
@@ -65,12 +67,21 @@ class Trees:
 
     def _sums(self, values: Array) -> Array:
         (found,) = self._run(None, {"X": np.ascontiguousarray(values)})
-        leaves = found.astype(np.intp).T + self.first[:, None]
-        terms = self.values[leaves]
-        terms[0] += self.start
-        # Unlike add.reduce, which adds in pairs, accumulate is defined to add in order.
-        sums: Array = np.add.accumulate(terms, axis=0, out=terms)[-1]
-        return sums
+        leaves = found.T.astype(np.intp, order="C")
+        leaves += self.first[:, None]
+        if self.apart:
+            apart: Array = self.values.take(leaves).T
+            return apart
+        outputs = self.start.size
+        if self.values.shape[1] == outputs:
+            terms = self.values.take(leaves, axis=0)
+            terms[0] += self.start
+            # Unlike add.reduce, which adds in pairs, accumulate is defined to add in order.
+            sums: Array = np.add.accumulate(terms, axis=0, out=terms)[-1]
+            return sums
+        terms = self.values.take(leaves).reshape(-1, outputs, len(values))
+        terms[0] += self.start[:, None]
+        return np.ascontiguousarray(np.add.accumulate(terms, axis=0, out=terms)[-1].T)
 
 
 def build_graph(trees: Sequence[Tree], features: int, dtype: Any, *, strict: bool = False) -> Array:
@@ -126,15 +137,24 @@ def sum_of(
     dtype: Any,
     *,
     strict: bool = False,
+    apart: bool = False,
 ) -> Trees:
     """Return the step that adds up these trees; `values` has an array (leaves, outputs) for each.
 
-    `features`, `dtype` and `strict` are those of `build_graph`, `start` that of `Trees`.
+    `features`, `dtype` and `strict` are those of `build_graph`, `start` and `apart` those of `Trees`.
     """
     if not trees:
         raise NotConvertedError("it has no trees")
     graph = build_graph(trees, features, dtype, strict=strict)
-    return Trees(graph, np.concatenate(values), first_leaves(trees), start)
+    if start.size > 1 and _take_turns(values, start.size):
+        values = [own[:, [tree % start.size]] for tree, own in enumerate(values)]
+    return Trees(graph, np.concatenate(values), first_leaves(trees), start, apart)
+
+
+def _take_turns(values: Sequence[Array], outputs: int) -> bool:
+    """Whether each tree adds to one output only, the first tree to the first, and so on in turns."""
+    others = (np.delete(own, tree % outputs, axis=1) for tree, own in enumerate(values))
+    return len(values) % outputs == 0 and not any(other.any() for other in others)
 
 
 def round_down(thresholds: Array) -> Array:

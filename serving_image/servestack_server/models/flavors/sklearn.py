@@ -11,10 +11,11 @@ from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.arrays import build_array_maker, whole_as_double
 from servestack_server.models.columns import feature_positions
-from servestack_server.models.frames import build_frame_maker, needs_frame
+from servestack_server.models.frames import build_frame_maker, needs_frame, parts_of
 from servestack_server.models.lean_import import forget_lean, import_lean
 from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.model import Loaded, Predict
+from servestack_server.models.threads import thread_count
 from servestack_server.models.trusting import require_pickle, untrusted_types
 from servestack_server.models.versions import warn_other_version
 
@@ -25,7 +26,20 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     """Load the estimator. Rows become an array of float64, or a DataFrame if it needs names."""
     forget_lean("xgboost", "lightgbm")  # the pipeline may hold their estimators
     estimator = read_estimator(artifact, trust)
+    limit_jobs(estimator)
     return Loaded(build_predict(estimator, artifact, given), estimator)
+
+
+def limit_jobs(estimator: Any) -> None:
+    """Give the estimator and those that it contains the threads of one prediction.
+
+    A forest of `n_jobs=-1` starts a pool of threads for each call, a bagging even processes. Both cost
+    milliseconds a call, and how many there are depends on the machine. Answers do not, except for the
+    last digits of sums that several jobs add up.
+    """
+    for part in parts_of(estimator):
+        if getattr(part, "n_jobs", None) not in (None, 1):
+            part.n_jobs = thread_count()
 
 
 def read_estimator(artifact: Artifact, trust: Trust, also_safe: tuple[str, ...] = ()) -> Any:
