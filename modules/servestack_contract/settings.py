@@ -29,6 +29,9 @@ TensorType = Literal[
 """Element types of a tensor, as numpy names them."""
 Runtime = Literal["auto", "onnx", "native"]
 ErrorStyle = Literal["status", "ok200"]
+Protocol = Literal["seldon"]
+"""Protocols that are spoken beside those that every service speaks."""
+UnknownColumns = Literal["refuse", "ignore"]
 CorsMethod = Literal["GET", "POST"]
 WhenFull = Literal["drop", "unready"]
 Redaction = Literal["drop", "hash"]
@@ -75,11 +78,15 @@ class Tensor(Section, frozen=True):
 
 
 class Input(Section, frozen=True):
-    """The models' input: columns, one tensor, or neither if nothing is known."""
+    """The models' input: columns, one tensor, or neither if nothing is known.
+
+    `unknown_columns` says what becomes of a request's other columns (None: they are refused).
+    """
 
     columns: tuple[Column, ...] | None = None
     tensor: Tensor | None = None
     example: Any = None
+    unknown_columns: UnknownColumns | None = None
 
 
 class Limits(Section, frozen=True):
@@ -217,7 +224,10 @@ class Cors(Section, frozen=True):
 
 
 class ServerSettings(Section, frozen=True, kw_only=True):
-    """The whole file. Without `batching`, each request is predicted in its own call."""
+    """The whole file. Without `batching`, each request is predicted in its own call.
+
+    `protocols` are spoken beside the service's own, Open Inference Protocol V2 and MLflow's.
+    """
 
     name: str
     environment: str = "local"
@@ -238,6 +248,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     batching: Batching | None = None
     api_keys: ApiKeys | None = None
     cors: Cors | None = None
+    protocols: tuple[Protocol, ...] | None = None
 
     @property
     def path(self) -> str:

@@ -67,6 +67,7 @@ def server_settings(service: ResolvedService) -> ServerSettings:
         batching=_batching(spec.api.batching),
         api_keys=_api_keys(spec.api.auth),
         cors=_cors(spec.api),
+        protocols=spec.api.protocols or None,
     )
 
 
@@ -80,6 +81,7 @@ def _input(given: api.Input) -> settings.Input:
         columns=tuple(map(_column, columns)) if columns is not None else None,
         tensor=settings.Tensor(tensor.dtype, tensor.shape) if tensor is not None else None,
         example=given.example,
+        unknown_columns=given.unknown_columns if given.unknown_columns != "refuse" else None,
     )
 
 

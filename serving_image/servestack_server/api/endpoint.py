@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
-from servestack_server.api.content import body_of
+from servestack_server.api.content import body_of, content_type
 from servestack_server.api.errors import fail
 from servestack_server.errors import RequestError
 from servestack_server.events.answered import Answered
 from servestack_server.http.request import Request
 from servestack_server.input.bodies import Rows
+from servestack_server.input.problems import too_many_rows
+from servestack_server.input.readers import read_body, read_loose_body
 from servestack_server.prediction.batcher import listed
 from servestack_server.prediction.target import RequestJob, Target
 from servestack_server.service import Service
@@ -19,7 +20,7 @@ RequestedJob = RequestJob[Request]
 
 
 class Endpoint:
-    """Answers predictions for one target. A subclass reads (`read`) and answers (`reply`)."""
+    """Answers predictions for one target. A subclass answers (`reply`), and may read otherwise (`read`)."""
 
     def __init__(self, service: Service, target: Target, path: str) -> None:
         self.service = service
@@ -55,15 +56,20 @@ class Endpoint:
     def check_count(self, rows: Rows) -> None:
         """Raise RequestError (413) if the request has too many rows."""
         if len(rows) > self._max_rows:
-            raise RequestError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "too_many_rows",
-                f"{len(rows):,} rows are more than the limit of {self._max_rows:,}",
-            )
+            raise too_many_rows(len(rows), self._max_rows)
 
     def read(self, request: Request) -> Rows:
-        """Return the rows of a request, checked. Raises RequestError."""
-        raise NotImplementedError
+        """Return the rows of a request, checked. Raises RequestError.
+
+        The content type says how the body is read: `input.readers` has the forms.
+        """
+        body = self.body(request)
+        return read_body(body, content_type(request, body), self.schema, self._max_rows)
+
+    def read_loose(self, request: Request) -> list[Any]:
+        """Return the rows of a request unchecked, read as `read` does. Raises RequestError."""
+        body = self.body(request)
+        return read_loose_body(body, content_type(request, body), self.schema, self._max_rows)
 
     def reply(self, job: RequestedJob) -> None:
         """Answer a request whose job has outputs, and log what was answered."""

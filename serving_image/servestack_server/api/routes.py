@@ -15,6 +15,8 @@ from servestack_server.api.pages import Documentation
 from servestack_server.api.predict import PredictEndpoint
 from servestack_server.api.router import Handler, Route, Router
 from servestack_server.api.scoring import InvocationsEndpoint
+from servestack_server.api.seldon import PATHS as SELDON_PATHS
+from servestack_server.api.seldon import SeldonEndpoint
 from servestack_server.prediction.target import ModelTarget, Target
 from servestack_server.service import Service
 
@@ -38,9 +40,17 @@ def build_router(service: Service) -> Router:
     def own_routes(path: str, target: Target) -> None:
         counted(f"{path}/predict", PredictEndpoint(service, target, f"{path}/predict"), own)
         counted(f"{path}/batch", BatchEndpoint(service, target, f"{path}/batch"), own)
+        seldon_routes(path, target)
+
+    def seldon_routes(path: str, target: Target) -> None:
+        if "seldon" in (service.settings.protocols or ()):
+            for end in SELDON_PATHS:
+                seldon = SeldonEndpoint(service, target, f"{path}{end}")
+                counted(f"{path}{end}", seldon, ErrorForm.SELDON)
 
     if service.root is not None:
         own_routes(base, service.root)
+        seldon_routes("", service.root)
         counted("/invocations", InvocationsEndpoint(service, service.root, "/invocations"))
     if len(service.targets) > 1:
         for name, target in service.targets.items():

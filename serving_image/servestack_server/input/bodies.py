@@ -1,4 +1,4 @@
-"""Reads the forms of a JSON body that people send, and CSV. Each becomes a list of rows.
+"""Reads the forms of a JSON body that people send. Each becomes a list of rows.
 
     [[5.1, 3.5]]                      rows by position       [5.1, 3.5]   one row
     [{"a": 5.1, "b": 3.5}]            records                {"a": 5.1, "b": 3.5}   one record
@@ -12,11 +12,8 @@ Source of `instances`, `inputs` and the last two: MLflow's scoring protocol
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import codecs
 from collections.abc import Callable
-from math import isfinite
 from typing import Any
 
 import msgspec
@@ -54,12 +51,15 @@ def read_loose_rows(body: bytes, schema: Schema) -> list[Any]:
     return rows
 
 
-def decode_json(body: bytes) -> Any:
-    """Decode any JSON. Raises RequestError (400), which says what is wrong and where."""
+def decode_json(body: bytes, decode: Callable[[bytes], Any] = msgspec.json.decode) -> Any:
+    """Decode any JSON, by default one value. Raises RequestError (400): what is wrong, and where.
+
+    A byte order mark is left out, as RFC 8259, 8.1 allows: editors on Windows write one.
+    """
     if not body:
         raise malformed("empty_body", "the body is empty")
     try:
-        return msgspec.json.decode(body)
+        return decode(body.removeprefix(codecs.BOM_UTF8))
     except UnicodeDecodeError:
         raise malformed("malformed_json", "the body is not UTF-8") from None
     except RecursionError:
@@ -95,7 +95,9 @@ def normalised(data: Any, schema: Schema) -> list[Any]:
     if key == "dataframe_split":
         return _split(value, schema)
     if isinstance(value, dict):
-        return _columnar(value) if _is_columnar(value) else [value]
+        if not _is_columnar(value):
+            return [value]
+        return columnar(value, "the columns differ in length", field="inputs")
     if not isinstance(value, list):
         raise invalid("wrong_type", "expected a list of rows", field=key)
     return _rows(value, schema)
@@ -142,78 +144,13 @@ def _is_columnar(value: dict[str, Any]) -> bool:
     return bool(value) and all(isinstance(column, list) for column in value.values())
 
 
-def _columnar(value: dict[str, list[Any]]) -> list[Any]:
+def columnar(value: dict[str, list[Any]], message: str, *, field: str = "") -> list[Any]:
+    """Return the records of columns by name.
+
+    Raises RequestError (422) with `message` and `field` if the columns differ in length.
+    """
     lengths = {len(column) for column in value.values()}
     if len(lengths) > 1:
-        raise invalid("wrong_length", "the columns differ in length", field="inputs")
+        raise invalid("wrong_length", message, field=field)
     names = list(value)
     return [dict(zip(names, row, strict=True)) for row in zip(*value.values(), strict=True)]
-
-
-def read_csv(body: bytes, schema: Schema) -> Rows:
-    """Return the rows of a CSV body, checked. The first line has the column names, as in MLflow.
-
-    Raises RequestError: 400 if the body is not CSV, 422 if it does not fit the schema.
-    """
-    try:
-        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True))
-    except UnicodeDecodeError:
-        raise malformed("malformed_csv", "the body is not UTF-8") from None
-    except csv.Error as error:
-        raise malformed("malformed_csv", f"the body is not CSV: {error}") from None
-    lines = [line for line in lines if line]
-    if len(lines) < 2:
-        raise invalid("no_rows", "expected a line with the column names, then the rows")
-    names, *rows = lines
-    if len(set(names)) != len(names):
-        raise invalid("ambiguous", "a column is named twice")
-    if not isinstance(schema, TableSchema):
-        return schema.convert([[_value(cell) for cell in row] for row in rows])
-    types = {column.name: column.type for column in schema.columns}
-    read = [_CELLS.get(types.get(name, ""), _value) for name in names]
-    records = schema.reorder(names, rows)
-    values = [
-        dict(
-            zip(
-                names,
-                (of(cell) for of, cell in zip(read, record.values(), strict=True)),
-                strict=True,
-            )
-        )
-        for record in records
-    ]
-    return schema.convert(values)
-
-
-def _value(cell: str) -> Any:
-    """Return a cell as a number or a boolean if it reads like one, else as text; None if empty."""
-    if cell == "":
-        return None
-    try:
-        value = json.loads(cell, parse_constant=_constant)
-    except (ValueError, RecursionError):
-        return cell
-    if isinstance(value, float) and not isfinite(value):
-        return cell
-    return value if isinstance(value, int | float | bool) or value is None else cell
-
-
-def _constant(name: str) -> None:
-    """Read NaN as a missing value, as pandas writes it. A table cannot hold infinity."""
-    if name != "NaN":
-        raise ValueError(name)
-
-
-def _text(cell: str) -> str | None:
-    """Return the cell unchanged: `1.50` in a column of strings is not a number."""
-    return cell or None
-
-
-def _boolean(cell: str) -> Any:
-    """Read a boolean as pandas writes it (True) or as JSON does (true)."""
-    return _value(cell.lower() if cell in ("True", "False") else cell)
-
-
-_CELLS: dict[str, Callable[[str], Any]] = {
-    "string": _text, "binary": _text, "datetime": _text, "boolean": _boolean,
-}  # fmt: skip
