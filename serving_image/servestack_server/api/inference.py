@@ -72,6 +72,8 @@ class InferEndpoint(Endpoint):
             if len(arrays) != 1:
                 raise invalid("wrong_shape", "expected one tensor")
             return next(iter(arrays.values()))
+        if schema.ignores_unknown and (known := arrays.keys() & schema.positions.keys()):
+            arrays = {name: array for name, array in arrays.items() if name in known}
         if arrays.keys() <= schema.positions.keys():
             columns = {name: _column(name, array) for name, array in arrays.items()}
             return [

@@ -47,25 +47,31 @@ def row_schema(columns: tuple[Column, ...]) -> Schema:
     }
 
 
-def record_schema(columns: tuple[Column, ...]) -> Schema:
-    """Return the schema of a row by name: an object with one value for each column."""
+def record_schema(columns: tuple[Column, ...], *, is_open: bool = False) -> Schema:
+    """Return the schema of a row by name: an object with one value for each column.
+
+    `is_open` allows other columns beside them.
+    """
     return {
         "type": "object",
         "properties": {column.name: column_schema(column) for column in columns},
         "required": [column.name for column in columns if column.required],
-        "additionalProperties": False,
+        "additionalProperties": is_open,
     }
 
 
-def columnar_schema(columns: tuple[Column, ...]) -> Schema:
-    """Return the schema of a table by column: an object with a list of values for each name."""
+def columnar_schema(columns: tuple[Column, ...], *, is_open: bool = False) -> Schema:
+    """Return the schema of a table by column: an object with a list of values for each name.
+
+    `is_open` allows other columns beside them.
+    """
     return {
         "type": "object",
         "properties": {
             column.name: {"type": "array", "items": column_schema(column)} for column in columns
         },
         "required": [column.name for column in columns if column.required],
-        "additionalProperties": False,
+        "additionalProperties": is_open,
     }
 
 
@@ -97,10 +103,15 @@ def scalar_schema(dtype: str) -> Schema:
     return {}
 
 
-def body_schemas(columns: tuple[Column, ...] | None, tensor: Tensor | None) -> dict[str, Schema]:
-    """Return the schemas of a body for `components/schemas`. `Body` is the whole body."""
+def body_schemas(
+    columns: tuple[Column, ...] | None, tensor: Tensor | None, *, is_open: bool = False
+) -> dict[str, Schema]:
+    """Return the schemas of a body for `components/schemas`. `Body` is the whole body.
+
+    `is_open` says that columns which the input does not have are ignored.
+    """
     if columns:
-        return _table_schemas(columns)
+        return _table_schemas(columns, is_open)
     rows: Schema = {
         "description": "One list of values for each row, or a single row.",
         "type": "array",
@@ -118,7 +129,7 @@ def body_schemas(columns: tuple[Column, ...] | None, tensor: Tensor | None) -> d
     return {"Rows": rows, "Body": {"anyOf": [reference, *_wrapped(reference, reference)]}}
 
 
-def _table_schemas(columns: tuple[Column, ...]) -> dict[str, Schema]:
+def _table_schemas(columns: tuple[Column, ...], is_open: bool) -> dict[str, Schema]:
     row = {"$ref": "#/components/schemas/Row"}
     record = {"$ref": "#/components/schemas/Record"}
     records = {"type": "array", "minItems": 1, "items": record}
@@ -129,7 +140,7 @@ def _table_schemas(columns: tuple[Column, ...]) -> dict[str, Schema]:
         "properties": {
             "columns": {
                 "type": "array",
-                "items": {"enum": names},
+                "items": {"type": "string"} if is_open else {"enum": names},
                 "uniqueItems": True,
                 "description": "The order of the columns in `data`.",
             },
@@ -141,12 +152,12 @@ def _table_schemas(columns: tuple[Column, ...]) -> dict[str, Schema]:
     table = {"anyOf": [rows, {"$ref": "#/components/schemas/ColumnLists"}]}
     return {
         "Row": row_schema(columns) | {"description": f"Values in this order: {', '.join(names)}."},
-        "Record": record_schema(columns),
+        "Record": record_schema(columns, is_open=is_open),
         "Rows": {
             "description": "Rows by position or records by column name, or a single one of them.",
             "anyOf": [{"type": "array", "minItems": 1, "items": row}, records, row, record],
         },
-        "ColumnLists": columnar_schema(columns),
+        "ColumnLists": columnar_schema(columns, is_open=is_open),
         "Body": {
             "anyOf": [
                 rows,

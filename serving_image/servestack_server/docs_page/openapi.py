@@ -7,6 +7,7 @@ from typing import Any
 
 from servestack_contract.settings import Column, ServerSettings, Tensor
 from servestack_server.docs_page.answers import (
+    ERRORS,
     HEADERS,
     answer,
     answer_schemas,
@@ -17,13 +18,10 @@ from servestack_server.docs_page.answers import (
 from servestack_server.docs_page.example import body_examples, example_rows
 from servestack_server.docs_page.inference_protocol import inference_paths, inference_schemas
 from servestack_server.docs_page.input_schema import Schema, body_schemas
-from servestack_server.docs_page.own_routes import (
-    ERRORS,
-    PARAMETERS,
-    has_entry,
-    own_paths,
-    request_body,
-)
+from servestack_server.docs_page.own_routes import PARAMETERS, has_entry, own_paths
+from servestack_server.docs_page.request_bodies import rows_body
+from servestack_server.docs_page.seldon import PATH as SELDON_PATH
+from servestack_server.docs_page.seldon import seldon_paths, seldon_schemas
 
 _SECURITY_SCHEME = "apiKey"
 
@@ -43,7 +41,9 @@ def openapi_document(
     the service's own model first. `example` is any accepted body; if it is None, one is made up
     from the input.
     """
-    examples = body_examples(example, columns, tensor)
+    body = rows_body(body_examples(example, columns, tensor), columns, tensor)
+    rows = example_rows(example, columns, tensor)
+    has_seldon = "seldon" in (config.protocols or ())
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": _info(config, models),
@@ -55,27 +55,26 @@ def openapi_document(
             {"name": "operation", "description": "Probes and metrics."},
         ],
         "paths": {
-            **own_paths(config, [name for name, _ in models], examples),
-            **inference_paths(
-                _inference_models(config, models),
-                columns,
-                tensor,
-                example_rows(example, columns, tensor),
-            ),
-            **(_mlflow_paths(examples) if has_entry(config) else {}),
+            **own_paths(config, [name for name, _ in models], body),
+            **inference_paths(_inference_models(config, models), columns, tensor, rows),
+            **(_mlflow_paths(body) if has_entry(config) else {}),
             **_operation_paths(),
         },
         "components": {
             "schemas": {
-                **body_schemas(columns, tensor),
+                **body_schemas(columns, tensor, is_open=config.input.unknown_columns == "ignore"),
                 **answer_schemas(outputs),
                 **inference_schemas(),
             },
-            "responses": error_answers(),
+            "responses": error_answers(seldon=has_seldon),
             "headers": HEADERS,
             "parameters": _parameters(),
         },
     }
+    if has_seldon and has_entry(config):
+        document["tags"].append({"name": "Seldon", "description": "Seldon Core 1's protocol."})
+        document["paths"] |= seldon_paths(config.path, columns, rows, PARAMETERS)
+        document["components"]["schemas"] |= seldon_schemas()
     if config.api_keys is not None:
         _require_key(document, config.api_keys.header)
     return document
@@ -102,11 +101,7 @@ def _inference_models(
     return [*models, (config.name, "")]
 
 
-def _mlflow_paths(examples: dict[str, Any]) -> dict[str, Schema]:
-    body = request_body(examples)
-    body["content"]["text/csv"] = {
-        "schema": {"type": "string", "description": "A line with the column names, then the rows."}
-    }
+def _mlflow_paths(body: Schema) -> dict[str, Schema]:
     predicted = {
         "type": "object",
         "properties": {
@@ -173,6 +168,7 @@ def _require_key(document: dict[str, Any], header: str) -> None:
     }
     for path, operations in document["paths"].items():
         error = "InferenceError" if path.startswith("/v2/") else "Error"
+        error = "SeldonError" if path.endswith(SELDON_PATH) else error
         for method, operation in operations.items():
             if method == "post" or (path.startswith("/v2/models") and not path.endswith("/ready")):
                 operation["security"] = [{_SECURITY_SCHEME: []}]

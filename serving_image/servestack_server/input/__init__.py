@@ -1,6 +1,8 @@
 """From the bytes of a request to rows that are checked against the model's input.
 
 `schema.py` compiles the columns of the spec, or of the signature, into one msgspec type, so that
-parsing and checking are a single pass in C. `bodies.py` reads the forms of bodies that people send.
+parsing and checking are a single pass in C. `readers.py` chooses by the content type
+(`content_type.py`) who reads a body: `bodies.py` JSON in the forms that people send, `csv_rows.py`
+CSV, `forms.py` multipart/form-data, `raw_bytes.py` bodies of bytes.
 `problems.py` describes errors, with a stable code, the row and the field.
 """
