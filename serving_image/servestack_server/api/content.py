@@ -14,6 +14,14 @@ from servestack_server.input.readers import starts_like_json, unsupported
 _WINDOWS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 """Window bits of zlib for each content coding (RFC 9110, 8.4.1)."""
 
+_JSON = frozenset(
+    b"application/json" + charset
+    for charset in (
+        b"", b"; charset=utf-8", b";charset=utf-8", b"; charset=UTF-8", b";charset=UTF-8",
+    )
+)  # fmt: skip
+"""What nearly all callers send, word by word: other ways to write it are parsed."""
+
 
 def body_of(request: Request, max_bytes: int) -> bytes:
     """Return the body, decompressed.
@@ -56,7 +64,7 @@ def content_type(request: Request, body: bytes) -> ContentType:
     Raises RequestError (415) for JSON in another charset than UTF-8.
     """
     header = request.headers.get(b"content-type")
-    if header is None or header == b"application/json":
+    if header is None or header in _JSON:
         return JSON
     given = parse_content_type(header)
     if given.is_json:

@@ -8,6 +8,9 @@ from typing import Any
 from servestack_server.errors import RequestError
 from servestack_server.http.request import Request
 
+SELDON_PATHS = ("/api/v1.0/predictions", "/api/v0.1/predictions")
+"""How the paths of Seldon Core 1's prediction API end."""
+
 
 class ErrorForm(Enum):
     """The form of an error's answer.
@@ -25,7 +28,9 @@ class ErrorForm(Enum):
 
 
 def form_of_path(path: str) -> ErrorForm:
-    """Return the form of errors for a path that has no route."""
+    """Return the form of errors for a path that has no route, or whose request was not complete."""
+    if path.endswith(SELDON_PATHS):
+        return ErrorForm.SELDON
     return ErrorForm.V2 if path.startswith("/v2/") else ErrorForm.OWN
 
 

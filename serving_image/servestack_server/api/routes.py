@@ -6,7 +6,7 @@ from typing import Any
 
 from servestack_server.api import model_metadata, scoring
 from servestack_server.api.batch import BatchEndpoint
-from servestack_server.api.errors import ErrorForm
+from servestack_server.api.errors import SELDON_PATHS, ErrorForm
 from servestack_server.api.feedback import FeedbackEndpoint
 from servestack_server.api.health import Health
 from servestack_server.api.inference import InferEndpoint
@@ -15,7 +15,6 @@ from servestack_server.api.pages import Documentation
 from servestack_server.api.predict import PredictEndpoint
 from servestack_server.api.router import Handler, Route, Router
 from servestack_server.api.scoring import InvocationsEndpoint
-from servestack_server.api.seldon import PATHS as SELDON_PATHS
 from servestack_server.api.seldon import SeldonEndpoint
 from servestack_server.prediction.target import ModelTarget, Target
 from servestack_server.service import Service

@@ -27,7 +27,6 @@ from servestack_server.input.raw_bytes import raw_row
 from servestack_server.input.schema import Schema, TableSchema, from_base64
 from servestack_server.prediction.batcher import listed
 
-PATHS = ("/api/v1.0/predictions", "/api/v0.1/predictions")
 _Size = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
 

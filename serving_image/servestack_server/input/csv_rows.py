@@ -24,6 +24,15 @@ _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _FRACTION = re.compile(r"[.eE]")
 
 
+def _constant(name: str) -> None:
+    """Read NaN as a missing value, as pandas writes it. A table cannot hold infinity."""
+    if name != "NaN":
+        raise ValueError(name)
+
+
+_decode = json.JSONDecoder(parse_constant=_constant).decode
+
+
 def csv_rows(body: bytes, given: ContentType, schema: Schema, max_rows: int) -> list[Any]:
     """Return the rows of a CSV body, unchecked: records by name if the schema has columns.
 
@@ -68,7 +77,7 @@ def value_of(cell: str) -> Any:
     if cell == "":
         return None
     try:
-        value = json.loads(cell, parse_constant=_constant)
+        value = _decode(cell)
     except (ValueError, RecursionError):
         return cell
     if isinstance(value, float) and not isfinite(value):
@@ -102,12 +111,6 @@ def _check_names(names: list[str], schema: Schema) -> None:
         raise invalid("unknown_column", message)
 
 
-def _constant(name: str) -> None:
-    """Read NaN as a missing value, as pandas writes it. A table cannot hold infinity."""
-    if name != "NaN":
-        raise ValueError(name)
-
-
 def _text(cell: str) -> str | None:
     return cell or None
 
@@ -120,12 +123,10 @@ def _boolean(cell: str) -> Any:
 
 
 def _number(cell: str) -> Any:
-    if cell in _MISSING:
-        return None
-    value = value_of(cell)
-    if value.__class__ is not str or not _NUMBER.fullmatch(cell):
-        return value
-    number = float(cell)  # JSON has no `.5`, `5.`, `+5` and `05`.
+    """Read a number of JSON, or one as others write it: `.5`, `5.`, `+5`, `05`."""
+    if not _NUMBER.fullmatch(cell):
+        return None if cell in _MISSING else cell
+    number = float(cell)
     if not isfinite(number):
         return cell
     return number if _FRACTION.search(cell) else int(cell)

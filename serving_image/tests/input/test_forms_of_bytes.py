@@ -6,6 +6,8 @@ import gzip
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from urllib3.filepost import encode_multipart_formdata
 
 from servestack_contract.settings import Column, Input, Tensor
@@ -175,3 +177,27 @@ def test_rows_in_lines() -> None:
         "unsupported_type",
     )
     assert refusal(gzip.compress(body), kind, table) == (400, "malformed_json", "")
+
+
+BENT = st.lists(
+    st.tuples(st.sampled_from(["image", "camera", "zoom", "", "\u00e9\r\n\""]), st.sampled_from([
+        "", "x", "1e999", "\ud7ff", ("a", b"\xff\r\n--b--", "image/png"), ("", b"", ""), file(),
+    ])),
+    max_size=4,
+)  # fmt: skip
+
+
+@given(BENT, st.integers(0, 2000), st.binary(max_size=6), st.integers(0, 6))
+def test_a_bent_form_is_refused_or_read(
+    fields: Fields, at: int, put: bytes, leave_out: int
+) -> None:
+    """Nothing else than RequestError comes of it, and what is read is of the columns' types."""
+    body, kind = encode_multipart_formdata(fields, "b")
+    body = body[:at] + put + body[at + leave_out :]
+    for schema in (IMAGE, SEVERAL, ANY, PIXELS):
+        try:
+            rows = read(body, kind, schema)
+        except RequestError:
+            continue
+        if schema is not ANY:
+            assert all(isinstance(row[0], bytes) for row in rows)
