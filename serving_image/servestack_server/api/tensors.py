@@ -110,6 +110,9 @@ def _shaped(array: np.ndarray, shape: list[int], name: str) -> np.ndarray:
         raise invalid(
             "wrong_shape", f"{array.size} values do not make the shape {shape}", field=name
         )
+    if not count and shape[0]:
+        # A request of a hundred bytes could make the server hold a list for each of 2**31 rows.
+        raise invalid("wrong_shape", "the tensor has rows without values", field=name)
     try:
         return array.reshape(shape)
     except ValueError:  # The array is empty, but another axis is too large.

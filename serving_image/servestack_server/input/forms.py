@@ -15,7 +15,7 @@ from servestack_server.input.content_type import ContentType, parse_content_type
 from servestack_server.input.csv_rows import cell_reader
 from servestack_server.input.problems import invalid, malformed
 from servestack_server.input.raw_bytes import no_bytes, takes_one_value
-from servestack_server.input.schema import Schema, TableSchema, TensorSchema
+from servestack_server.input.schema import AnySchema, Schema, TableSchema
 
 MAX_PARTS = 1000
 """Fields and files of one form, each of which costs time whatever its size."""
@@ -79,7 +79,7 @@ def form_rows(parts: list[Part], schema: Schema) -> list[Any]:
     """
     if not parts:
         raise invalid("no_rows", "the form has no fields")
-    if isinstance(schema, TensorSchema):
+    if not isinstance(schema, TableSchema | AnySchema):
         raise no_bytes(schema)
     if takes_one_value(schema) and all(part.is_file for part in parts):
         return [[part.data] for part in parts]

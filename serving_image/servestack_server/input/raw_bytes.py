@@ -7,14 +7,14 @@ from typing import Any
 
 from servestack_server.errors import RequestError
 from servestack_server.input.problems import malformed
-from servestack_server.input.schema import Schema, TableSchema, TensorSchema
+from servestack_server.input.schema import AnySchema, Schema, TableSchema, TensorSchema
 
 
 def takes_one_value(schema: Schema) -> bool:
     """Whether bytes alone are a row: the input is one column of bytes, or nothing is known of it."""
     if isinstance(schema, TableSchema):
         return [column.type for column in schema.columns] == ["binary"]
-    return not isinstance(schema, TensorSchema)
+    return isinstance(schema, AnySchema)
 
 
 def raw_row(body: bytes, schema: Schema) -> list[Any]:

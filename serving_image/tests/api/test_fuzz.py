@@ -53,7 +53,7 @@ class Fuzzed:
         if answer.status < 400:
             return
         told = json.loads(answer.body)
-        if sent.path.endswith(SELDON_PATH):
+        if sent.path.endswith(SELDON_PATH) and "status" in told:
             code = told["status"]["reason"]
         elif sent.path.startswith("/v2/") and "code" in told:
             code = told["code"]
