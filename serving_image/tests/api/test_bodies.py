@@ -62,7 +62,7 @@ def test_each_predicting_route_reads_them_all(logged: Logged, iris: Iris, path: 
 
 def test_a_bad_row_of_a_batch_fails_alone_in_every_form(logged: Logged, iris: Iris) -> None:
     server, _ = logged
-    rows = [iris.rows[0], [1, 2, "x", 4], iris.rows[1], [1, 2, 3, 1000]]
+    rows: list[list[Any]] = [iris.rows[0], [1, 2, "x", 4], iris.rows[1], [1, 2, 3, 1000]]
     form, kind = form_of(rows)
     for body, declared in (
         (csv_of(rows), "text/csv"),
