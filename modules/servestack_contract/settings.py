@@ -44,6 +44,9 @@ TensorType = Literal[
 """Element types of a tensor, as numpy names them."""
 Runtime = Literal["auto", "onnx", "native"]
 ErrorStyle = Literal["status", "ok200"]
+Protocol = Literal["seldon"]
+"""Protocols that are spoken beside those that every service speaks."""
+UnknownColumns = Literal["refuse", "ignore"]
 CorsMethod = Literal["GET", "POST"]
 WhenFull = Literal["drop", "unready"]
 Redaction = Literal["drop", "hash"]
@@ -128,12 +131,16 @@ class Tensor(Section, frozen=True):
 
 
 class Input(Section, frozen=True):
-    """The models' input: columns, one tensor, several named tensors, or nothing that is known."""
+    """The models' input: columns, one tensor, several named tensors, or nothing that is known.
+
+    `unknown_columns` says what becomes of a request's other columns (None: they are refused).
+    """
 
     columns: tuple[Column, ...] | None = None
     tensor: Tensor | None = None
     example: Any = None
     tensors: tuple[Tensor, ...] | None = None
+    unknown_columns: UnknownColumns | None = None
 
     @property
     def arrays(self) -> tuple[Tensor, ...]:
@@ -281,7 +288,10 @@ class Cors(Section, frozen=True):
 
 
 class ServerSettings(Section, frozen=True, kw_only=True):
-    """The whole file. Without `batching`, each request is predicted in its own call."""
+    """The whole file. Without `batching`, each request is predicted in its own call.
+
+    `protocols` are spoken beside the service's own, Open Inference Protocol V2 and MLflow's.
+    """
 
     name: str
     environment: str = "local"
@@ -303,6 +313,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     batching: Batching | None = None
     api_keys: ApiKeys | None = None
     cors: Cors | None = None
+    protocols: tuple[Protocol, ...] | None = None
 
     @property
     def path(self) -> str:

@@ -117,6 +117,15 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
         ],
     ),
     (
+        "a server with a model that takes bytes: serving_image/tests/api/test_bodies.py posts to one",
+        [
+            (
+                "docs/serving.md",
+                "curl -F file=@cat.png -F file=@dog.png https://models.example.com/v1/pets/predict",
+            ),
+        ],
+    ),
+    (
         "brokers with Kafka's own scripts: tests/real/test_kafka.py has a broker with SCRAM and TLS",
         [
             (

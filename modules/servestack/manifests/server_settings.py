@@ -70,6 +70,7 @@ def server_settings(service: ResolvedService) -> ServerSettings:
         batching=_batching(spec.api.batching),
         api_keys=_api_keys(spec.api.auth),
         cors=_cors(spec.api),
+        protocols=spec.api.protocols or None,
     )
 
 
@@ -84,6 +85,7 @@ def _input(given: api.Input) -> settings.Input:
         tensor=_tensor(tensor) if tensor is not None else None,
         example=given.example,
         tensors=tuple(map(_tensor, tensors)) if tensors is not None else None,
+        unknown_columns=given.unknown_columns if given.unknown_columns != "refuse" else None,
     )
 
 

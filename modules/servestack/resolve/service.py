@@ -114,7 +114,8 @@ def _input(spec: ModelService, models: tuple[ResolvedModel, ...]) -> Input:
     if given.columns is not None or given.tensor is not None or given.tensors is not None:
         return given
     from_signature = input_of(models[0].artifact.signature)
-    return from_signature.model_copy(update={"example": given.example})
+    kept = {"example": given.example, "unknown_columns": given.unknown_columns}
+    return from_signature.model_copy(update=kept)
 
 
 def _params(spec: ModelService, models: tuple[ResolvedModel, ...]) -> tuple[Param, ...]:

@@ -19,7 +19,13 @@ from servestack.spec.columns import Column, Param
 from servestack.spec.patterns import described
 from servestack.spec.quantities import MessageSize
 from servestack_contract import settings as contract
-from servestack_contract.settings import CorsMethod, ErrorStyle, TensorType
+from servestack_contract.settings import (
+    CorsMethod,
+    ErrorStyle,
+    Protocol,
+    TensorType,
+    UnknownColumns,
+)
 
 ORIGIN = described(
     r"^(\*|https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?)$",
@@ -65,6 +71,11 @@ class Input(SpecModel):
         default=None,
         description="Example rows. Swagger shows them; a pod predicts them once before it is ready.",
         examples=[[[5.1, 3.5, 1.4, 0.2]]],
+    )
+    unknown_columns: UnknownColumns = Field(
+        default="refuse",
+        description="What becomes of columns of a request that the input does not have: `refuse` "
+        "the request, or `ignore` them, as MLflow's server does.",
     )
 
 
@@ -180,4 +191,10 @@ class Api(SpecModel):
         default="status",
         description="How errors are reported: `status` by the HTTP status, `ok200` by status 200 "
         "with an error code in the body.",
+    )
+    protocols: tuple[Protocol, ...] = Field(
+        default=(),
+        description="Protocols to speak beside the service's own, Open Inference Protocol V2 and "
+        "MLflow's: `seldon` is that of Seldon Core 1, at /api/v1.0/predictions.",
+        examples=[["seldon"]],
     )

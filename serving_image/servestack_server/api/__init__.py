@@ -5,6 +5,7 @@
 calls the handler, counts and logs. `errors.py` writes an error in the form of its protocol.
 `endpoint.py` is what all predicting routes share: `predict.py` and `batch.py` are the service's
 own, `scoring.py` is MLflow's protocol, and `inference.py` with `tensors.py` and `model_metadata.py`
-is the Open Inference Protocol. `content.py` decompresses a body and checks its type. `feedback.py`,
-`health.py` and `pages.py` are the other routes.
+is the Open Inference Protocol. `seldon.py` is Seldon Core 1's, where the spec asks for it.
+`content.py` decompresses a body and finds its type. `feedback.py`, `health.py` and `pages.py` are the
+other routes.
 """

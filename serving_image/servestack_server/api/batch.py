@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from http import HTTPStatus
 from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
 
-from servestack_server.api.content import require_json
 from servestack_server.api.endpoint import Endpoint, RequestedJob
 from servestack_server.api.errors import described, fail, shown
 from servestack_server.errors import RequestError
 from servestack_server.http.request import Request
-from servestack_server.input.bodies import read_loose_rows
 from servestack_server.input.params import Params
 from servestack_server.input.problems import invalid
 from servestack_server.input.tensor_rows import TensorRows
@@ -51,9 +48,7 @@ class BatchEndpoint(Endpoint):
     def __call__(self, request: Request) -> None:
         """Check all rows, then predict the valid ones in chunks."""
         self.service.require_room()
-        require_json(request)
-        beside = partial(self.keep_beside, request)
-        loose = read_loose_rows(self.body(request), self.schema, beside)
+        loose = self.read_loose(request)
         self.check_count(loose)
         batch = _Batch(request, len(loose), self.params_of(request))
         good = self._good_rows(loose, batch)

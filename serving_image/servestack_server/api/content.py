@@ -1,4 +1,4 @@
-"""Decompresses the body of a request, and checks its content type."""
+"""Decompresses the body of a request, and finds its content type."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ from http import HTTPStatus
 
 from servestack_server.errors import RequestError
 from servestack_server.http.request import Request
+from servestack_server.input.content_type import JSON, ContentType, parse_content_type
 from servestack_server.input.problems import malformed
+from servestack_server.input.readers import starts_like_json, unsupported
 
 _WINDOWS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 """Window bits of zlib for each content coding (RFC 9110, 8.4.1)."""
+
+_JSON = frozenset(
+    b"application/json" + charset
+    for charset in (
+        b"", b"; charset=utf-8", b";charset=utf-8", b"; charset=UTF-8", b";charset=UTF-8",
+    )
+)  # fmt: skip
+"""What nearly all callers send, word by word: other ways to write it are parsed."""
 
 
 def body_of(request: Request, max_bytes: int) -> bytes:
@@ -47,27 +57,25 @@ def body_of(request: Request, max_bytes: int) -> bytes:
     return body
 
 
-def media_type(request: Request) -> bytes:
-    """Return the content type in lower case, without parameters; empty if the header is absent."""
-    given = request.headers.get(b"content-type", b"")
-    return given.partition(b";")[0].strip().lower()
+def content_type(request: Request, body: bytes) -> ContentType:
+    """Return the content type of a request; the constant `JSON` for every kind of JSON.
 
-
-def require_json(request: Request) -> None:
-    """Raise RequestError (415) if the content type is not JSON.
-
-    `curl -d` declares a form, so a form that starts like JSON is read as JSON.
+    `body` is decompressed. `curl -d` declares a form, so a form that starts like JSON is JSON.
+    Raises RequestError (415) for JSON in another charset than UTF-8.
     """
-    kind = request.headers.get(b"content-type")
-    if kind is None or kind == b"application/json":
-        return
-    kind = media_type(request)
-    if kind in (b"application/json", b"") or kind.endswith(b"+json"):
-        return
-    if kind == b"application/x-www-form-urlencoded" and request.body.lstrip()[:1] in (b"[", b"{"):
-        return
-    raise RequestError(
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_type",
-        f"the content type {kind.decode('latin-1')!r} is not supported; send application/json",
-    )
+    header = request.headers.get(b"content-type")
+    if header is None or header in _JSON:
+        return JSON
+    given = parse_content_type(header)
+    if given.is_json:
+        given.require_utf_8()
+        return JSON
+    is_form = given.kind == "application/x-www-form-urlencoded"
+    return JSON if is_form and starts_like_json(body) else given
+
+
+def require_json(request: Request, body: bytes) -> None:
+    """Raise RequestError (415) if the content type is not JSON in UTF-8."""
+    given = content_type(request, body)
+    if given is not JSON:
+        raise unsupported(given, "application/json")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from servestack_server.api.content import body_of
+from servestack_server.api.content import body_of, content_type
 from servestack_server.api.errors import fail
 from servestack_server.errors import RequestError
 from servestack_server.events.answered import Answered
 from servestack_server.http.request import Request
-from servestack_server.input.bodies import Rows, read_rows
+from servestack_server.input.bodies import Rows
+from servestack_server.input.content_type import ContentType
 from servestack_server.input.params import Params, is_chat
+from servestack_server.input.problems import too_many_rows
+from servestack_server.input.readers import read_body, read_loose_body
 from servestack_server.prediction.batcher import listed
 from servestack_server.prediction.target import RequestJob, Target
 from servestack_server.service import Service
@@ -28,7 +30,7 @@ class Beside(NamedTuple):
 
 
 class Endpoint:
-    """Answers predictions for one target. A subclass reads (`read`) and answers (`reply`)."""
+    """Answers predictions for one target. A subclass answers (`reply`), and may read otherwise (`read`)."""
 
     def __init__(self, service: Service, target: Target, path: str) -> None:
         self.service = service
@@ -66,24 +68,28 @@ class Endpoint:
     def check_count(self, rows: Rows) -> None:
         """Raise RequestError (413) if the request has too many rows."""
         if len(rows) > self._max_rows:
-            raise RequestError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "too_many_rows",
-                f"{len(rows):,} rows are more than the limit of {self._max_rows:,}",
-            )
+            raise too_many_rows(len(rows), self._max_rows)
 
     def read(self, request: Request) -> Rows:
-        """Return the rows of a request, checked. Raises RequestError."""
-        raise NotImplementedError
+        """Return the rows of a request, checked. Raises RequestError.
 
-    def read_json(self, request: Request, body: bytes) -> Rows:
-        """Return the rows of a JSON body, checked, and keep what it says beside them.
-
-        Raises RequestError: 400 if the body is not JSON, 422 if it does not fit.
+        The content type says how the body is read: `input.readers` has the forms.
         """
-        return read_rows(body, self.schema, partial(self.keep_beside, request))
+        body = self.body(request)
+        return self.read_as(content_type(request, body), body, request)
 
-    def keep_beside(self, request: Request, data: Any) -> None:
+    def read_as(self, given: ContentType, body: bytes, request: Request) -> Rows:
+        """Return the rows of a body, checked, and keep what JSON says beside them."""
+        beside = partial(self._keep_beside, request)
+        return read_body(body, given, self.schema, self._max_rows, beside)
+
+    def read_loose(self, request: Request) -> list[Any]:
+        """Return the rows of a request unchecked, read as `read` does. Raises RequestError."""
+        body = self.body(request)
+        given, beside = content_type(request, body), partial(self._keep_beside, request)
+        return read_loose_body(body, given, self.schema, self._max_rows, beside)
+
+    def _keep_beside(self, request: Request, data: Any) -> None:
         """Take out of a decoded body what is beside its rows. Raises RequestError (422)."""
         params = self.params.taken_from(data) if self.params is not None else None
         request.kept = Beside(params, is_chat(data))

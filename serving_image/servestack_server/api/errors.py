@@ -8,22 +8,29 @@ from typing import Any
 from servestack_server.errors import RequestError
 from servestack_server.http.request import Request
 
+SELDON_PATHS = ("/api/v1.0/predictions", "/api/v0.1/predictions")
+"""How the paths of Seldon Core 1's prediction API end."""
+
 
 class ErrorForm(Enum):
     """The form of an error's answer.
 
     OWN is `{"error": {"code", "message", …}, "id"}` with the error's status. OK200 is the same body
     with status 200, and the real status in `error.status`. V2 is the form of the Open Inference
-    Protocol, `{"error": message}`, with `code` and `id` added.
+    Protocol, `{"error": message}`, with `code` and `id` added. SELDON is that of Seldon Core 1:
+    `{"status": {"code", "info", "reason", "status": "FAILURE"}, "meta"}`, with the error's status.
     """
 
     OWN = "own"
     OK200 = "ok200"
     V2 = "v2"
+    SELDON = "seldon"
 
 
 def form_of_path(path: str) -> ErrorForm:
-    """Return the form of errors for a path that has no route."""
+    """Return the form of errors for a path that has no route, or whose request was not complete."""
+    if path.endswith(SELDON_PATHS):
+        return ErrorForm.SELDON
     return ErrorForm.V2 if path.startswith("/v2/") else ErrorForm.OWN
 
 
@@ -35,6 +42,10 @@ def fail(request: Request, error: RequestError) -> None:
     form = request.route.error_form
     if form is ErrorForm.V2:
         told: dict[str, Any] = {"error": error.message, "code": error.code, "id": request.id}
+    elif form is ErrorForm.SELDON:
+        # Nothing else: its clients parse the answer as a protocol buffer, which refuses other fields.
+        status = {"code": int(error.status), "info": error.message, "reason": error.code}
+        told = {"status": status | {"status": "FAILURE"}, "meta": {"puid": request.id}}
     else:
         told = {"error": described(error, form), "id": request.id}
     request.answer_json(int(error.status), told, headers, shown=shown(int(error.status), form))

@@ -33,9 +33,10 @@ class FeedbackEndpoint:
 
     def __call__(self, request: Request) -> None:
         """Check and log the feedback. The event has the prediction's id, not this request's."""
-        require_json(request)
+        body = body_of(request, self._max_body_bytes)
+        require_json(request, body)
         try:
-            given = msgspec.convert(decode_json(body_of(request, self._max_body_bytes)), _Feedback)
+            given = msgspec.convert(decode_json(body), _Feedback)
         except msgspec.ValidationError as error:
             raise invalid(
                 "invalid_feedback", f'expected {{"id": "<request id>", "feedback": …}}: {error}'

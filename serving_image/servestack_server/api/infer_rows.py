@@ -7,7 +7,6 @@ under any name, a model of several by their names.
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import msgspec
@@ -50,6 +49,8 @@ def _of_tensor(arrays: Arrays, schema: TensorSchema) -> np.ndarray:
 
 def _of_table(arrays: Arrays, schema: TableSchema) -> list[Any]:
     _require_one_length(arrays)
+    if schema.ignores_unknown and (known := arrays.keys() & schema.positions.keys()):
+        arrays = {name: array for name, array in arrays.items() if name in known}
     if arrays.keys() <= schema.positions.keys():
         columns = {name: _column(array, name, schema) for name, array in arrays.items()}
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -108,13 +109,10 @@ def _nested(array: np.ndarray, name: str) -> list[Any]:
 def _values(array: np.ndarray, name: str, *, is_binary: bool = False) -> list[Any]:
     """Return plain values, with None for NaN. JSON cannot hold infinity, so a table cannot either.
 
-    Bytes become text, or base64 for a column of binary values.
+    Bytes become text, but not in a column of binary values, which takes base64 or bytes.
     """
     if is_binary:
-        return [
-            base64.b64encode(value).decode() if isinstance(value, bytes) else value
-            for value in array.tolist()
-        ]
+        return array.tolist()  # type: ignore[no-any-return]
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         if np.isinf(array).any():
             raise invalid("out_of_range", "a table cannot hold infinity")

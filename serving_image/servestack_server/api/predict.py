@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from servestack_server.api.content import require_json
+from servestack_server.api.content import content_type
 from servestack_server.api.endpoint import Endpoint, RequestedJob
 from servestack_server.http.request import Request
 from servestack_server.http.response import encode_json
 from servestack_server.input.bodies import Rows
+from servestack_server.input.content_type import JSON
 from servestack_server.prediction.batcher import listed
 from servestack_server.prediction.target import Target
 from servestack_server.service import Service
@@ -20,12 +21,12 @@ class PredictEndpoint(Endpoint):
         self._tails: dict[str, bytes] = {}
 
     def read(self, request: Request) -> Rows:
-        """Read JSON in any of the forms of `input.bodies`. Raises RequestError."""
-        require_json(request)
+        """Read any body, a list of lists in JSON fastest. Raises RequestError."""
         body = self.body(request)
-        rows = self.schema.decode_fast(body)
+        given = content_type(request, body)
+        rows = self.schema.decode_fast(body) if given is JSON else None
         if rows is None or not len(rows):
-            return self.read_json(request, body)
+            return self.read_as(given, body, request)
         if b"\n" not in body and b"\r" not in body:
             request.kept = body  # The body is one line of rows, so events can log it as it is.
         return rows

@@ -6,7 +6,7 @@ from typing import Any
 
 from servestack_server.api import model_metadata, scoring
 from servestack_server.api.batch import BatchEndpoint
-from servestack_server.api.errors import ErrorForm
+from servestack_server.api.errors import SELDON_PATHS, ErrorForm
 from servestack_server.api.feedback import FeedbackEndpoint
 from servestack_server.api.health import Health
 from servestack_server.api.inference import InferEndpoint
@@ -15,6 +15,7 @@ from servestack_server.api.pages import Documentation
 from servestack_server.api.predict import PredictEndpoint
 from servestack_server.api.router import Handler, Route, Router
 from servestack_server.api.scoring import InvocationsEndpoint
+from servestack_server.api.seldon import SeldonEndpoint
 from servestack_server.prediction.target import ModelTarget, Target
 from servestack_server.service import Service
 
@@ -38,9 +39,17 @@ def build_router(service: Service) -> Router:
     def own_routes(path: str, target: Target) -> None:
         counted(f"{path}/predict", PredictEndpoint(service, target, f"{path}/predict"), own)
         counted(f"{path}/batch", BatchEndpoint(service, target, f"{path}/batch"), own)
+        seldon_routes(path, target)
+
+    def seldon_routes(path: str, target: Target) -> None:
+        if "seldon" in (service.settings.protocols or ()):
+            for end in SELDON_PATHS:
+                seldon = SeldonEndpoint(service, target, f"{path}{end}")
+                counted(f"{path}{end}", seldon, ErrorForm.SELDON)
 
     if service.root is not None:
         own_routes(base, service.root)
+        seldon_routes("", service.root)
         counted("/invocations", InvocationsEndpoint(service, service.root, "/invocations"))
     if len(service.targets) > 1:
         for name, target in service.targets.items():

@@ -5,11 +5,9 @@ Source: mlflow/pyfunc/scoring_server/__init__.py of MLflow 3.17.
 
 from __future__ import annotations
 
-from servestack_server.api.content import media_type, require_json
 from servestack_server.api.endpoint import Endpoint, RequestedJob
 from servestack_server.http.request import Request
 from servestack_server.http.response import TEXT, encode_json
-from servestack_server.input.bodies import Rows, read_csv
 from servestack_server.prediction.batcher import listed
 
 PROTOCOL_VERSION = "3.17.2"
@@ -17,14 +15,7 @@ PROTOCOL_VERSION = "3.17.2"
 
 
 class InvocationsEndpoint(Endpoint):
-    """`POST /invocations`: answers `{"predictions": […]}` to JSON, or to CSV with column names."""
-
-    def read(self, request: Request) -> Rows:
-        """Read JSON or CSV, by the content type. Raises RequestError."""
-        if media_type(request) == b"text/csv":
-            return read_csv(self.body(request), self.schema)
-        require_json(request)
-        return self.read_json(request, self.body(request))
+    """`POST /invocations`: answers `{"predictions": […]}`."""
 
     def reply(self, job: RequestedJob) -> None:
         """Answer in the form of MLflow's own server, which does not wrap a language model's."""

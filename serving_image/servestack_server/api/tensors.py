@@ -16,7 +16,7 @@ import numpy as np
 
 from servestack_server.http.response import encode_json
 from servestack_server.input.problems import WrongValueError, invalid
-from servestack_server.input.values import decoded
+from servestack_server.input.values import from_base64
 
 DTYPES: dict[str, str] = {
     "BOOL": "bool", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64",
@@ -132,7 +132,7 @@ def _read(value: Any, content_type: str, name: str) -> Any:
     if not isinstance(value, str | bytes):
         return value
     try:
-        return decoded(value if isinstance(value, str) else value.decode("latin-1"))
+        return from_base64(value if isinstance(value, str) else value.decode("latin-1"))
     except WrongValueError as error:
         raise error.at(name) from None
 
@@ -168,6 +168,9 @@ def _shaped(array: np.ndarray, shape: list[int], name: str) -> np.ndarray:
         raise invalid(
             "wrong_shape", f"{array.size} values do not make the shape {shape}", field=name
         )
+    if not count and shape[0]:
+        # A request of a hundred bytes could make the server hold a list for each of 2**31 rows.
+        raise invalid("wrong_shape", "the tensor has rows without values", field=name)
     try:
         return array.reshape(shape)
     except ValueError:  # The array is empty, but another axis is too large.

@@ -17,6 +17,9 @@ _ERRORS = {
     "503": ("queue_full", "The service is not ready, or too many requests wait. Try again later."),
 }
 
+ERRORS = ("400", "413", "415", "422", "503")
+"""The statuses of errors that a predicting route can give."""
+
 EXAMPLE_ID = "2f6f1c8a-52e6-4b94-9d5c-000000000001"
 
 _HEADERS = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
@@ -47,20 +50,27 @@ def plain_answer(description: str, media_type: str = "application/json") -> Sche
 def error_references(*statuses: str, of: str = "Error") -> dict[str, Schema]:
     """Return references to the error answers of an operation, by status.
 
-    `of` is the form of the errors: `Error`, or `InferenceError` for the Open Inference Protocol.
+    `of` is the form of the errors: `Error`, `InferenceError` for the Open Inference Protocol, or
+    `SeldonError`.
     """
     return {status: {"$ref": f"#/components/responses/{of}{status}"} for status in statuses}
 
 
-def error_answers() -> dict[str, Schema]:
-    """Return the error answers for `components/responses`, each in both forms.
+def error_answers(*, seldon: bool = False) -> dict[str, Schema]:
+    """Return the error answers for `components/responses`, each in all forms.
 
-    In the Open Inference Protocol `error` is a text.
+    In the Open Inference Protocol `error` is a text. `seldon` adds the form of Seldon Core 1.
     """
     answers = {}
     for status, (code, description) in _ERRORS.items():
-        told = {"error": {"code": code, "message": description}, "id": EXAMPLE_ID}
-        for name, example in (("Error", told), ("InferenceError", {"error": description})):
+        forms: dict[str, Any] = {
+            "Error": {"error": {"code": code, "message": description}, "id": EXAMPLE_ID},
+            "InferenceError": {"error": description},
+        }
+        if seldon:
+            told = {"code": int(status), "info": description, "reason": code, "status": "FAILURE"}
+            forms["SeldonError"] = {"status": told, "meta": {"puid": EXAMPLE_ID}}
+        for name, example in forms.items():
             found = answer(description, {"$ref": f"#/components/schemas/{name}"})
             found["content"]["application/json"]["example"] = example
             if status == "503":

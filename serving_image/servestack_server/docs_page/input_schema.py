@@ -22,15 +22,18 @@ def row_schema(columns: tuple[Column, ...]) -> Schema:
     }
 
 
-def columnar_schema(columns: tuple[Column, ...]) -> Schema:
-    """Return the schema of a table by column: an object with a list of values for each name."""
+def columnar_schema(columns: tuple[Column, ...], *, is_open: bool = False) -> Schema:
+    """Return the schema of a table by column: an object with a list of values for each name.
+
+    `is_open` allows other columns beside them.
+    """
     return {
         "type": "object",
         "properties": {
             column.name: {"type": "array", "items": value_schema(column)} for column in columns
         },
         "required": [column.name for column in columns if column.required],
-        "additionalProperties": False,
+        "additionalProperties": is_open,
     }
 
 
@@ -48,9 +51,14 @@ def body_schemas(
     columns: tuple[Column, ...] | None,
     tensors: tuple[Tensor, ...],
     params: tuple[Param, ...] = (),
+    *,
+    is_open: bool = False,
 ) -> dict[str, Schema]:
-    """Return the schemas of a body for `components/schemas`. `Body` is the whole body."""
-    schemas = _table_schemas(columns) if columns else _rows_schemas(tensors)
+    """Return the schemas of a body for `components/schemas`. `Body` is the whole body.
+
+    `is_open` says that columns which the input does not have are ignored.
+    """
+    schemas = _table_schemas(columns, is_open) if columns else _rows_schemas(tensors)
     if params:
         schemas["Params"] = params_schema(params)
         forms = schemas["Body"]["anyOf"]
@@ -179,7 +187,7 @@ def _named_schemas(tensors: tuple[Tensor, ...]) -> dict[str, Schema]:
     }
 
 
-def _table_schemas(columns: tuple[Column, ...]) -> dict[str, Schema]:
+def _table_schemas(columns: tuple[Column, ...], is_open: bool) -> dict[str, Schema]:
     if len(columns) == 1 and not columns[0].name:
         return _value_schemas(columns[0])
     row = {"$ref": "#/components/schemas/Row"}
@@ -193,7 +201,7 @@ def _table_schemas(columns: tuple[Column, ...]) -> dict[str, Schema]:
         table = rows
     return {
         "Row": row_schema(columns) | {"description": f"Values in this order: {', '.join(names)}."},
-        "Record": record_schema(columns),
+        "Record": record_schema(columns, is_open=is_open),
         "Rows": {
             "description": "Rows by position or records by column name, or a single one of them.",
             "anyOf": [
@@ -201,12 +209,12 @@ def _table_schemas(columns: tuple[Column, ...]) -> dict[str, Schema]:
                 *_lone_values(columns),
             ],
         },
-        "ColumnLists": columnar_schema(columns),
+        "ColumnLists": columnar_schema(columns, is_open=is_open),
         "Body": {
             "anyOf": [
                 rows,
                 *_wrapped(rows, table),
-                _object("dataframe_split", _split_schema(names, {"type": "array"})),
+                _object("dataframe_split", _split_schema([] if is_open else names, {"type": "array"})),
                 _object("dataframe_records", records),
             ]
         },

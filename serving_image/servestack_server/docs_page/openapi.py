@@ -7,6 +7,7 @@ from typing import Any
 
 from servestack_contract.settings import Column, ServerSettings, Tensor
 from servestack_server.docs_page.answers import (
+    ERRORS,
     HEADERS,
     answer,
     answer_schemas,
@@ -17,13 +18,10 @@ from servestack_server.docs_page.answers import (
 from servestack_server.docs_page.example import body_examples, example_rows
 from servestack_server.docs_page.inference_protocol import inference_paths, inference_schemas
 from servestack_server.docs_page.input_schema import body_schemas
-from servestack_server.docs_page.own_routes import (
-    ERRORS,
-    PARAMETERS,
-    has_entry,
-    own_paths,
-    request_body,
-)
+from servestack_server.docs_page.own_routes import PARAMETERS, has_entry, own_paths
+from servestack_server.docs_page.request_bodies import rows_body
+from servestack_server.docs_page.seldon import PATH as SELDON_PATH
+from servestack_server.docs_page.seldon import seldon_paths, seldon_schemas
 from servestack_server.docs_page.value_schema import Schema
 
 _SECURITY_SCHEME = "apiKey"
@@ -44,7 +42,11 @@ def openapi_document(
     the service's own model first. `example` is any accepted body; if it is None, one is made up
     from the input.
     """
-    examples = body_examples(example, columns, tensors, config.params or ())
+    params = config.params or ()
+    body = rows_body(body_examples(example, columns, tensors, params), columns, tensors)
+    rows = example_rows(example, columns, tensors)
+    has_seldon = "seldon" in (config.protocols or ())
+    is_open = config.input.unknown_columns == "ignore"
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": _info(config, models),
@@ -56,27 +58,26 @@ def openapi_document(
             {"name": "operation", "description": "Probes and metrics."},
         ],
         "paths": {
-            **own_paths(config, [name for name, _ in models], examples),
-            **inference_paths(
-                _inference_models(config, models),
-                columns,
-                tensors,
-                example_rows(example, columns, tensors),
-            ),
-            **(_mlflow_paths(examples) if has_entry(config) else {}),
+            **own_paths(config, [name for name, _ in models], body),
+            **inference_paths(_inference_models(config, models), columns, tensors, rows),
+            **(_mlflow_paths(body) if has_entry(config) else {}),
             **_operation_paths(),
         },
         "components": {
             "schemas": {
-                **body_schemas(columns, tensors, config.params or ()),
+                **body_schemas(columns, tensors, params, is_open=is_open),
                 **answer_schemas(outputs),
                 **inference_schemas(),
             },
-            "responses": error_answers(),
+            "responses": error_answers(seldon=has_seldon),
             "headers": HEADERS,
             "parameters": _parameters(),
         },
     }
+    if has_seldon and has_entry(config):
+        document["tags"].append({"name": "Seldon", "description": "Seldon Core 1's protocol."})
+        document["paths"] |= seldon_paths(config.path, columns, rows, PARAMETERS)
+        document["components"]["schemas"] |= seldon_schemas()
     if config.api_keys is not None:
         _require_key(document, config.api_keys.header)
     return document
@@ -103,11 +104,7 @@ def _inference_models(
     return [*models, (config.name, "")]
 
 
-def _mlflow_paths(examples: dict[str, Any]) -> dict[str, Schema]:
-    body = request_body(examples)
-    body["content"]["text/csv"] = {
-        "schema": {"type": "string", "description": "A line with the column names, then the rows."}
-    }
+def _mlflow_paths(body: Schema) -> dict[str, Schema]:
     predicted = {
         "type": "object",
         "properties": {
@@ -174,6 +171,7 @@ def _require_key(document: dict[str, Any], header: str) -> None:
     }
     for path, operations in document["paths"].items():
         error = "InferenceError" if path.startswith("/v2/") else "Error"
+        error = "SeldonError" if path.endswith(SELDON_PATH) else error
         for method, operation in operations.items():
             if method == "post" or (path.startswith("/v2/models") and not path.endswith("/ready")):
                 operation["security"] = [{_SECURITY_SCHEME: []}]

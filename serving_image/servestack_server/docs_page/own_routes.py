@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from servestack_contract.settings import ServerSettings
-from servestack_server.docs_page.answers import EXAMPLE_ID, answer, error_references
+from servestack_server.docs_page.answers import ERRORS, EXAMPLE_ID, answer, error_references
+from servestack_server.docs_page.request_bodies import request_body
 from servestack_server.docs_page.value_schema import Schema
 
-ERRORS = ("400", "413", "415", "422", "503")
 PARAMETERS = [{"$ref": f"#/components/parameters/{name}"} for name in ("RequestId", "Traceparent")]
 
 _TAG = "predict"
@@ -19,17 +17,15 @@ def has_entry(config: ServerSettings) -> bool:
     return config.graph is not None or len(config.models) == 1
 
 
-def own_paths(
-    config: ServerSettings, names: list[str], examples: dict[str, Any]
-) -> dict[str, Schema]:
+def own_paths(config: ServerSettings, names: list[str], body: Schema) -> dict[str, Schema]:
     """Return the paths below the base path.
 
-    `names` are the models' names, `examples` the named examples of a body.
+    `names` are the models' names, `body` is the description of a body of rows.
     """
     ok200 = config.error_style == "ok200"
     paths: dict[str, Schema] = {}
     if has_entry(config):
-        paths |= _predicting(config.path, [], "", ok200, examples)
+        paths |= _predicting(config.path, [], "", ok200, body)
     if len(names) > 1:
         named = {
             "name": "model",
@@ -37,22 +33,14 @@ def own_paths(
             "required": True,
             "schema": {"type": "string", "enum": names},
         }
-        paths |= _predicting(f"{config.path}/{{model}}", [named], "OfModel", ok200, examples)
+        paths |= _predicting(f"{config.path}/{{model}}", [named], "OfModel", ok200, body)
     if config.events is not None and "feedback" in config.events.kinds:
         paths[f"{config.path}/feedback"] = {"post": _feedback(ok200)}
     return paths
 
 
-def request_body(examples: dict[str, Any], schema: Schema | None = None) -> Schema:
-    """Return the description of a JSON body. Without `schema` it is a body of rows."""
-    content: Schema = {"schema": schema or {"$ref": "#/components/schemas/Body"}}
-    if examples:
-        content["examples"] = examples
-    return {"required": True, "content": {"application/json": content}}
-
-
 def _predicting(
-    path: str, parameters: list[Schema], suffix: str, ok200: bool, examples: dict[str, Any]
+    path: str, parameters: list[Schema], suffix: str, ok200: bool, body: Schema
 ) -> dict[str, Schema]:
     both = {
         "predict": ("Predict; one invalid row fails the request", "Predictions"),
@@ -65,7 +53,7 @@ def _predicting(
                 "operationId": f"{name}{suffix}",
                 "summary": summary,
                 "parameters": [*parameters, *PARAMETERS],
-                "requestBody": request_body(examples),
+                "requestBody": body,
                 "responses": {
                     "200": answer("One prediction for each row.", _or_error(schema, ok200)),
                     **error_references(*ERRORS),

@@ -54,13 +54,16 @@ def _of_type(given: Column | Element | Param) -> Schema:
     return dict(_TYPES[given.type])
 
 
-def record_schema(columns: tuple[Column, ...]) -> Schema:
-    """Return the schema of a row by name: an object with one value for each column."""
+def record_schema(columns: tuple[Column, ...], *, is_open: bool = False) -> Schema:
+    """Return the schema of a row by name: an object with one value for each column.
+
+    `is_open` allows other columns beside them.
+    """
     return {
         "type": "object",
         "properties": {column.name: value_schema(column) for column in columns},
         "required": [column.name for column in columns if column.required],
-        "additionalProperties": False,
+        "additionalProperties": is_open,
     }
 
 

@@ -2,6 +2,9 @@
 
 `schema.py` compiles the columns of the spec, or of the signature, into one msgspec type, so that
 parsing and checking are a single pass in C. `values.py` has the type of one value, and the checks of
-what stands inside it. `bodies.py` reads the forms of bodies that people send, `params.py` what they
-say beside their rows. `problems.py` describes errors, with a stable code, the row and the field.
+what stands inside it; `tensor_schema.py` has inputs that are arrays. `readers.py` chooses by the
+content type (`content_type.py`) who reads a body: `bodies.py` JSON in the forms that people send,
+`csv_rows.py` CSV, `forms.py` multipart/form-data, `raw_bytes.py` bodies of bytes. `params.py` reads
+what JSON says beside its rows. `problems.py` describes errors, with a stable code, the row and the
+field.
 """

@@ -1,4 +1,4 @@
-"""Reads the forms of a JSON body that people send, and CSV. Each becomes a list of rows.
+"""Reads the forms of a JSON body that people send. Each becomes a list of rows.
 
     [[5.1, 3.5]]                      rows by position       [5.1, 3.5]   one row
     [{"a": 5.1, "b": 3.5}]            records                {"a": 5.1, "b": 3.5}   one record
@@ -13,18 +13,15 @@ Source of `instances`, `inputs` and the last two: MLflow's scoring protocol
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import codecs
 from collections.abc import Callable
-from math import isfinite
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from servestack_server.input.problems import invalid, malformed
-from servestack_server.input.records import by_name
+from servestack_server.input.records import by_name, from_columns
 from servestack_server.input.schema import AnySchema, Row, Schema, TableSchema, ValueSchema
 from servestack_server.input.tensor_rows import TensorRows
 from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema
@@ -65,12 +62,15 @@ def read_loose_rows(body: bytes, schema: Schema, beside: Beside | None = None) -
     return rows
 
 
-def decode_json(body: bytes) -> Any:
-    """Decode any JSON. Raises RequestError (400), which says what is wrong and where."""
+def decode_json(body: bytes, decode: Callable[[bytes], Any] = msgspec.json.decode) -> Any:
+    """Decode any JSON, by default one value. Raises RequestError (400): what is wrong, and where.
+
+    A byte order mark is left out, as RFC 8259, 8.1 allows: editors on Windows write one.
+    """
     if not body:
         raise malformed("empty_body", "the body is empty")
     try:
-        return msgspec.json.decode(body)
+        return decode(body.removeprefix(codecs.BOM_UTF8))
     except UnicodeDecodeError:
         raise malformed("malformed_json", "the body is not UTF-8") from None
     except RecursionError:
@@ -119,7 +119,7 @@ def normalised(data: Any, schema: Schema) -> list[Any]:
     return _rows(value, schema)
 
 
-def _record(data: dict[str, Any], schema: TableSchema) -> list[Any]:
+def _record(data: dict[str, Any], schema: Schema) -> list[Any]:
     return schema.rows_in([data]) if isinstance(schema, ValueSchema) else [data]
 
 
@@ -187,83 +187,10 @@ def _is_named(data: dict[str, Any], schema: Schema) -> bool:
 def _records(value: dict[str, Any], schema: Schema) -> list[Any]:
     """Return the rows of a mapping by name: the only row, or a list of values for each name."""
     if isinstance(schema, TableSchema):
-        return _columnar(value) if schema.is_by_column(value) else _record(value, schema)
-    is_row = isinstance(schema, TensorSchema | TensorsSchema) and schema.is_row(value)
-    return [value] if is_row or not _is_columnar(value) else _columnar(value)
-
-
-def _columnar(value: dict[str, list[Any]]) -> list[Any]:
-    lengths = {len(column) for column in value.values()}
-    if len(lengths) > 1:
-        raise invalid("wrong_length", "the columns differ in length", field="inputs")
-    names = list(value)
-    return [dict(zip(names, row, strict=True)) for row in zip(*value.values(), strict=True)]
-
-
-def read_csv(body: bytes, schema: Schema) -> Rows:
-    """Return the rows of a CSV body, checked. The first line has the column names, as in MLflow.
-
-    Raises RequestError: 400 if the body is not CSV, 422 if it does not fit the schema.
-    """
-    try:
-        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True))
-    except UnicodeDecodeError:
-        raise malformed("malformed_csv", "the body is not UTF-8") from None
-    except csv.Error as error:
-        raise malformed("malformed_csv", f"the body is not CSV: {error}") from None
-    lines = [line for line in lines if line]
-    if len(lines) < 2:
-        raise invalid("no_rows", "expected a line with the column names, then the rows")
-    names, *rows = lines
-    if len(set(names)) != len(names):
-        raise invalid("ambiguous", "a column is named twice")
-    if not isinstance(schema, TableSchema):
-        return schema.convert([[_value(cell) for cell in row] for row in rows])
-    types = {column.name: column.type for column in schema.columns}
-    read = [_CELLS.get(types.get(name, ""), _value) for name in names]
-    records = by_name(names, rows)
-    values = [
-        dict(
-            zip(
-                names,
-                (of(cell) for of, cell in zip(read, record.values(), strict=True)),
-                strict=True,
-            )
-        )
-        for record in records
-    ]
-    return schema.convert(values)
-
-
-def _value(cell: str) -> Any:
-    """Return a cell as a number or a boolean if it reads like one, else as text; None if empty."""
-    if cell == "":
-        return None
-    try:
-        value = json.loads(cell, parse_constant=_constant)
-    except (ValueError, RecursionError):
-        return cell
-    if isinstance(value, float) and not isfinite(value):
-        return cell
-    return value if isinstance(value, int | float | bool) or value is None else cell
-
-
-def _constant(name: str) -> None:
-    """Read NaN as a missing value, as pandas writes it. A table cannot hold infinity."""
-    if name != "NaN":
-        raise ValueError(name)
-
-
-def _text(cell: str) -> str | None:
-    """Return the cell unchanged: `1.50` in a column of strings is not a number."""
-    return cell or None
-
-
-def _boolean(cell: str) -> Any:
-    """Read a boolean as pandas writes it (True) or as JSON does (true)."""
-    return _value(cell.lower() if cell in ("True", "False") else cell)
-
-
-_CELLS: dict[str, Callable[[str], Any]] = {
-    "string": _text, "binary": _text, "datetime": _text, "boolean": _boolean,
-}  # fmt: skip
+        by_column = schema.is_by_column(value)
+    else:
+        is_row = isinstance(schema, TensorSchema | TensorsSchema) and schema.is_row(value)
+        by_column = _is_columnar(value) and not is_row
+    if by_column:
+        return from_columns(value, "the columns differ in length", field="inputs")
+    return _record(value, schema)

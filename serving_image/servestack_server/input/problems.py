@@ -51,6 +51,15 @@ class WrongValueError(Exception):
         return invalid(self.code, message, field=field, row=row)
 
 
+def too_many_rows(count: int, limit: int) -> RequestError:
+    """Make the error (413) for a body with more rows than a request may have."""
+    return RequestError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "too_many_rows",
+        f"{count:,} rows are more than the limit of {limit:,}",
+    )
+
+
 def wrong_value(text: str, columns: tuple[Column, ...] | None) -> RequestError:
     """Make the error (422) for a failed conversion in msgspec, in terms of the model's columns.
 

@@ -1,8 +1,8 @@
-"""Rows as mappings by name, and as lists by position."""
+"""Rows as mappings by name, as lists by position, and as lists of values by column."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from servestack_server.input.problems import invalid, listed
@@ -28,3 +28,15 @@ def by_position(records: list[Any]) -> list[list[Any]]:
         if not isinstance(row, dict) or row.keys() != records[0].keys():
             raise invalid("wrong_type", f"expected the columns {listed(names)}", row=index)
     return [[row[name] for name in names] for row in records]
+
+
+def from_columns(
+    columns: Mapping[str, list[Any]], message: str, *, field: str = ""
+) -> list[dict[str, Any]]:
+    """Turn lists of values by name into mappings.
+
+    Raises RequestError (422) with `message` and `field` if the lists differ in length.
+    """
+    if len({len(values) for values in columns.values()}) > 1:
+        raise invalid("wrong_length", message, field=field)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

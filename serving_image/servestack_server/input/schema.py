@@ -21,11 +21,14 @@ Row = Sequence[Any]
 class TableSchema:
     """Columns in a fixed order. Rows become tuples of Python values; a missing value is None.
 
-    Raises StartError for two columns of one name, or bounds that do not fit a column's type.
+    `ignores_unknown` says what becomes of columns that records have beside these: they are left out,
+    or else refused. Raises StartError for two columns of one name, or bounds that do not fit a
+    column's type.
     """
 
-    def __init__(self, columns: tuple[Column, ...]) -> None:
+    def __init__(self, columns: tuple[Column, ...], *, ignores_unknown: bool = False) -> None:
         self.columns = columns
+        self.ignores_unknown = ignores_unknown
         self.names = tuple(column.name for column in columns)
         self.positions = {name: index for index, name in enumerate(self.names)}
         if len(self.positions) != len(self.names):
@@ -38,6 +41,7 @@ class TableSchema:
             at for at, column in enumerate(columns) if column.type in ("integer", "long")
         ]
         self._types = {column.name: column.type for column in columns}
+        self._binary = [at for at, column in enumerate(columns) if column.type == "binary"]
         self._optional = {column.name for column in columns if not column.required}
 
     def decode_fast(self, body: bytes) -> list[Row] | None:
@@ -54,8 +58,8 @@ class TableSchema:
     def convert(self, rows: list[Any]) -> list[Row]:
         """Check rows that are lists by position or mappings by column name.
 
-        Returns tuples in the order of the columns. Raises RequestError (422) for the first value
-        that does not fit.
+        A column of bytes takes base64, or bytes as they are. Returns tuples in the order of the
+        columns. Raises RequestError (422) for the first value that does not fit.
         """
         ordered = [
             self.from_record(row, index) if isinstance(row, dict) else row
@@ -63,11 +67,16 @@ class TableSchema:
         ]
         if self._whole:
             ordered = [self._with_whole_numbers(row) for row in ordered]
+        held = self._held_bytes(ordered) if self._binary else ()
         try:
             typed = msgspec.convert(ordered, self._rows_type)
         except (msgspec.ValidationError, OverflowError) as error:
             raise wrong_value(str(error), self.columns) from None
-        return self._checked(typed)
+        checked = self._checked(typed)
+        for index, at, value in held:
+            row = checked[index]
+            checked[index] = (*row[:at], value, *row[at + 1 :])
+        return checked
 
     def from_record(self, record: dict[str, Any], row: int) -> list[Any]:
         """Return the values of a mapping in the order of the columns.
@@ -78,6 +87,8 @@ class TableSchema:
         values = [record.get(name, _MISSING) for name in self.names]
         if _MISSING in values:
             values = [self._absent(name, value, row) for name, value in zip(self.names, values, strict=True)]  # fmt: skip
+        if self.ignores_unknown:
+            return values
         if len(record) > len(values) or not record.keys() <= self.positions.keys():
             unknown = sorted(map(str, record.keys() - self.positions.keys()))[0]
             raise invalid(
@@ -130,6 +141,23 @@ class TableSchema:
             if type(values[at]) is float and values[at].is_integer():
                 values[at] = int(values[at])
         return values
+
+    def _held_bytes(self, rows: list[Any]) -> list[tuple[int, int, bytes]]:
+        """Take bytes out of rows: (row, column, value) for each. Empty base64 stands in for them.
+
+        So a file is neither encoded nor copied. Rows that had bytes are replaced in the list.
+        """
+        held = []
+        for index, row in enumerate(rows):
+            if not isinstance(row, list | tuple) or len(row) != len(self.names):
+                continue
+            taken = [(index, at, row[at]) for at in self._binary if isinstance(row[at], bytes)]
+            if taken:
+                rows[index] = list(row)
+                for _, at, _ in taken:
+                    rows[index][at] = ""
+                held += taken
+        return held
 
     def _absent(self, name: str, value: Any, row: int) -> Any:
         if value is not _MISSING:
@@ -237,7 +265,8 @@ def compile_schema(given: Input) -> Schema:
     """Compile the input of the settings. Raises StartError for an input that contradicts itself."""
     if given.columns:
         is_unnamed = len(given.columns) == 1 and not given.columns[0].name
-        return (ValueSchema if is_unnamed else TableSchema)(given.columns)
+        kind = ValueSchema if is_unnamed else TableSchema
+        return kind(given.columns, ignores_unknown=given.unknown_columns == "ignore")
     arrays = given.arrays
     if len(arrays) > 1:
         return TensorsSchema(arrays)

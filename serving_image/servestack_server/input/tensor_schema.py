@@ -45,6 +45,10 @@ class TensorSchema:
         self.names = (tensor.name,) if tensor.name else ()
         self._flat = _flat_schema(tensor)
 
+    def in_words(self) -> str:
+        """Return what the model takes, for messages."""
+        return f"an array of {self.tensor.dtype} of shape {list(self.tensor.shape)}"
+
     def decode_fast(self, body: bytes) -> Array | None:
         """Return None: tensors are always read by `convert`."""
         return None
@@ -158,6 +162,10 @@ class TensorsSchema:
         if "" in self.names or len(set(self.names)) != len(self.names):
             raise StartError("several tensors of the input need a name of their own each")
         self.parts = {name: TensorSchema(t) for name, t in zip(self.names, tensors, strict=True)}
+
+    def in_words(self) -> str:
+        """Return what the model takes, for messages."""
+        return f"the arrays {listed(self.names)}"
 
     def decode_fast(self, body: bytes) -> None:
         """Return None: tensors are always read by `convert`."""

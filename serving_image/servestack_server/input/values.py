@@ -93,7 +93,7 @@ def further_check(given: Described) -> Check | None:
         case "map":
             return _map_check(given)
         case "binary":
-            return decoded
+            return from_base64
         case "datetime":
             return moment
     if given.enum is None:
@@ -218,7 +218,7 @@ _DATED = range(1678, 2262)
 """The years that the models' 64 bits of nanoseconds around 1970 hold as a whole."""
 
 
-def decoded(text: str) -> bytes:
+def from_base64(text: str) -> bytes:
     """Decode base64 of either alphabet, with or without padding and line ends.
 
     MLflow's encoder ends lines as `base64.encodebytes` does. Raises WrongValueError.

@@ -19,10 +19,10 @@ import numpy as np
 
 from servestack_contract.settings import NESTED_TYPES, Column, Element
 from servestack_server.errors import StartError
-from servestack_server.input.values import decoded
+from servestack_server.input.values import from_base64
 
 Convert = Callable[[Any], Any]
-_OF_HINT: dict[str, Convert] = {"datetime": datetime.fromisoformat, "binary": decoded}
+_OF_HINT: dict[str, Convert] = {"datetime": datetime.fromisoformat, "binary": from_base64}
 
 
 def for_frame_of(column: Column) -> Convert:

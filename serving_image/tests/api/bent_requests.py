@@ -9,6 +9,7 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
+from urllib3.filepost import encode_multipart_formdata
 
 
 class Sent(NamedTuple):
@@ -29,6 +30,7 @@ class Sent(NamedTuple):
         return b"\r\n".join([*lines, b"", self.body])
 
 
+SELDON_PATH = "/api/v1.0/predictions"
 NUMBER = st.floats(0, 10, allow_nan=False) | st.integers(0, 8)
 NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 ROW = st.lists(NUMBER, min_size=4, max_size=4)
@@ -152,7 +154,10 @@ def break_bytes(draw: st.DrawFn, body: bytes) -> bytes:
 HEADERS = st.one_of(
     st.tuples(st.just("content-type"), st.sampled_from([
         b"application/json", b"text/csv", b"text/csv; charset=utf-8", b"application/octet-stream",
-        b"text/plain", b"", b";", b"application/x-www-form-urlencoded", b"\xff",
+        b"text/plain", b"", b";", b"application/x-www-form-urlencoded", b"\xff", b"image/png",
+        b"application/json; charset=latin-1", b"text/csv; charset=utf-16", b"text/csv; charset=euc-kr",
+        b"text/csv; header=absent", b"application/x-ndjson", b"multipart/form-data",
+        b"multipart/form-data; boundary=\"", b"multipart/form-data; boundary=b",
     ])),
     st.tuples(st.just("content-encoding"), st.sampled_from([b"gzip", b"deflate", b"identity", b"br", b""])),
     st.tuples(st.just("inference-header-content-length"), st.sampled_from([
@@ -162,7 +167,60 @@ HEADERS = st.one_of(
     st.tuples(st.just("traceparent"), st.binary(max_size=60)),
     st.tuples(st.sampled_from(["accept", "expect", "cookie", "x-a"]), st.binary(max_size=20)),
 )  # fmt: skip
-ROUTES = ("predict", "predict", "batch", "invocations", "csv", "infer", "binary", "feedback", "any")
+ROUTES = (
+    "predict", "predict", "batch", "invocations", "csv", "lines", "form", "bytes", "seldon", "infer",
+    "binary", "feedback", "any",
+)  # fmt: skip
+PREDICTING = st.sampled_from(
+    ["/v1/iris/predict", "/v1/iris/batch", "/invocations", "/v1/models/iris:predict"]
+)
+SELDON = st.one_of(
+    st.builds(lambda rows: {"data": {"names": NAMES, "ndarray": rows}}, ROWS),
+    st.builds(lambda rows: {"data": {"ndarray": rows}}, ROWS | RECORDS | ROW),
+    st.builds(
+        lambda rows: {
+            "data": {
+                "tensor": {"shape": [len(rows), 4], "values": [v for row in rows for v in row]}
+            }
+        },
+        ROWS,
+    ),
+    st.builds(lambda form: {"jsonData": form, "meta": {"puid": "a", "tags": {}}}, FORMS),
+    st.builds(lambda text: {"strData": text}, st.text(max_size=8)),
+    st.builds(lambda text: {"binData": text}, st.sampled_from(["", "AA==", "AA", "-_", "?"])),
+)
+
+
+@st.composite
+def other_bodies(draw: st.DrawFn, route: str) -> tuple[bytes, bytes]:
+    """(content type, body) of CSV, lines, a form, or bytes."""
+    rows = draw(ROWS)
+    if route == "csv":
+        lines = [",".join(NAMES), *(",".join(map(repr, row)) for row in rows)]
+        charset = draw(st.sampled_from(["", "utf-8", "utf-16", "latin-1"]))
+        kind = f"text/csv; charset={charset}" if charset else "text/csv"
+        return kind.encode(), "\n".join(lines).encode(charset or "utf-8")
+    if route == "lines":
+        values = (
+            draw(st.lists(ROW | RECORD | ODD, min_size=1, max_size=3))
+            if draw(st.booleans())
+            else rows
+        )
+        text = "\n".join(json.dumps(value) for value in values)
+        return b"application/x-ndjson", text.encode()
+    if route == "bytes":
+        kinds = ["image/png", "application/octet-stream", "audio/wav"]
+        return draw(st.sampled_from(kinds)).encode(), draw(st.binary(max_size=40))
+    fields: list[tuple[str, Any]] = [
+        (name, repr(value)) for row in rows for name, value in zip(NAMES, row, strict=True)
+    ]
+    for _ in range(draw(st.integers(0, 2))):
+        at = draw(st.integers(0, len(fields) - 1))
+        name = draw(st.sampled_from([*NAMES, "file"]) | st.text(max_size=5))
+        field = draw(st.sampled_from(["", "x", "1e999", "NaN", ("a.png", b"\xff\0", "image/png")]))
+        fields[at] = name, field
+    body, kind = encode_multipart_formdata(fields, draw(st.sampled_from(["b", "b" * 70])))
+    return kind.encode(), body
 
 
 @st.composite
@@ -173,16 +231,18 @@ def requests(draw: st.DrawFn) -> Sent:
     path, body = "/v1/iris/" + route, b""
     bends = draw(st.integers(0, 3))
     raw = b""
-    if route == "csv":
-        rows = draw(ROWS)
-        lines = [",".join(NAMES), *(",".join(map(repr, row)) for row in rows)]
-        path, body = "/invocations", "\n".join(lines).encode()
-        headers.append(("content-type", b"text/csv"))
+    if route in ("csv", "lines", "form", "bytes"):
+        path = draw(PREDICTING)
+        kind, body = draw(other_bodies(route))
+        headers.append(("content-type", kind))
     else:
         asked: Any
         if route in ("infer", "binary"):
             path = "/v2/models/iris/infer"
             asked, raw = draw(inference())
+        elif route == "seldon":
+            path = draw(st.sampled_from([SELDON_PATH, "/v1/iris" + SELDON_PATH]))
+            asked = draw(SELDON)
         elif route == "feedback":
             asked = {"id": draw(st.text(min_size=8, max_size=20)), "feedback": draw(ODD)}
         else:

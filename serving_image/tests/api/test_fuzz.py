@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from serving_image.tests.api.bent_requests import Sent, requests
+from serving_image.tests.api.bent_requests import SELDON_PATH, Sent, requests
 from serving_image.tests.http.caller import Caller, get, post
 from serving_image.tests.process.event_log import KINDS, events, read
 from serving_image.tests.support.iris import Iris
@@ -53,11 +53,12 @@ class Fuzzed:
         if answer.status < 400:
             return
         told = json.loads(answer.body)
-        code = (
-            told["code"]
-            if sent.path.startswith("/v2/") and "code" in told
-            else told["error"]["code"]
-        )
+        if sent.path.endswith(SELDON_PATH) and "status" in told:
+            code = told["status"]["reason"]
+        elif sent.path.startswith("/v2/") and "code" in told:
+            code = told["code"]
+        else:
+            code = told["error"]["code"]
         self.codes[code] += 1
 
 
@@ -68,7 +69,7 @@ def fuzzed(
     folder = tmp_path_factory.mktemp("fuzz")
     config = iris.config(
         events=events(folder / "events", *KINDS), batching={}, limits={"maxRows": 100},
-        metrics={"drift": True},
+        metrics={"drift": True}, protocols=["seldon"],
     )  # fmt: skip
     if INPUTS[request.param]:
         config["input"] = INPUTS[request.param]

@@ -159,6 +159,36 @@ def test_schema_of_nested_and_unnamed_columns_agrees_with_the_server(
         assert takes(columns, (), example["value"]), example
 
 
+def test_other_content_types_are_those_that_the_input_can_have() -> None:
+    def content(columns: tuple[Column, ...] | None, *tensors: Tensor) -> dict[str, Any]:
+        paths = document(columns, tensors)["paths"]
+        assert (
+            paths["/v1/loan/predict"]["post"]["requestBody"]
+            == (paths["/invocations"]["post"]["requestBody"])
+        )
+        found: dict[str, Any] = paths["/v1/loan/predict"]["post"]["requestBody"]["content"]
+        return found
+
+    texts = ["application/json", "text/csv", "application/x-ndjson"]
+    assert list(content(None, Tensor("uint8", (-1, 32, 32, 3)))) == texts
+    assert list(content(COLUMNS)) == [*texts, "multipart/form-data"]
+    image = content((Column("image", "binary"),))
+    assert list(image) == [*texts, "multipart/form-data", "application/octet-stream", "image/*"]
+    assert list(content(None)) == list(image)
+    chosen = image["multipart/form-data"]["schema"]["properties"]["image"]
+    assert chosen == {"type": "string", "format": "binary"}
+
+
+def test_unknown_columns_are_described_as_the_server_takes_them() -> None:
+    found = document(input=Input(unknown_columns="ignore"))
+    split = {"columns": [*RECORD, "colour"], "data": [[*RECORD.values(), "red"]]}
+    schema = compile_schema(Input(columns=COLUMNS, unknown_columns="ignore"))
+    for body in ([RECORD | {"colour": "red"}], {"dataframe_split": split}):
+        assert validator(found, "Body").is_valid(body)
+        assert len(read_rows(msgspec.json.encode(body), schema)) == 1
+        assert not validator(document(), "Body").is_valid(body)
+
+
 @pytest.mark.parametrize(
     ("shape", "body", "good"),
     [

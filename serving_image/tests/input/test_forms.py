@@ -1,4 +1,4 @@
-"""The forms of a body."""
+"""The forms of a JSON body."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import pytest
 
 from servestack_contract.settings import Column, Input
 from servestack_server.errors import RequestError
-from servestack_server.input.bodies import read_csv, read_loose_rows, read_rows
-from servestack_server.input.schema import Schema, compile_schema
+from servestack_server.input.bodies import read_loose_rows, read_rows
+from servestack_server.input.schema import compile_schema
 
 TABLE = compile_schema(Input(columns=(Column("a", "double"), Column("b", "string"))))
-ANY = compile_schema(Input())
 ROWS = [(1.0, "x"), (2.0, "y")]
 
 
@@ -36,6 +35,7 @@ def tuples(rows: Any) -> list[tuple[Any, ...]]:
         '{"dataframe_split": {"data": [[1, "x"], [2, "y"]], "index": [7, 8]}}',
         '{"instances": [[1, "x"], [2, "y"]], "params": {}}',
         ' \n[[1,"x"],[2,"y"]]\n ',
+        '\ufeff[[1,"x"],[2,"y"]]\r\n',
     ],
 )
 def test_all_of_them_are_rows(body: str) -> None:
@@ -107,61 +107,3 @@ def test_bytes_that_are_no_text() -> None:
         with pytest.raises(RequestError) as caught:
             read_rows(body, TABLE)
         assert (caught.value.status, caught.value.code) == (400, "malformed_json")
-
-
-def csv(text: str | bytes, schema: Schema = TABLE) -> list[tuple[Any, ...]]:
-    return tuples(read_csv(text if isinstance(text, bytes) else text.encode(), schema))
-
-
-def test_csv_with_its_names_in_any_order() -> None:
-    assert csv("b,a\nx,1\n\ny,2\n") == ROWS
-    assert csv('\ufeffb,a\r\n"x",1\r\n"y",2.0') == ROWS
-    assert csv('a,b\n1,"a ""b"", c"\n') == [(1.0, 'a "b", c')]
-    assert csv("x,y\n1,z\n2,\n", ANY) == [(1, "z"), (2, None)]
-
-
-def test_texts_of_csv_are_taken_as_they_stand() -> None:
-    for text in ("1.50", "007", "1e5", "true", "NaN", "null", " x "):
-        assert csv(f"a,b\n1,{text}\n") == [(1.0, text)]
-
-
-def test_csv_as_pandas_writes_it() -> None:
-    import pandas as pd
-
-    frame = pd.DataFrame({"yes": [True, False], "n": [1, 2], "gap": [1.5, None], "s": ["1.0", "b"]})
-    schema = compile_schema(
-        Input(
-            columns=(
-                Column("yes", "boolean"), Column("n", "long"),
-                Column("gap", "double", nullable=True), Column("s", "string"),
-            )
-        )
-    )  # fmt: skip
-    assert csv(frame.to_csv(index=False), schema) == [(True, 1, 1.5, "1.0"), (False, 2, None, "b")]
-
-
-@pytest.mark.parametrize(
-    ("text", "status", "code"),
-    [
-        (b"", 422, "no_rows"),
-        (b"\n\n\n", 422, "no_rows"),
-        (b"a,b\n", 422, "no_rows"),
-        (b"a,b\n\n\n", 422, "no_rows"),
-        (b"a,b\n1\n", 422, "wrong_length"),
-        (b"a,a\n1,2\n", 422, "ambiguous"),
-        (b"a,c\n1,2\n", 422, "missing_column"),
-        (b"a,b\n,x\n", 422, "null_value"),
-        (b"a,b\n1e999,x\n", 422, "wrong_type"),
-        (b"a,b\nInfinity,x\n", 422, "wrong_type"),
-        (b"a,b\nNaN,x\n", 422, "null_value"),
-        (b"a,b\n" + b"9" * 5000 + b",x\n", 422, "wrong_type"),
-        (b"a,b\n" + b"[" * 5000 + b",x\n", 422, "wrong_type"),
-        (b"a,b\n\xff,x\n", 400, "malformed_csv"),
-        (b'a,b\n"1,x\n', 400, "malformed_csv"),
-        (b"a,b\n1," + b"x" * 200_000, 400, "malformed_csv"),
-    ],
-)
-def test_csv_that_does_not_fit(text: bytes, status: int, code: str) -> None:
-    with pytest.raises(RequestError) as caught:
-        csv(text)
-    assert (caught.value.status, caught.value.code) == (status, code)

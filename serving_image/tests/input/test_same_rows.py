@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from urllib3.filepost import encode_multipart_formdata
 
 from servestack_contract.settings import Column, Input, ServerSettings
 from servestack_server.api.inference import InferEndpoint
 from servestack_server.errors import RequestError
-from servestack_server.input.bodies import read_csv, read_loose_rows, read_rows
+from servestack_server.input.bodies import read_loose_rows, read_rows
+from servestack_server.input.content_type import parse_content_type
+from servestack_server.input.readers import read_body, read_loose_body
 from servestack_server.input.schema import TableSchema, compile_schema
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -107,6 +110,35 @@ def forms(names: list[str], rows: list[list[Any]]) -> dict[str, Any]:
     }
 
 
+def other_forms(schema: TableSchema, rows: list[list[Any]]) -> dict[str, tuple[bytes, bytes]]:
+    """(content type, body) of what is not one value of JSON."""
+    names = list(schema.names)
+    records = forms(names, rows)["records in another order"]
+    made = {
+        "lines": (b"application/x-ndjson", b"\n".join(json.dumps(row).encode() for row in rows)),
+        "records in lines": (
+            b"application/jsonl", b"".join(json.dumps(row).encode() + b"\r\n" for row in records)
+        ),
+    }  # fmt: skip
+    if all(value != "" for row in rows for value in row):  # CSV has one word for both.
+        made["CSV"] = (b"text/csv", as_csv(names, rows))
+        fields = [
+            (name, as_field(column.type, value))
+            for row in rows
+            for name, column, value in zip(names, schema.columns, row, strict=True)
+        ]
+        body, kind = encode_multipart_formdata(fields)
+        made["form"] = (kind.encode(), body)
+    return made
+
+
+def as_field(kind: str, value: Any) -> Any:
+    """A text of a form, or for binary values a file."""
+    if kind == "binary" and value is not None:
+        return "a name", base64.b64decode(value), "image/png"
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
 @given(tables())
 def test_all_forms_give_the_same_rows(
     table: tuple[tuple[Column, ...], list[list[Any]]],
@@ -121,8 +153,11 @@ def test_all_forms_give_the_same_rows(
         assert list(map(tuple, read_rows(data, schema))) == expected, form
         loose = schema.convert(read_loose_rows(data, schema))
         assert list(map(tuple, loose)) == expected, form
-    if all(value != "" for row in rows for value in row):  # CSV has one word for both.
-        assert list(map(tuple, read_csv(as_csv(names, rows), schema))) == expected
+    for form, (kind, data) in other_forms(schema, rows).items():
+        given = parse_content_type(kind)
+        assert list(map(tuple, read_body(data, given, schema, 5))) == expected, form
+        loose = schema.convert(read_loose_body(data, given, schema, 5))
+        assert list(map(tuple, loose)) == expected, form
 
 
 @given(tables(), st.data())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from servestack_contract.settings import Tensor
-from servestack_server.api.tensors import from_json
+from servestack_server.api.tensors import from_bytes, from_json
 from servestack_server.errors import RequestError
 from servestack_server.input.tensor_schema import TensorSchema
 
@@ -68,3 +68,13 @@ def test_json_beyond_its_own_datatype_is_refused(datatype: str, value: float) ->
     with pytest.raises(RequestError) as refused:
         from_json([value], datatype, [1], "x")
     assert (refused.value.code, refused.value.field) == ("out_of_range", "x")
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_rows_without_values_are_refused_before_they_are_made(raw: bool) -> None:
+    """A hundred bytes would make the server hold 2**31 empty lists."""
+    shape = [2**31, 0]
+    with pytest.raises(RequestError) as caught:
+        from_bytes(b"", "FP32", shape, "x") if raw else from_json([], "FP32", shape, "x")
+    assert (caught.value.code, caught.value.field) == ("wrong_shape", "x")
+    assert len(from_json([], "FP32", [0, 4], "x")) == 0

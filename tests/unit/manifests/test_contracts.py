@@ -115,6 +115,19 @@ def test_sizes_and_the_tolerance_reach_the_server(tmp_path: Path) -> None:
     assert (plain.onnx_tolerance, plain.limits.max_buffered_bytes) == (None, None)
 
 
+def test_protocols_and_unknown_columns_reach_the_server(tmp_path: Path) -> None:
+    """Also for columns of a signature. Nothing is written for services that have neither."""
+    from servestack.manifests.server_settings import server_settings, settings_text
+
+    spec = {"api": {"protocols": ["seldon"], "input": {"unknownColumns": "ignore"}}}
+    given = server_settings(resolved(tmp_path / "a", spec))
+    assert given.input.columns
+    assert (given.protocols, given.input.unknown_columns) == (("seldon",), "ignore")
+    plain = settings_text(server_settings(resolved(tmp_path / "b")))
+    assert "protocols" not in plain
+    assert "unknownColumns" not in plain
+
+
 def test_the_plain_case_is_a_dozen_lines() -> None:
     """4 replicas asked for, 500m and 300Mi, port 8000, 3 to 10 pods at 50% CPU."""
     root = REPOSITORY / "examples/plain"

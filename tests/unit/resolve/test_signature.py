@@ -19,7 +19,7 @@ def tensor(dtype: str, shape: list[int], **name: str) -> dict[str, Any]:
 
 
 def described(*inputs: dict[str, Any]) -> dict[str, Any]:
-    return input_of({"inputs": list(inputs)}).model_dump(exclude_none=True)
+    return input_of({"inputs": list(inputs)}).model_dump(exclude_defaults=True)
 
 
 def test_tensors() -> None:
