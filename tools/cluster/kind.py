@@ -151,6 +151,7 @@ def _bring_up(state: State, kind: Path, workers: int) -> Cluster:
         machine.prepare()
         image = node_image()
         podman.make_network()
+        podman.hold_volumes_in_memory()
     _write_kind(state, kind)
     config = state.folder / "kind.yaml"
     config.write_text(yaml.safe_dump(_config(record, workers)))
