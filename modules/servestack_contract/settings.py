@@ -291,6 +291,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     """The whole file. Without `batching`, each request is predicted in its own call.
 
     `protocols` are spoken beside the service's own, Open Inference Protocol V2 and MLflow's.
+    `outputs` are those of an ONNX graph that the service's own routes answer; None: as usual.
     """
 
     name: str
@@ -304,6 +305,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     trust: Trust = Trust()
     input: Input = Input()
     params: tuple[Param, ...] | None = None
+    outputs: tuple[str, ...] | None = None
     limits: Limits = Limits()
     error_style: ErrorStyle = "status"
     shutdown: Shutdown = Shutdown()

@@ -76,12 +76,14 @@ def serve(
     models = [
         _load(settings, place.name, Path(place.path), pins, metrics) for place in settings.models
     ]
-    if not settings.input.is_known:
+    is_declared = settings.input.is_known
+    if not is_declared:
         settings = _with_models_input(settings, models)
         schema = compile_schema(settings.input)
     served = [Pin(model.name, model.version, model.digest) for model in models]
     event_log = EventLog(settings, served, metrics.events)
     service = Service(settings, schema, models, metrics, event_log)
+    service.is_input_declared = is_declared
     _connect_owners(models, service)
     code: int = uvloop.run(_run(service, sock))
     return code
@@ -170,6 +172,7 @@ def _load(
         runtime=settings.runtime,
         trust=settings.trust,
         params=settings.params,
+        outputs=settings.outputs,
     )
     if settings.params and model.predict_with is None:
         log.warning("%s: params have no effect on a model of flavor %s, as in MLflow", name, model.flavor)  # fmt: skip

@@ -24,6 +24,7 @@ class Service:
 
     `root` is the target of <basePath>/predict: the only model, or the graph. It is None for several
     models without a graph. `receiving` returns how many requests are only partly received.
+    `is_input_declared`: the settings came with an input; else a model may have described its own.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Service:
         self.log = log
         self.warm = False
         self.stopping = False
+        self.is_input_declared = True
         self.receiving: Callable[[], int] = int
         self.inputs = InputCounts(schema, metrics, is_on=settings.metrics.drift)
         self.targets = {model.name: self._target(model) for model in models}

@@ -55,6 +55,7 @@ def server_settings(service: ResolvedService) -> ServerSettings:
         trust=_trust(spec.trust),
         input=_input(service.input),
         params=tuple(map(_param, service.params)) or None,
+        outputs=spec.api.outputs,
         limits=settings.Limits(
             max_body_bytes=byte_count(limits.max_body),
             max_rows=limits.max_rows,

@@ -176,6 +176,14 @@ class Api(SpecModel):
         "signature in the lock.",
         examples=[[{"name": "temperature", "type": "double", "default": 0.7, "maximum": 2}]],
     )
+    outputs: tuple[Text, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Outputs of an ONNX model that `predict` answers, by their names in the graph: "
+        "one as a plain value, several as an object. Default: a classifier's label, and all outputs of "
+        "any other model. Open Inference Protocol and `/invocations` answer all.",
+        examples=[["probabilities"]],
+    )
     batching: Batching | None = Field(
         default=Batching(), description="Micro-batching of requests; null turns it off."
     )

@@ -16,7 +16,7 @@ from servestack_server.http.request import Request
 from servestack_server.input.params import Params
 from servestack_server.input.problems import invalid
 from servestack_server.input.tensor_rows import TensorRows
-from servestack_server.prediction.batcher import listed
+from servestack_server.prediction.outputs import listed
 from servestack_server.prediction.target import RequestJob
 
 _CHUNK_ROWS = 256

@@ -15,27 +15,37 @@ from servestack_server.input.content_type import ContentType
 from servestack_server.input.params import Params, is_chat
 from servestack_server.input.problems import too_many_rows
 from servestack_server.input.readers import read_body, read_loose_body
-from servestack_server.prediction.batcher import listed
+from servestack_server.models.model import Form
+from servestack_server.prediction.outputs import listed
 from servestack_server.prediction.target import RequestJob, Target
 from servestack_server.service import Service
 
 RequestedJob = RequestJob[Request]
+_LISTED: Any = object()
 
 
 class Beside(NamedTuple):
-    """What a JSON body says beside its rows: its params, and whether a language model is asked."""
+    """What a JSON body says beside its rows: its params, and whether a language model is asked.
+
+    `is_frame`: its rows came as a DataFrame, where the route asks for that.
+    """
 
     params: Params | None
     is_chat: bool
+    is_frame: bool = False
 
 
 class Endpoint:
-    """Answers predictions for one target. A subclass answers (`reply`), and may read otherwise (`read`)."""
+    """Answers predictions for one target. A subclass answers (`reply`), and may read otherwise (`read`).
+
+    `form` is what it asks the model for.
+    """
 
     def __init__(self, service: Service, target: Target, path: str) -> None:
         self.service = service
         self.target = target
         self.path = path
+        self.form: Form = "rows"
         self.schema = service.schema
         self.params = service.params
         self._max_rows = service.settings.limits.max_rows
@@ -55,7 +65,9 @@ class Endpoint:
             raise
         self.check_count(rows)
         params = self.params_of(request) if self.params is not None else None
-        self.target.submit(RequestJob(request, rows, self.deadline(request), self.finish, params))
+        self.target.submit(
+            RequestJob(request, rows, self.deadline(request), self.finish, params, self.form)
+        )
 
     def body(self, request: Request) -> bytes:
         """Return the body, decompressed. Raises RequestError as `body_of` does."""
@@ -114,18 +126,19 @@ class Endpoint:
             self.reply(job)
 
     def log(
-        self, job: RequestedJob, values: list[Any] | None, rows_json: bytes = b"",
+        self, job: RequestedJob, values: Any = _LISTED, rows_json: bytes = b"",
         values_json: bytes = b"",
     ) -> None:  # fmt: skip
         """Log a prediction that was answered, and count its inputs.
 
-        `values` has one plain value per row; None takes them from the job. `rows_json` and
-        `values_json` are the same rows and values as JSON, if the caller has encoded them already.
+        `values` are the outputs as they were answered; without them the job's are listed, one plain
+        value per row. `rows_json` and `values_json` are the same rows and values as JSON, if the
+        caller has encoded them already.
         """
         service = self.service
         if service.log.takes_predictions:
             request = job.request
-            if values is None:
+            if values is _LISTED:
                 values = listed(job.outputs)
             service.log.prediction(
                 Answered(

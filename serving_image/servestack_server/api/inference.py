@@ -10,14 +10,20 @@ from servestack_server.api.infer_request import Inference, named_inputs, parse
 from servestack_server.api.infer_rows import rows_of
 from servestack_server.api.tensors import datatype_of, named_arrays, to_bytes
 from servestack_server.http.request import Request
-from servestack_server.http.response import JSON, encode_json
+from servestack_server.http.response import JSON, encode_any
 from servestack_server.input.bodies import Rows
 from servestack_server.input.params import Params
 from servestack_server.input.problems import invalid
+from servestack_server.prediction.target import Target
+from servestack_server.service import Service
 
 
 class InferEndpoint(Endpoint):
     """`POST /v2/models/<name>[/versions/<version>]/infer`."""
+
+    def __init__(self, service: Service, target: Target, path: str) -> None:
+        super().__init__(service, target, path)
+        self.form = "named"
 
     def read(self, request: Request) -> Rows:
         """Read tensors as rows. `request.kept` keeps what the answer needs. Raises RequestError."""
@@ -58,7 +64,7 @@ class InferEndpoint(Endpoint):
                 invalid("unknown_output", f"there is no output {unknown[0]!r}", field=unknown[0]),
             )
             return
-        head = encode_json(
+        head = encode_any(
             {
                 "model_name": job.model, "model_version": job.version,
                 "id": asked.id or request.id, "outputs": told,
@@ -69,4 +75,4 @@ class InferEndpoint(Endpoint):
             request.answer(200, head + b"".join(raw), b"application/octet-stream", headers)
         else:
             request.answer(200, head, JSON)
-        self.log(job, None)
+        self.log(job)

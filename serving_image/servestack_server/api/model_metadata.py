@@ -80,7 +80,9 @@ class ModelPages:
     def metadata(self, request: Request) -> None:
         """GET /v2/models/<name>: inputs and outputs of the model."""
         model = self._target.batcher.model
-        example = self._target.example_outputs
+        example = self._target.example_named
+        if example is None:
+            example = self._target.example_outputs
         outputs = describe_outputs(example) if example is not None else []
         request.answer_json(
             200,

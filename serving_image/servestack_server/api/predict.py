@@ -5,10 +5,10 @@ from __future__ import annotations
 from servestack_server.api.content import content_type
 from servestack_server.api.endpoint import Endpoint, RequestedJob
 from servestack_server.http.request import Request
-from servestack_server.http.response import encode_json
+from servestack_server.http.response import encode_any, encode_json
 from servestack_server.input.bodies import Rows
 from servestack_server.input.content_type import JSON
-from servestack_server.prediction.batcher import listed
+from servestack_server.prediction.outputs import listed
 from servestack_server.prediction.target import Target
 from servestack_server.service import Service
 
@@ -35,7 +35,10 @@ class PredictEndpoint(Endpoint):
         """Answer with the predictions, and reuse their JSON for the event."""
         request = job.request
         values = listed(job.outputs)
-        values_json = encode_json(values)
+        try:
+            values_json = encode_json(values)
+        except Exception:  # A value of the owner's model that only the slow way can encode.
+            values_json = encode_any(values)
         tail = self._tails.get(job.model) or self._tail(job)
         request.answer(200, b'{"predictions":%b%b%b"}' % (values_json, tail, request.id_bytes))
         kept = request.kept

@@ -84,8 +84,10 @@ def _inference_routes(service: Service, counted: Any, page: Any) -> None:
             counted(f"{path}/infer", infer, ErrorForm.V2)
         # The same handlers under the paths of KServe's V1 protocol and MLflow's deployments client.
         page(f"/v1/models/{name}", pages.ready)
-        for alias in (f"/v1/models/{name}:predict", f"/endpoints/{name}/invocations"):
-            counted(alias, InvocationsEndpoint(service, target, alias))
+        for alias, by_row in (
+            (f"/v1/models/{name}:predict", True), (f"/endpoints/{name}/invocations", False),
+        ):  # fmt: skip
+            counted(alias, InvocationsEndpoint(service, target, alias, by_row=by_row))
     if service.root is not None and service.settings.name not in targets:
         path = f"/v2/models/{service.settings.name}"
         infer = InferEndpoint(service, service.root, f"{path}/infer")

@@ -5,26 +5,78 @@ Source: mlflow/pyfunc/scoring_server/__init__.py of MLflow 3.17.
 
 from __future__ import annotations
 
-from servestack_server.api.endpoint import Endpoint, RequestedJob
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from servestack_server.api.endpoint import Beside, Endpoint, RequestedJob
 from servestack_server.http.request import Request
-from servestack_server.http.response import TEXT, encode_json
-from servestack_server.prediction.batcher import listed
+from servestack_server.http.response import TEXT, encode_any
+from servestack_server.input.bodies import Rows
+from servestack_server.input.content_type import ContentType
+from servestack_server.prediction.outputs import listed
+from servestack_server.prediction.target import ModelTarget, Target
+from servestack_server.service import Service
 
 PROTOCOL_VERSION = "3.17.2"
 """The version of MLflow whose protocol this is; its clients ask for it."""
 
 
 class InvocationsEndpoint(Endpoint):
-    """`POST /invocations`: answers `{"predictions": […]}`."""
+    """`POST /invocations`: answers `{"predictions": …}`.
+
+    Of code of the owner's and of ONNX models it takes the whole answer, in the form of MLflow's own
+    server. With `by_row` it takes one value per row of ONNX models, as KServe's V1 protocol has it.
+    """
+
+    def __init__(
+        self, service: Service, target: Target, path: str, *, by_row: bool = False
+    ) -> None:
+        super().__init__(service, target, path)
+        whole = target.batcher.model.whole if isinstance(target, ModelTarget) else None
+        if whole is not None and not (whole.by_row and by_row):
+            self.form = "whole"
+        self._by_name = self.form == "whole" and whole is not None and whole.by_row
+
+    def read_as(self, given: ContentType, body: bytes, request: Request) -> Rows:
+        """Read the body. MLflow's server makes a DataFrame of CSV."""
+        if self._by_name and given.kind == "text/csv":
+            request.kept = Beside(None, is_chat=False, is_frame=True)
+        return super().read_as(given, body, request)
+
+    def _keep_beside(self, request: Request, data: Any) -> None:
+        """Keep also whether MLflow's server makes a DataFrame of these rows."""
+        super()._keep_beside(request, data)
+        if self._by_name and isinstance(data, dict):
+            is_frame = any(key.startswith("dataframe_") for key in data)
+            request.kept = request.kept._replace(is_frame=is_frame)
 
     def reply(self, job: RequestedJob) -> None:
         """Answer in the form of MLflow's own server, which does not wrap a language model's."""
-        values = listed(job.outputs)
+        values = self._values(job)
         kept = job.request.kept
         is_chat = kept is not None and kept.is_chat
         form = b"%b" if is_chat else b'{"predictions":%b}'
-        job.request.answer(200, form % encode_json(values))
-        self.log(job, values)
+        job.request.answer(200, form % encode_any(values))
+        self.log(job, msgspec.Raw(b"null") if values is None else values)
+
+    def _values(self, job: RequestedJob) -> Any:
+        if self.form == "rows":
+            return listed(job.outputs)
+        if not self._by_name:
+            return job.outputs
+        kept = job.request.kept
+        is_frame = kept is not None and kept.is_frame and not self.service.is_input_declared
+        if self.schema.columns is not None or is_frame:
+            return listed({name: _flat(values) for name, values in job.outputs.items()})
+        return {name: listed(values) for name, values in job.outputs.items()}
+
+
+def _flat(values: Any) -> Any:
+    """Return an array of shape (rows, 1) as (rows,). Source: mlflow.onnx of MLflow 3.17."""
+    is_column = isinstance(values, np.ndarray) and values.ndim == 2 and values.shape[1] == 1
+    return values.reshape(-1) if is_column else values
 
 
 def version(request: Request) -> None:

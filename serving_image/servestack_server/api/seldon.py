@@ -26,7 +26,7 @@ from servestack_server.input.problems import WrongValueError, invalid
 from servestack_server.input.raw_bytes import raw_row
 from servestack_server.input.schema import Schema, TableSchema
 from servestack_server.input.values import from_base64
-from servestack_server.prediction.batcher import listed
+from servestack_server.prediction.outputs import listed
 
 _Size = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 

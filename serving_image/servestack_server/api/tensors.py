@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from servestack_server.http.response import encode_json
+from servestack_server.http.response import encode_any
 from servestack_server.input.problems import WrongValueError, invalid
 from servestack_server.input.values import from_base64
 
@@ -194,7 +194,5 @@ def _array(values: Any) -> np.ndarray:
     if len(array) == len(values) and array.dtype.kind in "biuf":
         return array
     texts = np.empty(len(values), dtype=object)
-    texts[:] = [
-        value if isinstance(value, str) else encode_json(value).decode() for value in values
-    ]
+    texts[:] = [value if isinstance(value, str) else encode_any(value).decode() for value in values]
     return texts

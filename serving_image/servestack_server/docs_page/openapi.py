@@ -108,7 +108,10 @@ def _mlflow_paths(body: Schema) -> dict[str, Schema]:
     predicted = {
         "type": "object",
         "properties": {
-            "predictions": {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}}
+            "predictions": {
+                "description": "One prediction for each row. A model of the owner's own code answers "
+                "in a form of its own, an ONNX model with its outputs by name."
+            }
         },
         "required": ["predictions"],
     }
@@ -121,7 +124,7 @@ def _mlflow_paths(body: Schema) -> dict[str, Schema]:
                 "parameters": PARAMETERS,
                 "requestBody": body,
                 "responses": {
-                    "200": answer("One prediction for each row.", predicted),
+                    "200": answer("What MLflow's own server answers.", predicted),
                     **error_references(*ERRORS),
                 },
             }

@@ -8,12 +8,15 @@ from typing import Any
 
 import msgspec
 
+from servestack_server.plain import unknown
+
 
 def _other(value: Any) -> Any:
-    """Convert a value that msgspec does not know: from numpy to plain, anything else to text."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return str(value)
+    """Convert a value that msgspec does not know as answers do, and anything else to text."""
+    try:
+        return unknown(value)
+    except Exception:
+        return str(value)
 
 
 _encode = msgspec.json.Encoder(enc_hook=_other).encode

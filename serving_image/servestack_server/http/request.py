@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from servestack_server.http.request_id import is_fit, new_id
-from servestack_server.http.response import JSON, encode_json
+from servestack_server.http.response import JSON, encode_any
 
 
 class Respond(Protocol):
@@ -80,4 +80,4 @@ class Request:
 
     def answer_json(self, status: int, value: Any, headers: bytes = b"", *, shown: int = 0) -> None:
         """Send a value as JSON. The arguments are those of `answer`."""
-        self.answer(status, encode_json(value), JSON, headers, shown=shown)
+        self.answer(status, encode_any(value), JSON, headers, shown=shown)

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from servestack_server.plain import NoFormError, plain, unknown
+
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 
@@ -19,14 +21,16 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def _plain(value: Any) -> Any:
-    """Convert values of numpy. Raises TypeError for a value that has no form in JSON."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+encode_json = msgspec.json.Encoder(enc_hook=unknown).encode
+"""Encode a value. It raises several errors for what only `encode_any` takes."""
 
 
-encode_json = msgspec.json.Encoder(enc_hook=_plain).encode
+def encode_any(value: Any) -> bytes:
+    """Encode a value of any type. Raises NoFormError if it has no form in JSON."""
+    try:
+        return encode_json(value)
+    except (TypeError, ValueError, OverflowError, RecursionError, NoFormError):
+        return encode_json(plain(value))
 
 
 def date_line() -> bytes:

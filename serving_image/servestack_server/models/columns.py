@@ -46,6 +46,15 @@ def feature_positions(
     return None
 
 
+def taken(
+    columns: tuple[Column, ...] | None, positions: Sequence[int] | None
+) -> tuple[Column, ...] | None:
+    """Return the columns of the features. `positions` is a result of `feature_positions`."""
+    if columns is None or positions is None:
+        return columns
+    return tuple(columns[at] for at in positions)
+
+
 def require_numbers(columns: tuple[Column, ...] | None, model: str, framework: str) -> None:
     """Raise StartError if a column is text, for a framework that takes only numbers."""
     text = [column.name for column in columns or () if column.type in TEXTUAL]

@@ -17,7 +17,11 @@ from servestack_server.models.flavors import xgboost as xgboost_flavor
 from servestack_server.models.frames import needs_frame, parts_of
 from servestack_server.models.lean_import import forget_lean
 from servestack_server.models.mlmodel import Artifact
-from servestack_server.models.not_converted import NotConvertedError, require_plain_text
+from servestack_server.models.not_converted import (
+    NotConvertedError,
+    require_no_categories,
+    require_plain_text,
+)
 
 Precision = Literal["float", "double"]
 
@@ -38,6 +42,7 @@ class Source:
 
 def describe_source(artifact: Artifact, native: Any, given: Input) -> Source:
     """Return how to convert the loaded model. Raises NotConvertedError if it has no ONNX form."""
+    require_no_categories(artifact.flavor, native)
     require_plain_text(given.columns, "ONNX")
     if artifact.flavor == "xgboost":
         return _xgboost_source(artifact, native, given)

@@ -21,6 +21,22 @@ Outputs = Array | dict[str, Array] | list[Any]
 Predict = Callable[[Rows], Outputs]
 PredictWith = Callable[[Rows, dict[str, Any]], Outputs]
 """The same with the request's params by name."""
+Form = Literal["rows", "named", "whole"]
+"""What a route asks a model for: one plain value per row; all outputs by name; or the answer in the
+form in which MLflow's own server gives it."""
+
+
+class Whole(NamedTuple):
+    """The call for the form `whole`.
+
+    `by_row`: it returns a mapping of outputs with one entry per row, so that rows of several requests
+    may go into one call. Otherwise it may return anything, and takes the rows of one request.
+    `predict_with` as in `Loaded`.
+    """
+
+    predict: Callable[[Rows], Any]
+    by_row: bool
+    predict_with: Callable[[Rows, dict[str, Any]], Any] | None = None
 
 
 class Loaded(NamedTuple):
@@ -28,7 +44,8 @@ class Loaded(NamedTuple):
 
     `difference` is the largest of a converted model's numbers from its framework's. Without
     `predict_with`, the model has no use for params. `input` is what the model itself says of its
-    input, None if it says nothing.
+    input, None if it says nothing. `named` and `whole` are the calls for these forms, where `predict`
+    is not.
     """
 
     predict: Predict
@@ -36,6 +53,8 @@ class Loaded(NamedTuple):
     difference: float | None = None
     predict_with: PredictWith | None = None
     input: Input | None = None
+    named: Predict | None = None
+    whole: Whole | None = None
 
 
 @dataclass(slots=True)
@@ -43,8 +62,8 @@ class Model:
     """One model in memory. Only one thread at a time may call `predict`.
 
     `native` is the framework's own object (estimator, Booster, InferenceSession) or the plan;
-    `service` the instance of the owner's class, if the artifact brings one; `difference`,
-    `predict_with` and `input` as in `Loaded`.
+    `service` the instance of the owner's class, if the artifact brings one; the rest is as in
+    `Loaded`.
     """
 
     name: str
@@ -58,6 +77,8 @@ class Model:
     difference: float | None = None
     predict_with: PredictWith | None = None
     input: Input | None = None
+    named: Predict | None = None
+    whole: Whole | None = None
 
 
 def rows_to_array(rows: Rows, dtype: np.dtype[Any] | type[np.generic] = np.float64) -> Array:

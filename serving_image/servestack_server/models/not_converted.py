@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from servestack_contract.settings import Column
+from servestack_server.models.categories import has_categories
 from servestack_server.models.columns import TEXTUAL, may_be_null
 
 
 class NotConvertedError(Exception):
     """The model has no other form. The message says why, in one line."""
+
+
+def require_no_categories(flavor: str, native: Any) -> None:
+    """Raise NotConvertedError for a LightGBM or XGBoost model that was trained on categories."""
+    if flavor in ("lightgbm", "xgboost") and has_categories(getattr(native, "booster_", native)):
+        raise NotConvertedError("columns of pandas' type category are served natively")
 
 
 def require_plain_text(columns: tuple[Column, ...] | None, form: str) -> None:

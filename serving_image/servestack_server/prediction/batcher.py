@@ -17,16 +17,16 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from servestack_server.errors import RequestError, first_line
 from servestack_server.input.tensor_rows import TensorRows, concatenated
+from servestack_server.plain import NoFormError, plain
 from servestack_server.prediction.call_time import CallTime
+from servestack_server.prediction.outputs import part_of, require_by_row
 
 if TYPE_CHECKING:
     from servestack_server.input.params import Params
     from servestack_server.metrics import ModelMetrics
-    from servestack_server.models.model import Model
+    from servestack_server.models.model import Form, Model
 
 log = logging.getLogger(__name__)
 
@@ -42,17 +42,22 @@ class Job:
 
     The batcher calls `finish(job)` once, in the event loop, with `outputs` or `error` set.
     `outputs` has one entry per row: an array, a mapping of arrays, or a list. `inputs` are the rows
-    after the owner's `preprocess`. `params` is None if the service has none. `deadline` is on the clock of time.perf_counter(), in seconds.
+    after the owner's `preprocess`. `params` is None if the service has none. `deadline` is on the clock
+    of time.perf_counter(), in seconds. `form` is what is asked for; a `whole` answer that is not by row
+    comes as plain values of JSON.
     """
 
-    __slots__ = ("deadline", "error", "finish", "inputs", "outputs", "params", "rows", "size")
+    __slots__ = (
+        "deadline", "error", "finish", "form", "inputs", "outputs", "params", "rows", "size",
+    )  # fmt: skip
 
     def __init__(
         self, rows: Any, deadline: float, finish: Callable[[Job], None],
-        params: Params | None = None,
+        params: Params | None = None, form: Form = "rows",
     ) -> None:  # fmt: skip
-        self.rows = rows
+        self.form = form
         self.params = params
+        self.rows = rows
         self.inputs = rows
         self.size = len(rows)
         self.deadline = deadline
@@ -100,8 +105,21 @@ class Batcher:
         self.has_owner = owner is not None
         self._preprocess = getattr(owner, "preprocess", None)
         self._postprocess = getattr(owner, "postprocess", None)
-        self._predict = model.predict
-        self._predict_with = model.predict_with
+        whole = model.whole
+        self._calls: dict[Form, Callable[[Any], Any]] = {
+            "rows": model.predict,
+            "named": model.named or model.predict,
+            "whole": whole.predict if whole is not None else model.predict,
+        }
+        self._calls_with: dict[Form, Callable[[Any, dict[str, Any]], Any] | None] = {
+            "rows": model.predict_with,
+            "named": model.predict_with,
+            "whole": whole.predict_with if whole is not None else model.predict_with,
+        }
+        self._has_forms = whole is not None or model.named is not None
+        self._whole_alone = whole is not None and not whole.by_row
+        takes = f"; POST /endpoints/{model.name}/invocations takes it as it is"
+        self._hint = takes if self._whole_alone else ""
 
     @property
     def depth(self) -> int:
@@ -183,6 +201,8 @@ class Batcher:
             not jobs
             or (rows + queue[0].size <= self.max_rows and queue[0].params == jobs[0].params)
         ):
+            if self._has_forms and jobs and not self._go_together(jobs[0], queue[0]):
+                break
             job = queue.popleft()
             if not job.is_wanted():
                 continue
@@ -192,6 +212,13 @@ class Batcher:
             jobs.append(job)
             rows += job.size
         return jobs, late
+
+    def _go_together(self, first: Job, job: Job) -> bool:
+        """Whether one call can answer both."""
+        return first.form == job.form and not self._is_alone(job)
+
+    def _is_alone(self, job: Job) -> bool:
+        return self._whole_alone and job.form == "whole"
 
     def _back(self, jobs: list[Job]) -> None:
         self._running = False
@@ -229,16 +256,18 @@ class Batcher:
                 self._finished(job)
 
     def _run_together(self, jobs: list[Job]) -> None:
-        outputs = self.call(concatenated([job.inputs for job in jobs]), jobs[0].params)
+        outputs = self.call(
+            concatenated([job.inputs for job in jobs]), jobs[0].form, jobs[0].params
+        )
         start = 0
         for job in jobs:
             end = start + len(job.inputs)
-            job.outputs = _part(outputs, start, end)
+            job.outputs = part_of(outputs, start, end)
             start = end
 
     def _run_alone(self, job: Job) -> None:
         try:
-            job.outputs = self.call(job.inputs, job.params)
+            job.outputs = self.call(job.inputs, job.form, job.params)
         except _ANYTHING as error:
             job.error = self._failure(error)
 
@@ -256,26 +285,34 @@ class Batcher:
         if job.error is None:
             try:
                 job.outputs = self._postprocess(job.outputs)  # type: ignore[misc]
+                if self._is_alone(job):
+                    job.outputs = plain(job.outputs)
             except _ANYTHING as error:
                 job.error = self._owner_failure("postprocess", error)
 
-    def call(self, rows: Any, params: Params | None = None) -> Any:
+    def call(self, rows: Any, form: Form = "rows", params: Params | None = None) -> Any:
         """Call the model once and measure the time. `rows` has one entry per row.
 
         A model that has no use for params does not get them.
 
-        Raises whatever the model raises, and RuntimeError if it returns too few or too many outputs.
+        Raises whatever the model raises, and RequestError (500) unless it returns one output per row,
+        or may return anything in this form.
         """
         before = perf_counter()
-        if params is None or self._predict_with is None:
-            outputs = self._predict(rows)
+        call_with = self._calls_with[form] if params is not None else None
+        if params is None or call_with is None:
+            outputs = self._calls[form](rows)
         else:
-            outputs = self._predict_with(rows, params.values)
+            outputs = call_with(rows, params.values)
+        anything = self._whole_alone and form == "whole"
+        if anything and self._postprocess is None:
+            outputs = plain(outputs)  # An iterator of the owner's runs more of the owner's code.
         seconds = perf_counter() - before
         self.call_time.learn(len(rows), seconds)
         self.metrics.seconds.observe(seconds)
         self.metrics.batch_rows.observe(len(rows))
-        _check_length(outputs, len(rows))
+        if not anything:
+            require_by_row(outputs, len(rows), self._hint)
         return outputs
 
     def _owner_failure(self, step: str, error: BaseException) -> RequestError:
@@ -304,11 +341,10 @@ class Batcher:
 
     def _failed(self, error: BaseException) -> RequestError:
         log.error("model %s failed", self.model.name, exc_info=error)
-        return RequestError(
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            "model_failed",
-            "the model failed; see the server's log",
-        )
+        message = "the model failed; see the server's log"
+        if isinstance(error, NoFormError):
+            message = f"the model's answer is no JSON: {error}"
+        return RequestError(HTTPStatus.INTERNAL_SERVER_ERROR, "model_failed", message)
 
 
 def _is_refusal(error: BaseException) -> bool:
@@ -327,30 +363,3 @@ def _timeout() -> RequestError:
         "the request waited too long",
         retry_after_seconds=1,
     )
-
-
-def _part(outputs: Any, start: int, end: int) -> Any:
-    if isinstance(outputs, dict):
-        return {name: values[start:end] for name, values in outputs.items()}
-    return outputs[start:end]
-
-
-def _check_length(outputs: Any, rows: int) -> None:
-    first = next(iter(outputs.values())) if isinstance(outputs, dict) else outputs
-    if len(first) != rows:
-        raise RuntimeError(f"the model returned {len(first)} outputs for {rows} rows")
-
-
-def listed(outputs: Any) -> list[Any]:
-    """Return outputs as a list with one plain value per row.
-
-    A mapping of arrays becomes a list of mappings.
-    """
-    if isinstance(outputs, np.ndarray):
-        values: list[Any] = outputs.tolist()
-        return values
-    if isinstance(outputs, dict):
-        names = list(outputs)
-        columns = [listed(values) for values in outputs.values()]
-        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-    return list(outputs)

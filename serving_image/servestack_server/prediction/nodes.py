@@ -15,7 +15,8 @@ from typing import Any
 
 from servestack_contract import settings
 from servestack_server.input.problems import invalid
-from servestack_server.prediction.batcher import Job, listed
+from servestack_server.prediction.batcher import Job
+from servestack_server.prediction.outputs import listed
 from servestack_server.prediction.target import ModelTarget, RequestJob
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from servestack_server.models.model import Form
 from servestack_server.prediction.batcher import Batcher, Job
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ class RequestJob(Job, Generic[C]):
 
     def __init__(
         self, request: C, rows: Any, deadline: float, finish: Callable[[Any], None],
-        params: Params | None = None,
+        params: Params | None = None, form: Form = "rows",
     ) -> None:  # fmt: skip
-        super().__init__(rows, deadline, finish, params)
+        super().__init__(rows, deadline, finish, params, form)
         self.request = request
         self.model = ""
         self.version = ""
@@ -57,7 +58,8 @@ class Target(Protocol):
 class ModelTarget:
     """One model and its queue.
 
-    `example_outputs` are the model's outputs for the example; None until warm-up has run.
+    `example_outputs` are the model's outputs for the example, and `example_named` the same by name;
+    None until warm-up has run, or where the model has none.
     """
 
     def __init__(self, batcher: Batcher) -> None:
@@ -66,6 +68,7 @@ class ModelTarget:
         self.version = batcher.model.version
         self.digest = batcher.model.digest
         self.example_outputs: Any = None
+        self.example_named: Any = None
 
     def submit(self, job: RequestJob[Any]) -> None:
         """Queue the job. Raises RequestError (503) if the queue is full."""

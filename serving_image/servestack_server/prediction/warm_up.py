@@ -14,6 +14,7 @@ from servestack_server.input.bodies import normalised
 from servestack_server.input.schema import Schema
 from servestack_server.input.tensor_rows import TensorRows, concatenated
 from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema
+from servestack_server.models.model import Form
 from servestack_server.prediction.batcher import Batcher, Job
 from servestack_server.prediction.call_time import CallTime
 from servestack_server.prediction.target import ModelTarget
@@ -100,17 +101,40 @@ def _within(column: Column) -> Any:
 
 def _warm_up_model(target: ModelTarget, rows: Any) -> str:
     batcher = target.batcher
+    form, said = _form(target, rows), ""
+    if form == "whole":
+        said = "; it does not answer row by row, so only /invocations takes its answers"
     for call in range(_CALLS):
-        job = Job(rows, float("inf"), _ignore)
+        job = Job(rows, float("inf"), _ignore, form=form)
         batcher.predict_now(job)
         if call == 0:
-            target.example_outputs = job.outputs
+            target.example_outputs = job.outputs if form == "rows" else None
             batcher.call_time = CallTime()  # The first call is slower than later ones.
-    if not batcher.has_owner:
+    if batcher.model.named is not None:
+        job = Job(rows, float("inf"), _ignore, form="named")
+        batcher.predict_now(job)
+        target.example_named = job.outputs
+    if not batcher.has_owner and form == "rows":
         # A full batch measures the per-row cost.
         batcher.predict_now(Job(_repeated(rows, _full_batch(rows, batcher)), float("inf"), _ignore))
     seconds = batcher.call_time.expected(1)
-    return f"{target.name}: one row takes {seconds * 1000:.3g} ms"
+    return f"{target.name}: one row takes {seconds * 1000:.3g} ms{said}"
+
+
+def _form(target: ModelTarget, rows: Any) -> Form:
+    """Return the form in which the model answers: code of the owner's need not do so by row."""
+    whole = target.batcher.model.whole
+    if whole is None or whole.by_row:
+        return "rows"
+    try:
+        # One answer for everything has the right length for one row.
+        for some in (rows, _repeated(rows, len(rows) + 1)):
+            target.batcher.predict_now(Job(some, float("inf"), _ignore))
+    except RequestError as error:
+        if error.code == "not_by_row":
+            return "whole"
+        raise
+    return "rows"
 
 
 def _ignore(job: Job) -> None:

@@ -15,8 +15,9 @@ import pytest
 from servestack_server.errors import RequestError
 from servestack_server.input.params import Params
 from servestack_server.metrics import ModelMetrics
-from servestack_server.models.model import Model
+from servestack_server.models.model import Model, Whole
 from servestack_server.prediction.batcher import Batcher, Job
+from servestack_server.prediction.outputs import require_by_row
 
 LATER = float("inf")
 
@@ -48,16 +49,24 @@ class Fake:
             self.at_once -= 1
 
 
+class Cut(Fake):
+    """Forgets the last row."""
+
+    def predict(self, rows: Any) -> Any:
+        return super().predict(rows)[:-1]
+
+
 def batcher(
     fake: Fake,
     *,
+    model: Model | None = None,
     owner: object | None = None,
     max_rows: int = 64,
     max_wait_seconds: float = 0.0,
     max_queue: int = 512,
     receiving: Callable[[], int] = int,
 ) -> Batcher:
-    model = Model("m", "1", "", "sklearn", "native", fake.predict, None, owner)
+    model = model or Model("m", "1", "", "sklearn", "native", fake.predict, None, owner)
     return Batcher(
         model, ModelMetrics("m", "1", ""), max_rows=max_rows, max_wait_seconds=max_wait_seconds,
         max_queue=max_queue, receiving=receiving,
@@ -191,17 +200,93 @@ def test_a_bad_row_fails_its_own_request_only(place: str) -> None:
 
 
 def test_a_model_that_gives_too_few_outputs_has_failed() -> None:
-    fake = Fake()
-
     async def run() -> None:
-        queue = batcher(fake)
-        queue._predict = lambda rows: fake.predict(rows)[:-1]
+        queue = batcher(Cut())
         for values in ([1], [1, 2]):
             with pytest.raises(RequestError) as caught:
                 await Asked(queue, values).values()
-            assert caught.value.code == "model_failed"
+            assert (caught.value.status, caught.value.code) == (500, "not_by_row")
+            assert "/invocations" not in caught.value.message
 
     asyncio.run(run())
+
+
+def _whole(fake: Fake, *, by_row: bool) -> Model:
+    def whole(rows: Any) -> Any:
+        values = fake.predict(rows)
+        return {"y": values} if by_row else {"rows": len(values)}
+
+    return Model(
+        "m", "1", "", "pyfunc", "native", fake.predict, None, whole=Whole(whole, by_row=by_row)
+    )
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+def test_what_a_route_asks_for_does_not_mix_with_what_another_asks_for(by_row: bool) -> None:
+    fake = Fake()
+    answers: list[Any] = []
+
+    async def run() -> None:
+        queue = batcher(fake, model=_whole(fake, by_row=by_row))
+        done = asyncio.Event()
+
+        def finish(job: Job) -> None:
+            answers.append((job.form, job.outputs))
+            if len(answers) == 6:
+                done.set()
+
+        for form, value in (
+            ("rows", 1),
+            ("rows", 2),
+            ("whole", 3),
+            ("whole", 4),
+            ("rows", 5),
+            ("rows", 6),
+        ):
+            queue.submit(Job([(value,)], LATER, finish, form=form))  # type: ignore[arg-type]
+        await asyncio.wait_for(done.wait(), 10)
+
+    asyncio.run(run())
+    assert [form for form, _ in answers] == ["rows", "rows", "whole", "whole", "rows", "rows"]
+    if by_row:
+        assert fake.calls == [[1, 2], [3, 4], [5, 6]]
+        assert [outputs["y"].tolist() for form, outputs in answers if form == "whole"] == [[6], [8]]
+    else:
+        assert fake.calls == [[1, 2], [3], [4], [5, 6]]
+        assert [outputs for form, outputs in answers if form == "whole"] == [{"rows": 1}] * 2
+
+
+def test_the_whole_answer_is_asked_for_with_the_requests_params() -> None:
+    def whole_with(rows: Any, params: dict[str, Any]) -> Any:
+        return params | {"rows": len(rows)}
+
+    model = Model(
+        "m", "1", "", "pyfunc", "native", Fake().predict, None,
+        whole=Whole(Fake().predict, by_row=False, predict_with=whole_with),
+    )  # fmt: skip
+    job = Job([(1,), (2,)], LATER, lambda job: None, Params({"heat": 0.5}), "whole")
+    batcher(Fake(), model=model).predict_now(job)
+    assert job.outputs == {"heat": 0.5, "rows": 2}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "told"),
+    [
+        ({"mean": 1.5}, "a mapping with the names mean"),
+        ({}, "a mapping with the names (none)"),
+        ({"a": [1, 2], "b": [1]}, "a mapping with the names a, b"),
+        ("ab", "a single value (str)"),
+        (None, "nothing (None)"),
+        (np.array(3.0), "a single value"),
+        (1.5, "a single value (float)"),
+        ((np.array([1, 2]), np.array([3, 4])), "2 outputs"),
+        ({1, 2}, "2 outputs"),
+    ],
+)
+def test_what_is_no_answer_by_row(outputs: Any, told: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        require_by_row(outputs, 2)
+    assert caught.value.message.startswith(f"the model returned {told} for 2 rows")
 
 
 def test_a_full_queue_says_when_to_come_again() -> None:

@@ -45,6 +45,7 @@ def load(
     tensors: tuple[Tensor, ...] | None = None,
     runtime: Literal["auto", "onnx", "native"] = "auto",
     trust: Trust | None = None,
+    outputs: tuple[str, ...] | None = None,
 ) -> Any:
     """`load_model` with defaults. Not typed as Model: a test knows what form its answers have."""
     return load_model(
@@ -57,6 +58,7 @@ def load(
         tensors=tensors,
         runtime=runtime,
         trust=trust or Trust(),
+        outputs=outputs,
     )
 
 

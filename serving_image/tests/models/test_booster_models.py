@@ -89,7 +89,7 @@ def test_xgboost_loads_without_scikit_learn_and_pandas(tmp_path: Path) -> None:
 def test_text_for_a_booster_and_a_broken_file_are_told(tmp_path: Path) -> None:
     mlflow.xgboost.save_model(XGBOOST["classifier"](), tmp_path / "m", pip_requirements=[])
     with pytest.raises(StartError, match=r"takes only numbers.*colour"):
-        load(tmp_path / "m", columns=(Column("colour", "string"),))
+        load(tmp_path / "m", columns=tuple(Column(name, "string") for name in ("colour", *"abc")))
     (tmp_path / "m" / "model.ubj").write_bytes(b"{")
     with pytest.raises(StartError, match=r"model.ubj: XGBoost"):
         load(tmp_path / "m")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow.onnx
+import mlflow.sklearn
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
@@ -208,6 +209,44 @@ def test_a_tensor_of_a_fixed_batch_is_padded_and_cut(tmp_path: Path) -> None:
     array = np.arange(9, dtype=np.float32).reshape(3, 3)
     loaded = load(tmp_path / "model.onnx", tensor=Tensor("float32", (-1, 3)))
     assert np.array_equal(loaded.predict(array), array)
+
+
+def test_an_output_for_all_rows_is_answered_whole(tmp_path: Path) -> None:
+    """The graph says so: its rows are not to be predicted with those of other requests."""
+    outputs = [
+        helper.make_tensor_value_info("mean", TensorProto.FLOAT, []),
+        helper.make_tensor_value_info("same", TensorProto.FLOAT, [None, 3]),
+    ]
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], keepdims=0),
+        helper.make_node("Identity", ["x"], ["same"]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3])
+    graph = helper.make_graph(nodes, "mean", [x], outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    loaded = load(tmp_path / "model.onnx", tensor=Tensor("float32", (-1, 3)))
+    assert not loaded.whole.by_row
+    assert loaded.whole.predict(array)["mean"] == np.float32(2.5)
+    named = load(tmp_path / "model.onnx", tensor=Tensor("float32", (-1, 3)), outputs=("same",))
+    assert np.array_equal(named.predict(array), array)
+
+
+def test_the_owners_outputs_are_those_of_the_graph(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(_converted().SerializeToString())
+    with pytest.raises(StartError, match="has no output 'shares'; its outputs are output_label, "):
+        load(tmp_path, iris()[0], outputs=("shares",))
+    model = load(tmp_path, iris()[0], outputs=("output_probability",))
+    assert model.predict(ROWS).shape == (150, 3)
+
+
+def test_other_models_have_no_outputs_by_name(tmp_path: Path) -> None:
+    mlflow.sklearn.save_model(
+        _forest(), tmp_path / "m", pip_requirements=[], serialization_format="cloudpickle"
+    )
+    with pytest.raises(StartError, match=r"api\.outputs names outputs of an ONNX graph"):
+        load(tmp_path / "m", iris()[0], outputs=("label",))
 
 
 def test_a_number_that_the_graph_cannot_hold_is_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mlflow.onnx
 import mlflow.pyfunc
 import mlflow.sklearn
 import mlflow.xgboost
@@ -20,6 +21,7 @@ from mlflow.models import ModelSignature, infer_signature
 from mlflow.pyfunc.scoring_server import infer_and_parse_data
 from mlflow.types import ColSpec, Schema
 from serving_image.tests.models.model_support import by_mlflow, iris, load, rows_of
+from skl2onnx import to_onnx
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -173,6 +175,26 @@ def test_the_owners_class_stands_around_the_model(tmp_path: Path) -> None:
     outputs = model.predict(service.preprocess([(1.0, 1.0)]))
     assert service.postprocess(outputs) == ["-11.0 True"]
     assert not list(folder.rglob("__pycache__"))
+
+
+@pytest.mark.parametrize(
+    ("method", "has_forms"),
+    [("preprocess(self, rows)", True), ("postprocess(self, outputs)", False)],
+)
+def test_what_the_class_returns_is_the_answer_of_all_routes(
+    tmp_path: Path, method: str, has_forms: bool
+) -> None:
+    """Of an ONNX model, whose outputs differ by route without it."""
+    features, classes = iris()
+    forest = LogisticRegression(max_iter=500).fit(features.to_numpy(), classes)
+    name = f"service_{method.partition('(')[0]}"
+    (tmp_path / f"{name}.py").write_text(f"class Own:\n    def {method}:\n        return []\n")
+    mlflow.onnx.save_model(
+        to_onnx(forest, np.zeros((1, 4), np.float32)), tmp_path / "m", pip_requirements=[],
+        code_paths=[str(tmp_path / f"{name}.py")], metadata={"servestack": {"class": f"{name}:Own"}},
+    )  # fmt: skip
+    model = load(tmp_path / "m", features, trust=Trust(code=True))
+    assert (model.named is not None, model.whole is not None) == (has_forms, has_forms)
 
 
 def test_two_models_may_bring_modules_of_one_name(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ import mlflow.pyfunc
 import msgspec
 import numpy as np
 from mlflow.exceptions import MlflowException
-from mlflow.pyfunc import scoring_server
-from mlflow.pyfunc.utils.environment import _simulate_serving_environment
+from serving_image.tests.support.scoring_server import ScoringServer
 
 from servestack.resolve.model_facts import read_facts
 from servestack.resolve.signature import input_of, params_of
@@ -23,7 +21,8 @@ from servestack_server.input.params import ParamsSchema, is_chat
 from servestack_server.input.schema import compile_schema
 from servestack_server.metrics import ModelMetrics
 from servestack_server.models.load import load_model
-from servestack_server.prediction.batcher import Batcher, Job, listed
+from servestack_server.prediction.batcher import Batcher, Job
+from servestack_server.prediction.outputs import listed
 
 
 class Told(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -71,7 +70,7 @@ class Scored:
         )
         self._schema = compile_schema(self.input)
         self._params = ParamsSchema(self.params) if self.params else None
-        self._mlflows = mlflow.pyfunc.load_model(str(folder))
+        self._mlflows = ScoringServer(folder)
         model = load_model(
             folder, name="m", version="1", digest="", columns=self.input.columns,
             tensor=self.input.tensor, runtime="auto", trust=Trust(pickle=True), params=self.params,
@@ -83,16 +82,10 @@ class Scored:
 
     def by_mlflow(self, body: Any) -> Any:
         """The answer of MLflow's server; None where it refuses the body."""
-        with warnings.catch_warnings(), _simulate_serving_environment():
-            warnings.simplefilter("ignore")
-            try:
-                answer = scoring_server.invocations(
-                    json.dumps(body).encode(), "application/json", self._mlflows,
-                    self._mlflows.metadata.get_input_schema(),
-                )  # fmt: skip
-            except MlflowException:
-                return None
-        return json.loads(answer.response)
+        try:
+            return self._mlflows.post(body)
+        except MlflowException:
+            return None
 
     def by_us(self, body: Any) -> Any:
         """Our answer in MLflow's form. Raises RequestError."""

@@ -90,6 +90,8 @@ CASES: dict[str, Pair] = {
                Case(artifact={"format": "pickle"})),
     "SRV623": (Case(), Case(artifact={"source": "file:///home/me/model"})),
     "SRV624": (Case(), Case(artifact={"signature": None})),
+    "SRV625": (Case(spec={"api": {"outputs": ["probabilities"]}}, artifact={"flavor": "onnx"}),
+               Case(spec={"api": {"outputs": ["probabilities"]}}, artifact={"flavor": "sklearn"})),
     "SRV641": (Case(environment={"guardRails": {"minReplicas": 2}}),
                Case(environment={"guardRails": {"minReplicas": 3}})),
     "SRV642": (Case(environment=PINNED | {"guardRails": {"requireImageDigest": True}}),

@@ -71,3 +71,14 @@ def known_input(subject: Subject) -> Iterator[Violation]:
             "neither the spec nor the signature describes the input",
             "requests are not checked: log the model with a signature, or write api.input.columns",
         )
+
+
+@rule("SRV625", "error", "answers outputs that its model has")
+def known_outputs(subject: Subject) -> Iterator[Violation]:
+    for model in subject.service.models if subject.service.spec.api.outputs else ():
+        if model.artifact.flavor not in ("", "onnx"):
+            yield Violation(
+                ("api", "outputs"),
+                f"{model.name} is a model of {model.artifact.flavor}, which has no outputs by name",
+                "remove it: pyfunc_predict_fn, set when a model is logged, says what it answers",
+            )

@@ -15,11 +15,16 @@ from servestack_server.models.flavors import lightgbm as lightgbm_flavor
 from servestack_server.models.flavors import xgboost as xgboost_flavor
 from servestack_server.models.frames import needs_frame
 from servestack_server.models.mlmodel import Artifact
-from servestack_server.models.not_converted import NotConvertedError, require_plain_text
+from servestack_server.models.not_converted import (
+    NotConvertedError,
+    require_no_categories,
+    require_plain_text,
+)
 
 
 def compile_model(artifact: Artifact, native: Any, given: Input) -> Plan:
     """Return the plan of a loaded model. Raises NotConvertedError if it has none."""
+    require_no_categories(artifact.flavor, native)
     require_plain_text(given.columns, "a plan")
     if given.tensor is not None and len(given.tensor.shape) != 2:
         raise NotConvertedError("the input is no table")

@@ -7,7 +7,8 @@ from typing import Any
 from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.arrays import build_array_maker, whole_as_double
-from servestack_server.models.columns import feature_positions, require_numbers
+from servestack_server.models.categories import Coded, code_input, lightgbm_categories
+from servestack_server.models.columns import feature_positions, require_numbers, taken
 from servestack_server.models.flavors.sklearn import read_estimator
 from servestack_server.models.lean_import import forget_lean, import_lean
 from servestack_server.models.mlmodel import Artifact
@@ -30,14 +31,11 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     """Load the Booster. Its scores become labels if it was saved from an LGBMClassifier."""
     booster, estimator = read_booster(artifact, trust)
     name = artifact.root.name
-    require_numbers(given.columns, name, "LightGBM")
-    if booster.pandas_categorical:
-        raise StartError(
-            f"{name}: was trained on columns of pandas' type category, which requests cannot hold",
-            "train on the codes with categorical_feature, or log a pipeline that encodes them",
-        )
     positions = positions_of(booster, given, name)
-    scores = _scores(booster, given, positions)
+    categories = lightgbm_categories(booster, taken(given.columns, positions), name)
+    coded = code_input(given, positions, categories, name)
+    require_numbers(coded.given.columns, name, "LightGBM")
+    scores = _scores(booster, coded, positions)
     return Loaded(_answer(scores, estimator, artifact.predict_fn), estimator or booster)
 
 
@@ -69,9 +67,9 @@ def positions_of(booster: Any, given: Input, model: str) -> list[int] | None:
     return None if made_up else feature_positions(_spaced_out(given), names, model)
 
 
-def _scores(booster: Any, given: Input, positions: list[int] | None) -> Predict:
+def _scores(booster: Any, coded: Coded, positions: list[int] | None) -> Predict:
     threads, predict = thread_count(), booster.predict
-    make_array = whole_as_double(build_array_maker(given, positions))
+    make_array = coded.before(whole_as_double(build_array_maker(coded.given, positions)))
     return lambda rows: predict(make_array(rows), num_threads=threads)
 
 

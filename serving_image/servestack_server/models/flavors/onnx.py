@@ -13,7 +13,8 @@ from servestack_server.errors import StartError, first_line
 from servestack_server.input.tensor_rows import TensorRows, concatenated
 from servestack_server.models.columns import feature_positions
 from servestack_server.models.mlmodel import Artifact
-from servestack_server.models.model import Array, Loaded, Outputs, Predict, Rows
+from servestack_server.models.model import Array, Loaded, Rows
+from servestack_server.models.onnx_outputs import load_outputs, wanted_outputs
 from servestack_server.models.threads import thread_count
 
 _DTYPES: dict[str, Any] = {
@@ -33,19 +34,28 @@ _DTYPES: dict[str, Any] = {
 }
 
 
-def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
-    """Load an ONNX model. With `predict_fn` predict_proba it returns a classifier's scores."""
+def load(
+    artifact: Artifact, given: Input, trust: Trust, outputs: tuple[str, ...] | None = None
+) -> Loaded:
+    """Load an ONNX model. `outputs` are those that the owner names for the form `rows`.
+
+    With `predict_fn` predict_proba that form has a classifier's scores.
+    """
     del trust  # nothing in an ONNX file is run as Python
+    name = artifact.root.name
     session = open_session(artifact.model_file)
     described = describe_input(session)
     if not given.is_known and described is not None:
         given = described
-    outputs = _wanted_outputs(session, artifact.predict_fn)
-    feed = build_feed(session, given, artifact.root.name)
-    flat = given.columns is not None
-    kinds = {output.name: output for output in session.get_outputs()}
-    shapers = [_shaper(kinds[name], flat) for name in outputs]
-    return Loaded(_predictor(session, feed, outputs, shapers), session, input=described)
+    feed = build_feed(session, given, name)
+    loaded = load_outputs(
+        session,
+        lambda names: run_outputs(session, feed, names),
+        wanted=wanted_outputs(session, artifact.predict_fn, outputs, name),
+        flat=given.columns is not None,
+        fixed_batch=_fixed_batch(session),
+    )
+    return loaded._replace(input=described)
 
 
 def open_session(model: Path | bytes) -> Any:
@@ -178,7 +188,14 @@ def run_outputs(
             part = rows[start : start + size]
             missing = size - len(part)
             padded = _padded(part, missing) if missing else part
-            parts.append([value[: len(part)] for value in run(names, feed(padded))])
+            values = run(names, feed(padded))
+            # What has another length is not by row, and found out when the answer is divided.
+            parts.append(
+                [
+                    value[: len(part)] if np.shape(value)[:1] == (size,) else value
+                    for value in values
+                ]
+            )
         return [_joined(values) for values in zip(*parts, strict=True)]
 
     return run_in_parts
@@ -201,55 +218,6 @@ def _joined(parts: Sequence[Any]) -> Any:
     if isinstance(parts[0], list):
         return [item for part in parts for item in part]
     return np.concatenate(parts)
-
-
-def _predictor(
-    session: Any,
-    feed: Callable[[Rows], dict[str, Array]],
-    outputs: list[str],
-    shapers: list[Callable[[Any], Array] | None],
-) -> Predict:
-    run = run_outputs(session, feed, outputs)
-    if len(outputs) == 1:
-        shape = shapers[0]
-        if shape is None:
-            return lambda rows: run(rows)[0]
-        return lambda rows: shape(run(rows)[0])
-
-    def predict(rows: Rows) -> Outputs:
-        values = run(rows)
-        return {
-            name: value if shape is None else shape(value)
-            for name, value, shape in zip(outputs, values, shapers, strict=True)
-        }
-
-    return predict
-
-
-def _wanted_outputs(session: Any, predict_fn: str) -> list[str]:
-    """Return a classifier's label, or its scores as `predict_fn` says; for others all outputs."""
-    outputs = session.get_outputs()
-    names: list[str] = [output.name for output in outputs]
-    is_classifier = (
-        len(outputs) == 2
-        and outputs[0].type in ("tensor(int64)", "tensor(string)")
-        and (outputs[1].type.startswith("seq(map") or "prob" in names[1].lower())
-    )
-    if not is_classifier:
-        return names
-    return names[1:] if predict_fn in ("predict_proba", "predict_log_proba") else names[:1]
-
-
-def _shaper(output: Any, flat: bool) -> Callable[[Any], Array] | None:
-    """Return how to reshape an output as MLflow does, or None if it stays as it is.
-
-    A list of mappings becomes an array (rows, classes), and one value per row an array (rows,).
-    """
-    if output.type.startswith("seq(map"):
-        return lambda value: np.array([list(row.values()) for row in value])
-    if flat and len(output.shape or ()) == 2 and output.shape[1] == 1:
-        return lambda value: value.reshape(-1)
-    return None
 
 
 def _column_shape(item: Any) -> tuple[int, ...]:

@@ -11,10 +11,11 @@ import numpy as np
 
 from servestack_contract.settings import NESTED_TYPES, Column, Input, Tensor, Trust
 from servestack_server.errors import StartError
+from servestack_server.models.by_row import by_row
 from servestack_server.models.frames import build_frame_maker
 from servestack_server.models.lean_import import forget_lean
 from servestack_server.models.mlmodel import Artifact
-from servestack_server.models.model import Loaded, Outputs, Rows
+from servestack_server.models.model import Loaded, Rows, Whole
 from servestack_server.models.nested import for_hint_of
 from servestack_server.models.owner_code import add_code, describe_failure
 from servestack_server.models.trusting import require_code, require_pickle
@@ -41,14 +42,22 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     params_schema = model.metadata.get_params_schema()
     names = {param.name for param in params_schema or ()}
 
-    def predict_with(rows: Rows, params: dict[str, Any]) -> Outputs:
-        own = {key: copy.deepcopy(value) for key, value in params.items() if key in names}
-        return _plain(model.predict(make_input(rows), params=own))
+    def whole(rows: Rows) -> Any:
+        return model.predict(make_input(rows))
 
+    def whole_with(rows: Rows, params: dict[str, Any]) -> Any:
+        own = {key: copy.deepcopy(value) for key, value in params.items() if key in names}
+        return model.predict(make_input(rows), params=own)
+
+    is_owners = artifact.flavor == "pyfunc"  # others are here only for their params
     return Loaded(
-        lambda rows: _plain(model.predict(make_input(rows))), model,
-        predict_with=predict_with if names else None,
-    )  # fmt: skip
+        lambda rows: by_row(whole(rows)),
+        model,
+        predict_with=(lambda rows, params: by_row(whole_with(rows, params))) if names else None,
+        whole=Whole(whole, by_row=False, predict_with=whole_with if names else None)
+        if is_owners
+        else None,
+    )
 
 
 def _load_pyfunc(artifact: Artifact) -> Any:
@@ -137,16 +146,3 @@ def _untyped_input(rows: Rows) -> Any:
     import pandas
 
     return pandas.DataFrame(rows)
-
-
-def _plain(answer: Any) -> Outputs:
-    """Turn a DataFrame into a mapping of its columns, and a Series into an array. Lists stay."""
-    if hasattr(answer, "to_numpy"):
-        if getattr(answer, "ndim", 1) == 2:
-            return {str(name): answer[name].to_numpy() for name in answer.columns}
-        return answer.to_numpy()  # type: ignore[no-any-return]
-    if isinstance(answer, dict):
-        return {str(name): np.asarray(values) for name, values in answer.items()}
-    if isinstance(answer, np.ndarray | list):
-        return answer
-    return list(answer) if isinstance(answer, tuple) else np.asarray(answer)

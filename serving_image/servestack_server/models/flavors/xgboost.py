@@ -11,7 +11,8 @@ import numpy as np
 from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.arrays import build_array_maker
-from servestack_server.models.columns import feature_positions, require_numbers
+from servestack_server.models.categories import code_input, xgboost_categories
+from servestack_server.models.columns import feature_positions, require_numbers, taken
 from servestack_server.models.lean_import import import_lean
 from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.model import Array, Loaded, Outputs, Predict, Rows
@@ -24,9 +25,11 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     del trust  # the native formats hold trees and settings, no code
     booster = read_booster(artifact)
     name = artifact.root.name
-    require_numbers(given.columns, name, "XGBoost")
     positions = feature_positions(given.columns, booster.feature_names, name)
-    make_array = build_array_maker(given, positions)
+    categories = xgboost_categories(booster, taken(given.columns, positions), name)
+    coded = code_input(given, positions, categories, name)
+    require_numbers(coded.given.columns, name, "XGBoost")
+    make_array = coded.before(build_array_maker(coded.given, positions))
     if not is_wrapped(booster, artifact):
         make_array = _refusing_infinity(make_array)
     return Loaded(_build_predict(booster, artifact, make_array), booster)
