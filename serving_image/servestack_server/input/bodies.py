@@ -30,6 +30,7 @@ Rows = list[Row] | np.ndarray | TensorRows
 
 FORMS = ("data", "instances", "inputs", "dataframe_records", "dataframe_split")
 """Keys of a body under which its rows stand."""
+_SPLIT = {"columns", "data", "index"}
 
 
 Beside = Callable[[Any], None]
@@ -157,8 +158,15 @@ def _split(value: Any, schema: Schema) -> list[Any]:
         raise invalid(
             "wrong_type", "expected an object with columns and data", field="dataframe_split"
         )
+    if unknown := sorted(value.keys() - _SPLIT):
+        field = f"dataframe_split.{unknown[0]}"
+        raise invalid("unknown_field", "expected only columns, data and index", field=field)
     names = value.get("columns")
     rows: list[Any] = value["data"]
+    index = value.get("index")
+    if isinstance(index, list) and len(index) != len(rows):
+        message = f"expected {len(rows)} values, one for each row"
+        raise invalid("wrong_length", message, field="dataframe_split.index")
     own = [] if isinstance(schema, AnySchema) else list(schema.names)
     if isinstance(schema, TensorSchema):
         return by_name(own, rows) if own and names == own else rows

@@ -92,6 +92,10 @@ def test_columns_may_be_called_as_the_keys_are() -> None:
          "wrong_length", ""),
         ('{"dataframe_split": {"columns": ["b", "c"], "data": [["x", 1]]}}', 422,
          "missing_column", "a"),
+        ('{"dataframe_split": {"data": [[1, "x"]], "names": ["a", "b"]}}', 422, "unknown_field",
+         "dataframe_split.names"),
+        ('{"dataframe_split": {"data": [[1, "x"]], "index": [0, 1]}}', 422, "wrong_length",
+         "dataframe_split.index"),
         ('{"rows": [[1, "x"]]}', 422, "no_rows", "rows"),
     ],
 )  # fmt: skip
