@@ -21,7 +21,7 @@ _LENGTH = "inference-header-content-length"
 
 def difference(answer: Answer, expected: Expected) -> str:
     """Return the first difference; empty if the answer is alike."""
-    if _kind(answer.status) != _kind(500 if expected.status == 500 else expected.status):
+    if _kind(answer.status) != _kind(400 if expected.status == 500 else expected.status):
         said = answer.body[:200].decode(errors="replace")
         return f"{answer.status} instead of {expected.status}: {said}"
     for name, wanted in expected.headers.items():
@@ -40,7 +40,7 @@ def difference(answer: Answer, expected: Expected) -> str:
 
 
 def _kind(status: int) -> int:
-    return 400 if status in (422, 500) else status
+    return 400 if status == 422 else status
 
 
 def _parsed(text: bytes) -> Any:
