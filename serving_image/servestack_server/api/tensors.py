@@ -156,7 +156,10 @@ def to_bytes(array: np.ndarray) -> bytes:
     """Return the raw bytes of an array, little-endian."""
     if datatype_of(array) != "BYTES":
         return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-    parts = [v if isinstance(v, bytes) else str(v).encode() for v in array.ravel()]
+    parts = [
+        value if isinstance(value, bytes) else b"" if value is None else str(value).encode()
+        for value in array.ravel()
+    ]
     return b"".join(struct.pack("<I", len(part)) + part for part in parts)
 
 
@@ -185,16 +188,33 @@ def named_arrays(outputs: Any) -> dict[str, np.ndarray]:
 
 
 def _array(values: Any) -> np.ndarray:
-    if isinstance(values, np.ndarray):
+    """Return values as an array of numbers, truths or, with an object for each, elements of BYTES."""
+    if not isinstance(values, np.ndarray):
+        try:
+            array = np.array(values)
+        except ValueError:
+            array = np.empty(0)
+        if len(array) == len(values) and array.dtype.kind in "biuf":
+            return array
+        array = np.empty(len(values), dtype=object)
+        array[:] = values
+        values = array
+    if values.dtype.kind == "M":
+        return np.datetime_as_string(values)
+    if values.dtype != object:
         return values
-    try:
-        array = np.array(values)
-    except ValueError:
-        array = np.empty(0)
-    if len(array) == len(values) and array.dtype.kind in "biuf":
-        return array
-    texts = np.empty(len(values), dtype=object)
-    texts[:] = [
-        value if isinstance(value, str) else encode_json(value).decode() for value in values
-    ]
-    return texts
+    elements = np.empty(values.size, dtype=object)
+    elements[:] = [_element(value) for value in values.flat]
+    return elements.reshape(values.shape)
+
+
+def _element(value: Any) -> str | bytes | None:
+    """Return a value as an element of BYTES: a list or an object as JSON, as MLServer gives it.
+
+    The protocol has only numbers, texts and truths in a tensor. A missing text stays null.
+    """
+    if value is None or isinstance(value, str | bytes):
+        return value
+    if isinstance(value, int | float | bool | list | dict | tuple | np.ndarray):
+        return encode_json(value).decode()
+    return encode_json(value).decode().strip('"')  # a date in its ISO form

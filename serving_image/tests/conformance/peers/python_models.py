@@ -126,8 +126,8 @@ def moments(self: Any, model_input: Any, params: Any = None) -> Any:
 
 
 def halves(self: Any, model_input: Any, params: Any = None) -> Any:
-    """Its numbers flat, as float16 and as float32."""
-    values = np.asarray(model_input, dtype=np.float32).ravel()
+    """Its numbers as float16 and as float32."""
+    values = model_input["fp32_input"] if isinstance(model_input, dict) else np.asarray(model_input)
     return {"fp16_output": values.astype(np.float16), "fp32_output": values}
 
 
@@ -148,10 +148,10 @@ def moment_texts(self: Any, model_input: Any, params: Any = None) -> Any:
 
 
 def texts_and_halves(self: Any, model_input: Any, params: Any = None) -> Any:
-    """Two tensors flat: the texts, and the numbers as float32."""
+    """Two tensors: the texts, and the numbers as float32."""
     return {
-        "str_output": np.asarray(model_input["str_input"]).ravel(),
-        "fp32_output": np.asarray(model_input["fp16_input"]).astype(np.float32).ravel(),
+        "str_output": np.asarray(model_input["str_input"]),
+        "fp32_output": np.asarray(model_input["fp16_input"]).astype(np.float32),
     }
 
 
