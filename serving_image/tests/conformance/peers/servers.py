@@ -1,7 +1,4 @@
-"""Serves the services of the cases: one process for each, forked from one that has imported MLflow.
-
-A process that imports MLflow by itself takes two seconds of CPU.
-"""
+"""Serves the services of the cases: one process for each, forked from one that has imported MLflow."""
 
 from __future__ import annotations
 
@@ -18,9 +15,7 @@ from serving_image.tests.support.server import free_port, is_ready
 
 _READY_SECONDS = 60
 _FORKED = multiprocessing.get_context("forkserver")
-_FORKED.set_forkserver_preload(
-    ["__main__", "servestack_server.process", "mlflow.pyfunc.scoring_server", "sklearn.neighbors"]
-)
+_FORKED.set_forkserver_preload(["__main__", "serving_image.tests.conformance.peers.preload"])
 
 
 class NotReadyError(Exception):
