@@ -9,14 +9,12 @@ from typing import Any
 
 import cloudpickle
 import mlflow.pyfunc
-import msgspec
 from mlflow.models import ModelSignature
 from mlflow.types import Schema
 from serving_image.tests.conformance.peers import python_models
 
 from servestack.resolve.model_facts import read_facts
-from servestack.resolve.signature import input_of
-from servestack_contract import settings
+from servestack.resolve.signature import input_of, params_of
 
 Save = Callable[[Path], None]
 """Saves a model into a folder that does not exist."""
@@ -56,16 +54,22 @@ def save(service: Service, folder: Path) -> Saved:
         "name": "service",
         "models": places,
         "trust": {"pickle": True, "code": True},
-        "input": _input(first),
+        **_described(first),
     }
     versions = dict.fromkeys(service.models, service.version)
     return Saved(config | dict(service.settings), versions, first)
 
 
-def _input(folder: Path) -> Any:
-    """What the server's settings say of a model's input, if its owner says nothing."""
-    found = input_of(read_facts(folder).signature).model_dump(by_alias=True, exclude_none=True)
-    return settings.to_plain(msgspec.convert(found, settings.Input))
+def _described(folder: Path) -> dict[str, Any]:
+    """What the server's settings say of a model's input and params, if its owner says nothing."""
+    signature = read_facts(folder).signature
+    given = {"input": _plain(input_of(signature))}
+    params = [_plain(param) for param in params_of(signature)]
+    return given | ({"params": params} if params else {})
+
+
+def _plain(given: Any) -> Any:
+    return given.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def python_model(predict: Any, signature: ModelSignature | None = None, hint: Any = None) -> Save:
