@@ -189,23 +189,26 @@ def named_arrays(outputs: Any) -> dict[str, np.ndarray]:
 
 def _array(values: Any) -> np.ndarray:
     """Return values as an array of numbers, truths or, with an object for each, elements of BYTES."""
-    if not isinstance(values, np.ndarray):
-        try:
-            array = np.array(values)
-        except ValueError:
-            array = np.empty(0)
-        if len(array) == len(values) and array.dtype.kind in "biuf":
-            return array
-        array = np.empty(len(values), dtype=object)
-        array[:] = values
-        values = array
-    if values.dtype.kind == "M":
-        return np.datetime_as_string(values)
-    if values.dtype != object:
-        return values
-    elements = np.empty(values.size, dtype=object)
-    elements[:] = [_element(value) for value in values.flat]
-    return elements.reshape(values.shape)
+    array = values if isinstance(values, np.ndarray) else _of_list(values)
+    if array.dtype.kind == "M":
+        return np.datetime_as_string(array)
+    if array.dtype != object:
+        return array
+    elements = np.empty(array.size, dtype=object)
+    elements[:] = [_element(value) for value in array.flat]
+    return elements.reshape(array.shape)
+
+
+def _of_list(values: Any) -> np.ndarray:
+    try:
+        array = np.array(values)
+    except ValueError:
+        array = np.empty(0)
+    if len(array) == len(values) and array.dtype.kind in "biuf":
+        return array
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
 
 
 def _element(value: Any) -> str | bytes | None:
