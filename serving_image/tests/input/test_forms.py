@@ -14,6 +14,7 @@ from servestack_server.input.language_models import LoneBody
 from servestack_server.input.records import NamedRow
 from servestack_server.input.schema import compile_schema
 
+ANY = compile_schema(Input())
 TABLE = compile_schema(Input(columns=(Column("a", "double"), Column("b", "string"))))
 ROWS = [(1.0, "x"), (2.0, "y")]
 

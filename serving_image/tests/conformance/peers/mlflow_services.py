@@ -105,6 +105,7 @@ _MODELS: dict[str, Save] = {
     "series": python_model(models.series),
     "mapping": python_model(models.mapping),
     "gaps": python_model(models.gaps, inputs(ColSpec("double", "a"))),
+    "gaps-ignoring": python_model(models.gaps, inputs(ColSpec("double", "a"))),
     "params": python_model(
         models.with_params, inputs(ColSpec("double", "a"), params=_TYPED_PARAMS)
     ),
@@ -174,4 +175,12 @@ _MODELS: dict[str, Save] = {
     **{f"hint-{name}": python_model(models.echo, hint=hint) for name, hint in _HINTS.items()},
 }
 
-SERVICES = {name: Service({"m": save_model}) for name, save_model in _MODELS.items()}
+_IGNORING = {"chat-one-param", "embeddings-columns", "gaps-ignoring"}
+"""Services whose owner lets columns be ignored that the input does not have."""
+
+SERVICES = {
+    name: Service(
+        {"m": save_model}, {"input": {"unknownColumns": "ignore"}} if name in _IGNORING else {}
+    )
+    for name, save_model in _MODELS.items()
+}

@@ -26,8 +26,13 @@ def echo(self: Any, model_input: Any, params: Any = None) -> Any:
 
 
 def records(self: Any, model_input: Any, params: Any = None) -> Any:
-    """What came, a frame as its records."""
-    return model_input.to_dict("records") if isinstance(model_input, pd.DataFrame) else model_input
+    """What came, a frame as its records, with None for what is missing."""
+    if not isinstance(model_input, pd.DataFrame):
+        return model_input
+    return [
+        {name: None if isinstance(v, float) and np.isnan(v) else v for name, v in row.items()}
+        for row in model_input.to_dict("records")
+    ]
 
 
 def echo_values(self: Any, model_input: Any, params: Any = None) -> Any:

@@ -26,7 +26,7 @@ cloudpickle.register_pickle_by_value(python_models)
 class Service:
     """One service: how its models are saved, by name, and what its settings have further.
 
-    Without an `input` among the settings, the first model's signature says it, as the lock does.
+    What the `input` of the settings does not say, the first model's signature says, as the lock does.
     """
 
     models: Mapping[str, Save]
@@ -56,8 +56,10 @@ def save(service: Service, folder: Path) -> Saved:
         "trust": {"pickle": True, "code": True},
         **_described(first),
     }
+    given = dict(service.settings)
+    given["input"] = config["input"] | given.get("input", {})
     versions = dict.fromkeys(service.models, service.version)
-    return Saved(config | dict(service.settings), versions, first)
+    return Saved(config | given, versions, first)
 
 
 def _described(folder: Path) -> dict[str, Any]:
