@@ -46,8 +46,13 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
         own = {key: copy.deepcopy(value) for key, value in params.items() if key in names}
         return _plain(model.predict(make_input(rows), params=own))
 
+    def predict(rows: Rows) -> Outputs:
+        # MLflow's server hands a language model's body over with params, of which it may have none.
+        is_lone = len(rows) == 1 and isinstance(rows[0], LoneBody)
+        return _plain(model.predict(make_input(rows), **({"params": {}} if is_lone else {})))
+
     return Loaded(
-        lambda rows: _plain(model.predict(make_input(rows))), model,
+        predict, model,
         predict_with=predict_with if names else None,
     )  # fmt: skip
 
