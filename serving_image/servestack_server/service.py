@@ -10,7 +10,7 @@ from servestack_server.drift import InputCounts
 from servestack_server.errors import RequestError
 from servestack_server.events.log import EventLog
 from servestack_server.input.params import ParamsSchema
-from servestack_server.input.schema import Schema
+from servestack_server.input.schema import AnySchema, Schema
 from servestack_server.metrics import ServerMetrics
 from servestack_server.models.model import Model
 from servestack_server.prediction.batcher import Batcher
@@ -46,7 +46,10 @@ class Service:
         metrics.queue_depth = lambda: sum(t.batcher.depth for t in self.targets.values())
 
     def _target(self, model: Model) -> ModelTarget:
-        settings = self.settings.batching or Batching(max_batch_size=1, max_latency_ms=0)
+        alone = Batching(max_batch_size=1, max_latency_ms=0)
+        # Two requests to a model of unknown input may have columns of different names.
+        is_unknown = isinstance(self.schema, AnySchema) and model.flavor == "pyfunc"
+        settings = alone if is_unknown else self.settings.batching or alone
         metrics = self.metrics.model(model.name, model.version, model.digest)
         return ModelTarget(
             Batcher(

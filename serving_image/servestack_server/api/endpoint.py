@@ -12,7 +12,8 @@ from servestack_server.events.answered import Answered
 from servestack_server.http.request import Request
 from servestack_server.input.bodies import Rows
 from servestack_server.input.content_type import ContentType
-from servestack_server.input.params import Params, is_chat
+from servestack_server.input.language_models import is_chat
+from servestack_server.input.params import Params
 from servestack_server.input.problems import too_many_rows
 from servestack_server.input.readers import read_body, read_loose_body
 from servestack_server.models.model import Form

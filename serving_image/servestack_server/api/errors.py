@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from http import HTTPStatus
 from typing import Any
 
 from servestack_server.errors import RequestError
@@ -16,22 +17,37 @@ class ErrorForm(Enum):
     """The form of an error's answer.
 
     OWN is `{"error": {"code", "message", …}, "id"}` with the error's status. OK200 is the same body
-    with status 200, and the real status in `error.status`. V2 is the form of the Open Inference
-    Protocol, `{"error": message}`, with `code` and `id` added. SELDON is that of Seldon Core 1:
-    `{"status": {"code", "info", "reason", "status": "FAILURE"}, "meta"}`, with the error's status.
+    with status 200, and the real status in `error.status`. KSERVE is the form of the Open Inference
+    Protocol and of KServe's V1 protocol, `{"error": message}`, with `code` and `id` added. MLFLOW is
+    OWN with the fields of MLflow's scoring server, `error_code` and `message`, added. SELDON is that
+    of Seldon Core 1: `{"status": {"code", "info", "reason", "status": "FAILURE"}, "meta"}`, with the
+    error's status.
     """
 
     OWN = "own"
     OK200 = "ok200"
-    V2 = "v2"
+    KSERVE = "kserve"
+    MLFLOW = "mlflow"
     SELDON = "seldon"
+
+
+_MLFLOW_CODES = {
+    HTTPStatus.UNAUTHORIZED: "UNAUTHENTICATED",
+    HTTPStatus.FORBIDDEN: "PERMISSION_DENIED",
+    HTTPStatus.NOT_FOUND: "ENDPOINT_NOT_FOUND",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL_ERROR",
+    HTTPStatus.SERVICE_UNAVAILABLE: "TEMPORARILY_UNAVAILABLE",
+}
+"""MLflow's code for a status; BAD_REQUEST for any other. Source: mlflow/exceptions.py of 3.17."""
 
 
 def form_of_path(path: str) -> ErrorForm:
     """Return the form of errors for a path that has no route, or whose request was not complete."""
     if path.endswith(SELDON_PATHS):
         return ErrorForm.SELDON
-    return ErrorForm.V2 if path.startswith("/v2/") else ErrorForm.OWN
+    if path.startswith(("/v2/", "/v1/models/")):
+        return ErrorForm.KSERVE
+    return ErrorForm.MLFLOW if path.startswith(("/invocations", "/endpoints/")) else ErrorForm.OWN
 
 
 def fail(request: Request, error: RequestError) -> None:
@@ -40,7 +56,7 @@ def fail(request: Request, error: RequestError) -> None:
     if error.retry_after_seconds is not None:
         headers += b"retry-after: %d\r\n" % error.retry_after_seconds
     form = request.route.error_form
-    if form is ErrorForm.V2:
+    if form is ErrorForm.KSERVE:
         told: dict[str, Any] = {"error": error.message, "code": error.code, "id": request.id}
     elif form is ErrorForm.SELDON:
         # Nothing else: its clients parse the answer as a protocol buffer, which refuses other fields.
@@ -48,6 +64,11 @@ def fail(request: Request, error: RequestError) -> None:
         told = {"status": status | {"status": "FAILURE"}, "meta": {"puid": request.id}}
     else:
         told = {"error": described(error, form), "id": request.id}
+    if form is ErrorForm.MLFLOW:
+        told |= {
+            "error_code": _MLFLOW_CODES.get(error.status, "BAD_REQUEST"),
+            "message": error.message,
+        }
     request.answer_json(int(error.status), told, headers, shown=shown(int(error.status), form))
 
 

@@ -56,11 +56,12 @@ class ServerReady:
     def __call__(self, request: Request) -> None:
         """Answer 200 or 503, as /readyz does."""
         ready = not self._service.unready_reason()
-        request.answer_json(200 if ready else 503, {"ready": ready})
+        # The protocol's text has `live` in this answer, its servers and clients `ready`.
+        request.answer_json(200 if ready else 503, {"ready": ready, "live": True})
 
 
 class ModelList:
-    """GET /v2/models: the names of the models, as KServe's servers list them."""
+    """GET /v1/models and /v2/models: the names of the models, as KServe's servers list them."""
 
     def __init__(self, service: Service) -> None:
         self._names = list(service.targets)
@@ -105,6 +106,11 @@ def _parameters(model: Model) -> dict[str, Any]:
     if model.difference is None:
         return {}
     return {"parameters": {"largest_difference": model.difference}}
+
+
+def server_alive(request: Request) -> None:
+    """GET /: what KServe's servers answer as long as the event loop runs."""
+    request.answer_json(200, {"status": "alive"})
 
 
 def server_live(request: Request) -> None:

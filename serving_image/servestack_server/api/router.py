@@ -62,11 +62,12 @@ class Router:
             route = self._routes.get(path) or self._routes.get(path.rstrip("/"))
         if route is None:
             what = _MODEL.match(target)
-            message = (
-                f"there is no model {what[1]!r}, or not this version"
-                if what
-                else "there is no such path"
-            )
+            if what is None:
+                message = "there is no such path"
+            elif f"/v1/models/{what[1]}" in self._routes:
+                message = f"the model {what[1]!r} has no such path or version"
+            else:
+                message = f"there is no model {what[1]!r}"
             raise RequestError(HTTPStatus.NOT_FOUND, "not_found", f"{message}; see /openapi.json")
         return route
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from servestack_server.api import model_metadata, scoring
@@ -50,7 +51,8 @@ def build_router(service: Service) -> Router:
     if service.root is not None:
         own_routes(base, service.root)
         seldon_routes("", service.root)
-        counted("/invocations", InvocationsEndpoint(service, service.root, "/invocations"))
+        scored = InvocationsEndpoint(service, service.root, "/invocations")
+        counted("/invocations", scored, ErrorForm.MLFLOW)
     if len(service.targets) > 1:
         for name, target in service.targets.items():
             own_routes(f"{base}/{name}", target)
@@ -66,6 +68,10 @@ def build_router(service: Service) -> Router:
     documentation = Documentation(service)
     for prefix in ("", base):
         documentation.add_to(page, prefix)
+    # MLServer has them here, and calls the document dataplane.json.
+    for prefix in ("/v2", *chain.from_iterable(map(_model_paths, service.targets.values()))):
+        documentation.add_to(page, prefix)
+        page(f"{prefix}/docs/dataplane.json", documentation.document)
     return router
 
 
@@ -73,22 +79,31 @@ def _inference_routes(service: Service, counted: Any, page: Any) -> None:
     page("/v2", model_metadata.server_metadata)
     page("/v2/health/live", model_metadata.server_live)
     page("/v2/health/ready", model_metadata.ServerReady(service))
-    page("/v2/models", model_metadata.ModelList(service), needs_key=True)
+    page("/", model_metadata.server_alive)
+    for path in ("/v1/models", "/v2/models"):
+        page(path, model_metadata.ModelList(service), needs_key=True)
     targets: dict[str, ModelTarget] = dict(service.targets)
     for name, target in targets.items():
         pages = ModelPages(service, target)
-        for path in (f"/v2/models/{name}", f"/v2/models/{name}/versions/{target.version}"):
+        for path in _model_paths(target):
             page(path, pages.metadata, needs_key=True)
             page(f"{path}/ready", pages.ready)
             infer = InferEndpoint(service, target, f"{path}/infer")
-            counted(f"{path}/infer", infer, ErrorForm.V2)
+            counted(f"{path}/infer", infer, ErrorForm.KSERVE)
         # The same handlers under the paths of KServe's V1 protocol and MLflow's deployments client.
         page(f"/v1/models/{name}", pages.ready)
-        for alias, by_row in (
-            (f"/v1/models/{name}:predict", True), (f"/endpoints/{name}/invocations", False),
-        ):  # fmt: skip
-            counted(alias, InvocationsEndpoint(service, target, alias, by_row=by_row))
+        for alias, form, by_row in (
+            (f"/v1/models/{name}:predict", ErrorForm.KSERVE, True),
+            (f"/endpoints/{name}/invocations", ErrorForm.MLFLOW, False),
+        ):
+            counted(alias, InvocationsEndpoint(service, target, alias, by_row=by_row), form)
     if service.root is not None and service.settings.name not in targets:
         path = f"/v2/models/{service.settings.name}"
         infer = InferEndpoint(service, service.root, f"{path}/infer")
-        counted(f"{path}/infer", infer, ErrorForm.V2)
+        counted(f"{path}/infer", infer, ErrorForm.KSERVE)
+
+
+def _model_paths(target: ModelTarget) -> tuple[str, str]:
+    """Return a model's paths in the Open Inference Protocol, without and with its version."""
+    path = f"/v2/models/{target.name}"
+    return path, f"{path}/versions/{target.version}"

@@ -156,7 +156,10 @@ def to_bytes(array: np.ndarray) -> bytes:
     """Return the raw bytes of an array, little-endian."""
     if datatype_of(array) != "BYTES":
         return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-    parts = [v if isinstance(v, bytes) else str(v).encode() for v in array.ravel()]
+    parts = [
+        value if isinstance(value, bytes) else b"" if value is None else str(value).encode()
+        for value in array.ravel()
+    ]
     return b"".join(struct.pack("<I", len(part)) + part for part in parts)
 
 
@@ -185,14 +188,36 @@ def named_arrays(outputs: Any) -> dict[str, np.ndarray]:
 
 
 def _array(values: Any) -> np.ndarray:
-    if isinstance(values, np.ndarray):
-        return values
+    """Return values as an array of numbers, truths or, with an object for each, elements of BYTES."""
+    array = values if isinstance(values, np.ndarray) else _of_list(values)
+    if array.dtype.kind == "M":
+        return np.datetime_as_string(array)
+    if array.dtype != object:
+        return array
+    elements = np.empty(array.size, dtype=object)
+    elements[:] = [_element(value) for value in array.flat]
+    return elements.reshape(array.shape)
+
+
+def _of_list(values: Any) -> np.ndarray:
     try:
         array = np.array(values)
     except ValueError:
         array = np.empty(0)
     if len(array) == len(values) and array.dtype.kind in "biuf":
         return array
-    texts = np.empty(len(values), dtype=object)
-    texts[:] = [value if isinstance(value, str) else encode_any(value).decode() for value in values]
-    return texts
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _element(value: Any) -> str | bytes | None:
+    """Return a value as an element of BYTES: a list or an object as JSON, as MLServer gives it.
+
+    The protocol has only numbers, texts and truths in a tensor. A missing text stays null.
+    """
+    if value is None or isinstance(value, str | bytes):
+        return value
+    if isinstance(value, int | float | bool | list | dict | tuple | np.ndarray):
+        return encode_any(value).decode()
+    return encode_any(value).decode().strip('"')  # a date in its ISO form

@@ -9,7 +9,7 @@ from servestack_server.docs_page.value_schema import (
     scalar_schema,
     value_schema,
 )
-from servestack_server.input.params import CHAT_KEYS
+from servestack_server.input.language_models import CHAT_KEYS
 
 
 def row_schema(columns: tuple[Column, ...]) -> Schema:

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from servestack_server.input.language_models import LoneBody, is_chat
 from servestack_server.input.problems import invalid, malformed
 from servestack_server.input.records import by_name, from_columns
 from servestack_server.input.schema import AnySchema, Row, Schema, TableSchema, ValueSchema
@@ -30,6 +31,7 @@ Rows = list[Row] | np.ndarray | TensorRows
 
 FORMS = ("data", "instances", "inputs", "dataframe_records", "dataframe_split")
 """Keys of a body under which its rows stand."""
+_SPLIT = {"columns", "data", "index"}
 
 
 Beside = Callable[[Any], None]
@@ -99,6 +101,8 @@ def normalised(data: Any, schema: Schema) -> list[Any]:
             return _records(data, schema)
         message = f"expected rows, or one of {', '.join(FORMS)}"
         if isinstance(schema, AnySchema):
+            if is_chat(data):
+                return [LoneBody(data)]
             message += "; objects need api.input.columns in the spec, or a signature of the model"
         raise invalid("no_rows", message, field=next(iter(data), ""))
     if len(given) > 1:
@@ -157,13 +161,23 @@ def _split(value: Any, schema: Schema) -> list[Any]:
         raise invalid(
             "wrong_type", "expected an object with columns and data", field="dataframe_split"
         )
+    if unknown := sorted(value.keys() - _SPLIT):
+        field = f"dataframe_split.{unknown[0]}"
+        raise invalid("unknown_field", "expected only columns, data and index", field=field)
     names = value.get("columns")
     rows: list[Any] = value["data"]
+    index = value.get("index")
+    if isinstance(index, list) and len(index) != len(rows):
+        message = f"expected {len(rows)} values, one for each row"
+        raise invalid("wrong_length", message, field="dataframe_split.index")
+    is_unknown = isinstance(schema, AnySchema) and isinstance(names, list)
     own = [] if isinstance(schema, AnySchema) else list(schema.names)
     if isinstance(schema, TensorSchema):
         return by_name(own, rows) if own and names == own else rows
-    if names is None or not own or names == own:
+    if names is None or names == own or not (own or is_unknown):
         return rows
+    if is_unknown and not any(isinstance(name, str) for name in names):
+        return rows  # pandas numbers columns that have no name
     if isinstance(schema, ValueSchema):  # MLflow, too, takes any name.
         return rows
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

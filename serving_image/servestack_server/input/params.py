@@ -16,11 +16,9 @@ import msgspec
 
 from servestack_contract.settings import Param
 from servestack_server.input.bodies import FORMS
+from servestack_server.input.language_models import is_chat
 from servestack_server.input.problems import WrongValueError, invalid, listed
 from servestack_server.input.values import checked_type, part_check
-
-CHAT_KEYS = ("messages", "prompt", "input")
-"""Keys by which MLflow recognises the body of a language model."""
 
 
 class Params:
@@ -87,8 +85,3 @@ class ParamsSchema:
                 message = f"param {place!r}: {error.message}"
                 raise invalid(error.code, message, field=f"params.{place}") from None
         return Params(values)
-
-
-def is_chat(body: Any) -> bool:
-    """Whether a decoded body is that of a language model, whose answer MLflow does not wrap."""
-    return isinstance(body, dict) and any(key in body for key in CHAT_KEYS)

@@ -8,6 +8,17 @@ from typing import Any
 from servestack_server.input.problems import invalid, listed
 
 
+class NamedRow(tuple[Any, ...]):
+    """The values of a row whose record has given them names, for a model of unknown input."""
+
+    names: tuple[str, ...]
+
+    def __new__(cls, values: Sequence[Any], names: tuple[str, ...]) -> NamedRow:
+        row = super().__new__(cls, values)
+        row.names = names
+        return row
+
+
 def by_name(names: Sequence[str], rows: list[Any]) -> list[dict[str, Any]]:
     """Turn rows by position into mappings. Raises RequestError (422) for a row of another length."""
     for index, row in enumerate(rows):
@@ -18,16 +29,16 @@ def by_name(names: Sequence[str], rows: list[Any]) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def by_position(records: list[Any]) -> list[list[Any]]:
+def by_position(records: list[Any]) -> list[NamedRow]:
     """Turn mappings into rows by position, in the order of the first one's keys.
 
     Raises RequestError (422) for a row that is no mapping or has other keys.
     """
-    names = list(records[0])
+    names = tuple(records[0])
     for index, row in enumerate(records):
         if not isinstance(row, dict) or row.keys() != records[0].keys():
             raise invalid("wrong_type", f"expected the columns {listed(names)}", row=index)
-    return [[row[name] for name in names] for row in records]
+    return [NamedRow([row[name] for name in names], names) for row in records]
 
 
 def from_columns(

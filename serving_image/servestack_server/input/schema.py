@@ -9,6 +9,7 @@ import msgspec
 
 from servestack_contract.settings import NESTED_TYPES, Column, Input
 from servestack_server.errors import StartError
+from servestack_server.input.language_models import LoneBody
 from servestack_server.input.problems import WrongValueError, invalid, listed, wrong_value
 from servestack_server.input.records import by_position
 from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema, depth
@@ -228,11 +229,12 @@ class AnySchema:
         return data if all(isinstance(row, str) for row in data) else [data]
 
     def convert(self, rows: list[Any]) -> list[Row]:
-        """Return rows by position. If rows are mappings, all must have the keys of the first.
+        """Return rows by position. If rows are mappings, all must have the keys of the first, which
+        go with the rows. The body of a language model stays as it is.
 
         Raises RequestError (422) for rows that differ in length or hold nested values.
         """
-        if rows and all(isinstance(row, str) for row in rows):
+        if rows and all(isinstance(row, str | LoneBody) for row in rows):
             return rows
         if rows and isinstance(rows[0], dict):
             rows = by_position(rows)

@@ -95,7 +95,9 @@ def test_each_route_refuses_them_alike(
 ) -> None:
     for path in ROUTES:
         answer = logged[0].post(path, body, {"Content-Type": declared})
-        assert (answer.status, answer.json()["error"]["code"]) == (status, code), path
+        told = answer.json()
+        said = told["code"] if isinstance(told["error"], str) else told["error"]["code"]
+        assert (answer.status, said) == (status, code), path
 
 
 @pytest.fixture(scope="module")

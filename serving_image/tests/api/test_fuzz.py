@@ -55,7 +55,7 @@ class Fuzzed:
         told = json.loads(answer.body)
         if sent.path.endswith(SELDON_PATH) and "status" in told:
             code = told["status"]["reason"]
-        elif sent.path.startswith("/v2/") and "code" in told:
+        elif isinstance(told["error"], str) and "code" in told:
             code = told["code"]
         else:
             code = told["error"]["code"]

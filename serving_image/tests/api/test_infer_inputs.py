@@ -197,7 +197,7 @@ def test_a_tensor_for_each_value_of_a_row() -> None:
     pandas: dict[str, Any] = {"parameters": {"content_type": "pd"}}
     rows = read(Input(tensor=Tensor("float64", (-1, 2))), a, b, **pandas)
     assert rows.tolist() == [[1, 3], [2, 4]]
-    assert read(Input(), a, b, **pandas) == [[1, 3], [2, 4]]
+    assert read(Input(), a, b, **pandas) == [(1, 3), (2, 4)]
     three = Input(tensor=Tensor("float64", (-1, 3)))
     assert refused(three, a, b).code == "wrong_shape"
 

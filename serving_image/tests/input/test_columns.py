@@ -240,7 +240,7 @@ def test_a_tensor_of_one_axis_has_values_for_rows() -> None:
 def test_without_a_schema_rows_have_one_length() -> None:
     schema = compile_schema(Input())
     assert read_rows(b'[[1, "a"], [null, 2]]', schema) == [[1, "a"], [None, 2]]
-    assert read_rows(b'[{"x": 1, "y": 2}, {"y": 4, "x": 3}]', schema) == [[1, 2], [3, 4]]
+    assert read_rows(b'[{"x": 1, "y": 2}, {"y": 4, "x": 3}]', schema) == [(1, 2), (3, 4)]
     for body, code in (
         (b"[[1, 2], [1]]", "wrong_length"),
         (b"[[1], 2]", "wrong_type"),

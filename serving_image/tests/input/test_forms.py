@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from servestack_contract.settings import Column, Input
 from servestack_server.errors import RequestError
 from servestack_server.input.bodies import read_loose_rows, read_rows
+from servestack_server.input.language_models import LoneBody
+from servestack_server.input.records import NamedRow
 from servestack_server.input.schema import compile_schema
 
+ANY = compile_schema(Input())
 TABLE = compile_schema(Input(columns=(Column("a", "double"), Column("b", "string"))))
 ROWS = [(1.0, "x"), (2.0, "y")]
 
@@ -92,6 +96,10 @@ def test_columns_may_be_called_as_the_keys_are() -> None:
          "wrong_length", ""),
         ('{"dataframe_split": {"columns": ["b", "c"], "data": [["x", 1]]}}', 422,
          "missing_column", "a"),
+        ('{"dataframe_split": {"data": [[1, "x"]], "names": ["a", "b"]}}', 422, "unknown_field",
+         "dataframe_split.names"),
+        ('{"dataframe_split": {"data": [[1, "x"]], "index": [0, 1]}}', 422, "wrong_length",
+         "dataframe_split.index"),
         ('{"rows": [[1, "x"]]}', 422, "no_rows", "rows"),
     ],
 )  # fmt: skip
@@ -107,3 +115,20 @@ def test_bytes_that_are_no_text() -> None:
         with pytest.raises(RequestError) as caught:
             read_rows(body, TABLE)
         assert (caught.value.status, caught.value.code) == (400, "malformed_json")
+
+
+def test_rows_of_an_unknown_input_keep_their_names() -> None:
+    for body in (
+        '[{"zip": "95120", "cost": 1.5}, {"cost": 2.5, "zip": "95128"}]',
+        '{"dataframe_split": {"columns": ["zip", "cost"], "data": [["95120", 1.5], ["95128", 2.5]]}}',
+    ):
+        rows = read_rows(body.encode(), ANY)
+        assert tuples(rows) == [("95120", 1.5), ("95128", 2.5)]
+        assert {row.names for row in rows if isinstance(row, NamedRow)} == {("zip", "cost")}
+    numbered = read_rows(b'{"dataframe_split": {"columns": [0, 1], "data": [["a", 1]]}}', ANY)
+    assert list(numbered) == [["a", 1]]
+
+
+def test_the_body_of_a_language_model_stays_as_it_is() -> None:
+    chat = {"messages": [{"role": "user", "content": "hello"}], "temperature": 0.5}
+    assert read_rows(json.dumps(chat).encode(), ANY) == [LoneBody(chat)]

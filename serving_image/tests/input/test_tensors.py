@@ -1,14 +1,21 @@
-"""A tensor of another dtype than the model's: the same values, or refused."""
+"""A tensor of another dtype than the model's: the same values, or refused. Outputs as tensors."""
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import numpy as np
 import pytest
 
 from servestack_contract.settings import Tensor
-from servestack_server.api.tensors import from_bytes, from_json
+from servestack_server.api.tensors import (
+    datatype_of,
+    from_bytes,
+    from_json,
+    named_arrays,
+    to_bytes,
+)
 from servestack_server.errors import RequestError
 from servestack_server.input.tensor_schema import TensorSchema
 
@@ -78,3 +85,17 @@ def test_rows_without_values_are_refused_before_they_are_made(raw: bool) -> None
         from_bytes(b"", "FP32", shape, "x") if raw else from_json([], "FP32", shape, "x")
     assert (caught.value.code, caught.value.field) == ("wrong_shape", "x")
     assert len(from_json([], "FP32", [0, 4], "x")) == 0
+
+
+def test_elements_of_outputs_are_texts_or_null() -> None:
+    now = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
+    given = [None, "a", b"fun", now, [1, 2], {"a": 1}, np.int64(5)]
+    told = [None, "a", b"fun", "2026-01-31T12:00:00Z", "[1,2]", '{"a":1}', "5"]
+    as_array = np.empty(len(given), dtype=object)
+    as_array[:] = given
+    for outputs in (given, as_array):
+        (array,) = named_arrays(outputs).values()
+        assert (datatype_of(array), array.tolist()) == ("BYTES", told)
+    assert to_bytes(np.array([None, "b"], dtype=object)) == b"\0\0\0\0\1\0\0\0b"
+    dates = np.array(["2026-01-31T12:00:00.5"], dtype="datetime64[ns]")
+    assert named_arrays({"d": dates})["d"].tolist() == ["2026-01-31T12:00:00.500000000"]

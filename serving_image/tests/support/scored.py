@@ -17,7 +17,8 @@ from servestack.resolve.signature import input_of, params_of
 from servestack_contract.settings import Input, Param, Trust
 from servestack_server.errors import RequestError
 from servestack_server.input.bodies import read_rows
-from servestack_server.input.params import ParamsSchema, is_chat
+from servestack_server.input.language_models import is_chat
+from servestack_server.input.params import ParamsSchema
 from servestack_server.input.schema import compile_schema
 from servestack_server.metrics import ModelMetrics
 from servestack_server.models.load import load_model

@@ -57,19 +57,8 @@ class RunningServer:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request on a connection of its own. A body that is not bytes is sent as JSON."""
-        sent = dict(headers or {})
-        if body is not None and not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-            sent = {"Content-Type": "application/json"} | sent
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request(method, path, body, sent)
-            response = connection.getresponse()
-            named = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, named, response.read())
-        finally:
-            connection.close()
+        """One request, as `ask` makes it."""
+        return ask(self.port, method, path, body, headers)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         return self.request("GET", path, headers=headers)
@@ -89,6 +78,24 @@ class RunningServer:
     def said(self) -> str:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-4000:]
+
+
+def ask(
+    port: int, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """One request on a connection of its own. A body that is not bytes is sent as JSON."""
+    sent = dict(headers or {})
+    if body is not None and not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+        sent = {"Content-Type": "application/json"} | sent
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request(method, path, body, sent)
+        response = connection.getresponse()
+        named = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, named, response.read())
+    finally:
+        connection.close()
 
 
 @contextmanager
@@ -147,7 +154,7 @@ def free_port() -> int:
 def _wait_until_ready(
     process: subprocess.Popen[bytes], port: int, log: Path, started: float
 ) -> None:
-    while not _is_ready(port):
+    while not is_ready(port):
         said = log.read_text(errors="replace")[-4000:]
         if process.poll() is not None:
             raise RuntimeError(f"the server ended with {process.returncode}:\n{said}")
@@ -156,7 +163,8 @@ def _wait_until_ready(
         time.sleep(0.02)
 
 
-def _is_ready(port: int) -> bool:
+def is_ready(port: int) -> bool:
+    """Whether a server on this port takes requests."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/readyz")

@@ -11,6 +11,7 @@ import numpy as np
 
 from servestack_contract.settings import NESTED_TYPES, Column, Input, Tensor, Trust
 from servestack_server.errors import StartError
+from servestack_server.input.language_models import LoneBody
 from servestack_server.models.by_row import by_row
 from servestack_server.models.frames import build_frame_maker
 from servestack_server.models.lean_import import forget_lean
@@ -43,7 +44,9 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     names = {param.name for param in params_schema or ()}
 
     def whole(rows: Rows) -> Any:
-        return model.predict(make_input(rows))
+        # MLflow's server hands a language model's body over with params, of which it may have none.
+        is_lone = len(rows) == 1 and isinstance(rows[0], LoneBody)
+        return model.predict(make_input(rows), **({"params": {}} if is_lone else {}))
 
     def whole_with(rows: Rows, params: dict[str, Any]) -> Any:
         own = {key: copy.deepcopy(value) for key, value in params.items() if key in names}
@@ -140,9 +143,19 @@ def _list_maker(columns: tuple[Column, ...]) -> Callable[[Any], list[Any]]:
 
 
 def _untyped_input(rows: Rows) -> Any:
-    """Return texts as an array, as MLflow hands a list of them over, other rows as a DataFrame."""
-    if len(rows) and isinstance(rows[0], str):
+    """Return texts as an array, as MLflow hands a list of them over, other rows as a DataFrame.
+
+    It has the rows' names, if they have some. The body of a language model stays as it is. Raises
+    ValueError for rows of different names.
+    """
+    first = rows[0] if len(rows) else None
+    if isinstance(first, LoneBody):
+        return dict(first)
+    if isinstance(first, str):
         return np.array(rows)
     import pandas
 
-    return pandas.DataFrame(rows)
+    names = getattr(first, "names", None)
+    if any(getattr(row, "names", None) != names for row in rows):
+        raise ValueError("the rows have different columns")
+    return pandas.DataFrame(rows, columns=names)
