@@ -174,9 +174,9 @@ def _infer(own: RunningServer, form: str) -> Answer:
     return own.post("/v2/models/own/infer", {"inputs": tensors})
 
 
-def test_a_column_with_a_missing_whole_number_is_text_in_a_tensor(own: RunningServer) -> None:
+def test_a_missing_whole_number_is_null_among_texts_in_a_tensor(own: RunningServer) -> None:
     (tensor,) = _infer(own, "nullable").json()["outputs"]
-    assert (tensor["name"], tensor["datatype"], tensor["data"]) == ("n", "BYTES", ["1", "null"])
+    assert (tensor["name"], tensor["datatype"], tensor["data"]) == ("n", "BYTES", ["1", None])
 
 
 def test_the_start_says_what_takes_its_answers(own: RunningServer) -> None:
