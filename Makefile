@@ -30,7 +30,8 @@ demo: setup ## the main job on real input: train, lock, render, check, diff
 test: ## everything that CI checks: lint, types, contracts, generated files, all tests
 	@$(MAKE) --no-print-directory --jobs=2 lint tools
 	@# Programs written in Go are started hundreds of times, and collect garbage for a fifth of their CPU.
-	@GOGC=400 $(BIN)/python -m pytest -n2 --no-loadscope-reorder $(PYTEST)
+	@# Three workers for two cores: the one with the cluster waits for a third of its time.
+	@GOGC=400 $(BIN)/python -m pytest -n3 --no-loadscope-reorder $(PYTEST)
 
 .PHONY: test-fresh
 test-fresh: ## make test as on a machine that has never run it, without its caches; as root

@@ -18,7 +18,7 @@ _TOGETHER = {
 class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """A folder's tests all run on one worker, which makes the fixtures that they share once.
 
-    Unit tests share none. They come last, one file at a time, so that both workers end together.
+    Unit tests share none. They come last, one file at a time, so that all workers end together.
     """
 
     def _split_scope(self, nodeid: str) -> str:
