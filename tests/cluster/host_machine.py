@@ -43,7 +43,7 @@ def snapshot(name: str) -> dict[str, set[str]]:
     """Everything by kind; the difference of two is what came in between."""
     return {
         "processes": _processes(name),
-        "mounts": {line.split()[4] for line in _lines("/proc/self/mountinfo")},
+        "mounts": _mounts(),
         "links": set(re.findall(r"^\d+: ([^:@]+)", _output("ip", "-o", "link"), re.MULTILINE)),
         "addresses": set(re.findall(r"inet6? \S+", _output("ip", "-o", "address"))),
         "routes": set(_output("ip", "route").splitlines()),
@@ -89,6 +89,12 @@ def _processes(name: str) -> set[str]:
         ):
             found.add(f"{folder.name} {command}")
     return found
+
+
+def _mounts() -> set[str]:
+    """Mount points; those of other tests, which run beside these, are in folders of pytest's own."""
+    points = {line.split()[4] for line in _lines("/proc/self/mountinfo")}
+    return {point for point in points if "/pytest-of-" not in point}
 
 
 def _rules(family: str) -> set[str]:
