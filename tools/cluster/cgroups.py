@@ -80,8 +80,14 @@ def remove(name: str) -> None:
             group.rmdir()
 
 
-def remove_empty(name: str) -> None:
-    """Remove those of the group `name` and the groups below that hold no process."""
+def remove_empty(name: str, wait_seconds: float = 0) -> None:
+    """Remove those of the group `name` and the groups below that hold no process.
+
+    Wait that long for processes that are about to end.
+    """
+    deadline = time.monotonic() + wait_seconds
+    while members(name) and time.monotonic() < deadline:
+        time.sleep(0.1)
     for group in _inner_first(name):
         with suppress(OSError):
             group.rmdir()

@@ -70,7 +70,8 @@ def put_back() -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-    cgroups.remove_empty(_PODMANS_GROUP)
+    # The monitor of a node cleans up after it, and ends a moment after podman has removed the node.
+    cgroups.remove_empty(_PODMANS_GROUP, wait_seconds=10)
     _NOTE.unlink()
 
 
