@@ -25,6 +25,8 @@ from servestack_server.http.upgrade import head_without_upgrade
 MAX_HEAD_BYTES = 32 << 10
 MAX_PIPELINED = 16
 _LINGER_SECONDS = 2.0
+_TURN_SECONDS = 10.0
+"""Longest wait of a connection that lingers for its turn to be read."""
 _CHUNKING = 8
 """Bytes on the wire per byte of the body, if it arrives in the smallest chunks."""
 
@@ -75,6 +77,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up: the caller has gone, or the server has closed the connection."""
         self._connections.discard(self)
+        if self.lingering_since:
+            self._state.draining.gone(self)
         self._drop_incoming()
         if self.active is not None:
             self.active.answered = True  # Nobody can receive an answer any more.
@@ -85,6 +89,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes, which may hold a part of a request or several requests."""
+        if self.lingering_since:
+            self._state.draining.received(self)
+            return
         begun = self._incoming
         try:
             while data and not self.lingering_since:
@@ -263,7 +270,8 @@ class Connection(asyncio.Protocol):
         state = self._state
         arrives_in = SPARE_SECONDS if self._spare else state.timeout_seconds
         if self.lingering_since:
-            if now - self.lingering_since > _LINGER_SECONDS:
+            is_waiting = state.draining.is_waiting(self)
+            if now - self.lingering_since > (_TURN_SECONDS if is_waiting else _LINGER_SECONDS):
                 self.transport.abort()
         elif self.paused and now - self.last_used > state.timeout_seconds:
             self.transport.abort()  # The caller does not read its answers.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from servestack_server.errors import RequestError
+from servestack_server.http.draining import Draining
 from servestack_server.http.request import Request
 from servestack_server.http.response import date_line
 
@@ -40,6 +41,7 @@ class State:
     buffered_bytes: int = 0
     stopping: bool = False
     date: bytes = field(default_factory=date_line)
+    draining: Draining = field(default_factory=Draining)
 
 
 class Application(Protocol):

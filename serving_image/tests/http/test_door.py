@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from serving_image.tests.http.caller import Caller, chunked, get, post
@@ -16,6 +17,7 @@ from serving_image.tests.support.iris import Iris
 from serving_image.tests.support.server import RunningServer, running_server
 
 from servestack_server.errors import RequestError
+from servestack_server.http.draining import Draining
 from servestack_server.http.request import Request
 from servestack_server.http.server import HttpServer
 from servestack_server.http.state import State
@@ -192,3 +194,52 @@ def test_the_memory_limit_is_the_containers(
     (tmp_path / "memory.max").write_text(text)
     found = memory_bytes((tmp_path / "missing", tmp_path / "memory.max"))
     assert found == (expected if expected is not None else memory_bytes(()))
+
+
+def test_bodies_that_nobody_wants_are_read_few_at_a_time(locked: RunningServer) -> None:
+    """Callers that send all of a body before they read get their answer all the same."""
+    whole = post(b"[" * (2 << 20))
+    callers = [socket.create_connection(("127.0.0.1", locked.port), 20) for _ in range(40)]
+    senders = [threading.Thread(target=caller.sendall, args=(whole,)) for caller in callers]
+    for sender in senders:
+        sender.start()
+    with Caller(locked.port) as allowed:
+        assert allowed.ask(post([[5.1, 3.5, 1.4, 0.2]], KEY)).status == 200
+    for sender, caller in zip(senders, callers, strict=True):
+        sender.join()
+        assert caller.recv(12) == b"HTTP/1.1 401"
+        caller.close()
+
+
+class Ended:
+    """A connection that lingers."""
+
+    lingering_since = 0.0
+
+    def __init__(self) -> None:
+        self.transport: Any = self
+        self.reads = True
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+
+def test_each_gets_its_turn_when_another_has_gone() -> None:
+    draining = Draining()
+    ended = [Ended() for _ in range(20)]
+    for connection in ended:
+        draining.received(connection)
+        draining.received(connection)
+    turns = sum(connection.reads for connection in ended)
+    assert 0 < turns < len(ended)
+    draining.gone(ended[-1])  # It has gone before its turn.
+    for at in range(len(ended) - turns - 1):
+        following = ended[at + turns]
+        assert draining.is_waiting(following)
+        draining.gone(ended[at])
+        assert (following.reads, draining.is_waiting(following)) == (True, False)
+        assert following.lingering_since > 0
+    assert not ended[-1].reads
