@@ -45,7 +45,7 @@ class WrongValueError(Exception):
 
     def at(self, name: str, row: int | None = None) -> RequestError:
         """Make the error (422) for the value of a column or a param of that name."""
-        field = (name + self.path).lstrip(".")
+        field = name + self.path if name else self.path.lstrip(".")
         where = f"column {field!r}" if name else repr(field)
         message = f"{where}: {self.message}" if field else self.message
         return invalid(self.code, message, field=field, row=row)

@@ -26,8 +26,10 @@ def killed_at(
     folder: Path, first: int, seconds: float, load: int
 ) -> tuple[list[tuple[int, float]], float]:
     """Run the program, kill it; returns what it said and when it was killed."""
+    # What else is tested meanwhile must not make its thread late.
+    first_in_line = ["nice", "-n", "-10"] if os.geteuid() == 0 else []
     process = subprocess.Popen(
-        [sys.executable, "-m", PROGRAM, folder, str(first), str(INTERVAL_SECONDS), str(load)],
+        [*first_in_line, sys.executable, "-m", PROGRAM, folder, str(first), str(INTERVAL_SECONDS), str(load)],
         cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None

@@ -251,3 +251,10 @@ def test_without_a_schema_rows_have_one_length() -> None:
         with pytest.raises(RequestError) as caught:
             read_rows(body, schema)
         assert caught.value.code == code
+
+
+def test_a_dot_is_a_name_like_any_other() -> None:
+    schema = compile_schema(Input(columns=(Column("a", "boolean"), Column(".", "boolean"))))
+    with pytest.raises(RequestError) as caught:
+        schema.convert([[True, []]])
+    assert (caught.value.field, caught.value.row) == (".", 0)
