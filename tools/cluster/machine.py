@@ -58,6 +58,8 @@ def put_back() -> None:
     if not _NOTE.exists():
         return
     note = _Note(**json.loads(_NOTE.read_text()))
+    # The monitor of a node cleans up after it, and ends a moment after podman has removed the node.
+    cgroups.remove_empty(_PODMANS_GROUP, wait_seconds=10)
     firewall.remove_chains(set(firewall.find_chains()) - set(note.chains))
     _unmount(KIND / "podman")
     for name, value in note.sysctls.items():
@@ -70,8 +72,6 @@ def put_back() -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-    # The monitor of a node cleans up after it, and ends a moment after podman has removed the node.
-    cgroups.remove_empty(_PODMANS_GROUP, wait_seconds=10)
     _NOTE.unlink()
 
 
