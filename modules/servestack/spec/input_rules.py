@@ -174,7 +174,7 @@ def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
         for column, value in pairs:
             if found := misfit(value, column):
                 at, wrong = found
-                label = (column.name + at).lstrip(".")
+                label = column.name + at if column.name else at.lstrip(".")
                 yield Fault(
                     "SRV137",
                     path,
