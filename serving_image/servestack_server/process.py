@@ -82,8 +82,7 @@ def serve(
         schema = compile_schema(settings.input)
     served = [Pin(model.name, model.version, model.digest) for model in models]
     event_log = EventLog(settings, served, metrics.events)
-    service = Service(settings, schema, models, metrics, event_log)
-    service.is_input_declared = is_declared
+    service = Service(settings, schema, models, metrics, event_log, is_input_declared=is_declared)
     _connect_owners(models, service)
     code: int = uvloop.run(_run(service, sock))
     return code

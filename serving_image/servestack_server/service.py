@@ -29,7 +29,7 @@ class Service:
 
     def __init__(
         self, settings: ServerSettings, schema: Schema, models: Sequence[Model],
-        metrics: ServerMetrics, log: EventLog,
+        metrics: ServerMetrics, log: EventLog, *, is_input_declared: bool,
     ) -> None:  # fmt: skip
         self.settings = settings
         self.schema = schema
@@ -38,7 +38,7 @@ class Service:
         self.log = log
         self.warm = False
         self.stopping = False
-        self.is_input_declared = True
+        self.is_input_declared = is_input_declared
         self.receiving: Callable[[], int] = int
         self.inputs = InputCounts(schema, metrics, is_on=settings.metrics.drift)
         self.targets = {model.name: self._target(model) for model in models}

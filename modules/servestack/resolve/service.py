@@ -111,7 +111,7 @@ def _locked_models(
 def _input(spec: ModelService, models: tuple[ResolvedModel, ...]) -> Input:
     """Return the input from the spec, or else from the first model's signature."""
     given = spec.api.input
-    if given.columns is not None or given.tensor is not None or given.tensors is not None:
+    if given.is_known:
         return given
     from_signature = input_of(models[0].artifact.signature)
     kept = {"example": given.example, "unknown_columns": given.unknown_columns}

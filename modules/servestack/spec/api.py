@@ -78,6 +78,11 @@ class Input(SpecModel):
         "the request, or `ignore` them, as MLflow's server does.",
     )
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything describes the input."""
+        return any(given is not None for given in (self.columns, self.tensor, self.tensors))
+
 
 class Batching(SpecModel):
     """Micro-batching: the model predicts the rows of several requests in one call."""

@@ -7,20 +7,19 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from servestack_server.api.tensors import DTYPES, from_bytes, from_json, with_content_type
+from servestack_server.api.tensors import DTYPES, Shape, from_bytes, from_json, with_content_type
 from servestack_server.http.request import Request
 from servestack_server.input.bodies import decode_json
 from servestack_server.input.problems import invalid, malformed
 
 _HEADER_LENGTH = b"inference-header-content-length"
-_Size = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
 
 class Tensor(msgspec.Struct):
     """An input tensor. `data` is missing where its bytes follow the JSON."""
 
     name: str
-    shape: Annotated[list[_Size], msgspec.Meta(min_length=1, max_length=16)]
+    shape: Shape
     datatype: str
     data: Any = None
     parameters: dict[str, Any] | None = None

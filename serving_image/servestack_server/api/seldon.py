@@ -19,6 +19,7 @@ import numpy as np
 
 from servestack_server.api.content import content_type, require_json
 from servestack_server.api.endpoint import Endpoint, RequestedJob
+from servestack_server.api.tensors import Shape, shaped
 from servestack_server.http.request import Request
 from servestack_server.input.bodies import Rows, decode_json, normalised
 from servestack_server.input.forms import Part, read_parts
@@ -28,11 +29,9 @@ from servestack_server.input.schema import Schema, TableSchema
 from servestack_server.input.values import from_base64
 from servestack_server.prediction.outputs import listed
 
-_Size = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
-
 
 class _Tensor(msgspec.Struct):
-    shape: Annotated[list[_Size], msgspec.Meta(min_length=1, max_length=16)]
+    shape: Shape
     values: Annotated[list[float | int | None], msgspec.Meta(min_length=1)]
 
 
@@ -148,12 +147,8 @@ def _of_data(data: _Data, schema: Schema) -> list[Any]:
         raise invalid("invalid_request", "expected tensor or ndarray", field="data")
     rows: list[Any] = data.ndarray or []
     if data.tensor is not None:
-        try:
-            rows = np.array(data.tensor.values, dtype=object).reshape(data.tensor.shape).tolist()
-        except ValueError:
-            count = len(data.tensor.values)
-            message = f"{count} values do not make the shape {data.tensor.shape}"
-            raise invalid("wrong_shape", message, field="data.tensor") from None
+        values = np.array(data.tensor.values, dtype=object)
+        rows = shaped(values, data.tensor.shape, "data.tensor").tolist()
     if not data.names or not isinstance(schema, TableSchema):
         return normalised(rows, schema)
     is_flat = not any(isinstance(row, list | dict) for row in rows)

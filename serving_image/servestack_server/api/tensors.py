@@ -10,8 +10,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from types import NoneType
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
 from servestack_server.http.response import encode_any
@@ -24,6 +25,10 @@ DTYPES: dict[str, str] = {
     "FP16": "float16", "FP32": "float32", "FP64": "float64", "BYTES": "object",
 }  # fmt: skip
 """The protocol's data types, and numpy's dtype for each."""
+Shape = Annotated[
+    list[Annotated[int, msgspec.Meta(ge=0, le=2**31)]], msgspec.Meta(min_length=1, max_length=16)
+]
+"""The type of a tensor's shape in a request."""
 _BY_DTYPE = {dtype: name for name, dtype in DTYPES.items() if dtype != "object"}
 
 
@@ -53,7 +58,7 @@ def from_json(data: Any, datatype: str, shape: list[int], name: str) -> np.ndarr
         raise invalid("out_of_range", message, field=name) from None
     except (ValueError, TypeError):
         raise invalid("wrong_type", f"the data is not {datatype}", field=name) from None
-    return _shaped(array, shape, name)
+    return shaped(array, shape, name)
 
 
 _WHOLE = {int, NoneType}
@@ -92,11 +97,11 @@ def from_bytes(raw: bytes, datatype: str, shape: list[int], name: str) -> np.nda
     shape.
     """
     if datatype == "BYTES":
-        return _shaped(np.fromiter(_elements(raw, name), dtype=object), shape, name)
+        return shaped(np.fromiter(_elements(raw, name), dtype=object), shape, name)
     dtype = np.dtype(DTYPES[datatype]).newbyteorder("<")
     if len(raw) % dtype.itemsize:
         raise invalid("wrong_length", f"{len(raw)} bytes do not divide into {datatype}", field=name)
-    return _shaped(np.frombuffer(raw, dtype=dtype), shape, name)
+    return shaped(np.frombuffer(raw, dtype=dtype), shape, name)
 
 
 def _elements(raw: bytes, name: str) -> list[bytes]:
@@ -163,7 +168,8 @@ def to_bytes(array: np.ndarray) -> bytes:
     return b"".join(struct.pack("<I", len(part)) + part for part in parts)
 
 
-def _shaped(array: np.ndarray, shape: list[int], name: str) -> np.ndarray:
+def shaped(array: np.ndarray, shape: list[int], name: str) -> np.ndarray:
+    """Return the array in a shape of `Shape`. Raises RequestError (422) if it does not fit."""
     count = 1
     for size in shape:
         count *= size

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from servestack_contract.settings import Column, Input
-from servestack_server.models.columns import may_be_null
+from servestack_server.models.columns import taken
 from servestack_server.models.model import Array, Rows
 
 DTYPES: dict[str, str] = {
@@ -30,11 +30,10 @@ def build_array_maker(given: Input, positions: list[int] | None = None) -> Calla
     where it stands beside doubles, and integers stay integers where there is nothing else. None
     becomes NaN. A tensor keeps its type; rows that no schema describes become float64.
     """
-    columns = given.columns
+    columns = taken(given.columns, positions)
     if columns is None:
         return _all if positions is None else lambda rows: _all(rows)[:, positions]
-    taken = columns if positions is None else tuple(columns[at] for at in positions)
-    dtypes = [column_dtype(column) for column in taken]
+    dtypes = [column_dtype(column) for column in columns]
     dtype = common_dtype(dtypes)
     rounded = [at for at, own in enumerate(dtypes) if own == np.float32 != dtype]
 
@@ -63,7 +62,7 @@ def whole_as_double(make: Callable[[Rows], Array]) -> Callable[[Rows], Array]:
 def column_dtype(column: Column) -> np.dtype[Any]:
     """Return the dtype of a column of numbers; float64 for one that has to hold NaN."""
     dtype = np.dtype(DTYPES[column.type])
-    return np.dtype(np.float64) if dtype.kind in "bi" and may_be_null(column) else dtype
+    return np.dtype(np.float64) if dtype.kind in "bi" and column.may_be_null else dtype
 
 
 def common_dtype(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 
 from servestack_contract.settings import Input
-from servestack_server.models.columns import may_be_null
 from servestack_server.models.compiled.plan import build_predict, read_plan
 from servestack_server.models.flavors.onnx import build_feed, open_session
 from servestack_server.models.model import Array, Loaded, Predict, Rows
@@ -101,7 +100,7 @@ def checked_columns(given: Input) -> list[list[Any]] | None:
     """
     if given.columns is None:
         return None
-    return [[column.name, column.type, may_be_null(column)] for column in given.columns]
+    return [[column.name, column.type, column.may_be_null] for column in given.columns]
 
 
 def _ordered(

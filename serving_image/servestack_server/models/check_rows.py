@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from servestack_contract.settings import Column
-from servestack_server.models.columns import may_be_null
 
 Row = tuple[Any, ...]
 MADE_ROWS = 256
@@ -90,7 +89,7 @@ def _make_value(
     rounded: bool,
 ) -> Any:
     choice, step = random.random(), float(random.normal())
-    if column is not None and may_be_null(column) and choice < _NULL_SHARE:
+    if column is not None and column.may_be_null and choice < _NULL_SHARE:
         return None
     if column is not None and column.enum:
         return column.enum[int(choice * len(column.enum))]

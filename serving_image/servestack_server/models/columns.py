@@ -13,11 +13,6 @@ TEXTUAL = frozenset({"string", "binary", "datetime", *NESTED_TYPES})
 """Column types whose values are not numbers."""
 
 
-def may_be_null(column: Column) -> bool:
-    """Whether a row may hold None in this column: it is nullable or may be left out."""
-    return column.may_be_null
-
-
 def feature_positions(
     columns: tuple[Column, ...] | None, features: Sequence[str] | None, model: str
 ) -> list[int] | None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from servestack_contract.settings import Input
-from servestack_server.models.columns import feature_positions, may_be_null
+from servestack_server.models.columns import feature_positions
 from servestack_server.models.flavors import lightgbm as lightgbm_flavor
 from servestack_server.models.flavors import xgboost as xgboost_flavor
 from servestack_server.models.frames import needs_frame, parts_of
@@ -107,7 +107,7 @@ def _column_types(given: Input, features: list[str], precision: Precision) -> li
     types = []
     for name in features or names:
         column = by_name[name]
-        kind = None if may_be_null(column) else kinds.get(column.type)
+        kind = None if column.may_be_null else kinds.get(column.type)
         types.append((name, kind([None, 1]) if kind else _float_type(precision, 1)))
     return types
 

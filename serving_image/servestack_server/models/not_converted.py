@@ -6,7 +6,7 @@ from typing import Any
 
 from servestack_contract.settings import Column
 from servestack_server.models.categories import has_categories
-from servestack_server.models.columns import TEXTUAL, may_be_null
+from servestack_server.models.columns import TEXTUAL
 
 
 class NotConvertedError(Exception):
@@ -22,5 +22,5 @@ def require_no_categories(flavor: str, native: Any) -> None:
 def require_plain_text(columns: tuple[Column, ...] | None, form: str) -> None:
     """Raise NotConvertedError for a column that is neither numbers nor text in every row."""
     for column in columns or ():
-        if column.type in TEXTUAL and (may_be_null(column) or column.type != "string"):
+        if column.type in TEXTUAL and (column.may_be_null or column.type != "string"):
             raise NotConvertedError(f"column {column.name}: {form} cannot hold its values")

@@ -64,8 +64,7 @@ def reachable_artifacts(subject: Subject) -> Iterator[Violation]:
 
 @rule("SRV624", "warning", "knows what its input looks like")
 def known_input(subject: Subject) -> Iterator[Violation]:
-    given = subject.service.input
-    if given.columns is None and given.tensor is None and given.tensors is None:
+    if not subject.service.input.is_known:
         yield Violation(
             ("api", "input"),
             "neither the spec nor the signature describes the input",
