@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
+from servestack.spec.document import DataPath, dotted
 from servestack.spec.faults import Fault
 from servestack.spec.graph import Router, Split, model_names
 from servestack.spec.input_rules import input_faults
 from servestack.spec.model_service import ModelService
+from servestack.spec.pod_rules import pod_faults
 from servestack.spec.quantities import byte_count, millicores
 from servestack.spec.secrets import SECRET_NAME
+from servestack.spec.variables import EnvironmentVariable
 
 RESERVED_VARIABLES = ("SERVESTACK_", "KAFKA_", "MLFLOW_")
 RESERVED_LABELS = ("app.kubernetes.io/", "servestack.dev/", "kubernetes.io/", "k8s.io/")
@@ -239,18 +242,28 @@ def _rollout(spec: ModelService) -> Iterator[Fault]:
 
 
 def _variables(spec: ModelService) -> Iterator[Fault]:
+    yield from _variable_faults(spec.env, ("env",), RESERVED_VARIABLES)
+    for section, containers in (("initContainers", spec.init_containers), ("sidecars", spec.sidecars)):
+        for index, container in enumerate(containers):
+            yield from _variable_faults(container.env, (section, index, "env"))
+
+
+def _variable_faults(
+    variables: Sequence[EnvironmentVariable], at: DataPath, reserved: tuple[str, ...] = ()
+) -> Iterator[Fault]:
+    """Yield the faults of a container's variables. `at` is the path of their list."""
     seen: dict[str, int] = {}
-    for index, variable in enumerate(spec.env):
-        path = ("env", index)
+    for index, variable in enumerate(variables):
+        path = (*at, index)
         if variable.name in seen:
             yield Fault(
                 "SRV132",
                 (*path, "name"),
-                f"{variable.name} is already set by env[{seen[variable.name]}]",
+                f"{variable.name} is already set by {dotted(at)}[{seen[variable.name]}]",
                 "keep one of the two",
             )
         seen.setdefault(variable.name, index)
-        if variable.name.startswith(RESERVED_VARIABLES):
+        if variable.name.startswith(reserved):
             yield Fault(
                 "SRV132",
                 (*path, "name"),
@@ -329,6 +342,7 @@ _RULES: tuple[Callable[[ModelService], Iterator[Fault]], ...] = (
     input_faults,
     _scaling,
     _resources,
+    pod_faults,
     _timing,
     _rollout,
     _variables,
