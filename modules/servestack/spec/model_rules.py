@@ -11,7 +11,7 @@ from servestack.spec.faults import Fault
 from servestack.spec.graph import Router, Split, model_names
 from servestack.spec.input_rules import input_faults
 from servestack.spec.model_service import ModelService
-from servestack.spec.pod_rules import pod_faults
+from servestack.spec.pod_rules import containers_of, pod_faults, stop_seconds, stops_first
 from servestack.spec.quantities import byte_count, millicores
 from servestack.spec.secrets import SECRET_NAME
 from servestack.spec.variables import EnvironmentVariable
@@ -210,6 +210,22 @@ def _timing(spec: ModelService) -> Iterator[Fault]:
             f"raise it, for example to {needed + 60}",
             (("startup", "timeoutSeconds"), ("rollout", "minReadySeconds")),
         )
+    elif stops_first(spec) and spec.rollout.progress_deadline_seconds <= needed + stop_seconds(
+        spec
+    ):
+        yield Fault(
+            "SRV130",
+            ("rollout", "progressDeadlineSeconds"),
+            f"{spec.rollout.progress_deadline_seconds} is not above the {needed} s of startup and "
+            f"minReadySeconds + the {stop_seconds(spec)} s in which the old pod stops",
+            "raise it: with rollout.maxSurge 0 a new pod may have to wait for what the old one holds, "
+            f"for example to {needed + stop_seconds(spec) + 60}",
+            (
+                ("rollout", "maxSurge"),
+                ("startup", "timeoutSeconds"),
+                ("shutdown", "requestSeconds"),
+            ),
+        )
     slo = spec.monitoring.slo
     if slo and slo.latency and slo.latency.milliseconds > timeout * 1000:
         yield Fault(
@@ -243,9 +259,8 @@ def _rollout(spec: ModelService) -> Iterator[Fault]:
 
 def _variables(spec: ModelService) -> Iterator[Fault]:
     yield from _variable_faults(spec.env, ("env",), RESERVED_VARIABLES)
-    for section, containers in (("initContainers", spec.init_containers), ("sidecars", spec.sidecars)):
-        for index, container in enumerate(containers):
-            yield from _variable_faults(container.env, (section, index, "env"))
+    for path, container in containers_of(spec):
+        yield from _variable_faults(container.env, (*path, "env"))
 
 
 def _variable_faults(

@@ -133,7 +133,9 @@ class ModelService(SpecModel):
         default=None,
         description="Scaling by load. Default without `replicas`: 2 to 6 pods at 70% CPU.",
     )
-    resources: Resources = Field(default=Resources(), description="CPU, memory and devices of a pod.")
+    resources: Resources = Field(
+        default=Resources(), description="CPU, memory and devices of a pod."
+    )
     scheduling: Scheduling = Field(
         default=Scheduling(), description="Which of the cluster's nodes run the pods."
     )

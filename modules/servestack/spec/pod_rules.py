@@ -143,7 +143,9 @@ def _fields(requirements: Sequence[NodeSelectorRequirement], path: DataPath) -> 
 
 
 def _volumes(spec: ModelService) -> Iterator[Fault]:
-    mounted = {mount.name for _, container in containers_of(spec) for mount in container.volume_mounts}
+    mounted = {
+        mount.name for _, container in containers_of(spec) for mount in container.volume_mounts
+    }
     for index, volume in enumerate(spec.volumes):
         path = ("volumes", index)
         written = written_sources(volume)
@@ -183,7 +185,9 @@ def written_sources(volume: Volume) -> list[str]:
     """Return the names of the sources that a volume has; one in a valid spec."""
     fields = type(volume).model_fields
     by_alias = {info.alias: name for name, info in fields.items()}
-    return [source for source in SOURCES if getattr(volume, by_alias.get(source) or source) is not None]
+    return [
+        source for source in SOURCES if getattr(volume, by_alias.get(source) or source) is not None
+    ]
 
 
 def containers_of(spec: ModelService) -> list[tuple[DataPath, InitContainer]]:
@@ -246,3 +250,14 @@ def _surge(spec: ModelService) -> Iterator[Fault]:
             "write 1 for one of the two: maxUnavailable where there is no room for another pod",
             (surge,),
         )
+
+
+def stops_first(spec: ModelService) -> bool:
+    """Return whether a rollout stops a pod before it starts one, because it may not surge."""
+    return spec.rollout.max_surge in (0, "0%")
+
+
+def stop_seconds(spec: ModelService) -> int:
+    """Return the longest time that a pod takes to stop, without the kubelet's margin."""
+    shutdown = spec.shutdown
+    return shutdown.drain_seconds + shutdown.request_seconds + shutdown.log_drain_seconds

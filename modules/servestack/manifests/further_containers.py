@@ -1,0 +1,82 @@
+"""The containers that a spec adds: init containers and sidecars."""
+
+from __future__ import annotations
+
+from servestack.manifests.manifest import Body
+from servestack.manifests.security import container_security_context
+from servestack.manifests.volumes import container_mounts
+from servestack.resolve.resolved import ResolvedService
+from servestack.spec.containers import ContainerResources, InitContainer, Sidecar
+from servestack.spec.variables import EnvironmentVariable
+
+
+def further_containers(service: ResolvedService) -> list[Body]:
+    """The spec's init containers, then its sidecars, which outlive the server.
+
+    A sidecar is a native one, an init container that restarts (Kubernetes 1.29): it starts before
+    the artifacts are fetched, and is stopped after the server and Filebeat.
+    """
+    spec = service.spec
+    return [
+        *(_container(service, container) for container in spec.init_containers),
+        *(_sidecar(service, sidecar) for sidecar in spec.sidecars),
+    ]
+
+
+def _sidecar(service: ResolvedService, sidecar: Sidecar) -> Body:
+    body = _container(service, sidecar) | {"restartPolicy": "Always"}
+    if sidecar.ports:
+        body["ports"] = [
+            port.model_dump(mode="json", by_alias=True, exclude_none=True) for port in sidecar.ports
+        ]
+    return body
+
+
+def _container(service: ResolvedService, container: InitContainer) -> Body:
+    body: Body = {
+        "name": container.name,
+        "image": container.image.reference,
+        "imagePullPolicy": container.image.pull_policy,
+        "command": list(container.command),
+        "args": list(container.args),
+        "env": variables(container.env),
+        "resources": _resources(container.resources),
+        "securityContext": container_security_context(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": container_mounts(service, container.volume_mounts),
+    }
+    return {name: value for name, value in body.items() if value}
+
+
+def _resources(resources: ContainerResources) -> Body:
+    """Requests and limits. What the spec leaves out is missing, and refused by SRV602."""
+    limits, disk = resources.limits, resources.limits.ephemeral_storage
+    return {
+        "requests": _known(
+            cpu=resources.cpu or limits.cpu,
+            memory=resources.memory or limits.memory,
+            disk=disk,
+        ),
+        "limits": _known(
+            cpu=limits.cpu or resources.cpu,
+            memory=limits.memory or resources.memory,
+            disk=disk,
+        ),
+    }
+
+
+def _known(*, cpu: str | None, memory: str | None, disk: str) -> dict[str, str]:
+    amounts = {"cpu": cpu, "memory": memory, "ephemeral-storage": disk}
+    return {name: amount for name, amount in amounts.items() if amount is not None}
+
+
+def variables(given: tuple[EnvironmentVariable, ...]) -> list[Body]:
+    """Environment variables of a container."""
+    bodies: list[Body] = []
+    for variable in given:
+        if variable.value_from is not None:
+            reference = {"name": variable.value_from.secret, "key": variable.value_from.key}
+            bodies.append({"name": variable.name, "valueFrom": {"secretKeyRef": reference}})
+        else:
+            bodies.append({"name": variable.name, "value": variable.value or ""})
+    return bodies
