@@ -28,7 +28,7 @@ def devices(service: ResolvedService) -> dict[str, int]:
 def placement(service: ResolvedService) -> Body:
     """The fields of a pod that choose its node; empty ones are left out."""
     scheduling = service.spec.scheduling
-    gpus = _gpu_types(service)
+    gpus = gpu_types(service)
     selector: dict[str, str] = {}
     for gpu in gpus:
         selector |= gpu.node_selector
@@ -54,7 +54,7 @@ def _gpu_type(service: ResolvedService) -> GpuType:
     return found
 
 
-def _gpu_types(service: ResolvedService) -> list[GpuType]:
+def gpu_types(service: ResolvedService) -> list[GpuType]:
     """The kinds of GPU of the pods: what `resources` names, by kind or by its resource.
 
     A part of a GPU that the environment does not describe is on nodes with the taints and the

@@ -124,4 +124,5 @@ CASES: dict[str, Pair] = {
     "SRV673": (Case(), Case(spec={"volumes": [{"name": "a", "mountPath": "/a",
                                                "image": {"repository": "a/b", "tag": "1"}}]})),
     "SRV674": (Case(spec=GPU | {"rollout": {"maxSurge": 0, "maxUnavailable": 1}}), Case(spec=GPU)),
+    "SRV675": (Case(spec=GPU, artifact={"flavor": "pyfunc"}), Case(spec=GPU)),
 }  # fmt: skip

@@ -28,7 +28,7 @@ def line_of(finding: Finding) -> str:
 
 def test_all_of_it_passes_but_for_what_the_cluster_must_have(tmp_path: Path) -> None:
     findings = findings_of(tmp_path, Case(spec=SPEC, environment=ENVIRONMENT))
-    assert {finding.id for finding in findings} == {"SRV673"}
+    assert {finding.id for finding in findings} == {"SRV673", "SRV675"}
 
 
 def test_a_container_without_limits_is_refused_at_its_line(tmp_path: Path) -> None:
@@ -113,3 +113,20 @@ def test_a_rollout_that_may_stop_every_pod(
     tmp_path: Path, spec: dict[str, Any], warned: bool
 ) -> None:
     assert bool(found(tmp_path, "SRV672", spec=spec)) == warned
+
+
+@pytest.mark.parametrize(
+    ("spec", "flavor", "warned"),
+    [
+        ({"resources": {"gpu": {"count": 1}}}, "xgboost", ["resources.gpu"]),
+        ({"resources": {"gpu": {"count": 1}}, "trust": {"code": True}}, "xgboost", []),
+        ({"resources": {"gpu": {"count": 1}}}, "pyfunc", []),
+        ({"resources": {"extended": {"nvidia.com/mig-1g.5gb": 1}}}, "onnx", ["resources.extended"]),
+        ({"resources": {"extended": {"example.com/fpga": 1}}}, "onnx", []),
+    ],
+)
+def test_gpus_that_nothing_would_use(
+    tmp_path: Path, spec: dict[str, Any], flavor: str, warned: list[str]
+) -> None:
+    fields = [f for f, _ in found(tmp_path, "SRV675", spec=spec, artifact={"flavor": flavor})]
+    assert fields == warned

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from servestack.manifests import names
-from servestack.manifests.scheduling import devices
+from servestack.manifests.scheduling import devices, gpu_types
 from servestack.review.policy.rule import Path, Subject, Violation, rule
 
 
@@ -125,3 +125,21 @@ def spare_devices(subject: Subject) -> Iterator[Violation]:
             f"a rollout starts a pod more first, which waits until {amounts} are free",
             "where there are no spare ones, set rollout: {maxSurge: 0, maxUnavailable: 1}",
         )
+
+
+_ON_ANY_DEVICE = ("pyfunc", "")
+"""Flavors whose own code may use a GPU; the flavor of a model in the image is not known."""
+
+
+@rule("SRV675", "warning", "has a use for its GPUs")
+def used_gpus(subject: Subject) -> Iterator[Violation]:
+    service = subject.service
+    flavors = {model.artifact.flavor for model in service.models}
+    if not gpu_types(service) or service.spec.trust.code or flavors.intersection(_ON_ANY_DEVICE):
+        return
+    asked = "extended" if service.spec.resources.gpu is None else "gpu"
+    yield Violation(
+        ("resources", asked),
+        f"the server computes models of flavor {', '.join(sorted(flavors))} on the CPU",
+        "remove it, or log the model as a pyfunc whose code uses the GPU",
+    )
