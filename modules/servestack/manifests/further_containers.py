@@ -17,33 +17,25 @@ def further_containers(service: ResolvedService) -> list[Body]:
     the artifacts are fetched, and is stopped after the server and Filebeat.
     """
     spec = service.spec
-    return [
-        *(_container(service, container) for container in spec.init_containers),
-        *(_sidecar(service, sidecar) for sidecar in spec.sidecars),
-    ]
+    return [_container(service, given) for given in (*spec.init_containers, *spec.sidecars)]
 
 
-def _sidecar(service: ResolvedService, sidecar: Sidecar) -> Body:
-    body = _container(service, sidecar) | {"restartPolicy": "Always"}
-    if sidecar.ports:
-        body["ports"] = [
-            port.model_dump(mode="json", by_alias=True, exclude_none=True) for port in sidecar.ports
-        ]
-    return body
-
-
-def _container(service: ResolvedService, container: InitContainer) -> Body:
+def _container(service: ResolvedService, given: InitContainer) -> Body:
+    sidecar = given if isinstance(given, Sidecar) else None
+    ports = sidecar.ports if sidecar is not None else ()
     body: Body = {
-        "name": container.name,
-        "image": container.image.reference,
-        "imagePullPolicy": container.image.pull_policy,
-        "command": list(container.command),
-        "args": list(container.args),
-        "env": variables(container.env),
-        "resources": _resources(container.resources),
+        "name": given.name,
+        "image": given.image.reference,
+        "imagePullPolicy": given.image.pull_policy,
+        "restartPolicy": "Always" if sidecar is not None else "",
+        "command": list(given.command),
+        "args": list(given.args),
+        "env": variables(given.env),
+        "ports": [port.model_dump(mode="json", by_alias=True, exclude_none=True) for port in ports],
+        "resources": _resources(given.resources),
         "securityContext": container_security_context(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": container_mounts(service, container.volume_mounts),
+        "volumeMounts": container_mounts(service, given.volume_mounts),
     }
     return {name: value for name, value in body.items() if value}
 

@@ -26,7 +26,7 @@ def devices(service: ResolvedService) -> dict[str, int]:
 
 
 def placement(service: ResolvedService) -> Body:
-    """The fields of a pod that choose its node; empty ones are left out."""
+    """The fields of a pod that choose its node, but for the spread; empty ones are left out."""
     scheduling = service.spec.scheduling
     gpus = gpu_types(service)
     selector: dict[str, str] = {}
@@ -37,7 +37,6 @@ def placement(service: ResolvedService) -> Body:
         (gpu.runtime_class for gpu in gpus if gpu.runtime_class), None
     )
     pod: Body = {
-        "topologySpreadConstraints": _spread(service),
         "nodeSelector": dict(sorted(selector.items())),
         "affinity": _affinity(scheduling.affinity, names.selector(service)),
         "tolerations": _tolerations(service, gpus),
@@ -84,7 +83,8 @@ def _tolerations(service: ResolvedService, gpus: list[GpuType]) -> list[Body]:
     return [body for index, body in enumerate(bodies) if body not in bodies[:index]]
 
 
-def _spread(service: ResolvedService) -> list[Body]:
+def spread_constraints(service: ResolvedService) -> list[Body]:
+    """How the model's pods are spread over the nodes."""
     scheduling = service.spec.scheduling
     constraints = scheduling.topology_spread
     if constraints is None:

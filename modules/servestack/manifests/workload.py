@@ -14,7 +14,7 @@ from servestack.manifests.log_shipping import (
 )
 from servestack.manifests.manifest import Body
 from servestack.manifests.monitoring import scrape_annotations
-from servestack.manifests.scheduling import devices, placement
+from servestack.manifests.scheduling import devices, placement, spread_constraints
 from servestack.manifests.security import container_security_context, pod_security_context
 from servestack.manifests.server_settings import (
     API_KEYS_FOLDER,
@@ -104,12 +104,16 @@ def _pod_spec(service: ResolvedService) -> Body:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": grace_period_seconds(service),
         "securityContext": pod_security_context(),
-    } | placement(service)
+    }
+    spread = spread_constraints(service)
+    if spread:
+        pod["topologySpreadConstraints"] = spread
     pull_secrets = service.environment.images.pull_secrets
     if spec.image is not None:
         pull_secrets = tuple(dict.fromkeys((*pull_secrets, *spec.image.pull_secrets)))
     if pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in pull_secrets]
+    pod |= placement(service)
     init_containers = further_containers(service) + _fetch_containers(service) + log_shippers
     if init_containers:
         pod["initContainers"] = init_containers

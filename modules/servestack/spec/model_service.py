@@ -63,7 +63,9 @@ class ModelService(SpecModel):
 
     api_version: Literal["servestack/v1"] = Field(description="Version of this format.")
     kind: Literal["ModelService"] = Field(description="What the file describes.")
-    name: ModelName = Field(description="Name of the service, in the cluster and in its address.")
+    name: ModelName = Field(
+        description="Name of the service, in the cluster and in its address: up to 63 characters."
+    )
     owner: LabelValue | None = Field(
         default=None, description="Team that is responsible for the model."
     )

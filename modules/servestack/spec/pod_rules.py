@@ -8,6 +8,7 @@ from servestack.spec.affinity import (
     LabelSelector,
     LabelSelectorRequirement,
     NodeSelectorRequirement,
+    NodeSelectorTerm,
     PodAffinity,
     PodAffinityTerm,
 )
@@ -39,7 +40,7 @@ def _identity(spec: ModelService) -> Iterator[Fault]:
             "SRV170",
             ("serviceAccount", "annotations"),
             f"cannot be set for the existing account {account.name}",
-            "annotate that account where it is made, or remove serviceAccount.name",
+            "annotate that account where it is made; `annotations: {}` drops those of a layer below",
             (("serviceAccount", "name"),),
         )
 
@@ -63,7 +64,7 @@ def _affinity(spec: ModelService) -> Iterator[Fault]:
     nodes = affinity.node_affinity
     if nodes is not None:
         required = nodes.required_during_scheduling_ignored_during_execution
-        terms = [
+        terms: list[tuple[DataPath, NodeSelectorTerm]] = [
             ((_REQUIRED, "nodeSelectorTerms", index), term)
             for index, term in enumerate(required.node_selector_terms if required else ())
         ]

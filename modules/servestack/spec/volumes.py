@@ -111,8 +111,8 @@ class EphemeralVolume(SpecModel):
 class EmptyDirVolume(SpecModel):
     """An empty folder that is deleted with the pod."""
 
-    medium: Literal["", "Memory"] = Field(
-        default="",
+    medium: Literal["Memory"] | None = Field(
+        default=None,
         description="`Memory` keeps it in the pod's memory, where it counts against the memory limit; "
         "`/dev/shm` is one. Default: the node's disk.",
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from servestack.errors import ResolveError
+from servestack.local.settings import ServeOptions, local_settings
 from servestack.manifests.assemble import build_service_manifests
 from servestack.manifests.manifest import Body
 from servestack.manifests.server_settings import server_settings, settings_text
@@ -84,7 +85,7 @@ def test_gpus_are_what_the_environment_calls_them(tmp_path: Path) -> None:
     plain = pod(tmp_path / "a", {"resources": {"gpu": {"count": 1}}}, {"gpus": kinds})
     assert server(plain)["resources"]["limits"]["amd.com/gpu"] == "1"
     assert [toleration["key"] for toleration in plain["tolerations"]] == ["amd.com/gpu"]
-    spec = {
+    spec: dict[str, Any] = {
         "resources": {"gpu": {"count": 4, "type": "large"}},
         "scheduling": {
             "nodeSelector": {"zone": "b"},
@@ -313,6 +314,12 @@ def test_the_log_reaches_the_server_where_it_is_not_as_usual(tmp_path: Path) -> 
     asked = {"logging": {"level": "debug", "format": "json"}}
     assert server_settings(resolved(tmp_path / "a", asked)).log == Log("debug", "json")
     assert '"log"' not in settings_text(server_settings(resolved(tmp_path / "b", {})))
+
+
+def test_a_server_on_this_machine_logs_for_a_reader(tmp_path: Path) -> None:
+    service = resolved(tmp_path, {"logging": {"level": "error", "format": "json"}})
+    options = ServeOptions("127.0.0.1", 8080, events=None, api_keys=None)
+    assert local_settings(service, options).log is None
 
 
 def test_all_of_it_is_valid_for_kubernetes(tmp_path: Path) -> None:

@@ -67,6 +67,8 @@ def test_a_container_without_limits_is_refused_at_its_line(tmp_path: Path) -> No
          "sidecars[0].ports[0].containerPort", "container server already listens on port 8080"),
         ({"sidecars": [SIDECAR | {"ports": [{"containerPort": 5066}]}]},
          "sidecars[0].ports[0].containerPort", "container filebeat already listens on port 5066"),
+        ({"sidecars": [SIDECAR | {"ports": [{"name": "http", "containerPort": 9000}]}]},
+         "sidecars[0].ports[0].name", "the server's port is called http, and Prometheus would scrape both"),
     ],
 )  # fmt: skip
 def test_nothing_is_there_twice(

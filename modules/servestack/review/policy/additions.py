@@ -75,6 +75,12 @@ def _ports(subject: Subject) -> Iterator[Violation]:
                     "choose another port",
                 )
             taken.setdefault(key, sidecar.name)
+            if port.name == names.HTTP_PORT_NAME:
+                yield Violation(
+                    ("sidecars", at, "ports", index, "name"),
+                    f"the server's port is called {port.name}, and Prometheus would scrape both",
+                    "choose another name",
+                )
 
 
 def _repeated(given: Iterable[str]) -> list[str]:
