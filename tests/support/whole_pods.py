@@ -161,7 +161,11 @@ SPEC: dict[str, Any] = {
         }
     ],
     "image": {"pullPolicy": "Always", "pullSecrets": ["growth-registry"]},
-    "fetch": {"secret": "iris-artifacts"},
+    "fetch": {
+        "secret": "iris-artifacts",
+        "env": [{"name": "AWS_ENDPOINT_URL", "value": "https://s3.example.com"}],
+        "volumeMounts": [{"name": "tables", "mountPath": "/etc/tables"}],
+    },
     "rollout": {"maxSurge": 0, "maxUnavailable": "25%"},
     "logging": {"level": "warning", "format": "json"},
 }

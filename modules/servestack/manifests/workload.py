@@ -24,7 +24,7 @@ from servestack.manifests.server_settings import (
     mlflow_uri,
     serve_argument,
 )
-from servestack.manifests.volumes import own_volumes, server_mounts
+from servestack.manifests.volumes import container_mounts, own_volumes, server_mounts
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.quantities import byte_count
 from servestack.spec.scaling import Resources
@@ -152,11 +152,14 @@ def _fetch_containers(service: ResolvedService) -> list[Body]:
             {"name": "config", "mountPath": names.CONFIG_FOLDER, "readOnly": True},
             {"name": "models", "mountPath": names.MODELS_FOLDER},
             {"name": "tmp", "mountPath": "/tmp"},
+            *container_mounts(service, service.spec.fetch.volume_mounts),
         ],
     }
     tracking_uri = mlflow_uri(service)
-    if tracking_uri:
-        container["env"] = [{"name": "MLFLOW_TRACKING_URI", "value": tracking_uri}]
+    env = [{"name": "MLFLOW_TRACKING_URI", "value": tracking_uri}] if tracking_uri else []
+    env += variables(service.spec.fetch.env)
+    if env:
+        container["env"] = env
     secret = service.spec.fetch.secret or service.environment.fetch.secret
     if secret is not None:
         container["envFrom"] = [{"secretRef": {"name": secret}}]

@@ -1,10 +1,12 @@
-"""Who the pods are: towards the Kubernetes API and the cloud, and for fetching artifacts."""
+"""Who the pods are towards the Kubernetes API and the cloud, and how they fetch artifacts."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
 from servestack.spec.base import DnsName, LabelKey, SpecModel
+from servestack.spec.variables import EnvironmentVariable
+from servestack.spec.volumes import VolumeMount
 
 
 class ServiceAccount(SpecModel):
@@ -23,10 +25,18 @@ class ServiceAccount(SpecModel):
 
 
 class ModelFetch(SpecModel):
-    """Credentials of the init container that fetches the model's artifacts."""
+    """The init container that fetches the model's artifacts: its credentials and what it needs."""
 
     secret: DnsName | None = Field(
         default=None,
         description="Secret whose keys become its environment variables, such as "
         "MLFLOW_TRACKING_TOKEN or AWS_ACCESS_KEY_ID. Default: the environment's.",
+    )
+    env: tuple[EnvironmentVariable, ...] = Field(
+        default=(),
+        description="Environment variables of the container, such as AWS_ENDPOINT_URL.",
+    )
+    volume_mounts: tuple[VolumeMount, ...] = Field(
+        default=(),
+        description="Which of `volumes` the container sees, such as a certificate authority.",
     )

@@ -13,10 +13,12 @@ from servestack.spec.input_rules import input_faults
 from servestack.spec.model_service import ModelService
 from servestack.spec.pod_rules import containers_of, pod_faults, stop_seconds, stops_first
 from servestack.spec.quantities import byte_count, millicores
+from servestack.spec.scaling import Toleration
 from servestack.spec.secrets import SECRET_NAME
 from servestack.spec.variables import EnvironmentVariable
 
 RESERVED_VARIABLES = ("SERVESTACK_", "KAFKA_", "MLFLOW_")
+RESERVED_FOR_FETCHING = ("SERVESTACK_", "MLFLOW_TRACKING_URI")
 RESERVED_LABELS = ("app.kubernetes.io/", "servestack.dev/", "kubernetes.io/", "k8s.io/")
 
 
@@ -261,6 +263,7 @@ def _variables(spec: ModelService) -> Iterator[Fault]:
     yield from _variable_faults(spec.env, ("env",), RESERVED_VARIABLES)
     for path, container in containers_of(spec):
         yield from _variable_faults(container.env, (*path, "env"))
+    yield from _variable_faults(spec.fetch.env, ("fetch", "env"), RESERVED_FOR_FETCHING)
 
 
 def _variable_faults(
@@ -283,7 +286,7 @@ def _variable_faults(
                 "SRV132",
                 (*path, "name"),
                 f"{variable.name} is set by servestack itself",
-                "choose a name that does not start with SERVESTACK_, KAFKA_ or MLFLOW_",
+                f"choose a name that does not start with {' or '.join(reserved)}",
             )
         if (variable.value is None) == (variable.value_from is None):
             yield Fault(
@@ -342,8 +345,13 @@ def _labels(spec: ModelService) -> Iterator[Fault]:
                     "is reserved for servestack and Kubernetes",
                     "use your own domain, such as example.com/cost-centre",
                 )
-    for index, toleration in enumerate(spec.scheduling.tolerations):
-        path = ("scheduling", "tolerations", index)
+    yield from toleration_faults(spec.scheduling.tolerations, ("scheduling", "tolerations"))
+
+
+def toleration_faults(tolerations: Sequence[Toleration], at: DataPath) -> Iterator[Fault]:
+    """Yield the faults of tolerations. `at` is the path of their list."""
+    for index, toleration in enumerate(tolerations):
+        path = (*at, index)
         if toleration.operator == "Exists" and toleration.value is not None:
             yield Fault("SRV135", (*path, "value"), "has no meaning with Exists", "remove it")
         if toleration.operator == "Equal" and toleration.key is None:

@@ -123,9 +123,7 @@ class ModelService(SpecModel):
     service_account: ServiceAccount = Field(
         default=ServiceAccount(), description="The identity of the pods."
     )
-    fetch: ModelFetch = Field(
-        default=ModelFetch(), description="Credentials for fetching the artifacts."
-    )
+    fetch: ModelFetch = Field(default=ModelFetch(), description="How the artifacts are fetched.")
     replicas: Annotated[int, Field(strict=True, ge=0, le=1000)] | None = Field(
         default=None,
         description="Number of pods. With `autoscaling`, the number expected under ordinary load: it "

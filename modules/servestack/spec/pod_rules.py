@@ -17,7 +17,7 @@ from servestack.spec.document import DataPath
 from servestack.spec.faults import Fault
 from servestack.spec.model_service import ModelService
 from servestack.spec.quantities import byte_count, millicores
-from servestack.spec.volumes import SOURCES, Volume
+from servestack.spec.volumes import SOURCES, Volume, VolumeMount
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -144,9 +144,7 @@ def _fields(requirements: Sequence[NodeSelectorRequirement], path: DataPath) -> 
 
 
 def _volumes(spec: ModelService) -> Iterator[Fault]:
-    mounted = {
-        mount.name for _, container in containers_of(spec) for mount in container.volume_mounts
-    }
+    mounted = {mount.name for _, mount in _mounts(spec)}
     for index, volume in enumerate(spec.volumes):
         path = ("volumes", index)
         written = written_sources(volume)
@@ -204,21 +202,33 @@ def containers_of(spec: ModelService) -> list[tuple[DataPath, InitContainer]]:
     ]
 
 
+def _mounts(spec: ModelService) -> list[tuple[DataPath, VolumeMount]]:
+    """Return where containers other than the server see a volume, each mount with its path."""
+    holders: list[tuple[DataPath, tuple[VolumeMount, ...]]] = [
+        (path, container.volume_mounts) for path, container in containers_of(spec)
+    ]
+    holders.append((("fetch",), spec.fetch.volume_mounts))
+    return [
+        ((*path, "volumeMounts", index), mount)
+        for path, mounts in holders
+        for index, mount in enumerate(mounts)
+    ]
+
+
 def _containers(spec: ModelService) -> Iterator[Fault]:
     volumes = {volume.name: volume for volume in spec.volumes}
+    for here, mount in _mounts(spec):
+        if mount.name not in volumes:
+            known = f"the volumes are {', '.join(volumes)}" if volumes else "list it there"
+            yield Fault("SRV174", (*here, "name"), f"{mount.name!r} is not in volumes", known)
+        elif volumes[mount.name].image is not None and mount.read_only is False:
+            yield Fault(
+                "SRV173",
+                (*here, "readOnly"),
+                "the files of an image can only be read",
+                "remove it",
+            )
     for path, container in containers_of(spec):
-        for index, mount in enumerate(container.volume_mounts):
-            here = (*path, "volumeMounts", index)
-            if mount.name not in volumes:
-                known = f"the volumes are {', '.join(volumes)}" if volumes else "list it there"
-                yield Fault("SRV174", (*here, "name"), f"{mount.name!r} is not in volumes", known)
-            elif volumes[mount.name].image is not None and mount.read_only is False:
-                yield Fault(
-                    "SRV173",
-                    (*here, "readOnly"),
-                    "the files of an image can only be read",
-                    "remove it",
-                )
         yield from _limits(container, (*path, "resources"))
 
 

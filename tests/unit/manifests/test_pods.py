@@ -292,6 +292,22 @@ def test_the_models_own_fetch_secret_comes_first(tmp_path: Path) -> None:
         assert fetch["envFrom"] == [{"secretRef": {"name": secret}}]
 
 
+def test_the_fetch_container_gets_what_it_needs_beside_a_secret(tmp_path: Path) -> None:
+    spec = {
+        "volumes": [{"name": "ca", "configMap": {"name": "company-ca"}}],
+        "fetch": {
+            "env": [{"name": "SSL_CERT_FILE", "value": "/etc/company/ca.crt"}],
+            "volumeMounts": [{"name": "ca", "mountPath": "/etc/company"}],
+        },
+    }
+    built = pod(tmp_path, spec)
+    fetch = next(c for c in built["initContainers"] if c["name"] == "fetch")
+    assert {"name": "SSL_CERT_FILE", "value": "/etc/company/ca.crt"} in fetch["env"]
+    mount = {"name": "ca", "mountPath": "/etc/company", "readOnly": True}
+    assert mount in fetch["volumeMounts"]
+    assert mount not in server(built)["volumeMounts"]
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

@@ -59,6 +59,9 @@ def test_a_container_without_limits_is_refused_at_its_line(tmp_path: Path) -> No
         ({"volumes": [EMPTY], "sidecars": [SIDECAR | {"volumeMounts": [
             {"name": "extra", "mountPath": "/a"}, {"name": "extra", "mountPath": "/a"}]}]},
          "sidecars[0].volumeMounts[1].mountPath", "container proxy has two volumes at /a"),
+        ({"volumes": [EMPTY], "fetch": {"volumeMounts": [
+            {"name": "extra", "mountPath": "/a"}, {"name": "extra", "mountPath": "/tmp/a"}]}},
+         "fetch.volumeMounts[1].mountPath", "/tmp/a and servestack's own /tmp overlap in container fetch"),
         ({"sidecars": [SIDECAR | {"name": "fetch"}]},
          "sidecars[0].name", "two containers are called fetch"),
         ({"sidecars": [SIDECAR], "initContainers": [SIDECAR]},

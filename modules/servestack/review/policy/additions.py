@@ -37,7 +37,11 @@ def _mounts(
     for index, mount in enumerate(mounts):
         path = mount["mountPath"]
         at = subject.path_of(container)
-        where = (*at, "volumeMounts", index) if at else volumes.get(mount["name"], ("volumes",))
+        if not at and container["name"] == names.FETCH_CONTAINER:
+            at = ("fetch",)
+        # servestack's own mounts come first.
+        number = max(0, index - len(own))
+        where = (*at, "volumeMounts", number) if at else volumes.get(mount["name"], ("volumes",))
         if path in seen:
             yield Violation(
                 (*where, "mountPath"),
