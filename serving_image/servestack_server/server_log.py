@@ -61,6 +61,9 @@ def configure(given: Log) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(as_json)
     sys.excepthook = _uncaught if as_json else sys.__excepthook__
+    if as_json:
+        # MLflow gives its loggers a handler of text when it is imported, unless it is told not to.
+        os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
 
 
 def say(line: str) -> None:

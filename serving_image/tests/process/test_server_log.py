@@ -60,6 +60,18 @@ def test_every_line_of_the_json_log_is_an_object(iris: Iris, tmp_path: Path) -> 
     assert [line for line in lines if "predict" in line["message"]] == []
 
 
+def test_mlflow_says_what_it_has_to_say_as_objects_too(iris: Iris, tmp_path: Path) -> None:
+    """It would configure its loggers itself, and write text."""
+    code = (
+        "import logging, mlflow\nlogging.getLogger('mlflow.pyfunc').warning('of MLflow')\n" + FAILS
+    )
+    config = own_iris(iris, tmp_path, code) | {"log": {"format": "json"}}
+    with running_server(config, tmp_path) as server:
+        lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    (told,) = [line for line in lines if line["message"] == "of MLflow"]
+    assert (told["logger"], told["level"]) == ("mlflow.pyfunc", "warning")
+
+
 def test_the_text_log_names_the_request_that_failed(iris: Iris, tmp_path: Path) -> None:
     with running_server(own_iris(iris, tmp_path, FAILS), tmp_path) as server:
         ask_both(server, iris)
