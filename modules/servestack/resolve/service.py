@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from servestack.errors import Problem, ResolveError
+from servestack.resolve.devices import device_problems
 from servestack.resolve.lock import Lock, LockedArtifact
 from servestack.resolve.overlay import Layer, merge
 from servestack.resolve.provenance import Provenance
@@ -63,6 +64,9 @@ def resolve_service(
     value, provenance = effective_spec(spec, environment)
     models = _locked_models(value, lock, provenance)
     settings = environment.value
+    problems = list(device_problems(value, settings, provenance))
+    if problems:
+        raise ResolveError(problems)
     host = public_host(value, settings)
     return ResolvedService(
         spec=value,
@@ -70,7 +74,7 @@ def resolve_service(
         models=models,
         input=_input(value, models),
         params=_params(value, models),
-        image=value.image or settings.images.server,
+        image=value.image.over(settings.images.server) if value.image else settings.images.server,
         host=host,
         url=_url(value, settings, host),
         topics=_topics(value, settings),
