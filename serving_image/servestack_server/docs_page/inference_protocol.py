@@ -27,7 +27,7 @@ _OF_COLUMN = {
     "double": "FP64",
 }
 
-_OF_DTYPE = {"bool": "BOOL", "float16": "FP16", "float32": "FP32", "float64": "FP64"}
+_OF_DTYPE = {"bool": "BOOL", "float16": "FP32", "float32": "FP32", "float64": "FP64"}
 
 _TAG = "inference protocol"
 
@@ -68,12 +68,19 @@ def infer_example(
     if columns:
         by_column = _column_tensors(columns, rows)
         return {"inputs": by_column} if by_column else None
+    if not tensors:
+        return None
     if len(tensors) > 1:
-        return {"inputs": [_tensor(one, [row[one.name] for row in rows]) for one in tensors]}
-    return {"inputs": [_tensor(tensors[0], rows)]} if tensors else None
+        told = [_tensor(one, [row[one.name] for row in rows]) for one in tensors]
+    else:
+        told = [_tensor(tensors[0], rows)]
+    # Where numbers come in half precision the answer has them too, and they are no JSON.
+    halves = any(tensor.dtype == "float16" for tensor in tensors)
+    return {"inputs": told} | ({"parameters": {"binary_data_output": True}} if halves else {})
 
 
 def _tensor(tensor: Tensor, data: list[Any]) -> Schema:
+    """`float16` is sent as FP32, because FP16 is no JSON."""
     datatype = _OF_DTYPE.get(tensor.dtype, tensor.dtype.upper())
     return {
         "name": tensor.name or "input",
@@ -145,6 +152,7 @@ def inference_schemas() -> dict[str, Schema]:
                 "id": text,
                 "model_name": text,
                 "model_version": text,
+                "parameters": {"type": "object"},
                 "outputs": tensors,
             },
             "required": ["model_name", "outputs"],

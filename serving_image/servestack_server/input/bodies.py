@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from servestack_server.input.language_models import LoneBody, is_chat
-from servestack_server.input.problems import invalid, malformed
+from servestack_server.input.problems import NoRowsError, invalid, malformed
 from servestack_server.input.records import by_name, from_columns
 from servestack_server.input.schema import AnySchema, Row, Schema, TableSchema, ValueSchema
 from servestack_server.input.tensor_rows import TensorRows
@@ -60,7 +60,7 @@ def read_loose_rows(body: bytes, schema: Schema, beside: Beside | None = None) -
         beside(data)
     rows = normalised(data, schema)
     if not len(rows):
-        raise invalid("no_rows", "there are no rows")
+        raise NoRowsError
     return rows
 
 

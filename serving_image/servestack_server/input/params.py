@@ -40,6 +40,10 @@ class Params:
         return hash(self.json)
 
 
+NO_PARAMS = Params({})
+"""For a model that gets a mapping of params, and has none."""
+
+
 class ParamsSchema:
     """Reads params, and fills in defaults. Raises StartError for bounds that do not fit a type."""
 
