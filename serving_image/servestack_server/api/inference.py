@@ -44,7 +44,8 @@ class InferEndpoint(Endpoint):
         raw_default = (asked.parameters or {}).get("binary_data_output") is True
         wanted = {output.name: output.parameters or {} for output in asked.outputs or ()}
         arrays = named_arrays(job.outputs)
-        told, raw = [], []
+        told: list[dict[str, Any]] = []
+        raw = []
         for name, array in arrays.items():
             if wanted and name not in wanted:
                 continue
