@@ -12,7 +12,7 @@ categories of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from servestack_contract.settings import Column
 from servestack_server.errors import StartError
@@ -53,6 +53,7 @@ def frame_categories(
     column its categories are, or if a column's type is not that of its categories.
     """
     categories: dict[int, list[Any]] = {}
+    booster: Any
     for booster, sources in _boosters(estimator, list(range(count))):
         if not has_categories(booster):
             continue
@@ -90,9 +91,9 @@ def with_categories(
     ]
 
     def make(rows: Rows) -> pandas.DataFrame:
-        frame = make_frame(rows)
+        frame, table = make_frame(rows), cast("Sequence[Sequence[Any]]", rows)
         for at, place, codes, values in plan:
-            given = [codes.get(row[place], -1) for row in rows]
+            given = [codes.get(row[place], -1) for row in table]
             name: Any = frame.columns[at]
             frame[name] = pandas.Categorical.from_codes(given, categories=values)
         return frame
