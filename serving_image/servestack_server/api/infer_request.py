@@ -8,8 +8,6 @@ import msgspec
 import numpy as np
 
 from servestack_server.api.tensors import (
-    BINARY_ONLY,
-    DTYPES,
     Shape,
     from_bytes,
     from_json,
@@ -17,6 +15,7 @@ from servestack_server.api.tensors import (
 )
 from servestack_server.http.request import Request
 from servestack_server.input.bodies import decode_json
+from servestack_server.input.datatypes import BINARY_ONLY, DTYPES
 from servestack_server.input.problems import invalid, malformed
 
 _HEADER_LENGTH = b"inference-header-content-length"

@@ -8,10 +8,11 @@ from servestack_server.api.endpoint import Endpoint, RequestedJob
 from servestack_server.api.errors import fail
 from servestack_server.api.infer_request import Inference, callers_own, named_inputs, parse
 from servestack_server.api.infer_rows import rows_of
-from servestack_server.api.tensors import BINARY_ONLY, datatype_of, named_arrays, to_bytes
+from servestack_server.api.tensors import datatype_of, named_arrays, to_bytes
 from servestack_server.http.request import Request
 from servestack_server.http.response import JSON, encode_any
 from servestack_server.input.bodies import Rows
+from servestack_server.input.datatypes import BINARY_ONLY
 from servestack_server.input.params import Params
 from servestack_server.input.problems import invalid
 from servestack_server.prediction.target import Target

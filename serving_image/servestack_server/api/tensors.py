@@ -16,28 +16,19 @@ import msgspec
 import numpy as np
 
 from servestack_server.http.response import encode_any
+from servestack_server.input.datatypes import DTYPES, datatype_of_dtype
 from servestack_server.input.problems import WrongValueError, invalid
 from servestack_server.input.values import from_base64
 
-DTYPES: dict[str, str] = {
-    "BOOL": "bool", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64",
-    "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64",
-    "FP16": "float16", "FP32": "float32", "FP64": "float64", "BYTES": "object",
-}  # fmt: skip
-"""The protocol's data types, and numpy's dtype for each."""
-BINARY_ONLY = frozenset({"FP16"})
-"""Data types that are no JSON: the protocol has no representation of them, KServe and Triton take and
-give them only as binary data."""
 Shape = Annotated[
     list[Annotated[int, msgspec.Meta(ge=0, le=2**31)]], msgspec.Meta(min_length=1, max_length=16)
 ]
 """The type of a tensor's shape in a request."""
-_BY_DTYPE = {dtype: name for name, dtype in DTYPES.items() if dtype != "object"}
 
 
 def datatype_of(array: np.ndarray) -> str:
     """Return the protocol's data type of an array; BYTES if it is neither a number nor a boolean."""
-    return _BY_DTYPE.get(array.dtype.name, "BYTES")
+    return datatype_of_dtype(array.dtype.name)
 
 
 def from_json(data: Any, datatype: str, shape: list[int], name: str) -> np.ndarray:

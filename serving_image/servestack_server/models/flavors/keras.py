@@ -13,8 +13,9 @@ import numpy as np
 from servestack_contract.settings import Input, Tensor, TensorType, Trust
 from servestack_server.errors import StartError
 from servestack_server.input.tensor_rows import TensorRows
+from servestack_server.models.arrays import rows_to_array
 from servestack_server.models.mlmodel import Artifact
-from servestack_server.models.model import Array, Loaded, Outputs, Rows, rows_to_array
+from servestack_server.models.model import Array, Loaded, Outputs, Rows
 from servestack_server.models.versions import warn_other_version
 
 _BACKENDS = ("jax", "tensorflow", "torch")
