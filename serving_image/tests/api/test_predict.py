@@ -268,13 +268,15 @@ def test_parameters_of_a_v2_request_come_back(logged: Logged, iris: Iris) -> Non
     binary = json.loads(answer.body[:length])["outputs"][0]["parameters"]
     assert binary == own | {"binary_data_size": len(answer.body) - length}
     for nothing in ({}, None, encoding):
-        asked = {"parameters": nothing, "inputs": [tensor | {"parameters": nothing}]}
-        told = logged[0].post("/v2/models/iris/infer", asked).json()
+        left: Any = {"parameters": nothing, "inputs": [tensor | {"parameters": nothing}]}
+        told = logged[0].post("/v2/models/iris/infer", left).json()
         assert "parameters" not in told.keys() | told["outputs"][0].keys()
 
 
 def test_v1_answers_an_empty_list_with_an_empty_list(logged: Logged) -> None:
     server, folder = logged
+    empty: Any
+    not_rows: Any
     for empty in ({"instances": []}, {"inputs": []}, {"instances": [], "signature_name": "x"}):
         answer = server.post("/v1/models/iris:predict", empty)
         assert (answer.status, answer.json()) == (200, {"predictions": []})

@@ -58,7 +58,7 @@ def test_every_form_of_a_body_keeps_nine_digits(texts: list[str]) -> None:
         {"dataframe_split": {"columns": ["when", "n"], "data": rows}},
         {"inputs": {"when": texts, "n": list(range(len(texts)))}},
     ):  # fmt: skip
-        frame = make_frame(read_rows(json.dumps(form).encode(), schema))  # type: ignore[arg-type]
+        frame = make_frame(read_rows(json.dumps(form).encode(), schema))
         assert frame["when"].dtype == "datetime64[ns]"
         assert frame["when"].tolist() == expected, form
     for kind, lines in (
@@ -77,7 +77,7 @@ def test_every_form_of_a_body_keeps_nine_digits(texts: list[str]) -> None:
     )
     request: Any = SimpleNamespace(body=json.dumps({"inputs": tensors}).encode(), headers={})
     endpoint = InferEndpoint(service, None, "")  # type: ignore[arg-type]
-    assert make_frame(endpoint.read(request))["when"].tolist() == expected  # type: ignore[arg-type]
+    assert make_frame(endpoint.read(request))["when"].tolist() == expected
 
 
 @given(moment_texts(st.just("")), st.sampled_from(["", "Z", "+02:00"]), st.integers(1, 999))
