@@ -173,7 +173,8 @@ class Shutdown(Section, frozen=True):
 
 
 class PredictionLog(Section, frozen=True):
-    """Content of a prediction event. `sample` is a share up to 1; `redact` maps columns."""
+    """Content of a prediction event. `sample` is a share up to 1; `redact` maps names of columns,
+    tensors and params."""
 
     sample: float = 1.0
     inputs: bool = True

@@ -13,11 +13,13 @@ from servestack_server.errors import StartError
 from servestack_server.models.arrays import DTYPES
 from servestack_server.models.columns import TEXTUAL, feature_positions
 from servestack_server.models.model import Rows
+from servestack_server.models.moments import nanoseconds
 from servestack_server.models.nested import for_frame_of
 
 if TYPE_CHECKING:
     import pandas
 
+_MOMENTS = "datetime64[ns]"
 _WITHOUT_NULL = frozenset({"bool", "int32", "int64"})
 _OF_ARRAYS = ("sklearn.", "xgboost.", "lightgbm.")
 
@@ -93,12 +95,12 @@ def _series(
         for at, value in enumerate(values):  # `[:]` would spread lists over another axis.
             made[at] = convert(value)
         return made
-    return np.array(values, dtype=dtype)
+    return nanoseconds(values) if dtype == _MOMENTS else np.array(values, dtype=dtype)
 
 
 def _dtype(column: Column) -> str | None:
     if column.type == "datetime":
-        return "datetime64[ns]"
+        return _MOMENTS
     return DTYPES.get(column.type)
 
 

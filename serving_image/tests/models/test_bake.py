@@ -32,8 +32,7 @@ from sklearn.svm import SVC
 
 from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
-from servestack_server.models import bake as bake_module
-from servestack_server.models import convert
+from servestack_server.models import convert, to_onnx
 from servestack_server.models.bake import bake
 from servestack_server.models.check_rows import MADE_ROWS, check_rows
 from servestack_server.models.mlmodel import Artifact
@@ -226,7 +225,7 @@ def test_a_converted_model_that_differs_is_not_kept(
         other = LogisticRegression(C=1e-3, max_iter=500).fit(X, Y)
         return describe(artifact, other, given)
 
-    monkeypatch.setattr(bake_module, "describe_source", another)
+    monkeypatch.setattr(to_onnx, "describe_source", another)
     with pytest.raises(StartError, match=r"\d+ of 259 labels differ"):
         _bake(folder, X)
 
