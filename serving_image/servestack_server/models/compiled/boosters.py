@@ -23,11 +23,13 @@ from servestack_server.models.compiled.answers import (
     Softmax,
 )
 from servestack_server.models.compiled.steps import Refuse, Step
-from servestack_server.models.compiled.trees import Tree, number_leaves, sum_of
+from servestack_server.models.compiled.tree_graphs import Tree
+from servestack_server.models.compiled.trees import number_leaves, sum_of
 from servestack_server.models.compiled.xgboost_steps import (
     XgboostExp,
     XgboostSigmoid,
     XgboostSoftmax,
+    XgboostSums,
     ZerosMissing,
 )
 from servestack_server.models.model import Array
@@ -84,12 +86,19 @@ def xgboost_scores(
         own[:, output] = np.array(tree["split_conditions"], dtype=np.float32)[read.leaf >= 0]
         values.append(own)
     start = np.broadcast_to(_base_margin(parameters["base_score"], objective), (outputs,))
-    sums = sum_of(trees, values, start.copy(), width, np.float32, strict=True)
+    sums = _in_batches(
+        sum_of(trees, values, start.copy(), width, np.float32, strict=True), booster, rounds
+    )
     steps: list[Step] = [Refuse("float32", nan=False, infinity=not infinity)]
     if sparse:
         steps.append(ZerosMissing())
     steps += [sums] if outputs > 1 else [sums, Column(-1)]
     return steps if margin else steps + _xgboost_answer(objective)
+
+
+def _in_batches(sums: Any, booster: Any, rounds: tuple[int, int]) -> XgboostSums:
+    model = np.frombuffer(booster.save_raw("ubj"), dtype=np.uint8)
+    return XgboostSums(sums, model, rounds[1])
 
 
 def _xgboost_answer(objective: str) -> list[Step]:
