@@ -15,6 +15,8 @@ from servestack_server.models.arrays import build_array_maker, column_dtype
 from servestack_server.models.columns import TEXTUAL
 from servestack_server.models.compiled import stored
 from servestack_server.models.compiled.steps import Step
+from servestack_server.models.compiled.together import Apart
+from servestack_server.models.compiled.xgboost_steps import LIBRARY_ROWS, XgboostSums
 from servestack_server.models.model import Array, Predict, Rows
 
 
@@ -30,6 +32,19 @@ class Plan:
     width: int
     positions: list[int] | None
     by_column: bool
+
+    @property
+    def library_rows(self) -> int | None:
+        """The rows from which on a framework's own library answers a call; None if none ever does."""
+        return LIBRARY_ROWS if _has_library(self.steps) else None
+
+
+def _has_library(steps: list[Any]) -> bool:
+    return any(
+        isinstance(step, XgboostSums)
+        or (isinstance(step, Apart) and any(map(_has_library, step.steps)))
+        for step in steps
+    )
 
 
 def write_plan(plan: Plan, folder: Path) -> None:
