@@ -19,7 +19,7 @@ from servestack_server.models.compiled.boosters import xgboost_scores
 from servestack_server.models.compiled.plan import Plan
 from servestack_server.models.compiled.together import Apart
 from servestack_server.models.compiled.xgboost_library import LibraryBooster
-from servestack_server.models.compiled.xgboost_steps import LIBRARY_ROWS, XgboostSums
+from servestack_server.models.compiled.xgboost_steps import XgboostSums, library_rows
 
 X, Y = iris()
 _RANDOM = np.random.default_rng(0)
@@ -80,9 +80,15 @@ def test_the_library_answers_batches_and_is_not_loaded_for_less(
 
     monkeypatch.setattr(xgboost_steps, "LibraryBooster", Counted)
     sums = _sums(_booster())
-    for rows in (1, LIBRARY_ROWS - 1, LIBRARY_ROWS, 500):
+    least = sums.library_rows
+    assert least == library_rows(60) == 274
+    for rows in (1, least - 1, least, 500):
         sums(_ROWS[:rows])
-    assert asked == [LIBRARY_ROWS, 500]
+    assert asked == [least, 500]
+
+
+def test_the_library_needs_rows_and_trees_to_be_faster() -> None:
+    assert [library_rows(trees) for trees in (1, 100, 300, 5000)] == [16384, 164, 64, 64]
 
 
 def _refused(*arguments: Any) -> Any:
@@ -133,13 +139,13 @@ def test_a_model_that_the_library_refuses_is_an_error() -> None:
 
 def test_a_plan_says_from_how_many_rows_on_the_library_answers() -> None:
     steps = xgboost_scores(_booster(), (0, 0), 4)
-    assert Plan(steps, 4, None, False).library_rows == LIBRARY_ROWS
-    assert Plan([Apart([steps], [])], 4, None, False).library_rows == LIBRARY_ROWS
+    assert Plan(steps, 4, None, False).library_rows == 274
+    assert Plan([Apart([steps], [])], 4, None, False).library_rows == 274
     assert Plan([steps[0]], 4, None, False).library_rows is None
 
 
 def test_a_server_answers_a_batch_as_row_by_row_and_tells_of_the_library(tmp_path: Path) -> None:
-    booster = xgboost.XGBClassifier(n_estimators=30).fit(X.to_numpy(), Y)
+    booster = xgboost.XGBClassifier(n_estimators=90).fit(X.to_numpy(), Y)
     (tmp_path / "iris").mkdir()
     booster.save_model(tmp_path / "iris/model.ubj")
     columns = [{"name": name, "type": "double"} for name in "abcd"]
@@ -153,7 +159,7 @@ def test_a_server_answers_a_batch_as_row_by_row_and_tells_of_the_library(tmp_pat
     with running_server(config, tmp_path) as server:
         metadata = server.get("/v2/models/iris").json()
         assert metadata["platform"] == "xgboost_compiled"
-        assert metadata["parameters"]["library_from_rows"] == LIBRARY_ROWS
+        assert metadata["parameters"]["library_from_rows"] == 64
         together = server.post("/v1/iris/predict", rows).json()["predictions"]
         alone = [server.post("/v1/iris/predict", [row]).json()["predictions"][0] for row in rows]
     assert together == alone == booster.predict(X.to_numpy()).tolist()
