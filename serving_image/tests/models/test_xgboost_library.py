@@ -41,9 +41,7 @@ def _booster(kind: str = "softprob") -> Any:
 
 
 def _sums(booster: Any, rounds: tuple[int, int] = (0, 0)) -> XgboostSums:
-    (sums,) = (
-        step for step in xgboost_scores(booster, rounds, 4) if isinstance(step, XgboostSums)
-    )
+    (sums,) = (step for step in xgboost_scores(booster, rounds, 4) if isinstance(step, XgboostSums))
     return sums
 
 
