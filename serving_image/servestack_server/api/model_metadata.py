@@ -97,10 +97,14 @@ class ModelPages:
 
 
 def _parameters(model: Model) -> dict[str, Any]:
-    """Say how far a converted model's numbers were from its framework's."""
-    if model.difference is None:
-        return {}
-    return {"parameters": {"largest_difference": model.difference}}
+    """Say how far a converted model's numbers were from its framework's, and which calls of a compiled
+    model the framework's own library answers."""
+    said = {
+        "largest_difference": model.difference,
+        "library_from_rows": getattr(model.native, "library_rows", None),
+    }
+    said = {name: value for name, value in said.items() if value is not None}
+    return {"parameters": said} if said else {}
 
 
 def server_alive(request: Request) -> None:

@@ -14,6 +14,7 @@ from servestack_contract.settings import Column, Input, Tensor, Trust
 from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 from servestack_server.models.baked import (
+    FORMAT,
     Form,
     NotBakedError,
     baked_folder,
@@ -126,7 +127,9 @@ def _compile(artifact: Artifact, native: Loaded, given: Input, example: Any) -> 
     rows = check_rows(artifact.root, example, given.columns) or [_zeros(given, plan)]
     rows += edge_rows(rows, edges_of(plan), given.columns)
     predict = build_predict(plan, given)
-    largest = check_alike(native.predict, predict, rows, given.columns)
+    largest = check_alike(
+        native.predict, predict, rows, given.columns, at_most=(plan.library_rows or 0) - 1
+    )
     try:
         speed = measured(native.predict, predict, rows)
     except Exception as error:  # the framework can raise anything
@@ -157,6 +160,7 @@ def _describe(artifact: Artifact, given: Input, digest: str, form: Form) -> dict
     """Return the part of a record that says of what it is."""
     return {
         "form": form,
+        "format": FORMAT,
         "digest": digest,
         "columns": checked_columns(given),
         "versions": _versions(artifact.flavor),

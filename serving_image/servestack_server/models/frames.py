@@ -70,14 +70,23 @@ def build_frame_maker(
         if column.type in NESTED_TYPES
     }
 
+    labels = pandas.Index([name for _, name, _ in plan])
+
     def make_frame(rows: Rows) -> pandas.DataFrame:
         values = list(zip(*rows, strict=True)) or [()] * len(names)
-        series = {
-            name: _series(values[position], dtype, null_dtype, convert.get(name))
-            for position, name, dtype in plan
+        taken = [
+            at
+            for at, (position, name, _) in enumerate(plan)
             if name not in optional or any(value is not None for value in values[position])
-        }
-        return pandas.DataFrame(series, copy=False)
+        ]
+        series = {}
+        for at in taken:
+            position, name, dtype = plan[at]
+            series[at] = _series(values[position], dtype, null_dtype, convert.get(name))
+        frame = pandas.DataFrame(series, copy=False)
+        # An index keeps what it has found out about its labels; a new one would find it out again.
+        frame.columns = labels if len(taken) == len(plan) else labels[taken]
+        return frame
 
     return make_frame
 

@@ -189,6 +189,17 @@ def test_a_conversion_of_another_artifact_is_not_used(tmp_path: Path) -> None:
         load(folder, X, runtime="onnx")
 
 
+def test_a_conversion_of_an_earlier_servestack_is_not_used_but_made_again(tmp_path: Path) -> None:
+    """A folder beside the artifact may outlive the image: the same step may mean something else."""
+    folder = _save(MODELS["LogisticRegression"](), tmp_path / "m")
+    record = _bake(folder, X, required=False)
+    file = tmp_path / "m.baked/bake.json"
+    file.write_text(json.dumps({name: value for name, value in record.items() if name != "format"}))
+    assert load(folder, X).runtime == "native"
+    assert _bake(folder, X, required=False)["format"] == record["format"]
+    assert load(folder, X).runtime == "compiled"
+
+
 def test_a_conversion_for_other_columns_is_not_used(tmp_path: Path) -> None:
     folder = _save(MODELS["LogisticRegression"](), tmp_path / "m")
     _bake(folder, X, required=False)

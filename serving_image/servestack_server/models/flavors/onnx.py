@@ -58,8 +58,8 @@ def load(
     return loaded._replace(input=described)
 
 
-def open_session(model: Path | bytes) -> Any:
-    """Open an InferenceSession on the CPU, with `thread_count` threads.
+def open_session(model: Path | bytes, *, threads: int | None = None) -> Any:
+    """Open an InferenceSession on the CPU, with `threads` threads (default: `thread_count`).
 
     `model` is a path or the model's bytes. Raises StartError if ONNX Runtime cannot load it.
     """
@@ -69,7 +69,7 @@ def open_session(model: Path | bytes) -> Any:
         3
     )  # only errors: its warnings about GPUs and topology files do not matter here
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = thread_count()
+    options.intra_op_num_threads = options.inter_op_num_threads = threads or thread_count()
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
