@@ -7,6 +7,8 @@ from servestack.manifests.manifest import Body
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Gateway, IngressController
 
+_GATEWAY_GROUP = "gateway.networking.k8s.io"
+
 
 def build_service(service: ResolvedService) -> Body:
     """The Service in front of the pods."""
@@ -72,11 +74,18 @@ def build_http_route(service: ResolvedService) -> Body | None:
     way_in = service.environment.ingress
     if not service.host or not isinstance(way_in, Gateway):
         return None
-    parent: Body = {"name": way_in.name, "namespace": way_in.namespace}
+    # What the API fills in is written out: these lists are compared as a whole, and a controller
+    # would find a route without it different for ever (argoproj/argo-cd#22151).
+    parent: Body = {
+        "group": _GATEWAY_GROUP,
+        "kind": "Gateway",
+        "name": way_in.name,
+        "namespace": way_in.namespace,
+    }
     if way_in.section_name is not None:
         parent["sectionName"] = way_in.section_name
     return {
-        "apiVersion": "gateway.networking.k8s.io/v1",
+        "apiVersion": f"{_GATEWAY_GROUP}/v1",
         "kind": "HTTPRoute",
         "metadata": names.metadata(
             service, service.name, annotations=dict(service.spec.ingress.annotations)
@@ -90,7 +99,15 @@ def build_http_route(service: ResolvedService) -> Body | None:
                         {"path": {"type": "PathPrefix", "value": path}}
                         for path in public_paths(service)
                     ],
-                    "backendRefs": [{"name": service.name, "port": service.spec.service.port}],
+                    "backendRefs": [
+                        {
+                            "group": "",
+                            "kind": "Service",
+                            "name": service.name,
+                            "port": service.spec.service.port,
+                            "weight": 1,
+                        }
+                    ],
                 }
             ],
         },

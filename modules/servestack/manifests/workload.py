@@ -24,7 +24,7 @@ from servestack.manifests.server_settings import (
     serve_argument,
 )
 from servestack.resolve.resolved import ResolvedService
-from servestack.spec.quantities import byte_count
+from servestack.spec.quantities import byte_count, written_mebibytes
 from servestack.spec.scaling import Resources, Toleration
 from servestack_contract import settings
 
@@ -41,7 +41,8 @@ def build_deployment(service: ResolvedService) -> Body:
         "kind": "Deployment",
         "metadata": names.metadata(service, service.name, annotations=_annotations(service)),
         "spec": {
-            "minReadySeconds": spec.rollout.min_ready_seconds,
+            # The API drops a zero, which means the same.
+            **({"minReadySeconds": ready} if (ready := spec.rollout.min_ready_seconds) else {}),
             "progressDeadlineSeconds": spec.rollout.progress_deadline_seconds,
             "revisionHistoryLimit": 5,
             # Surge by one; never drop below the count: a proxy answers 503 if all pods terminate.
@@ -218,7 +219,9 @@ def _environment_variables(service: ResolvedService) -> list[Body]:
             reference = {"name": variable.value_from.secret, "key": variable.value_from.key}
             variables.append({"name": variable.name, "valueFrom": {"secretKeyRef": reference}})
         else:
-            variables.append({"name": variable.name, "value": variable.value or ""})
+            # The API drops an empty value, which means the same.
+            value = {"value": variable.value} if variable.value else {}
+            variables.append({"name": variable.name, **value})
     return variables
 
 
@@ -258,7 +261,7 @@ def _server_mounts(service: ResolvedService) -> list[Body]:
 
 def _volumes(service: ResolvedService, budget_bytes: int) -> list[Body]:
     # An eviction has no grace period, so the server's own budget lies well below this limit.
-    events_limit = f"{budget_bytes * 3 // 2 // 2**20}Mi"
+    events_limit = written_mebibytes(budget_bytes * 3 // 2 // 2**20)
     volumes: list[Body] = [
         {"name": "config", "configMap": {"name": names.server_config_name(service)}},
         {"name": "models", "emptyDir": {}},
@@ -272,7 +275,8 @@ def _volumes(service: ResolvedService, budget_bytes: int) -> list[Body]:
 
 
 def _toleration(toleration: Toleration) -> dict[str, Any]:
-    return toleration.model_dump(mode="json", by_alias=True, exclude_none=True)
+    written = toleration.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {key: value for key, value in written.items() if value != ""}
 
 
 def build_pod_disruption_budget(service: ResolvedService) -> Body | None:
