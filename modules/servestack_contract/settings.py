@@ -292,6 +292,8 @@ class ServerSettings(Section, frozen=True, kw_only=True):
 
     `protocols` are spoken beside the service's own, Open Inference Protocol V2 and MLflow's.
     `outputs` are those of an ONNX graph that the service's own routes answer; None: as usual.
+    `path_prefix` is a path below which everything answers once more: callers outside the cluster
+    come by it, probes and callers inside do not.
     """
 
     name: str
@@ -316,6 +318,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     api_keys: ApiKeys | None = None
     cors: Cors | None = None
     protocols: tuple[Protocol, ...] | None = None
+    path_prefix: str | None = None
 
     @property
     def path(self) -> str:

@@ -7,11 +7,13 @@ from urllib.parse import urlsplit
 from servestack.manifests import names
 from servestack.manifests.manifest import Body
 from servestack.manifests.server_settings import is_in_image, mlflow_uri
+from servestack.resolve.addresses import certificate_issuer
 from servestack.resolve.resolved import ResolvedService
-from servestack.spec.environment import Peer
+from servestack.spec.environment import Network, Peer
+from servestack.spec.exposure import EgressRule, PortRange
 
 _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
-_DNS_PORT = 53
+_SOLVER_PORT = 8089
 _OUTSIDE = {
     "0.0.0.0/0": ("169.254.0.0/16",),
     # The second is the address of AWS's metadata service in IPv6.
@@ -52,10 +54,39 @@ def build_network_policy(service: ResolvedService) -> Body | None:
     }
 
 
+def build_solver_network_policy(service: ResolvedService) -> Body | None:
+    """The NetworkPolicy of cert-manager's pods that answer an HTTP-01 challenge for this model.
+
+    They run in this namespace, where everything is denied that no policy names. None where no
+    issuer makes the model's certificates, and without network policies.
+
+    Source: pkg/issuer/acme/http/http.go of cert-manager (the label, and acmeSolverListenPort).
+    """
+    environment = service.environment
+    if certificate_issuer(service.spec, environment) is None or not environment.network.policy:
+        return None
+    assert environment.ingress is not None  # an issuer belongs to an Ingress
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": names.metadata(service, names.solver_policy_name(service)),
+        "spec": {
+            "podSelector": {"matchLabels": {"acme.cert-manager.io/http01-solver": "true"}},
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {
+                    "from": [_namespace(environment.ingress.namespace)],
+                    "ports": _tcp((_SOLVER_PORT,)),
+                }
+            ],
+        },
+    }
+
+
 def _ingress(service: ResolvedService) -> list[Body]:
     environment = service.environment
     namespaces = list(service.spec.service.callers)
-    if environment.ingress is not None and service.host:
+    if environment.ingress is not None and service.hosts:
         namespaces.append(environment.ingress.namespace)
     if environment.prometheus is not None:
         namespaces.append(environment.prometheus.namespace)
@@ -67,12 +98,7 @@ def _ingress(service: ResolvedService) -> list[Body]:
 
 def _egress(service: ResolvedService) -> list[Body]:
     network = service.environment.network
-    rules: list[Body] = [
-        {
-            "to": [_namespace(network.dns_namespace)],
-            "ports": [{"protocol": protocol, "port": _DNS_PORT} for protocol in ("UDP", "TCP")],
-        },
-    ]
+    rules = [_dns(network)]
     if not all(is_in_image(model) for model in service.models):
         rules.append(_egress_rule(_artifact_store(service)))
     kafka = service.environment.kafka
@@ -85,8 +111,33 @@ def _egress(service: ResolvedService) -> list[Body]:
             peer = _namespace(rule.namespace)
         if rule.pod_labels:
             peer["podSelector"] = {"matchLabels": dict(sorted(rule.pod_labels.items()))}
-        rules.append({"to": [peer], "ports": _tcp(rule.ports)})
+        rules.append({"to": [peer], "ports": _ports(rule)})
     return rules
+
+
+def _dns(network: Network) -> Body:
+    """The rule for DNS: the only one that may name a link-local address, for a cache on the node."""
+    dns = network.dns
+    namespace = network.dns_namespace or dns.namespace
+    targets = [_namespace(namespace)] if namespace is not None else []
+    targets += [{"ipBlock": {"cidr": cidr}} for cidr in dns.cidrs]
+    return {
+        "to": targets,
+        "ports": [
+            {"protocol": protocol, "port": port}
+            for port in dns.ports
+            for protocol in ("UDP", "TCP")
+        ],
+    }
+
+
+def _ports(rule: EgressRule) -> list[Body]:
+    return [
+        {"protocol": rule.protocol, "port": ports.port, "endPort": ports.end_port}
+        if isinstance(ports, PortRange)
+        else {"protocol": rule.protocol, "port": ports}
+        for ports in rule.ports
+    ]
 
 
 def _artifact_store(service: ResolvedService) -> Peer:

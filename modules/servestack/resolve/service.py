@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from servestack.errors import Problem, ResolveError
+from servestack.resolve.addresses import public_hosts, service_url
 from servestack.resolve.lock import Lock, LockedArtifact
 from servestack.resolve.overlay import Layer, merge
 from servestack.resolve.provenance import Provenance
@@ -63,7 +64,6 @@ def resolve_service(
     value, provenance = effective_spec(spec, environment)
     models = _locked_models(value, lock, provenance)
     settings = environment.value
-    host = public_host(value, settings)
     return ResolvedService(
         spec=value,
         environment=settings,
@@ -71,8 +71,8 @@ def resolve_service(
         input=_input(value, models),
         params=_params(value, models),
         image=value.image or settings.images.server,
-        host=host,
-        url=_url(value, settings, host),
+        hosts=public_hosts(value, settings),
+        url=service_url(value, settings),
         topics=_topics(value, settings),
         source=spec.document.file.as_posix(),
         provenance=provenance,
@@ -122,23 +122,6 @@ def _params(spec: ModelService, models: tuple[ResolvedModel, ...]) -> tuple[Para
     """Return the params of the spec, or else of the first model's signature."""
     given = spec.api.params
     return given if given is not None else params_of(models[0].artifact.signature)
-
-
-def public_host(spec: ModelService, environment: Environment) -> str:
-    """Return the host name outside the cluster, or "" without external access."""
-    if environment.ingress is None or not spec.ingress.enabled:
-        return ""
-    return spec.ingress.host or f"{spec.name}.{environment.ingress.host_suffix}"
-
-
-def _url(spec: ModelService, environment: Environment, host: str) -> str:
-    if host:
-        way_in = environment.ingress
-        edge = way_in.tls if way_in is not None else None
-        scheme = "https" if spec.ingress.tls or edge else "http"
-        return f"{scheme}://{host}{spec.base_path}"
-    port = "" if spec.service.port == 80 else f":{spec.service.port}"
-    return f"http://{spec.name}.{environment.namespace}.svc{port}{spec.base_path}"
 
 
 def _topics(spec: ModelService, environment: Environment) -> Topics:

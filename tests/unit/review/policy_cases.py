@@ -13,6 +13,13 @@ from typing import Any
 from servestack.manifests.manifest import Manifest
 from tests.support.services import NULL
 
+GATEWAY = {
+    "ingress": {"kind": "gateway", "name": "g", "namespace": "g", "hostSuffix": "example.com"}
+}
+OWN_CERTIFICATE = {
+    "ingress": {"hosts": ["a.example.com", {"host": "b.example.com", "tls": {"secret": "b-tls"}}]}
+}
+
 Edit = Callable[[dict[str, Manifest]], None]
 
 
@@ -110,4 +117,11 @@ CASES: dict[str, Pair] = {
     "SRV665": (Case(), Case(environment={"network": {"policy": False}})),
     "SRV666": (Case(), Case(spec={"replicas": 1})),
     "SRV667": (Case(), Case(spec={"monitoring": {"slo": NULL}})),
+    "SRV681": (Case(spec={"ingress": {"hosts": ["a.example.com"]}}, environment=GATEWAY),
+               Case(spec={"ingress": {"tls": {"secret": "a"}}}, environment=GATEWAY)),
+    "SRV682": (Case(spec=OWN_CERTIFICATE),
+               Case(spec=OWN_CERTIFICATE, environment={"ingress": {"tls": {
+                   "issuer": {"name": "letsencrypt"}}}})),
+    "SRV683": (Case(), Case(spec={"api": {"input": {"columns": [
+        {"name": f"{'<' * 150}{n}", "type": "double"} for n in range(300)]}}})),
 }  # fmt: skip
