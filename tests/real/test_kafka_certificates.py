@@ -49,7 +49,8 @@ def test_kafka_client_certificate(kafka: KafkaBroker, tmp_path: Path) -> None:
         (tmp_path / "events/.server-exited").touch()
         assert "time is up" in drain(tmp_path, 5).stderr
         process.kill()
-    assert "certificate" in (tmp_path / "filebeat.log").read_text()
+    # The broker only closes the connection: docs/how-to/kafka-with-tls.md says what this may mean.
+    assert "run out of available brokers" in (tmp_path / "filebeat.log").read_text()
     assert kafka.read("servestack.mutual.predictions") == []
     identified = config_for(kafka, tmp_path, "mutual", identified=True)
     with running_filebeat(tmp_path, identified, credentials):
