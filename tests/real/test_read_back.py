@@ -50,8 +50,31 @@ UNUSUAL_SPEC = {
     "shutdown": {"drainSeconds": 0, "logDrainSeconds": 0},
     "service": {"port": 8080, "callers": ["web"]},
     "annotations": {"example.com/empty": ""},
+    "ingress": {"hosts": ["a.example.com", "*.example.org", {"host": "b.example.com"}]},
+    "egress": [
+        {
+            "cidr": "10.1.0.0/16",
+            "ports": [8125, {"port": 9000, "endPort": 9100}],
+            "protocol": "UDP",
+        },
+        {"namespace": "feast", "podLabels": {"app": ""}, "ports": [6566]},
+    ],
 }
-"""Values that the API would write in another form, or drop."""
+"""Values that the API would write in another form, or drop, and lists that no example has."""
+UNUSUAL_ENVIRONMENT = {
+    "overrides": {},
+    "guardRails": {},
+    "metrics": {"customMetrics": "prometheus-adapter"},
+    "network": {"dns": {"cidrs": ["169.254.20.10/32"], "ports": [53, 5353]}},
+    "kafka": {
+        "brokers": ["kafka:9093"],
+        "security": {
+            "protocol": "SSL",
+            "clientCertificate": {"secret": "filebeat-tls"},
+            "ca": {"secret": "kafka-ca", "key": "ca.crt"},
+        },
+    },
+}
 
 
 def differences(written: dict[str, Any], stored: dict[str, Any]) -> list[Difference]:
@@ -143,7 +166,10 @@ def test_unusual_values_are_written_as_the_api_stores_them(
     written = yaml.safe_load(spec.read_text())
     spec.write_text(yaml.safe_dump(written | UNUSUAL_SPEC, sort_keys=False))
     file = project / f"stacks/{environment}.yaml"
-    set_in_yaml(file, overrides={}, guardRails={}, metrics={"customMetrics": "prometheus-adapter"})
+    way_in = yaml.safe_load(file.read_text())["ingress"] | {"pathPrefix": "/ml"}
+    if way_in["kind"] == "ingress":
+        way_in["tls"] = {"issuer": {"name": "letsencrypt"}}
+    set_in_yaml(file, ingress=way_in, **UNUSUAL_ENVIRONMENT)
     bodies = [manifest.body for manifest in build_checked(project, environment).manifests]
     assert read_back(apiserver, bodies) == {}
 

@@ -13,6 +13,8 @@ from servestack.spec.environment import Network, Peer
 from servestack.spec.exposure import EgressRule, PortRange
 
 _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
+SOLVER_LABEL = "acme.cert-manager.io/http01-solver"
+"""Label of the pods that answer cert-manager's HTTP-01 challenges."""
 _SOLVER_PORT = 8089
 _OUTSIDE = {
     "0.0.0.0/0": ("169.254.0.0/16",),
@@ -71,7 +73,7 @@ def build_solver_network_policy(service: ResolvedService) -> Body | None:
         "kind": "NetworkPolicy",
         "metadata": names.metadata(service, names.solver_policy_name(service)),
         "spec": {
-            "podSelector": {"matchLabels": {"acme.cert-manager.io/http01-solver": "true"}},
+            "podSelector": {"matchLabels": {SOLVER_LABEL: "true"}},
             "policyTypes": ["Ingress"],
             "ingress": [
                 {
