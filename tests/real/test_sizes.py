@@ -30,7 +30,7 @@ def of_columns(folder: Path, count: int) -> Subject:
 
 
 def apply(apiserver: ApiServer, file: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    kubectl = [
+    kubectl: list[str | Path] = [
         Path(sys.executable).with_name("kubectl"), f"--kubeconfig={apiserver.kubeconfig}",
         f"--context={CONTEXT}", "apply", *options, "-f", file,
     ]  # fmt: skip

@@ -188,7 +188,7 @@ def filebeat_volumes(service: ResolvedService) -> list[Body]:
     ]
     ca = kafka.security.ca
     if ca is not None:
-        source = {"secretName": ca.secret, "items": [{"key": ca.key, "path": ca.key}]}
+        source: Body = {"secretName": ca.secret, "items": [{"key": ca.key, "path": ca.key}]}
         volumes.append({"name": "kafka-ca", "secret": source})
     client = kafka.security.client_certificate
     if client is not None:

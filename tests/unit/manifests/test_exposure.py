@@ -94,9 +94,9 @@ def test_an_issuer_makes_the_certificate(
     tmp_path: Path, issuer: dict[str, Any], annotation: str
 ) -> None:
     """In a Secret of the model's own: cert-manager refuses one that two Ingresses share."""
-    for number, (of_model, of_environment) in enumerate(
-        [({**SEVERAL, "tls": {"issuer": issuer}}, {}), (SEVERAL, {"tls": {"issuer": issuer}})]
-    ):
+    tls = {"tls": {"issuer": issuer}}
+    cases: list[tuple[dict[str, Any], dict[str, Any]]] = [({**SEVERAL, **tls}, {}), (SEVERAL, tls)]
+    for number, (of_model, of_environment) in enumerate(cases):
         body = ingress(tmp_path / str(number), of_model, of_environment)
         assert body["metadata"]["annotations"] == {annotation: "letsencrypt"}
         assert body["spec"]["tls"] == [{"hosts": SEVERAL["hosts"], "secretName": "iris-tls"}]
@@ -120,14 +120,13 @@ def test_the_issuers_challenge_gets_through(tmp_path: Path) -> None:
             "ports": [{"protocol": "TCP", "port": 8089}],
         }
     ]
-    for number, (spec, environment) in enumerate(
-        [
-            ({}, {}),
-            ({"ingress": {"tls": {"secret": "bought"}}}, {}),
-            ({"ingress": {"tls": ISSUER}}, {"network": {"policy": False}}),
-            ({"ingress": {"enabled": False}}, {"ingress": {"tls": ISSUER}}),
-        ]
-    ):
+    without: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({}, {}),
+        ({"ingress": {"tls": {"secret": "bought"}}}, {}),
+        ({"ingress": {"tls": ISSUER}}, {"network": {"policy": False}}),
+        ({"ingress": {"enabled": False}}, {"ingress": {"tls": ISSUER}}),
+    ]
+    for number, (spec, environment) in enumerate(without):
         service = resolved(tmp_path / f"none-{number}", spec, environment)
         assert build_solver_network_policy(service) is None
 
