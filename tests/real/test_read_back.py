@@ -57,6 +57,8 @@ UNUSUAL_SPEC = {
             "ports": [8125, {"port": 9000, "endPort": 9100}],
             "protocol": "UDP",
         },
+        {"cidr": "0.0.0.0/0", "ports": [443]},
+        {"cidr": "::/0", "ports": [443]},
         {"namespace": "feast", "podLabels": {"app": ""}, "ports": [6566]},
     ],
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+from typing import Any
 from urllib.parse import urlsplit
 
 from servestack.manifests import names
@@ -16,11 +18,10 @@ _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 SOLVER_LABEL = "acme.cert-manager.io/http01-solver"
 """Label of the pods that answer cert-manager's HTTP-01 challenges."""
 _SOLVER_PORT = 8089
-_OUTSIDE = {
-    "0.0.0.0/0": ("169.254.0.0/16",),
-    # The second is the address of AWS's metadata service in IPv6.
-    "::/0": ("fe80::/10", "fd00:ec2::254/128"),
-}
+_LEFT_OUT = tuple(
+    # Link-local addresses, and that of AWS's metadata service in IPv6.
+    map(ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128"))
+)
 
 
 def build_service_account(service: ResolvedService) -> Body:
@@ -108,9 +109,7 @@ def _egress(service: ResolvedService) -> list[Body]:
         ports = tuple(sorted({int(broker.rpartition(":")[2]) for broker in kafka.brokers}))
         rules.append(_egress_rule(network.kafka or Peer.model_construct(ports=ports)))
     for rule in service.spec.egress:
-        peer: Body = {"ipBlock": {"cidr": rule.cidr}}
-        if rule.namespace is not None:
-            peer = _namespace(rule.namespace)
+        peer = _block(rule.cidr) if rule.cidr is not None else _namespace(rule.namespace or "")
         if rule.pod_labels:
             peer["podSelector"] = {"matchLabels": dict(sorted(rule.pod_labels.items()))}
         rules.append({"to": [peer], "ports": _ports(rule)})
@@ -118,11 +117,11 @@ def _egress(service: ResolvedService) -> list[Body]:
 
 
 def _dns(network: Network) -> Body:
-    """The rule for DNS: the only one that may name a link-local address, for a cache on the node."""
+    """The rule for DNS: its ranges may be link-local, as the cache on a node is."""
     dns = network.dns
     namespace = network.dns_namespace or dns.namespace
     targets = [_namespace(namespace)] if namespace is not None else []
-    targets += [{"ipBlock": {"cidr": cidr}} for cidr in dns.cidrs]
+    targets += map(_block, dns.cidrs)
     return {
         "to": targets,
         "ports": [
@@ -154,7 +153,7 @@ def _artifact_store(service: ResolvedService) -> Peer:
 
 def _egress_rule(peer: Peer) -> Body:
     """An egress rule to a peer. A peer without an address allows its ports everywhere."""
-    targets: list[Body] = [{"ipBlock": {"cidr": cidr}} for cidr in peer.cidrs]
+    targets = [_block(cidr) for cidr in peer.cidrs]
     if peer.namespace is not None:
         targets.insert(0, _namespace(peer.namespace))
     return {"to": targets or _anywhere(), "ports": _tcp(peer.ports)}
@@ -166,8 +165,25 @@ def _anywhere() -> list[Body]:
     Pods are named as well, because it depends on the network plugin whether an address block
     covers them. At link-local addresses clouds hand out the node's credentials.
     """
-    blocks = ({"cidr": cidr, "except": list(left_out)} for cidr, left_out in _OUTSIDE.items())
-    return [{"namespaceSelector": {}}, *({"ipBlock": block} for block in blocks)]
+    return [{"namespaceSelector": {}}, _block("0.0.0.0/0"), _block("::/0")]
+
+
+def _block(cidr: str) -> Body:
+    parts = list(left_out(cidr))
+    return {"ipBlock": {"cidr": cidr, **({"except": parts} if parts else {})}}
+
+
+def left_out(cidr: str) -> tuple[str, ...]:
+    """The link-local ranges in an address range, which a policy leaves out.
+
+    Empty for a range that is link-local itself: it was meant.
+    """
+    network: Any = ip_network(cidr)
+    return tuple(
+        str(part)
+        for part in _LEFT_OUT
+        if part.version == network.version and part != network and part.subnet_of(network)
+    )
 
 
 def _namespace(name: str) -> Body:

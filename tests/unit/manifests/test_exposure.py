@@ -189,6 +189,28 @@ def test_dns_of_another_namespace_and_port(tmp_path: Path) -> None:
     assert outside["to"] == [{"ipBlock": {"cidr": "10.0.0.10/32"}}]
 
 
+@pytest.mark.parametrize(
+    ("cidr", "left_out"),
+    [
+        ("0.0.0.0/0", ["169.254.0.0/16"]),
+        ("168.0.0.0/6", ["169.254.0.0/16"]),
+        ("::/0", ["fe80::/10", "fd00:ec2::254/128"]),
+        ("10.0.0.0/8", None),
+        ("169.254.0.0/16", None),
+        ("169.254.170.23/32", None),
+    ],
+)
+def test_a_wide_range_leaves_the_nodes_credentials_out(
+    tmp_path: Path, cidr: str, left_out: list[str] | None
+) -> None:
+    """Who needs a link-local address, such as that of EKS Pod Identity, names it."""
+    peer = {"ipBlock": {"cidr": cidr} | ({"except": left_out} if left_out else {})}
+    own = egress(tmp_path / "own", {"egress": [{"cidr": cidr, "ports": [80]}]}, {})
+    assert own[-1]["to"] == [peer]
+    store = egress(tmp_path / "store", {}, {"artifactStore": {"namespace": None, "cidrs": [cidr]}})
+    assert store[1]["to"] == [peer]
+
+
 def test_egress_over_udp_and_to_ranges_of_ports(tmp_path: Path) -> None:
     rules = [
         {"cidr": "10.1.0.0/16", "ports": [8125], "protocol": "UDP"},

@@ -124,4 +124,8 @@ CASES: dict[str, Pair] = {
                    "issuer": {"name": "letsencrypt"}}}})),
     "SRV683": (Case(), Case(spec={"api": {"input": {"columns": [
         {"name": f"{'<' * 150}{n}", "type": "double"} for n in range(300)]}}})),
+    "SRV684": (Case(spec={"egress": [{"cidr": "0.0.0.0/0", "ports": [80]},
+                                     {"cidr": "169.254.170.23/32", "ports": [80]}]}),
+               Case(spec={"egress": [{"cidr": "169.254.0.0/16",
+                                      "ports": [{"port": 1, "endPort": 99}]}]})),
 }  # fmt: skip

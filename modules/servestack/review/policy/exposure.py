@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address, ip_network
 
+from servestack.manifests.access import left_out
 from servestack.resolve.addresses import certificate_issuer
 from servestack.review.policy.rule import Subject, Violation, rule
 from servestack.spec.environment import Gateway
-from servestack.spec.exposure import PublicHost
+from servestack.spec.exposure import PortRange, PublicHost
+
+_METADATA_ADDRESSES = (ip_address("169.254.169.254"), ip_address("fd00:ec2::254"))
+"""Where AWS, Azure, Google and others hand out a node's credentials."""
+_METADATA_PORT = 80
 
 
 @rule("SRV681", "warning", "asks of a Gateway only what a route can say")
@@ -42,3 +48,38 @@ def own_certificate(subject: Subject) -> Iterator[Violation]:
                 "remove it: the issuer's certificate covers the host; or write ingress.tls.secret "
                 "for the others",
             )
+
+
+@rule("SRV684", "warning", "keeps the credentials of its node out of reach")
+def node_credentials(subject: Subject) -> Iterator[Violation]:
+    spec, network = subject.service.spec, subject.service.environment.network
+    if not network.policy:
+        return
+    hint = "name the addresses that are needed, without 169.254.169.254"
+    message = "opens {} at port 80, where clouds hand out the credentials of the node"
+    for index, rule_of_model in enumerate(spec.egress):
+        cidr = rule_of_model.cidr or ""
+        spans = (
+            (ports.port, ports.end_port) if isinstance(ports, PortRange) else (ports, ports)
+            for ports in rule_of_model.ports
+        )
+        if rule_of_model.protocol == "TCP" and _holds_metadata(cidr, spans):
+            yield Violation(("egress", index, "cidr"), message.format(cidr), hint)
+    peers = (("artifactStore", network.artifact_store), ("kafka", network.kafka))
+    for name, peer in peers:
+        for index, cidr in enumerate(peer.cidrs if peer is not None else ()):
+            if peer is not None and _holds_metadata(cidr, ((port, port) for port in peer.ports)):
+                path = ("network", name, "cidrs", index)
+                yield Violation(path, message.format(cidr), hint, environment=True)
+
+
+def _holds_metadata(cidr: str, spans: Iterable[tuple[int, int]]) -> bool:
+    """Whether a rule of a network policy opens a metadata service. Wider ranges leave it out."""
+    if not cidr or not any(first <= _METADATA_PORT <= last for first, last in spans):
+        return False
+    network = ip_network(cidr)
+    excepted = tuple(map(ip_network, left_out(cidr)))
+    return any(
+        address in network and not any(address in part for part in excepted)
+        for address in _METADATA_ADDRESSES
+    )
