@@ -110,8 +110,7 @@ def _egress(service: ResolvedService) -> list[Body]:
         rules.append(_egress_rule(network.kafka or Peer.model_construct(ports=ports)))
     for rule in service.spec.egress:
         peer = _block(rule.cidr) if rule.cidr is not None else _namespace(rule.namespace or "")
-        if rule.pod_labels:
-            peer["podSelector"] = {"matchLabels": dict(sorted(rule.pod_labels.items()))}
+        peer |= _pods(rule.pod_labels)
         rules.append({"to": [peer], "ports": _ports(rule)})
     return rules
 
@@ -155,7 +154,7 @@ def _egress_rule(peer: Peer) -> Body:
     """An egress rule to a peer. A peer without an address allows its ports everywhere."""
     targets = [_block(cidr) for cidr in peer.cidrs]
     if peer.namespace is not None:
-        targets.insert(0, _namespace(peer.namespace))
+        targets.insert(0, _namespace(peer.namespace) | _pods(peer.pod_labels))
     return {"to": targets or _anywhere(), "ports": _tcp(peer.ports)}
 
 
@@ -188,6 +187,10 @@ def left_out(cidr: str) -> tuple[str, ...]:
 
 def _namespace(name: str) -> Body:
     return {"namespaceSelector": {"matchLabels": {_NAMESPACE_LABEL: name}}}
+
+
+def _pods(labels: dict[str, str]) -> Body:
+    return {"podSelector": {"matchLabels": dict(sorted(labels.items()))}} if labels else {}
 
 
 def _tcp(ports: tuple[int, ...]) -> list[Body]:

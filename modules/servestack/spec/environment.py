@@ -237,6 +237,9 @@ class Peer(SpecModel):
     """A destination outside the namespace that network policies allow."""
 
     namespace: DnsLabel | None = Field(default=None, description="Namespace in this cluster.")
+    pod_labels: dict[LabelKey, LabelValue] = Field(
+        default={}, description="Allow only pods with these labels; used with `namespace`."
+    )
     cidrs: tuple[Cidr, ...] = Field(default=(), description="Address ranges.")
     ports: tuple[Port, ...] = Field(default=(443,), min_length=1, description="TCP ports.")
 

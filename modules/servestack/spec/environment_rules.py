@@ -119,13 +119,21 @@ def _network(environment: Environment) -> Iterator[Fault]:
             "names nobody who answers",
             "write the namespace of the DNS pods, or cidrs",
         )
-    peers: tuple[tuple[str, Peer | Dns | None], ...] = (
+    for name, peer in (("artifactStore", network.artifact_store), ("kafka", network.kafka)):
+        if peer is not None and peer.pod_labels and peer.namespace is None:
+            yield Fault(
+                "SRV133",
+                ("network", name, "podLabels"),
+                "needs namespace",
+                "write the namespace of the pods",
+            )
+    ranges: tuple[tuple[str, Peer | Dns | None], ...] = (
         ("dns", network.dns),
         ("artifactStore", network.artifact_store),
         ("kafka", network.kafka),
     )
-    for name, peer in peers:
-        for index, cidr in enumerate(peer.cidrs if peer else ()):
+    for name, holder in ranges:
+        for index, cidr in enumerate(holder.cidrs if holder else ()):
             yield from cidr_faults(cidr, ("network", name, "cidrs", index))
 
 

@@ -211,6 +211,13 @@ def test_a_wide_range_leaves_the_nodes_credentials_out(
     assert store[1]["to"] == [peer]
 
 
+def test_a_peer_may_be_some_pods_of_a_namespace(tmp_path: Path) -> None:
+    rules = egress(tmp_path, {}, {"kafka": {"podLabels": {"strimzi.io/kind": "Kafka"}}})
+    (peer,) = rules[2]["to"]
+    assert peer["podSelector"] == {"matchLabels": {"strimzi.io/kind": "Kafka"}}
+    assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "kafka"}
+
+
 def test_egress_over_udp_and_to_ranges_of_ports(tmp_path: Path) -> None:
     rules = [
         {"cidr": "10.1.0.0/16", "ports": [8125], "protocol": "UDP"},
