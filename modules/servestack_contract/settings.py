@@ -51,6 +51,8 @@ Protocol = Literal["seldon"]
 UnknownColumns = Literal["refuse", "ignore"]
 CorsMethod = Literal["GET", "POST"]
 WhenFull = Literal["drop", "unready"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
 Redaction = Literal["drop", "hash"]
 Combination = Literal["mean", "median", "vote", "object"]
 BanditAlgorithm = Literal["epsilonGreedy", "thompson"]
@@ -291,6 +293,13 @@ class Cors(Section, frozen=True):
     max_age_seconds: int = 600
 
 
+class Log(Section, frozen=True):
+    """The server's own log on stderr: its lowest level, and whether a line is text or JSON."""
+
+    level: LogLevel = "info"
+    format: LogFormat = "text"
+
+
 class ServerSettings(Section, frozen=True, kw_only=True):
     """The whole file. Without `batching`, each request is predicted in its own call.
 
@@ -323,6 +332,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     cors: Cors | None = None
     protocols: tuple[Protocol, ...] | None = None
     path_prefix: str | None = None
+    log: Log | None = None
 
     @property
     def path(self) -> str:

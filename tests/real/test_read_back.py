@@ -20,6 +20,7 @@ import yaml
 from servestack.project import environment_names
 from servestack.review.gate import build_checked
 from servestack.review.validate import load_schema
+from tests.support import whole_pods
 from tests.support.apiserver import ApiServer
 from tests.support.projects import PROJECTS, set_in_yaml
 
@@ -173,6 +174,20 @@ def test_unusual_values_are_written_as_the_api_stores_them(
         way_in["tls"] = {"issuer": {"name": "letsencrypt"}}
     set_in_yaml(file, ingress=way_in, **UNUSUAL_ENVIRONMENT)
     bodies = [manifest.body for manifest in build_checked(project, environment).manifests]
+    assert read_back(apiserver, bodies) == {}
+
+
+def test_everything_of_pods_is_stored_as_it_was_rendered(
+    project: Path, apiserver: ApiServer
+) -> None:
+    """Volumes, affinity, devices and further containers, which have lists within lists."""
+    spec = project / "models/iris.yaml"
+    written = yaml.safe_load(spec.read_text())
+    spec.write_text(yaml.safe_dump(written | whole_pods.SPEC, sort_keys=False))
+    file = project / "stacks/dev.yaml"
+    images = yaml.safe_load(file.read_text())["images"] | whole_pods.ENVIRONMENT["images"]
+    set_in_yaml(file, overrides={}, images=images, gpus=whole_pods.ENVIRONMENT["gpus"])
+    bodies = [manifest.body for manifest in build_checked(project, "dev").manifests]
     assert read_back(apiserver, bodies) == {}
 
 

@@ -74,7 +74,13 @@ def server_settings(service: ResolvedService) -> ServerSettings:
         cors=_cors(spec.api),
         protocols=spec.api.protocols or None,
         path_prefix=path_prefix(spec, service.environment) or None,
+        log=_log(spec.logging),
     )
+
+
+def _log(given: observability.Logging) -> settings.Log | None:
+    log = settings.Log(given.level, given.format)
+    return log if log != settings.Log() else None
 
 
 def _trust(given: Trust) -> settings.Trust:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from servestack.errors import Problem, ResolveError
 from servestack.resolve.addresses import public_hosts, service_url
+from servestack.resolve.devices import device_problems
 from servestack.resolve.lock import Lock, LockedArtifact
 from servestack.resolve.overlay import Layer, merge
 from servestack.resolve.provenance import Provenance
@@ -64,13 +65,16 @@ def resolve_service(
     value, provenance = effective_spec(spec, environment)
     models = _locked_models(value, lock, provenance)
     settings = environment.value
+    problems = list(device_problems(value, settings, provenance))
+    if problems:
+        raise ResolveError(problems)
     return ResolvedService(
         spec=value,
         environment=settings,
         models=models,
         input=_input(value, models),
         params=_params(value, models),
-        image=value.image or settings.images.server,
+        image=value.image.over(settings.images.server) if value.image else settings.images.server,
         hosts=public_hosts(value, settings),
         url=service_url(value, settings),
         topics=_topics(value, settings),

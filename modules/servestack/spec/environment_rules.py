@@ -8,6 +8,7 @@ from servestack.spec.document import DataPath
 from servestack.spec.environment import Dns, Environment, IngressController, Overlay, Peer
 from servestack.spec.exposure_rules import certificate_faults, cidr_faults
 from servestack.spec.faults import Fault
+from servestack.spec.model_rules import toleration_faults
 
 FIXED_FIELDS = ("apiVersion", "kind", "name")
 """Fields that identify a spec. No overlay may change them."""
@@ -18,6 +19,8 @@ def environment_faults(environment: Environment) -> Iterator[Fault]:
     yield from _ingress(environment)
     yield from _kafka(environment)
     yield from _network(environment)
+    for name, gpu in environment.gpus.items():
+        yield from toleration_faults(gpu.tolerations or (), ("gpus", name, "tolerations"))
     rails = environment.guard_rails
     if rails.min_replicas > rails.max_replicas:
         yield Fault(
