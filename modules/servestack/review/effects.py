@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from servestack.manifests.access import SOLVER_LABEL
 from servestack.manifests.kinds import KINDS
 from servestack.manifests.manifest import Body
 from servestack.review.diff import Change
@@ -47,12 +48,24 @@ def _words_for(kind: str, body: Body) -> tuple[str, str]:
             "only traffic that a policy names is allowed",
             "pods without a policy of their own may reach and be reached by all",
         )
+    if kind == "NetworkPolicy" and SOLVER_LABEL in _selected(body):
+        return (
+            "cert-manager's challenges are let through",
+            "cert-manager's challenges are denied: certificates are no longer renewed by HTTP-01",
+        )
     if kind == "ConfigMap":
         for file in body.get("data") or {}:
             for pattern, words in _FILES:
                 if pattern.search(str(file)):
                     return words
     return _WORDS.get(kind, ("is created", "is deleted"))
+
+
+def _selected(body: Body) -> Body:
+    """The labels of the pods that a NetworkPolicy is for."""
+    selector = (body.get("spec") or {}).get("podSelector") or {}
+    labels: Body = selector.get("matchLabels") or {}
+    return labels
 
 
 def _denies_everything(spec: Body) -> bool:
@@ -116,6 +129,18 @@ def _rule(change: Change) -> str:
 
 _OF_ALERTS = {"alert", "annotations", "severity", "keep_firing_for"}
 """Fields that only alerts have."""
+
+
+def _ingress_annotation(change: Change) -> str:
+    """The words for one annotation, or for all of them where there were none before."""
+    keys = [str(change.path[-1]), *(key for v in (change.old, change.new) for key in _keys(v))]
+    if any(key.startswith("cert-manager.io/") for key in keys):
+        return "changes who issues the certificate"
+    return "changes how the controller treats requests"
+
+
+def _keys(value: Any) -> list[str]:
+    return [str(key) for key in value] if isinstance(value, dict) else []
 
 
 def _image(change: Change) -> str:
@@ -212,9 +237,7 @@ _EFFECTS: tuple[Effect, ...] = (
     _effect("ConfigMap", r"^data\[[^]]*\]\.groups", _rule),
     _effect("ConfigMap", r"^data\[[^]]*\.json\]", _says("changes the dashboard only")),
     _effect("ConfigMap", r"^(data|binaryData)", _says("takes effect when its pods restart")),
-    _effect(
-        "Ingress", r"^metadata\.annotations", _says("changes how the controller treats requests")
-    ),
+    _effect("Ingress", r"^metadata\.annotations", _ingress_annotation),
     _effect("Service", r"^metadata\.annotations", _says("what controllers do with it may change")),
     _effect("PrometheusRule", r"^metadata\.labels", _says("changes which Prometheus evaluates it")),
     _effect("PodMonitor", r"^metadata\.labels", _says("changes which Prometheus scrapes it")),

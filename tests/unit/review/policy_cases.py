@@ -15,6 +15,13 @@ from tests.support.services import NULL
 from tests.support.whole_pods import ENVIRONMENT as WHOLE
 from tests.support.whole_pods import SPEC
 
+GATEWAY = {
+    "ingress": {"kind": "gateway", "name": "g", "namespace": "g", "hostSuffix": "example.com"}
+}
+OWN_CERTIFICATE = {
+    "ingress": {"hosts": ["a.example.com", {"host": "b.example.com", "tls": {"secret": "b-tls"}}]}
+}
+
 Edit = Callable[[dict[str, Manifest]], None]
 
 
@@ -125,4 +132,15 @@ CASES: dict[str, Pair] = {
                                                "image": {"repository": "a/b", "tag": "1"}}]})),
     "SRV674": (Case(spec=GPU | {"rollout": {"maxSurge": 0, "maxUnavailable": 1}}), Case(spec=GPU)),
     "SRV675": (Case(spec=GPU, artifact={"flavor": "pyfunc"}), Case(spec=GPU)),
+    "SRV681": (Case(spec={"ingress": {"hosts": ["a.example.com"]}}, environment=GATEWAY),
+               Case(spec={"ingress": {"tls": {"secret": "a"}}}, environment=GATEWAY)),
+    "SRV682": (Case(spec=OWN_CERTIFICATE),
+               Case(spec=OWN_CERTIFICATE, environment={"ingress": {"tls": {
+                   "issuer": {"name": "letsencrypt"}}}})),
+    "SRV683": (Case(), Case(spec={"api": {"input": {"columns": [
+        {"name": f"{'<' * 150}{n}", "type": "double"} for n in range(300)]}}})),
+    "SRV684": (Case(spec={"egress": [{"cidr": "0.0.0.0/0", "ports": [80]},
+                                     {"cidr": "169.254.170.23/32", "ports": [80]}]}),
+               Case(spec={"egress": [{"cidr": "169.254.0.0/16",
+                                      "ports": [{"port": 1, "endPort": 99}]}]})),
 }  # fmt: skip
