@@ -29,7 +29,8 @@ class LockedArtifact(
     pickle, skops, onnx, native, `sha256` the tree digest (`servestack_contract.artifact`) in hex,
     `signature` MLflow's: {"inputs": [...], "outputs": [...]}, each a list of
     {"name", "type", "required"} or {"type": "tensor", "tensor-spec": {"dtype", "shape"}}, and
-    {"params": [...]} with {"name", "type", "default", "shape"} if the model has any.
+    {"params": [...]} with {"name", "type", "default", "shape"} if the model has any. `archived` is
+    set for a version that the registry keeps as no longer in use, and the address names all the same.
     """
 
     uri: Annotated[str, msgspec.Meta(min_length=1)]
@@ -41,6 +42,7 @@ class LockedArtifact(
     sha256: str = ""
     size_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
     signature: dict[str, Any] | None = None
+    archived: bool = False
 
     def __post_init__(self) -> None:
         if self.sha256 and not _SHA256.fullmatch(self.sha256):
