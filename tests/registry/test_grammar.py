@@ -73,7 +73,9 @@ def test_a_stage_in_any_case(server: MlflowServer, stage: str) -> None:
     assert lock_one(server, f"models:/{SPACED}/{stage}").version == "1"
 
 
-def test_logged_model(server: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logged_model(
+    server: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A logged model that nobody registered is locked by its id, and fetched."""
     from sklearn.linear_model import LinearRegression
 
@@ -139,7 +141,10 @@ def test_archived_behind_alias(server: MlflowServer) -> None:
 
 
 def test_relative_sqlite(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """`sqlite:///mlflow.db` is the project's database, from whichever folder the command runs."""
     client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")

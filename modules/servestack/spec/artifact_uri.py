@@ -167,8 +167,7 @@ def _parse_run(text: str) -> ArtifactUri:
     path = path.rstrip("/")
     if not path:
         raise ValueError(
-            "a run can have several artifacts: name the model's, such as "
-            f"runs:/{run_id}/model"
+            f"a run can have several artifacts: name the model's, such as runs:/{run_id}/model"
         )
     if _is_unclear(path):
         raise ValueError("the path of a run's artifact must have no '..', '.' or empty parts")

@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 
 from servestack_contract.settings import Tensor
+from servestack_contract.wrong_values import listed
 from servestack_server.errors import RequestError, StartError
-from servestack_server.input.problems import invalid, listed, wrong_value
+from servestack_server.input.problems import invalid, wrong_value
 from servestack_server.input.records import by_name, by_position
 from servestack_server.input.tensor_rows import Array, TensorRows
 

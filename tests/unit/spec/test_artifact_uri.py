@@ -92,7 +92,7 @@ def test_what_the_registry_allows(text: str, fields: dict[str, str]) -> None:
     ],
 )  # fmt: skip
 def test_what_it_does_not(text: str, words: str) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
         parse_artifact_uri(text)
     assert words in str(caught.value)
 
