@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
+from servestack_contract.example_tensors import FORMS
 from servestack_contract.settings import Param
 from servestack_contract.values import DescriptionError, checked_type, part_check
 from servestack_contract.wrong_values import WrongValueError, listed
 from servestack_server.errors import StartError
-from servestack_server.input.bodies import FORMS
 from servestack_server.input.language_models import is_chat
 from servestack_server.input.problems import invalid
 

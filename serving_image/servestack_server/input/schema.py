@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from servestack_contract.example_tensors import depth
 from servestack_contract.settings import NESTED_TYPES, Column, Input
 from servestack_contract.values import DescriptionError, columns_of
 from servestack_contract.wrong_values import WrongValueError, listed
@@ -14,7 +15,7 @@ from servestack_server.errors import StartError
 from servestack_server.input.language_models import LoneBody
 from servestack_server.input.problems import invalid, refused, wrong_value
 from servestack_server.input.records import by_position
-from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema, depth
+from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema
 
 Row = Sequence[Any]
 """The values of one row, in the order of the columns."""

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from servestack_contract.example_tensors import depth
 from servestack_contract.settings import Tensor
 from servestack_contract.wrong_values import listed
 from servestack_server.errors import RequestError, StartError
@@ -236,15 +237,6 @@ def _is_row(record: Mapping[str, Any], parts: Mapping[str, TensorSchema]) -> boo
         for name, value in record.items()
         if name in parts
     )
-
-
-def depth(value: Any) -> int:
-    """Return how many lists are around the first value."""
-    count = 0
-    while isinstance(value, list):
-        count += 1
-        value = value[0] if value else None
-    return count
 
 
 def _with_whole_numbers(value: Any) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 from servestack.errors import RegistryError
 from servestack.resolve.mlflow_address import MlflowAddress, address_of, database_file, from_folder
@@ -101,6 +101,7 @@ def test_unity_catalog_is_asked_for_the_version_itself(
     version = ModelVersion("main.growth.iris", "7", 0, run_id="r", status="READY")
     asked: list[dict[str, Any]] = []
     monkeypatch.setattr(store, "get_model_version_by_alias", lambda name, alias: version)
+    monkeypatch.setattr(store, "get_registered_model", RegisteredModel)
     location = "s3://bucket/models/7"
     monkeypatch.setattr(store, "get_model_version_download_uri", lambda name, number: location)
     monkeypatch.setattr(
