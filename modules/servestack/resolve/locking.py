@@ -131,7 +131,8 @@ def _pin(
         return LockedArtifact(uri=uri.text, source=found.source)
     if known is not None and found.version:
         pinned = (known.version, known.run_id, known.source)
-        if pinned == (found.version, found.run_id, found.source) and known.sha256:
+        is_whole = known.sha256 and known.loading is not None
+        if pinned == (found.version, found.run_id, found.source) and is_whole:
             return msgspec.structs.replace(known, uri=uri.text, archived=found.is_archived)
     progress(request, "fetching")
     try:
@@ -153,6 +154,7 @@ def _pin(
         size_bytes=digest.size_bytes,
         signature=facts.signature,
         archived=found.is_archived,
+        loading=facts.loading,
     )
 
 
