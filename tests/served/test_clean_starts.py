@@ -34,7 +34,7 @@ from servestack_server.metrics import ServerMetrics
 from servestack_server.process import _load, _with_models_input
 from servestack_server.service import Service
 from tests.served.trained import COLUMNS, iris
-from tests.support.services import load_settings, load_spec
+from tests.support.services import NULL, load_settings, load_spec
 
 START = [rule for rule in RULES if rule.id in {"SRV625", "SRV627", "SRV628", "SRV629", "SRV630"}]
 """The rules on the start that depend on spec and lock; fetch's are in test_fetched_addresses."""
@@ -68,10 +68,6 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
         warnings.simplefilter("ignore")
         _save_all(folder)
     return Artifacts(folder)
-
-
-class Threshold:
-    """Replaced by a PythonModel in `_save_all`: MLflow is imported only there."""
 
 
 def _save_all(folder: Path) -> None:
@@ -186,7 +182,7 @@ def examples() -> st.SearchStrategy[Any]:
     return st.sampled_from(
         [
             [ROW], ROW, [record], record, [ROW, ROW], [ROW[:2]], [[*ROW, 1.0]], [["a", *ROW[1:]]],
-            [[None, *ROW[1:]]], {"dataframe_split": {"columns": list(COLUMNS), "data": [ROW]}},
+            [[NULL, *ROW[1:]]], {"dataframe_split": {"columns": list(COLUMNS), "data": [ROW]}},
             {"inputs": {name: [value] for name, value in record.items()}}, {"rows": [ROW]},
             [record | {"x": 1}], {"instances": [ROW], "inputs": [ROW]}, "text", [[True, *ROW[1:]]],
             [[1e300, *ROW[1:]]], [[5, 3, 1, 0]], [],
@@ -196,31 +192,34 @@ def examples() -> st.SearchStrategy[Any]:
 
 def specs() -> st.SearchStrategy[dict[str, Any]]:
     given = st.fixed_dictionaries(
-        {},
-        optional={
-            "columns": columns(), "example": examples(),
-            "unknownColumns": st.sampled_from(["refuse", "ignore"]),
+        {
+            "columns": st.one_of(st.just(NULL), columns()),
+            "example": st.one_of(st.just(NULL), examples()),
         },
-    )  # fmt: skip
+        optional={"unknownColumns": st.sampled_from(["refuse", "ignore"])},
+    )
     redact = st.dictionaries(
         st.sampled_from([*COLUMNS, "Age"]), st.sampled_from(["hash", "drop"]), max_size=2
     )
-    trust = st.fixed_dictionaries(
+    all_of_it = {"pickle": True, "code": True, "skopsTypes": ["sklearn.tree._tree.Tree"]}
+    some = st.fixed_dictionaries(
         {},
         optional={
             "pickle": st.booleans(), "code": st.booleans(),
             "skopsTypes": st.sampled_from([["sklearn.tree._tree.Tree"], ["a.B"]]),
         },
     )  # fmt: skip
+    trust = st.one_of(st.just(all_of_it), st.just(all_of_it), some)
     return st.fixed_dictionaries(
-        {},
-        optional={
+        {
+            "trust": trust,
             "api": st.fixed_dictionaries({"input": given}, optional={
-                "outputs": st.just(["label"]),
+                "outputs": st.sampled_from([NULL] * 9 + [["label"]]),
                 "params": st.sampled_from([[], [{"name": "t", "type": "double", "default": 0.5}]]),
             }),
+        },
+        optional={
             "logging": redact.map(lambda names: {"predictions": {"redact": names}}),
-            "trust": trust,
             "runtime": st.sampled_from(["auto", "native"]),
         },
     )  # fmt: skip
@@ -249,7 +248,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @settings(
-    max_examples=150, deadline=None, phases=(Phase.explicit, Phase.generate, Phase.shrink),
+    max_examples=200, deadline=None, phases=(Phase.explicit, Phase.generate, Phase.shrink),
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(
