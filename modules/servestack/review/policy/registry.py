@@ -9,7 +9,9 @@ from servestack.review.policy import (  # noqa: F401
     fit,
     guard_rails,
     pods,
+    provisions,
     sizes,
+    start,
 )
 from servestack.review.policy.rule import Rule, registered
 
