@@ -13,10 +13,11 @@ from servestack.cli.installed import requirement
 from servestack.cli.output import say
 from servestack.errors import Location, Problem, SpecError
 from servestack.files import write_atomically
-from servestack.project import MODELS_FOLDER, STACKS_FOLDER, environment_names
+from servestack.project import STACKS_FOLDER, environment_names
 from servestack.spec.artifact_uri import ArtifactKind, ArtifactUri, parse_artifact_uri
 from servestack.spec.document import parse_document
 from servestack.spec.load import check_model_service, load_environment
+from servestack.spec.model_files import MODELS_FOLDER
 from servestack.yaml_writer import dump
 
 _SKELETON = Path(__file__).parent.parent / "skeleton"

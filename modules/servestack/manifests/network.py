@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from servestack.manifests import names
 from servestack.manifests.manifest import Body
+from servestack.resolve.public_paths import public_paths
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Gateway, IngressController
 
@@ -29,11 +30,6 @@ def build_service(service: ResolvedService) -> Body:
     }
 
 
-def public_paths(service: ResolvedService) -> tuple[str, ...]:
-    """Path prefixes that are public: the model's routes in both protocols, never /metrics."""
-    return (service.spec.base_path, f"/v2/models/{service.name}")
-
-
 def build_ingress(service: ResolvedService) -> Body | None:
     """The Ingress; None unless the model has a host and the environment an ingress controller."""
     way_in = service.environment.ingress
@@ -48,7 +44,7 @@ def build_ingress(service: ResolvedService) -> Body | None:
                 "http": {
                     "paths": [
                         {"path": path, "pathType": "Prefix", "backend": backend}
-                        for path in public_paths(service)
+                        for path in public_paths(service.spec)
                     ]
                 },
             }
@@ -88,7 +84,7 @@ def build_http_route(service: ResolvedService) -> Body | None:
                 {
                     "matches": [
                         {"path": {"type": "PathPrefix", "value": path}}
-                        for path in public_paths(service)
+                        for path in public_paths(service.spec)
                     ],
                     "backendRefs": [{"name": service.name, "port": service.spec.service.port}],
                 }

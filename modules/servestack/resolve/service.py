@@ -28,12 +28,10 @@ def effective_spec(
 
     Raises ResolveError if the merged spec is not valid.
     """
-    merged, provenance = merge(
-        _layers(spec.document, environment.document, spec.value.name), spec.document.location()
-    )
+    merged, provenance = merge(_layers(spec, environment.document), spec.document.location())
     value = spec.value
-    if environment.value.defaults or environment.value.overrides:
-        checked, problems = check_model_service(merged, provenance.location)
+    if environment.value.defaults or environment.value.overrides or spec.folders:
+        checked, problems = check_model_service(merged, provenance.location, provenance.field)
         if checked is None or problems:
             raise ResolveError(problems)
         value = checked
@@ -44,12 +42,14 @@ def effective_spec(
     return value, provenance
 
 
-def _layers(spec: Document, environment: Document, name: str) -> tuple[Layer, ...]:
+def _layers(spec: Loaded[ModelService], environment: Document) -> tuple[Layer, ...]:
+    folders = (Layer(f"folder {d.file.parent.as_posix()}", d, ("defaults",)) for d in spec.folders)
     return (
         Layer("environment", environment, ("defaults",)),
-        Layer("spec", spec),
+        *folders,
+        Layer("spec", spec.document),
         Layer("override of every model", environment, ("overrides", "*")),
-        Layer("override", environment, ("overrides", name)),
+        Layer("override", environment, ("overrides", spec.value.name)),
     )
 
 

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
-from servestack.errors import ResolveError
+from servestack.claims import find_claims
+from servestack.errors import Location, ResolveError
 from servestack.project import Built, build_environment
-from servestack.review.findings import errors, find
+from servestack.review.findings import Finding, errors, find
+from servestack.spec.model_files import Selection
 
 
-def build_checked(root: Path, environment: str) -> Built:
-    """Build an environment and check it against schemas and policy.
+def build_checked(root: Path, environment: str, selection: Selection | None = None) -> Built:
+    """Build an environment, or the selected models of it, and check it against schemas and policy.
 
     Raises ServestackError with every finding of severity error.
     """
-    built = build_environment(root, environment)
+    refuse_claims(root, (environment,))
+    built = build_environment(root, environment, selection)
     findings = find(built.services, built.manifests, built.inputs.environment.document)
     broken = errors(findings)
     if broken:
         raise ResolveError(finding.as_problem() for finding in broken)
     return built
+
+
+def claim_findings(root: Path, environment: str) -> tuple[Finding, ...]:
+    """What an environment claims together with others, as findings of severity error."""
+    return tuple(
+        Finding(p.id, "error", "", p.message, p.location or Location(root), p.field, p.hint)
+        for p in (claim.problem for claim in find_claims(root, (environment,)))
+    )
+
+
+def refuse_claims(root: Path, asked: Collection[str]) -> None:
+    """Raise ResolveError with all that one of these environments claims together with another."""
+    claims = find_claims(root, asked)
+    if claims:
+        raise ResolveError(claim.problem for claim in claims)

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from servestack.spec.document import DataPath
 from servestack.spec.environment import Environment, Overlay
 from servestack.spec.faults import Fault
+from servestack.spec.folder import Folder
 from servestack.spec.model_rules import cidr_faults
+from servestack.spec.reserved import RESERVED_NAMESPACES
 
 FIXED_FIELDS = ("apiVersion", "kind", "name")
 """Fields that identify a spec. No overlay may change them."""
@@ -15,6 +17,13 @@ FIXED_FIELDS = ("apiVersion", "kind", "name")
 
 def environment_faults(environment: Environment) -> Iterator[Fault]:
     """Yield every fault between fields, in the order of the reference."""
+    if environment.namespace.startswith(RESERVED_NAMESPACES):
+        yield Fault(
+            "SRV167",
+            ("namespace",),
+            f"{environment.namespace!r} is reserved: {RESERVED_NAMESPACES} is for Kubernetes itself",
+            f"give the models a namespace of their own, such as models-{environment.name}",
+        )
     yield from _kafka(environment)
     yield from _network(environment)
     rails = environment.guard_rails
@@ -94,18 +103,18 @@ def _network(environment: Environment) -> Iterator[Fault]:
             yield from cidr_faults(cidr, ("network", name, "cidrs", index))
 
 
+def folder_faults(folder: Folder) -> Iterator[Fault]:
+    """Yield every field of a folder's defaults that no defaults may have."""
+    yield from _fixed(("defaults",), folder.defaults)
+    yield from _of_one_model(folder.defaults)
+
+
 def _overlays(environment: Environment) -> Iterator[Fault]:
     overlays: list[tuple[DataPath, Overlay]] = [(("defaults",), environment.defaults)]
     overlays += [(("overrides", name), body) for name, body in environment.overrides.items()]
     for path, overlay in overlays:
-        for key in FIXED_FIELDS:
-            if key in overlay:
-                yield Fault("SRV145", (*path, key), "cannot be changed here", "remove it")
-    for key in ("artifact", "models", "graph"):
-        if key in environment.defaults:
-            yield Fault(
-                "SRV145", ("defaults", key), "belongs to one model", "write it in the model's spec"
-            )
+        yield from _fixed(path, overlay)
+    yield from _of_one_model(environment.defaults)
     for index, name in enumerate(environment.exclude):
         if name in environment.overrides:
             yield Fault(
@@ -114,4 +123,18 @@ def _overlays(environment: Environment) -> Iterator[Fault]:
                 f"{name!r} is also under overrides",
                 "keep one of the two",
                 (("overrides", name),),
+            )
+
+
+def _fixed(path: DataPath, overlay: Overlay) -> Iterator[Fault]:
+    for key in FIXED_FIELDS:
+        if key in overlay:
+            yield Fault("SRV145", (*path, key), "cannot be changed here", "remove it")
+
+
+def _of_one_model(defaults: Overlay) -> Iterator[Fault]:
+    for key in ("artifact", "models", "graph"):
+        if key in defaults:
+            yield Fault(
+                "SRV145", ("defaults", key), "belongs to one model", "write it in the model's spec"
             )

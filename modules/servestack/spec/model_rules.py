@@ -11,10 +11,9 @@ from servestack.spec.graph import Router, Split, model_names
 from servestack.spec.input_rules import input_faults
 from servestack.spec.model_service import ModelService
 from servestack.spec.quantities import byte_count, millicores
+from servestack.spec.reserved import RESERVED_LABELS, RESERVED_VARIABLES
 from servestack.spec.secrets import SECRET_NAME
-
-RESERVED_VARIABLES = ("SERVESTACK_", "KAFKA_", "MLFLOW_")
-RESERVED_LABELS = ("app.kubernetes.io/", "servestack.dev/", "kubernetes.io/", "k8s.io/")
+from servestack.spec.taken_rules import taken_faults
 
 
 def model_faults(spec: ModelService) -> Iterator[Fault]:
@@ -326,6 +325,7 @@ _RULES: tuple[Callable[[ModelService], Iterator[Fault]], ...] = (
     _artifacts,
     _graph,
     _runtime,
+    taken_faults,
     input_faults,
     _scaling,
     _resources,

@@ -12,6 +12,7 @@ from servestack.spec.base import DNS_LABEL, LabelKey, LabelValue, Number, Secret
 from servestack.spec.exposure import EgressRule, Ingress, Service
 from servestack.spec.graph import Graph
 from servestack.spec.image import Image
+from servestack.spec.merging import Merged
 from servestack.spec.observability import Logging, Monitoring
 from servestack.spec.patterns import described
 from servestack.spec.rollout import Rollout, Shutdown, Startup
@@ -108,7 +109,7 @@ class ModelService(SpecModel):
     )
     trust: Trust = Field(default=Trust(), description="Artifact content that the owner trusts.")
     api: Api = Field(default=Api(), description="The HTTP interface.")
-    env: tuple[EnvironmentVariable, ...] = Field(
+    env: Annotated[tuple[EnvironmentVariable, ...], Merged("name")] = Field(
         default=(), description="Environment variables for the model's own code."
     )
     image: Image | None = Field(
@@ -129,7 +130,7 @@ class ModelService(SpecModel):
     )
     service: Service = Field(default=Service(), description="The Service in the cluster.")
     ingress: Ingress = Field(default=Ingress(), description="External access.")
-    egress: tuple[EgressRule, ...] = Field(
+    egress: Annotated[tuple[EgressRule, ...], Merged()] = Field(
         default=(), description="Destinations that the model's own code must reach."
     )
     logging: Logging = Field(default=Logging(), description="Events that are sent to Kafka.")

@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from servestack.errors import Problem, SpecError
 from servestack.spec.environment import Environment
+from servestack.spec.merging import Merged
 from servestack.spec.model_service import ModelService
 from servestack.spec.problems import known_fields
 
@@ -75,7 +76,7 @@ def rows(
     once = set() if once is None else once
     for name, info in model.model_fields.items():
         field = f"{prefix}{info.alias or name}"
-        yield field, type_words(info.annotation), _default(info), info.description or ""
+        yield field, type_words(info.annotation), _default(info), _meaning(info)
         below = _nested(info.annotation)
         told = (*seen, model, *(nested for nested, _ in below))
         for nested, suffix in below:
@@ -84,6 +85,17 @@ def rows(
             if _holds_itself(nested):
                 once.add(nested)
             yield from rows(nested, f"{field}{suffix}.", told, once)
+
+
+def _meaning(info: FieldInfo) -> str:
+    """Return a field's description, and how layers add to it if it is such a list."""
+    mark = next((mark for mark in info.metadata if isinstance(mark, Merged)), None)
+    if mark is None:
+        return info.description or ""
+    same = f"; one with the same `{mark.key}` replaces it" if mark.key else ""
+    return (
+        f"{info.description or ''} Each layer adds its entries to those of the weaker ones{same}."
+    )
 
 
 def _holds_itself(model: type[BaseModel]) -> bool:

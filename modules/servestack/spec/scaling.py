@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from servestack.spec.base import DnsName, Integer, LabelKey, LabelValue, Percent, SpecModel, Text
+from servestack.spec.merging import Merged
 from servestack.spec.quantities import Cpu, Memory
 
 
@@ -87,7 +88,7 @@ class Scheduling(SpecModel):
     node_selector: dict[LabelKey, LabelValue] = Field(
         default={}, description="Labels that a node must have."
     )
-    tolerations: tuple[Toleration, ...] = Field(
+    tolerations: Annotated[tuple[Toleration, ...], Merged()] = Field(
         default=(), description="Taints that the pods tolerate."
     )
     priority_class: DnsName | None = Field(
