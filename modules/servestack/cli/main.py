@@ -42,6 +42,7 @@ class CheckOutput(StrEnum):
 class SchemaKind(StrEnum):
     MODEL_SERVICE = "model-service"
     ENVIRONMENT = "environment"
+    FOLDER = "folder"
 
 
 Project = Annotated[
@@ -255,7 +256,7 @@ def schema(
         SchemaKind, typer.Argument(help="Which file the schema is for.")
     ] = SchemaKind.MODEL_SERVICE,
 ) -> None:
-    """Print the JSON schema of a spec or an environment, for editors."""
+    """Print the JSON schema of a spec, an environment or a folder, for editors."""
     from servestack.cli.output import write
     from servestack.spec.schema import schema_text
 

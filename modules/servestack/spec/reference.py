@@ -13,11 +13,21 @@ from pydantic_core import PydanticUndefined
 
 from servestack.errors import Problem, SpecError
 from servestack.spec.environment import Environment
+from servestack.spec.folder import FOLDER_FILE, Folder
 from servestack.spec.merging import Merged
 from servestack.spec.model_service import ModelService
 from servestack.spec.problems import known_fields
 
-PAGES: dict[str, type[BaseModel]] = {"model-service": ModelService, "environment": Environment}
+PAGES: dict[str, type[BaseModel]] = {
+    "model-service": ModelService,
+    "environment": Environment,
+    "folder": Folder,
+}
+_PLACES = {
+    "model-service": "models/<name>.yaml",
+    "environment": "stacks/<name>.yaml",
+    "folder": f"models/<folder>/{FOLDER_FILE}",
+}
 
 Row = tuple[str, str, str, str]
 """Field, type, default, description."""
@@ -29,11 +39,10 @@ def reference_page(kind: str) -> str:
     `kind` is a key of PAGES.
     """
     model = PAGES[kind]
-    place = "models/<name>.yaml" if model is ModelService else "stacks/<name>.yaml"
     lines = [
         f"# {model.__name__}",
         "",
-        f"{(model.__doc__ or '').strip()} File: `{place}`. Written by `tools/docs.py` from "
+        f"{(model.__doc__ or '').strip()} File: `{_PLACES[kind]}`. Written by `tools/docs.py` from "
         f"`servestack.spec`; the schema for editors is `docs/schema/{kind}.json`.",
         "",
         "| field | type | default | meaning |",

@@ -1,4 +1,4 @@
-"""Writes the JSON schemas of spec and environment, for editors.
+"""Writes the JSON schemas of spec, environment and folder, for editors.
 
 yaml-language-server reads draft 7 at most, and pydantic writes draft 2020-12. For what pydantic
 uses here, the two drafts differ only in the place of definitions.
@@ -12,6 +12,7 @@ from typing import Any
 
 from servestack.spec.environment import Environment
 from servestack.spec.environment_rules import FIXED_FIELDS
+from servestack.spec.folder import Folder
 from servestack.spec.merging import REPLACE, merged_lists
 from servestack.spec.model_service import ModelService
 
@@ -20,9 +21,13 @@ _DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 
 
 def schema_text(kind: str) -> str:
-    """Return the schema of `model-service` or `environment` as JSON text."""
-    schema = environment_schema() if kind == "environment" else model_service_schema()
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    """Return the schema of `model-service`, `environment` or `folder` as JSON text."""
+    made = {
+        "model-service": model_service_schema,
+        "environment": environment_schema,
+        "folder": folder_schema,
+    }
+    return json.dumps(made[kind](), indent=2, ensure_ascii=False) + "\n"
 
 
 def model_service_schema() -> dict[str, Any]:
@@ -46,6 +51,17 @@ def environment_schema() -> dict[str, Any]:
         properties["overrides"],
         {"type": "object", "additionalProperties": _reference("Override")},
     )
+    return {"$schema": _DRAFT_7} | schema | {"properties": properties, "definitions": definitions}
+
+
+def folder_schema() -> dict[str, Any]:
+    """Return the schema of models/<folder>/_folder.yaml, whose defaults have the fields of a spec."""
+    schema: dict[str, Any] = _draft_7(Folder.model_json_schema(by_alias=True))
+    definitions = {
+        name: value for name, value in overlay_definitions().items() if "Override" not in name
+    }
+    properties = dict(schema["properties"])
+    properties["defaults"] = _described(properties["defaults"], {"allOf": [_reference("Overlay")]})
     return {"$schema": _DRAFT_7} | schema | {"properties": properties, "definitions": definitions}
 
 
