@@ -63,10 +63,7 @@ def _against_revision(built: Built, name: str, revision: str) -> Review:
     if old is None:
         return review(name, revision, (), built.manifests)
     causes = causes_of(old.inputs, built.inputs)
-    covered = _covered(old.manifests, built)
-    if built.selection is not None:
-        causes = {group: lines for group, lines in causes.items() if built.covers(group)}
-    return review(name, revision, covered, built.manifests, causes)
+    return review(name, revision, _covered(old.manifests, built), built.manifests, causes)
 
 
 def _covered(manifests: tuple[Manifest, ...], built: Built) -> tuple[Manifest, ...]:

@@ -101,7 +101,7 @@ def _meaning(info: FieldInfo) -> str:
     mark = next((mark for mark in info.metadata if isinstance(mark, Merged)), None)
     if mark is None:
         return info.description or ""
-    same = f"; one with the same `{mark.key}` replaces it" if mark.key else ""
+    same = f"; one with the same `{mark.key}` replaces theirs" if mark.key else ""
     return (
         f"{info.description or ''} Each layer adds its entries to those of the weaker ones{same}."
     )

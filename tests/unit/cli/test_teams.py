@@ -4,6 +4,8 @@ nothing is overwritten or left behind in silence."""
 from __future__ import annotations
 
 import contextlib
+import json
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -309,6 +311,28 @@ def test_a_folder_that_is_not_valid_is_told_once_and_stops_its_own_models(
     assert sorted(spec.value.name for spec in files.specs) == ["churn", "fraud"]
     with pytest.raises(SpecError):
         build_environment(teams, "prod")
+
+
+def test_a_folder_is_the_cause_of_what_changes_in_its_models(teams: Path, run: Run) -> None:
+    def git(*arguments: str) -> None:
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+        subprocess.run(["git", *identity, *arguments], cwd=teams, check=True, capture_output=True)
+
+    folder = {"apiVersion": "servestack/v1", "kind": "Folder"}
+    write(teams / "models/growth/_folder.yaml", folder | {"defaults": {"owner": "growth"}})
+    assert run("lock").returncode == 0
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "first")
+    edit(teams / "models/growth/_folder.yaml", defaults={"owner": "growth-ml"})
+    edit(teams / "stacks/prod.yaml", defaults={"service": {"port": 8000}})
+    told = run("diff", "prod", "--against", "HEAD", "-o", "json")
+    causes = {model["name"]: model["causes"] for model in json.loads(told.stdout)["models"]}
+    folders = "models/growth/_folder.yaml: defaults.owner growth → growth-ml"
+    assert [name for name, lines in causes.items() if folders in lines] == ["iris"]
+    selected = run("diff", "prod", "--against", "HEAD", "-o", "json", "--folder", "growth")
+    (model,) = json.loads(selected.stdout)["models"]
+    assert model["causes"] == causes["iris"]
 
 
 def copied(root: Path, name: str, **fields: Any) -> None:
