@@ -6,9 +6,9 @@ overwrite each other.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 from servestack.errors import Problem, ServestackError
@@ -55,10 +55,11 @@ def find_claims(root: Path, asked: Collection[str] | None = None) -> tuple[Claim
     if not pairs:  # Most projects have a cluster, or a kubeconfig, for each environment.
         return ()
     files = load_model_files(root)
+    public = {e.value.name: _public(e, files) for pair in pairs for e in pair}
     return tuple(
         Claim((second.value.name, first.value.name), problem)
         for first, second in pairs
-        for problem in (*_objects(first, second, files), *_addresses(first, second, files))
+        for problem in (*_objects(first, second, files), *_addresses(first, second, public))
     )
 
 
@@ -106,23 +107,25 @@ def _own_objects(environment: Environment) -> list[str]:
     return [f"{body['kind']} {body['metadata']['name']}" for body in bodies if body is not None]
 
 
+_Public = dict[str, list[tuple[ModelService, Provenance]]]
+"""The models of an environment that have a public address, by their host."""
+
+
 def _addresses(
-    first: Loaded[Environment], second: Loaded[Environment], files: ModelFiles
+    first: Loaded[Environment], second: Loaded[Environment], public: Mapping[str, _Public]
 ) -> Iterator[Problem]:
     """Yield a problem for each model that has the public address of one in another namespace."""
     if first.value.namespace == second.value.namespace:
         return
-    by_host: dict[str, list[tuple[ModelService, Provenance]]] = {}
-    for host, spec, provenance in _public(first, files):
-        by_host.setdefault(host, []).append((spec, provenance))
-    for host, spec, provenance in _public(second, files):
-        for other, others in by_host.get(host, ()):
+    others = public[first.value.name]
+    for host, models in public[second.value.name].items():
+        for (spec, provenance), (other, other_provenance) in product(models, others.get(host, ())):
             path = taken_path(other, spec)
             if path:
                 yield Problem(
                     ADDRESS_ID,
                     f"{host}{path} is the address of {spec.name} in {second.value.name} and of "
-                    f"{other.name} in {first.value.name} ({place_of_path(other, others)}), which "
+                    f"{other.name} in {first.value.name} ({place_of_path(other, other_provenance)}), which "
                     "share a cluster",
                     place_of_path(spec, provenance),
                     dotted(field_of_path(spec)),
@@ -131,9 +134,8 @@ def _addresses(
                 )
 
 
-def _public(
-    environment: Loaded[Environment], files: ModelFiles
-) -> Iterator[tuple[str, ModelService, Provenance]]:
+def _public(environment: Loaded[Environment], files: ModelFiles) -> _Public:
+    found: _Public = {}
     for loaded in deployed(files.specs, environment.value):
         try:
             spec, provenance = effective_spec(loaded, environment)
@@ -141,4 +143,5 @@ def _public(
             continue
         host = public_host(spec, environment.value)
         if host:
-            yield host, spec, provenance
+            found.setdefault(host, []).append((spec, provenance))
+    return found

@@ -11,7 +11,7 @@ from servestack.cli.output import say, write
 from servestack.errors import Problem, SpecError
 from servestack.project import RENDERED_FOLDER, build_environment, chosen_environments
 from servestack.render.tree import check_tree, to_stream, write_tree
-from servestack.review.gate import build_checked, refuse_claims
+from servestack.review.gate import build_valid, refuse_claims
 from servestack.spec.model_files import Selection
 
 
@@ -33,11 +33,13 @@ def render(
         hint = "use --prune without --check, --stdout, --model and --folder"
         raise SpecError(Problem("SRV210", "these options of render exclude each other", hint=hint))
     stale = 0
-    for name in chosen_environments(root, names):
+    chosen = chosen_environments(root, names)
+    refuse_claims(root, chosen)
+    for name in chosen:
         if check:
             stale += _check(root, name, selection)
             continue
-        built = build_checked(root, name, selection)
+        built = build_valid(root, name, selection)
         if stdout:
             for document in to_stream(built.manifests):
                 write(document)
@@ -58,7 +60,6 @@ def render(
 
 
 def _check(root: Path, name: str, selection: Selection | None) -> int:
-    refuse_claims(root, (name,))
     folder = RENDERED_FOLDER / name
     built = build_environment(root, name, selection)
     stale = check_tree(root / folder, built.manifests, built.covers)

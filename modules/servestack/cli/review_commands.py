@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+from servestack.claims import find_claims
 from servestack.cli.output import wants_color, write
 from servestack.errors import Problem, SpecError
 from servestack.manifests.manifest import Manifest
@@ -78,10 +79,12 @@ def check(
     Returns exit code 1 if one is an error, else 0.
     """
     failed = False
-    for name in chosen_environments(root, names):
+    chosen = chosen_environments(root, names)
+    claims = find_claims(root, chosen)
+    for name in chosen:
         built = build_environment(root, name, selection)
         found = find(built.services, built.manifests, built.inputs.environment.document)
-        findings = (*claim_findings(root, name), *found)
+        findings = (*claim_findings(claims, name), *found)
         failed = failed or bool(errors(findings))
         if output == "text":
             write(check_reports.to_text(findings, name, color=wants_color(sys.stdout)))
