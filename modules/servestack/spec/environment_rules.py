@@ -9,7 +9,7 @@ from servestack.spec.environment import Environment, Overlay
 from servestack.spec.faults import Fault
 from servestack.spec.folder import Folder
 from servestack.spec.model_rules import cidr_faults
-from servestack.spec.reserved import RESERVED_NAMESPACES
+from servestack.spec.reserved import OWN_LABELS, RESERVED_NAMESPACES
 
 FIXED_FIELDS = ("apiVersion", "kind", "name")
 """Fields that identify a spec. No overlay may change them."""
@@ -51,7 +51,25 @@ def environment_faults(environment: Environment) -> Iterator[Fault]:
             "add a section prometheus: dashboards show what it scrapes",
             (("prometheus",),),
         )
+    yield from _labels(environment)
     yield from _overlays(environment)
+
+
+def _labels(environment: Environment) -> Iterator[Fault]:
+    """Yield a fault for each label that would replace one of those that identify an object."""
+    prometheus, grafana = environment.prometheus, environment.grafana
+    keys: list[tuple[DataPath, str]] = [
+        (("prometheus", "labels", key), key) for key in (prometheus.labels if prometheus else ())
+    ]
+    keys += [(("grafana", "label"), grafana.label)] if grafana else []
+    for path, key in keys:
+        if key in OWN_LABELS or key.startswith("servestack.dev/"):
+            yield Fault(
+                "SRV134",
+                path,
+                f"{key} is set by servestack itself",
+                "choose another label, such as release: prometheus",
+            )
 
 
 def _kafka(environment: Environment) -> Iterator[Fault]:

@@ -17,3 +17,8 @@ RESERVED_NAMESPACES = "kube-"
 
 RESERVED_VARIABLES = ("SERVESTACK_", "KAFKA_", "MLFLOW_")
 RESERVED_LABELS = ("app.kubernetes.io/", "servestack.dev/", "kubernetes.io/", "k8s.io/")
+
+OWN_LABELS = tuple(
+    f"app.kubernetes.io/{key}" for key in ("name", "component", "managed-by", "part-of")
+)
+"""Labels that every object of a model has."""
