@@ -16,7 +16,7 @@ from servestack.review.causes import causes_of
 from servestack.review.findings import errors, find
 from servestack.review.gate import claim_findings
 from servestack.review.summary import Review, review
-from servestack.spec.model_files import Selection
+from servestack.spec.model_files import Selection, load_model_files
 
 
 def diff(
@@ -112,13 +112,17 @@ def explain(project: Path | None, subject: str, environment: str | None, field: 
 
 def _explain_value(project: Path | None, model: str, environment: str, field: str) -> None:
     from servestack.project import find_root
+    from servestack.resolve.environment import deployed
     from servestack.review.explain import explain as explain_field
     from servestack.spec.document import dotted
 
-    built = build_environment(find_root(project), environment)
+    root = find_root(project)
+    names = {spec.value.name for spec in load_model_files(root).specs}
+    built = build_environment(root, environment, Selection((model,)) if model in names else None)
     service = next((service for service in built.services if service.name == model), None)
     if service is None:
-        known = ", ".join(service.name for service in built.services) or "none"
+        there = deployed(built.inputs.specs, built.environment)
+        known = ", ".join(spec.value.name for spec in there) or "none"
         raise SpecError(
             Problem("SRV152", f"{environment} has no model {model!r}", hint=f"its models: {known}")
         )

@@ -236,6 +236,21 @@ def test_render_check_and_diff_of_one_team(teams: Path, run: Run) -> None:
     assert run("render").returncode == 1, "the whole project is not valid"
 
 
+def test_explain_and_serve_look_at_one_model(teams: Path, run: Run) -> None:
+    assert run("lock").returncode == 0
+    (teams / "models/sales/churn.yaml").write_text("name: [\n")
+    assert run("explain", "iris", "prod", "name").stdout.startswith("name = iris  (spec)")
+    edit(teams / "stacks/prod.yaml", exclude=["iris"])
+    (teams / "models/sales/churn.yaml").unlink()
+    assert (
+        "SRV152 prod has no model 'iris'\n    its models: fraud"
+        in run("explain", "iris", "prod").stderr
+    )
+    (teams / "models/sales/churn.yaml").write_text("name: [\n")
+    served = run("serve", "churn", "-e", "prod")
+    assert (served.returncode, "models/sales/churn.yaml:" in served.stderr) == (1, True)
+
+
 def test_a_selected_model_that_no_longer_runs_is_pruned(teams: Path, run: Run) -> None:
     assert run("lock").returncode == 0
     assert run("render").returncode == 0
