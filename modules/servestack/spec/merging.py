@@ -10,7 +10,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeGuard
+from types import UnionType
+from typing import Any, TypeGuard, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -38,10 +39,13 @@ class Merged:
 
 
 @lru_cache
-def merged_lists(model: type[BaseModel]) -> dict[DataPath, Merged]:
+def merged_lists(
+    model: type[BaseModel], around: tuple[type[BaseModel], ...] = ()
+) -> dict[DataPath, Merged]:
     """Return the marked lists of a section and of the sections in it, by their paths.
 
-    A list within an entry of a list is never marked: the entry is replaced as a whole.
+    A list within an entry of a list is never marked: the entry is replaced as a whole. `around` are
+    the sections around this one: one that holds itself, as a graph's node, is not looked into.
     """
     found: dict[DataPath, Merged] = {}
     for name, info in model.model_fields.items():
@@ -49,10 +53,22 @@ def merged_lists(model: type[BaseModel]) -> dict[DataPath, Merged]:
         mark = next((mark for mark in info.metadata if isinstance(mark, Merged)), None)
         if mark is not None:
             found[(here,)] = mark
-        elif isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            below = merged_lists(info.annotation)
+            continue
+        for section in _sections(info.annotation):
+            if section in (*around, model):
+                continue
+            below = merged_lists(section, (*around, model))
             found |= {(here, *path): inner for path, inner in below.items()}
     return found
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    """Return the sections that a field may be, but not those in a list or a mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, UnionType):
+        return [found for argument in get_args(annotation) for found in _sections(argument)]
+    return []
 
 
 def is_replacement(value: Any) -> TypeGuard[Mapping[str, list[Any]]]:

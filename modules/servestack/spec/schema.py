@@ -92,7 +92,8 @@ def _own_section(
 ) -> dict[str, Any]:
     """Give an override a definition of a section of its own, and return the section's fields."""
     field = fields[section]
-    holder = field if "$ref" in field else field["allOf"][0]
+    parts = [field, *field.get("allOf", ()), *field.get("anyOf", ())]
+    holder = next(part for part in parts if "$ref" in part)
     name = holder["$ref"].removeprefix("#/definitions/")
     if not name.endswith("Override"):
         definitions[f"{name}Override"] = deepcopy(definitions[name])

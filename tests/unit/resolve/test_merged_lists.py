@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import BaseModel
 
 from servestack.errors import SpecError
 from servestack.manifests.assemble import build_service_manifests
@@ -213,6 +214,20 @@ def test_findings_name_the_entry_in_its_file(tmp_path: Path) -> None:
         patch.setattr("servestack.review.findings.RULES", (Always(),))
         found = find([service], (), load_settings(tmp_path / "other").document)
     assert [(f.field, f.location.file.name) for f in found] == [("egress[0].cidr", "iris.yaml")]
+
+
+def test_a_mark_is_found_in_an_optional_section_and_not_in_an_entry_of_a_list() -> None:
+    class Entry(BaseModel):
+        values: Annotated[tuple[str, ...], Merged()] = ()
+
+    class Section(BaseModel):
+        entries: Annotated[tuple[Entry, ...], Merged("name")] = ()
+
+    class Root(BaseModel):
+        section: Section | None = None
+        others: tuple[Section, ...] = ()
+
+    assert merged_lists(Root) == {("section", "entries"): Merged("name")}
 
 
 def test_the_mark_needs_no_second_table() -> None:
