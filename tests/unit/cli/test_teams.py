@@ -485,6 +485,16 @@ def test_crlf_checkout(teams: Path, run: Run) -> None:
     assert not (teams / "rendered/prod/iris").exists(), "a file with CRLF is ours all the same"
 
 
+def test_init_ships_gitattributes_that_keep_lf(run: Run, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    assert run("init", str(new)).returncode == 0
+    files = ["rendered/prod/iris/service-iris.yaml", "stacks/prod.lock.yaml"]
+    told = subprocess.run(
+        ["git", "-C", new, "check-attr", "eol", *files], check=True, capture_output=True, text=True
+    ).stdout
+    assert told.splitlines() == [f"{file}: eol: lf" for file in files]
+
+
 def test_two_models_one_path(teams: Path, run: Run) -> None:
     shared = {"ingress": {"host": "models.example.com"}}
     edit(teams / "models/growth/iris.yaml", **shared, api={"basePath": "/v1/churn"})
