@@ -13,7 +13,7 @@ from servestack.cli.installed import requirement
 from servestack.cli.output import say
 from servestack.errors import Location, Problem, SpecError
 from servestack.files import write_atomically
-from servestack.project import MODELS_FOLDER, STACKS_FOLDER, environment_names
+from servestack.project import STACKS_FOLDER, environment_names
 from servestack.resolve.mlflow_address import MlflowAddress, address_of
 from servestack.spec.artifact_uri import (
     OF_MLFLOW,
@@ -23,6 +23,7 @@ from servestack.spec.artifact_uri import (
 )
 from servestack.spec.document import MAX_FILE_BYTES, parse_document
 from servestack.spec.load import check_model_service, load_environment
+from servestack.spec.model_files import MODELS_FOLDER
 from servestack.yaml_writer import dump
 
 _SKELETON = Path(__file__).parent.parent / "skeleton"

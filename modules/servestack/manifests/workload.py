@@ -28,7 +28,7 @@ from servestack.manifests.volumes import container_mounts, own_volumes, server_m
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.quantities import byte_count, written_mebibytes
 from servestack.spec.scaling import Resources
-from servestack_contract import settings
+from servestack_contract import routes, settings
 
 PROBE_PERIOD_SECONDS = 2
 KUBELET_MARGIN_SECONDS = 5
@@ -80,7 +80,7 @@ def _annotations(service: ResolvedService) -> dict[str, str]:
 
 
 def _pod_metadata(service: ResolvedService) -> Body:
-    annotations = dict(service.spec.annotations) | scrape_annotations(service)
+    annotations = scrape_annotations(service) | service.spec.annotations
     annotations[f"{names.LABEL_DOMAIN}/config-sha256"] = _config_digest(service)
     return {
         "labels": names.labels(service) | {f"{names.LABEL_DOMAIN}/version": service.version},
@@ -183,10 +183,10 @@ def _server_container(service: ResolvedService) -> Body:
         "resources": _resources(spec.resources, devices(service)),
         # Ready means loaded and warmed up; liveness depends only on the process itself.
         "startupProbe": _probe(
-            "/readyz", PROBE_PERIOD_SECONDS, failures=_startup_failures(service)
+            routes.READY, PROBE_PERIOD_SECONDS, failures=_startup_failures(service)
         ),
-        "readinessProbe": _probe("/readyz", 5, failures=2),
-        "livenessProbe": _probe("/livez", 10, failures=3),
+        "readinessProbe": _probe(routes.READY, 5, failures=2),
+        "livenessProbe": _probe(routes.LIVE, 10, failures=3),
         "securityContext": container_security_context(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": _server_mounts(service),

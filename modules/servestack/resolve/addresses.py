@@ -5,6 +5,7 @@ from __future__ import annotations
 from servestack.spec.environment import Environment, Gateway, IngressController
 from servestack.spec.exposure import CertificateIssuer, Host, PublicHost
 from servestack.spec.model_service import ModelService
+from servestack_contract.routes import V2_MODELS
 
 
 def public_hosts(spec: ModelService, environment: Environment) -> tuple[str, ...]:
@@ -32,7 +33,7 @@ def public_paths(spec: ModelService, environment: Environment) -> tuple[str, ...
     Never /metrics, nor another model's paths (docs/adr/0004).
     """
     prefix = path_prefix(spec, environment)
-    return (f"{prefix}{spec.base_path}", f"{prefix}/v2/models/{spec.name}")
+    return (f"{prefix}{spec.base_path}", f"{prefix}{V2_MODELS}/{spec.name}")
 
 
 def certificates(spec: ModelService, environment: Environment) -> dict[str, tuple[str, ...]]:

@@ -168,11 +168,18 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
 
 
+def is_lock(file: Path) -> bool:
+    """Whether a file begins as a lock of ours does, valid or not. Raises OSError."""
+    with file.open("rb") as stream:
+        return stream.read(64).startswith(b"# Written by `servestack lock ")
+
+
 def write_lock(file: Path, lock: Lock) -> bool:
     """Write a lock whole or not at all; False where it already says the same."""
     text = dump_lock(lock)
     try:
-        if file.exists() and file.read_bytes() == text.encode():
+        # A checkout with CRLF says the same.
+        if file.exists() and file.read_bytes().replace(b"\r\n", b"\n") == text.encode():
             return False
         write_atomically(file, text)
     except OSError as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from servestack.errors import Problem, ResolveError
 from servestack.resolve.addresses import public_hosts, service_url
 from servestack.resolve.devices import device_problems
@@ -17,7 +15,6 @@ from servestack.spec.artifact_uri import ArtifactKind, parse_artifact_uri
 from servestack.spec.columns import Param
 from servestack.spec.document import Document, dotted
 from servestack.spec.environment import Environment
-from servestack.spec.input_rules import redaction_faults
 from servestack.spec.load import Loaded, check_model_service
 from servestack.spec.model_service import ModelService
 from servestack.spec.scaling import Autoscaling
@@ -33,12 +30,10 @@ def effective_spec(
 
     Raises ResolveError if the merged spec is not valid.
     """
-    merged, provenance = merge(
-        _layers(spec.document, environment.document, spec.value.name), spec.document.location()
-    )
+    merged, provenance = merge(_layers(spec, environment.document), spec.document.location())
     value = spec.value
-    if environment.value.defaults or environment.value.overrides:
-        checked, problems = check_model_service(merged, provenance.location)
+    if environment.value.defaults or environment.value.overrides or spec.folders:
+        checked, problems = check_model_service(merged, provenance.location, provenance.field)
         if checked is None or problems:
             raise ResolveError(problems)
         value = checked
@@ -49,12 +44,14 @@ def effective_spec(
     return value, provenance
 
 
-def _layers(spec: Document, environment: Document, name: str) -> tuple[Layer, ...]:
+def _layers(spec: Loaded[ModelService], environment: Document) -> tuple[Layer, ...]:
+    folders = (Layer(f"folder {d.file.parent.as_posix()}", d, ("defaults",)) for d in spec.folders)
     return (
         Layer("environment", environment, ("defaults",)),
-        Layer("spec", spec),
+        *folders,
+        Layer("spec", spec.document),
         Layer("override of every model", environment, ("overrides", "*")),
-        Layer("override", environment, ("overrides", name)),
+        Layer("override", environment, ("overrides", spec.value.name)),
     )
 
 
@@ -71,14 +68,12 @@ def resolve_service(
     problems = list(device_problems(value, settings, provenance))
     if problems:
         raise ResolveError(problems)
-    given, params = _input(value, models), _params(value, models)
-    _require_redactable(value, given, params, provenance)
     return ResolvedService(
         spec=value,
         environment=settings,
         models=models,
-        input=given,
-        params=params,
+        input=_input(value, models),
+        params=_params(value, models),
         image=value.image.over(settings.images.server) if value.image else settings.images.server,
         hosts=public_hosts(value, settings),
         url=service_url(value, settings),
@@ -131,20 +126,6 @@ def _params(spec: ModelService, models: tuple[ResolvedModel, ...]) -> tuple[Para
     """Return the params of the spec, or else of the first model's signature."""
     given = spec.api.params
     return given if given is not None else params_of(models[0].artifact.signature)
-
-
-def _require_redactable(
-    spec: ModelService, given: Input, params: Sequence[Param], provenance: Provenance
-) -> None:
-    """Raise ResolveError for a name to redact that is not there: it would be logged in clear."""
-    problems = [
-        Problem(
-            fault.id, fault.message, provenance.location(fault.path), dotted(fault.path), fault.hint
-        )
-        for fault in redaction_faults(spec, given, params)
-    ]
-    if problems:
-        raise ResolveError(problems)
 
 
 def _topics(spec: ModelService, environment: Environment) -> Topics:

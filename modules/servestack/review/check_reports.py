@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import servestack
+from servestack.claims import ADDRESS_ID, OBJECTS_ID
 from servestack.review.findings import NAME_ID, SCHEMA_ID, Finding
 from servestack.review.policy.registry import RULES
 
@@ -85,6 +86,8 @@ def _property(text: str) -> str:
 def to_sarif(findings: Sequence[Finding], environment: str) -> str:
     """A SARIF log with one run, whose rules are those of the policy."""
     rules = [
+        (OBJECTS_ID, "error", "makes objects that no other environment makes"),
+        (ADDRESS_ID, "error", "has a public address that it has in no other environment"),
         (SCHEMA_ID, "error", "is valid against the Kubernetes API"),
         (NAME_ID, "error", "shares no object's name with another model"),
     ]

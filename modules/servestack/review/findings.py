@@ -111,6 +111,7 @@ def _violations(subject: Subject, environment: Document) -> Iterator[Finding]:
                 where, model = environment.location(path), ""
             else:
                 where, model = service.provenance.location(path), service.name
+                path = service.provenance.field(path)
             yield Finding(
                 rule.id,
                 rule.severity,

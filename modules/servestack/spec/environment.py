@@ -38,7 +38,10 @@ BROKER = described(
 class Cluster(SpecModel):
     """The Kubernetes cluster of the environment."""
 
-    context: Text = Field(description="Context in the kubeconfig.")
+    context: Text = Field(
+        description="Context in the kubeconfig. Environments that have the same context and "
+        "kubeconfig share a cluster: they may not make the same objects or addresses."
+    )
     kubeconfig: Text | None = Field(
         default=None,
         description="Path of the kubeconfig, relative to the project. Default: KUBECONFIG or "

@@ -8,7 +8,9 @@ from servestack.spec.document import DataPath
 from servestack.spec.environment import Dns, Environment, IngressController, Overlay, Peer
 from servestack.spec.exposure_rules import certificate_faults, cidr_faults
 from servestack.spec.faults import Fault
+from servestack.spec.folder import Folder
 from servestack.spec.model_rules import toleration_faults
+from servestack.spec.reserved import OWN_LABELS, RESERVED_NAMESPACES
 
 FIXED_FIELDS = ("apiVersion", "kind", "name")
 """Fields that identify a spec. No overlay may change them."""
@@ -16,6 +18,13 @@ FIXED_FIELDS = ("apiVersion", "kind", "name")
 
 def environment_faults(environment: Environment) -> Iterator[Fault]:
     """Yield every fault between fields, in the order of the reference."""
+    if environment.namespace.startswith(RESERVED_NAMESPACES):
+        yield Fault(
+            "SRV167",
+            ("namespace",),
+            f"{environment.namespace!r} is reserved: {RESERVED_NAMESPACES} is for Kubernetes itself",
+            f"give the models a namespace of their own, such as models-{environment.name}",
+        )
     yield from _ingress(environment)
     yield from _kafka(environment)
     yield from _network(environment)
@@ -46,7 +55,25 @@ def environment_faults(environment: Environment) -> Iterator[Fault]:
             "add a section prometheus: dashboards show what it scrapes",
             (("prometheus",),),
         )
+    yield from _labels(environment)
     yield from _overlays(environment)
+
+
+def _labels(environment: Environment) -> Iterator[Fault]:
+    """Yield a fault for each label that would replace one of those that identify an object."""
+    prometheus, grafana = environment.prometheus, environment.grafana
+    keys: list[tuple[DataPath, str]] = [
+        (("prometheus", "labels", key), key) for key in (prometheus.labels if prometheus else ())
+    ]
+    keys += [(("grafana", "label"), grafana.label)] if grafana else []
+    for path, key in keys:
+        if key in OWN_LABELS or key.startswith("servestack.dev/"):
+            yield Fault(
+                "SRV134",
+                path,
+                f"{key} is set by servestack itself",
+                "choose another label, such as release: prometheus",
+            )
 
 
 def _kafka(environment: Environment) -> Iterator[Fault]:
@@ -140,18 +167,18 @@ def _network(environment: Environment) -> Iterator[Fault]:
             yield from cidr_faults(cidr, ("network", name, "cidrs", index))
 
 
+def folder_faults(folder: Folder) -> Iterator[Fault]:
+    """Yield every field of a folder's defaults that no defaults may have."""
+    yield from _fixed(("defaults",), folder.defaults)
+    yield from _of_one_model(folder.defaults)
+
+
 def _overlays(environment: Environment) -> Iterator[Fault]:
     overlays: list[tuple[DataPath, Overlay]] = [(("defaults",), environment.defaults)]
     overlays += [(("overrides", name), body) for name, body in environment.overrides.items()]
     for path, overlay in overlays:
-        for key in FIXED_FIELDS:
-            if key in overlay:
-                yield Fault("SRV145", (*path, key), "cannot be changed here", "remove it")
-    for key in ("artifact", "models", "graph"):
-        if key in environment.defaults:
-            yield Fault(
-                "SRV145", ("defaults", key), "belongs to one model", "write it in the model's spec"
-            )
+        yield from _fixed(path, overlay)
+    yield from _of_one_model(environment.defaults)
     for index, name in enumerate(environment.exclude):
         if name in environment.overrides:
             yield Fault(
@@ -160,4 +187,18 @@ def _overlays(environment: Environment) -> Iterator[Fault]:
                 f"{name!r} is also under overrides",
                 "keep one of the two",
                 (("overrides", name),),
+            )
+
+
+def _fixed(path: DataPath, overlay: Overlay) -> Iterator[Fault]:
+    for key in FIXED_FIELDS:
+        if key in overlay:
+            yield Fault("SRV145", (*path, key), "cannot be changed here", "remove it")
+
+
+def _of_one_model(defaults: Overlay) -> Iterator[Fault]:
+    for key in ("artifact", "models", "graph"):
+        if key in defaults:
+            yield Fault(
+                "SRV145", ("defaults", key), "belongs to one model", "write it in the model's spec"
             )

@@ -15,6 +15,7 @@ from servestack.spec.base import (
     Port,
     SpecModel,
 )
+from servestack.spec.merging import Merged
 from servestack.spec.patterns import described
 
 CIDR = described(
@@ -40,7 +41,7 @@ class Service(SpecModel):
     """The Service inside the cluster."""
 
     port: Port = Field(default=80, description="Port of the Service, for callers in the cluster.")
-    callers: tuple[DnsName, ...] = Field(
+    callers: Annotated[tuple[DnsName, ...], Merged()] = Field(
         default=(),
         description="Namespaces whose pods may call, besides the ingress and Prometheus namespaces.",
     )

@@ -13,13 +13,11 @@ from servestack.spec.input_rules import input_faults
 from servestack.spec.model_service import ModelService
 from servestack.spec.pod_rules import containers_of, pod_faults, stop_seconds, stops_first
 from servestack.spec.quantities import byte_count, millicores
+from servestack.spec.reserved import RESERVED_FOR_FETCHING, RESERVED_LABELS, RESERVED_VARIABLES
 from servestack.spec.scaling import Toleration
 from servestack.spec.secrets import SECRET_NAME
+from servestack.spec.taken_rules import taken_faults
 from servestack.spec.variables import EnvironmentVariable
-
-RESERVED_VARIABLES = ("SERVESTACK_", "KAFKA_", "MLFLOW_")
-RESERVED_FOR_FETCHING = ("SERVESTACK_", "MLFLOW_TRACKING_URI")
-RESERVED_LABELS = ("app.kubernetes.io/", "servestack.dev/", "kubernetes.io/", "k8s.io/")
 
 
 def model_faults(spec: ModelService) -> Iterator[Fault]:
@@ -331,6 +329,7 @@ _RULES: tuple[Callable[[ModelService], Iterator[Fault]], ...] = (
     _artifacts,
     _graph,
     _runtime,
+    taken_faults,
     input_faults,
     _scaling,
     _resources,

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from servestack_contract import routes
 from servestack_contract.settings import NESTED_TYPES, Column, Tensor
 from servestack_server.docs_page.answers import answer, error_references, plain_answer
 from servestack_server.docs_page.value_schema import Schema
@@ -37,12 +38,16 @@ def inference_paths(
     name = _path_parameter("name", [name for name, _ in models])
     version = _path_parameter("version", [version for _, version in models if version])
     return {
-        "/v2": {"get": _get("serverMetadata", "The server's name and extensions")},
-        "/v2/health/live": {"get": _get("serverLive", "Whether the process is alive")},
-        "/v2/health/ready": {"get": _get("serverReady", "Whether the server is ready", "503")},
-        "/v2/models": {"get": _get("listModels", "The models' names")},
-        **_model_paths("/v2/models/{name}", [name], "", request),
-        **_model_paths("/v2/models/{name}/versions/{version}", [name, version], "Version", request),
+        routes.V2: {"get": _get("serverMetadata", "The server's name and extensions")},
+        f"{routes.V2_HEALTH}/live": {"get": _get("serverLive", "Whether the process is alive")},
+        f"{routes.V2_HEALTH}/ready": {
+            "get": _get("serverReady", "Whether the server is ready", "503")
+        },
+        routes.V2_MODELS: {"get": _get("listModels", "The models' names")},
+        **_model_paths(f"{routes.V2_MODELS}/{{name}}", [name], "", request),
+        **_model_paths(
+            f"{routes.V2_MODELS}/{{name}}/versions/{{version}}", [name, version], "Version", request
+        ),
     }
 
 

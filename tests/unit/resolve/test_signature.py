@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from servestack.errors import ResolveError
 from servestack.manifests.server_settings import server_settings
 from servestack.resolve.signature import input_of
 from servestack.spec.api import Input
@@ -63,20 +62,6 @@ def test_names_of_the_signature_can_be_redacted(tmp_path: Path) -> None:
     assert events is not None
     assert events.predictions is not None
     assert events.predictions.redact == redact
-
-
-@pytest.mark.parametrize("api", [{}, {"input": {"columns": [{"name": "email", "type": "string"}]}}])
-def test_a_name_that_nothing_has_would_be_logged_in_clear(
-    tmp_path: Path, api: dict[str, Any]
-) -> None:
-    spec = _redacting({"email": "hash", "usr": "drop"}) | {"api": api}
-    with pytest.raises(ResolveError) as caught:
-        resolved(tmp_path, spec, artifact={"signature": _SIGNATURE})
-    (problem,) = caught.value.problems
-    assert (problem.id, problem.field) == ("SRV138", "logging.predictions.redact.usr")
-    assert problem.hint == "the names are email, user"
-    assert problem.location is not None
-    assert problem.location.line > 1
 
 
 def test_what_is_not_known_is_left_to_the_model(tmp_path: Path) -> None:

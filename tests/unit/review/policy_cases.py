@@ -98,6 +98,12 @@ HERE = {"scikit-learn": packages_in("base")["scikit-learn"]}
 
 Pair = tuple[Case, Case]
 CASES: dict[str, Pair] = {
+    "SRV540": (Case(spec={"labels": {"team": "growth"}, "annotations": {"team": "growth"}}),
+               Case(spec={"labels": {"release": "ours"}},
+                    environment={"prometheus": {"labels": {"release": "theirs"}}})),
+    "SRV541": (Case(spec={"annotations": {"prometheus.io/scrape": "false"}}),
+               Case(spec={"annotations": {"prometheus.io/scrape": "false"}},
+                    environment={"prometheus": {"style": "annotations"}})),
     "SRV601": (Case(), Case(edit=allow_escalation)),
     "SRV602": (Case(), Case(edit=drop_limits)),
     "SRV603": (Case(), Case(edit=set_replicas)),

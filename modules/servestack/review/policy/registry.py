@@ -8,6 +8,7 @@ from servestack.review.policy import (  # noqa: F401
     exposure,
     fit,
     guard_rails,
+    own_metadata,
     pods,
     provisions,
     sizes,
