@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from servestack.cli.output import wants_color, write
@@ -10,19 +11,37 @@ from servestack.errors import Problem, SpecError
 from servestack.project import RENDERED_FOLDER, Built, build_environment, chosen_environments
 from servestack.review import check_reports, reports
 from servestack.review.causes import causes_of
+from servestack.review.effects.environment import environment_changes
 from servestack.review.findings import errors, find
-from servestack.review.summary import Review, review
+from servestack.review.summary import FieldReview, Review, review
 
 
-def diff(root: Path, names: list[str] | None, against: str | None, output: str) -> int:
-    """Print a review of each environment. Returns exit code 2 if something changes, else 0."""
-    changed = False
+def diff(
+    root: Path,
+    names: list[str] | None,
+    against: str | None,
+    output: str,
+    fail_on: Collection[str] = (),
+) -> int:
+    """Print a review of each environment, and return `exit_code` of the reviews."""
+    results = []
     for name in chosen_environments(root, names):
         built = build_environment(root, name)
         result = _against_revision(built, name, against) if against else _against_files(built, name)
-        changed = changed or not result.is_empty
         write_review(result, output)
-    return 2 if changed else 0
+        results.append(result)
+    return exit_code(results, fail_on)
+
+
+def exit_code(results: Sequence[Review], fail_on: Collection[str] = ()) -> int:
+    """The exit code of `diff`: 2 if something changes, else 0.
+
+    With `fail_on` it is 3 if a change has one of these categories, else 0.
+    """
+    if fail_on:
+        found = {category for result in results for category in result.categories}
+        return 3 if found.intersection(fail_on) else 0
+    return 2 if any(not result.is_empty for result in results) else 0
 
 
 def write_review(result: Review, output: str) -> None:
@@ -50,7 +69,11 @@ def _against_revision(built: Built, name: str, revision: str) -> Review:
     if old is None:
         return review(name, revision, (), built.manifests)
     causes = causes_of(old.inputs, built.inputs)
-    return review(name, revision, old.manifests, built.manifests, causes)
+    settings = [
+        FieldReview(change, effects)
+        for change, effects in environment_changes(old.environment, built.environment)
+    ]
+    return review(name, revision, old.manifests, built.manifests, causes, settings)
 
 
 def check(root: Path, names: list[str] | None, output: str) -> int:

@@ -121,8 +121,11 @@ def _with_writers(item: ObjectReview, compared: Compared | None) -> ObjectReview
     if item.operation == "remove":
         # Pulumi deletes what its state holds; `kubectl apply` deletes nothing.
         (field,) = item.fields
-        effect = f"left over, nobody declares it; once deleted: {field.effect}"
-        return replace(item, fields=(replace(field, effect=effect),))
+        effects = tuple(
+            replace(e, words=f"left over, nobody declares it; once deleted: {e.words}")
+            for e in field.effects
+        )
+        return replace(item, fields=(replace(field, effects=effects),))
     if compared is None or compared.live is None or compared.desired is None:
         return item
     live, desired = compared.live, compared.desired

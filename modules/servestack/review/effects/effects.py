@@ -1,0 +1,101 @@
+"""Looks changes up in the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from servestack.manifests.manifest import Body
+from servestack.review.diff import Change, Path, path_text
+from servestack.review.effects import access, objects, pods, settings, shipping, vanishing
+from servestack.review.effects.table import Effect, Row, in_order
+from servestack.review.nested_text import parsed_text
+
+_ROWS: tuple[Row, ...] = tuple(
+    row
+    for table in (settings.ROWS, shipping.ROWS, access.ROWS, pods.ROWS, vanishing.ROWS)
+    for row in table
+)
+_MAX_FIELDS = 2_000
+"""Fields of an added or removed section that are looked up. No section that we make has more."""
+
+
+def effects_of(
+    change: Change, old: Body | None = None, new: Body | None = None
+) -> tuple[Effect, ...]:
+    """The consequences of one change, the most important first.
+
+    `old` and `new` are the whole object, where it existed before and still does.
+    """
+    if not change.path:
+        return in_order((*_of_new_object(change), *objects.whole_object(change)))
+    where, inside = _place(change)
+    found = _looked_up(where, replace(change, path=inside))
+    if where in access.WHOLE and old is not None and new is not None:
+        found += access.WHOLE[where](change, old, new)
+    if not found and change.operation != "move":
+        # A section that is added or removed as a whole: its fields have the rows.
+        for inner in islice(_fields_below(replace(change, path=inside)), _MAX_FIELDS):
+            found += _looked_up(where, inner)
+    if found and where not in _ALSO_GENERAL:
+        return in_order(found)
+    return in_order((*found, *objects.general(change)))
+
+
+_ALSO_GENERAL = ("Deployment",)
+"""Kinds whose general words say what happens besides: the pods restart."""
+
+
+def _looked_up(where: str, change: Change) -> list[Effect]:
+    field = path_text(change.path)
+    return [effect for row in _ROWS for effect in row.effects(where, field, change)]
+
+
+def _of_new_object(change: Change) -> Iterator[Effect]:
+    """What a reviewer must know of a new object: the rows that hold for new ones."""
+    if change.operation != "add":
+        return
+    for where, value in _parts(change.object.kind, change.new):
+        for inner in islice(_fields_below(replace(change, new=value)), _MAX_FIELDS):
+            field = path_text(inner.path)
+            for row in _ROWS:
+                if row.for_new:
+                    yield from row.effects(where, field, inner)
+
+
+def _parts(kind: str, body: Body) -> Iterator[tuple[str, Any]]:
+    """(place, content) of an object itself and of every file that it holds."""
+    yield kind, body
+    files = body.get("data") if kind == "ConfigMap" else None
+    for name, text in (files or {}).items():
+        data = parsed_text(str(name), text) if isinstance(text, str) else None
+        if isinstance(data, dict):
+            yield str(name), data
+
+
+def _place(change: Change) -> tuple[str, Path]:
+    """The kind of the object and the path in it, or the name of a file and the path in the file."""
+    if change.object.kind == "ConfigMap" and change.path[0] == "data" and len(change.path) > 2:
+        return str(change.path[1]), change.path[2:]
+    return change.object.kind, change.path
+
+
+def _fields_below(change: Change) -> Iterator[Change]:
+    """Every field below an added or removed section, as a change of its own."""
+    for at, value in _items(change.old):
+        inner = replace(change, operation="remove", path=(*change.path, at), old=value, new=None)
+        yield inner
+        yield from _fields_below(inner)
+    for at, value in _items(change.new):
+        inner = replace(change, operation="add", path=(*change.path, at), old=None, new=value)
+        yield inner
+        yield from _fields_below(inner)
+
+
+def _items(value: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value, list):
+        yield from enumerate(value)
