@@ -20,6 +20,7 @@ from servestack.manifests.kinds import NAMESPACE, NAMESPACED, Kind, Resource
 from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
 from servestack.manifests.names import MANAGED_BY
 from servestack.review.diff import key_of_manifest
+from servestack.review.effects import effects_of
 from servestack.review.summary import FieldReview, GroupReview, ObjectReview, Review, review
 
 T = TypeVar("T")
@@ -129,6 +130,8 @@ def _with_writers(item: ObjectReview, compared: Compared | None) -> ObjectReview
     if compared is None or compared.live is None or compared.desired is None:
         return item
     live, desired = compared.live, compared.desired
+    if _is_handed_over(compared.declared):
+        item = replace(item, fields=tuple(map(_without_count, item.fields)))
     fields = (
         # Nobody wrote a field that does not exist.
         field
@@ -137,6 +140,18 @@ def _with_writers(item: ObjectReview, compared: Compared | None) -> ObjectReview
         for field in item.fields
     )
     return replace(item, fields=tuple(fields))
+
+
+def _is_handed_over(declared: Manifest) -> bool:
+    """Whether the count of pods is left to an autoscaler."""
+    return declared.kind == "Deployment" and "replicas" not in declared.body["spec"]
+
+
+def _without_count(field: FieldReview) -> FieldReview:
+    """The dry run shows the API's default in place of a count that is no longer declared."""
+    if field.change.path != ("spec", "replicas") or field.change.operation != "change":
+        return field
+    return replace(field, effects=effects_of(replace(field.change, operation="remove", new=None)))
 
 
 def _causes(objects: Iterable[ObjectReview]) -> Iterator[str]:

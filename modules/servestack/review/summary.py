@@ -9,7 +9,14 @@ from itertools import groupby
 from servestack.errors import Problem
 from servestack.manifests.manifest import ENVIRONMENT_GROUP, Body, Manifest
 from servestack.review.diff import Change, ObjectKey, compare, key_of_manifest
-from servestack.review.effects import CATEGORIES, Category, Effect, effects_of, in_order
+from servestack.review.effects import (
+    CATEGORIES,
+    Category,
+    Effect,
+    effects_of,
+    effects_together,
+    in_order,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +68,22 @@ class GroupReview:
     """One model, or what belongs to the environment itself.
 
     `causes` are the fields that were changed by hand, where they are known. `settings` are changed
-    fields of the environment that change no object.
+    fields of the environment that change no object. `together` are effects that no object shows by
+    itself.
     """
 
     group: str
     objects: tuple[ObjectReview, ...]
     causes: tuple[str, ...] = ()
     settings: tuple[FieldReview, ...] = ()
+    together: tuple[Effect, ...] = ()
 
     @property
     def categorised(self) -> tuple[Effect, ...]:
         """The effects, each once, by category; within one, those of the main object first."""
         ordered = sorted(self.objects, key=lambda review: _WEIGHT.get(review.key.kind, 9))
         fields = [*self.settings, *(field for review in ordered for field in review.fields)]
-        return in_order(effect for field in fields for effect in field.effects)
+        return in_order((*(e for field in fields for e in field.effects), *self.together))
 
     @property
     def effects(self) -> tuple[str, ...]:
@@ -144,13 +153,16 @@ def review(
     changes = compare(old, new)
     known = causes or {}
     groups = []
-    for group, of_group in groupby(changes, key=lambda change: change.object.group):
+    for group, grouped in groupby(changes, key=lambda change: change.object.group):
+        of_group = tuple(grouped)
         objects = tuple(
             _object_review(key, tuple(of_object), before.get(key), after.get(key))
             for key, of_object in groupby(of_group, key=lambda change: change.object)
         )
         own = known.get(group, ()) if group != ENVIRONMENT_GROUP else ()
-        groups.append(GroupReview(group, objects, (*own, *known.get(ENVIRONMENT_GROUP, ()))))
+        of_all = known.get(ENVIRONMENT_GROUP, ())
+        together = effects_together(of_group, (m for m in new if m.group == group))
+        groups.append(GroupReview(group, objects, (*own, *of_all), together=together))
     if settings:
         groups = _with_settings(groups, tuple(settings), known.get(ENVIRONMENT_GROUP, ()))
     return Review(environment, against, tuple(groups))

@@ -17,7 +17,7 @@ category, which words. Every row of the first five tables that fits counts, each
 general table stands in with its first row that fits.
 """
 
-from servestack.review.effects.effects import effects_of
+from servestack.review.effects.effects import effects_of, effects_together
 from servestack.review.effects.table import CATEGORIES, Category, Effect, in_order
 
-__all__ = ["CATEGORIES", "Category", "Effect", "effects_of", "in_order"]
+__all__ = ["CATEGORIES", "Category", "Effect", "effects_of", "effects_together", "in_order"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from servestack.manifests.manifest import Body
 from servestack.review.diff import Change
@@ -165,6 +165,22 @@ WHOLE: dict[str, BodyWords] = {
 }
 """Kinds whose changes are explained by the whole object, before and after."""
 
+
+def opens_a_door(changes: Iterable[Change]) -> bool:
+    """Whether a model becomes reachable from outside the cluster."""
+    return any(
+        change.operation == "add" and not change.path and change.object.kind in _DOORS
+        for change in changes
+    )
+
+
+def with_door(settings: Body) -> Iterator[Effect]:
+    """What an open door means together with the server's settings."""
+    if "apiKeys" not in settings:
+        yield Effect("security", "callers from outside the cluster need no API key")
+
+
+_DOORS = ("Ingress", "HTTPRoute")
 
 # Fields.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from servestack.manifests.manifest import Body
+from servestack.manifests.manifest import Body, Manifest
 from servestack.review.diff import Change, Path, path_text
 from servestack.review.effects import access, objects, pods, settings, shipping, vanishing
 from servestack.review.effects.table import Effect, Row, in_order
@@ -39,13 +39,23 @@ def effects_of(
         # A section that is added or removed as a whole: its fields have the rows.
         for inner in islice(_fields_below(replace(change, path=inside)), _MAX_FIELDS):
             found += _looked_up(where, inner)
-    if found and where not in _ALSO_GENERAL:
-        return in_order(found)
-    return in_order((*found, *objects.general(change)))
+    # The tables say what a change means; the general words add only that pods restart for it.
+    general = objects.general(change)
+    restarts = [effect for effect in general if effect.category == "restart"]
+    return in_order((*found, *restarts) if found else general)
 
 
-_ALSO_GENERAL = ("Deployment",)
-"""Kinds whose general words say what happens besides: the pods restart."""
+def effects_together(changes: Sequence[Change], new: Iterable[Manifest]) -> tuple[Effect, ...]:
+    """The consequences of a model's changes that no object shows by itself.
+
+    `new` are the model's manifests as they become.
+    """
+    if not access.opens_a_door(changes):
+        return ()
+    files = (m.body.get("data") or {} for m in new if m.kind == "ConfigMap")
+    text = next((data[settings.FILE] for data in files if settings.FILE in data), "")
+    parsed = parsed_text(settings.FILE, text)
+    return tuple(access.with_door(parsed)) if isinstance(parsed, dict) else ()
 
 
 def _looked_up(where: str, change: Change) -> list[Effect]:

@@ -126,6 +126,10 @@ def _rule(change: Change) -> str:
     value = change.old if change.new is None else change.new
     if isinstance(value, dict) and isinstance(value.get("alert"), str):
         return f"alert {value['alert']} {verb}"
+    if isinstance(value, dict) and isinstance(value.get("rules"), list):
+        names = dict.fromkeys(str(rule["alert"]) for rule in value["rules"] if "alert" in rule)
+        if names:
+            return "; ".join(f"alert {name} {verb}" for name in names)
     what = "alert" if _OF_ALERTS.intersection(change.path) else "rule"
     return f"{what} {verb}"
 

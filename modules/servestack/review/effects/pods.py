@@ -166,7 +166,9 @@ def _all_of_secret(change: Change) -> str | None:
     return f"every key of Secret {secret} becomes a variable of the container" if secret else None
 
 
-def _variable(change: Change) -> str:
+def _variable(change: Change) -> str | None:
+    if _variable_from_secret(change):
+        return None
     if change.operation == "change":
         return f"variable {change.path[-2]} changes"
     return f"variable {_item_name(change)} is {'set' if change.operation == 'add' else 'removed'}"

@@ -83,10 +83,10 @@ def _sample(rising: bool) -> Words:
 
 def _kinds(change: Change) -> str | None:
     if change.operation == "add":
-        return f"{change.new} events are written"
+        return f"events are written: {change.new}"
     if change.operation == "remove":
-        return f"{change.old} events are no longer written"
-    return f"{change.new} events are written in place of {change.old}"
+        return f"events are no longer written: {change.old}"
+    return f"events are written: {change.new} in place of {change.old}"
 
 
 def _column(change: Change) -> str:

@@ -26,8 +26,8 @@ def _topic(change: Change) -> str | None:
 
 def _input(change: Change) -> str:
     if change.operation == "add":
-        return f"{name_of(change)} are shipped"
-    return f"{name_of(change)} are no longer shipped"
+        return f"{name_of(change)} events are shipped"
+    return f"{name_of(change)} events are no longer shipped"
 
 
 def _brokers(change: Change) -> str | None:
@@ -65,10 +65,13 @@ ROWS: tuple[Row, ...] = (
         "brokers are trusted by another certificate authority",
     ),
     row(
-        _FILE, rf"{_KAFKA}username$", "security",
+        _FILE, rf"{_KAFKA}(username|password|\[sasl\.mechanism\])$", "security",
         removed("Filebeat no longer logs in to Kafka"),
     ),
-    row(_FILE, rf"{_KAFKA}(username|password)$", "data", added("Filebeat logs in to Kafka")),
+    row(
+        _FILE, rf"{_KAFKA}(username|password|\[sasl\.mechanism\])$", "data",
+        added("Filebeat logs in to Kafka"),
+    ),
     row(_FILE, rf"{_KAFKA}\[sasl\.mechanism\]$", "security", _mechanism),
     row(_FILE, rf"{_KAFKA}hosts\[\d+\]$", "data", _brokers),
     row(

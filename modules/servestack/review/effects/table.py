@@ -76,7 +76,13 @@ def in_parts(category: Category, words: str) -> list[Effect]:
 def in_order(effects: Iterable[Effect]) -> tuple[Effect, ...]:
     """The effects, each words once, the most important category first."""
     ordered = sorted(effects, key=lambda effect: CATEGORIES.index(effect.category))
-    return tuple({effect.words: effect for effect in reversed(ordered)}.values())[::-1]
+    first: dict[str, Effect] = {}
+    for effect in ordered:
+        first.setdefault(effect.words, effect)
+    if any(words.startswith(f"{RESTART},") for words in first):
+        # It says the same, and the other one says why.
+        first.pop(RESTART, None)
+    return tuple(first.values())
 
 
 def added(words: str | Words) -> Words:
@@ -149,7 +155,7 @@ def _with_unit(value: Any, unit: str) -> str:
         return "nothing"
     if unit == "bytes" and isinstance(value, int):
         return _bytes(value)
-    return f"{value}{unit}"
+    return f"{value:g}{unit}" if isinstance(value, float) else f"{value}{unit}"
 
 
 def _bytes(count: int) -> str:
