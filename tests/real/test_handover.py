@@ -134,7 +134,9 @@ def scale(apiserver: ApiServer, replicas: int) -> None:
     kubectl(apiserver, "-n", "models", "scale", "deployment/iris", f"--replicas={replicas}")
 
 
-def test_what_is_not_ours_is_left(apiserver: ApiServer, fixed: Manifests, scaled: Manifests) -> None:
+def test_what_is_not_ours_is_left(
+    apiserver: ApiServer, fixed: Manifests, scaled: Manifests
+) -> None:
     server_side(apiserver, fixed)
     label = "app.kubernetes.io/managed-by=somebody"
     kubectl(apiserver, "-n", "models", "label", "deployment/iris", "--overwrite", label)

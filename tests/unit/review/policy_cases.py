@@ -110,4 +110,7 @@ CASES: dict[str, Pair] = {
     "SRV665": (Case(), Case(environment={"network": {"policy": False}})),
     "SRV666": (Case(), Case(spec={"replicas": 1})),
     "SRV667": (Case(), Case(spec={"monitoring": {"slo": NULL}})),
+    "SRV668": (Case(spec={"autoscaling": {"cpuPercent": NULL, "inFlightPerPod": 8}},
+                    environment={"metrics": {"customMetrics": "prometheus-adapter"}}),
+               Case(spec={"autoscaling": {"cpuPercent": NULL, "inFlightPerPod": 8}})),
 }  # fmt: skip

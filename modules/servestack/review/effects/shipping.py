@@ -14,14 +14,14 @@ from servestack.review.effects.table import (
 )
 
 _FILE = "filebeat.yml"
-_KAFKA = r"^\[output\.kafka\]\."
+_KAFKA = r"^\[output\.kafka\]\.?"
 _PLAIN = "events go to Kafka without TLS: anyone on the way can read them"
 
 
 def _topic(change: Change) -> str | None:
     if change.operation != "change":
         return None
-    return f"{change.path[1]} go to topic {change.new}: consumers of {change.old} receive no more events"
+    return f"events go to topic {change.new}: consumers of {change.old} receive no more"
 
 
 def _input(change: Change) -> str:
