@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import islice
 from typing import Any
 
 from servestack.manifests.manifest import Body, Manifest
 from servestack.review.diff import Change, Path, path_text
 from servestack.review.effects import access, objects, pods, settings, shipping, vanishing
-from servestack.review.effects.table import Effect, Row, in_order
+from servestack.review.effects.table import ANY_PODS, Effect, Row, in_order
 from servestack.review.nested_text import parsed_text
 
 _ROWS: tuple[Row, ...] = tuple(
@@ -60,29 +61,48 @@ def effects_together(changes: Sequence[Change], new: Iterable[Manifest]) -> tupl
 
 def _looked_up(where: str, change: Change) -> list[Effect]:
     field = path_text(change.path)
-    return [effect for row in _ROWS for effect in row.effects(where, field, change)]
+    rows = _rows_for(where, for_new=False, pods=change.path[:2] == ("spec", "template"))
+    return [effect for row in rows for effect in row.effects(where, field, change)]
+
+
+@cache
+def _rows_for(where: str, *, for_new: bool, pods: bool) -> tuple[Row, ...]:
+    """The rows of a place, so that the thousand fields of a dashboard are not held against all."""
+    places = (where, ANY_PODS) if pods else (where,)
+    return tuple(row for row in _ROWS if row.where in places and (row.for_new or not for_new))
+
+
+def _has_pods(body: Any) -> bool:
+    spec = body.get("spec") if isinstance(body, dict) else None
+    return isinstance(spec, dict) and "template" in spec
 
 
 def _of_new_object(change: Change) -> Iterator[Effect]:
     """What a reviewer must know of a new object: the rows that hold for new ones."""
     if change.operation != "add":
         return
-    for where, value in _parts(change.object.kind, change.new):
+    for where, text in _parts(change.object.kind, change.new):
+        rows = _rows_for(where, for_new=True, pods=_has_pods(text))
+        value = _content(where, text) if rows else None
+        if value is None:
+            continue
         for inner in islice(_fields_below(replace(change, new=value)), _MAX_FIELDS):
             field = path_text(inner.path)
-            for row in _ROWS:
-                if row.for_new:
-                    yield from row.effects(where, field, inner)
+            for row in rows:
+                yield from row.effects(where, field, inner)
 
 
 def _parts(kind: str, body: Body) -> Iterator[tuple[str, Any]]:
     """(place, content) of an object itself and of every file that it holds."""
-    yield kind, body
-    files = body.get("data") if kind == "ConfigMap" else None
-    for name, text in (files or {}).items():
-        data = parsed_text(str(name), text) if isinstance(text, str) else None
-        if isinstance(data, dict):
-            yield str(name), data
+    if kind != "ConfigMap":
+        yield kind, body
+    else:
+        yield from (body.get("data") or {}).items()
+
+
+def _content(where: str, value: Any) -> Any:
+    """An object, or the data in a file's text; None where it has none."""
+    return parsed_text(where, value) if isinstance(value, str) else value
 
 
 def _place(change: Change) -> tuple[str, Path]:

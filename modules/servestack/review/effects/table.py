@@ -32,6 +32,8 @@ class Effect:
     words: str
 
 
+ANY_PODS = "pods"
+
 Words = Callable[[Change], str | None]
 
 
@@ -40,7 +42,7 @@ class Row:
     """The words for a change of a field that matches `field`.
 
     `where` is a kind of object, the name of a file in a ConfigMap (then `field` is the field in
-    that file), or `*`. `words` returns None where the row does not apply, for example because a
+    that file), ANY_PODS for `spec.template` of every kind, or `*`. `words` returns None where the row does not apply, for example because a
     check became stricter. `for_new` says that the words hold for a new object as well.
     """
 
@@ -52,7 +54,7 @@ class Row:
 
     def effects(self, where: str, field: str, change: Change) -> list[Effect]:
         """The effects of a change; empty where the row does not apply."""
-        if self.where not in ("*", where) or not self.field.search(field):
+        if self.where not in ("*", ANY_PODS, where) or not self.field.search(field):
             return []
         return in_parts(self.category, self.words(change) or "")
 
