@@ -10,6 +10,7 @@ from servestack.cli.output import say, write
 from servestack.project import RENDERED_FOLDER, build_environment, chosen_environments
 from servestack.render.tree import check_tree, to_stream, write_tree
 from servestack.review.gate import build_checked
+from servestack.words import counted
 
 
 def render(root: Path, names: list[str] | None, *, check: bool, stdout: bool) -> None:
@@ -27,7 +28,9 @@ def render(root: Path, names: list[str] | None, *, check: bool, stdout: bool) ->
         folder = RENDERED_FOLDER / name
         result = write_tree(root / folder, manifests)
         total = len(result.written) + len(result.unchanged)
-        say(f"{folder}: {total} files, {len(result.written)} written, {len(result.pruned)} pruned")
+        say(
+            f"{folder}: {counted(total, 'file')}, {len(result.written)} written, {len(result.pruned)} pruned"
+        )
         for path in result.foreign:
             say(f"{folder / path}: left as it is; servestack did not write it")
     if stale:

@@ -22,6 +22,7 @@ from servestack.manifests.names import MANAGED_BY
 from servestack.review.diff import key_of_manifest
 from servestack.review.effects import effects_of
 from servestack.review.summary import FieldReview, GroupReview, ObjectReview, Review, review
+from servestack.words import counted
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -162,5 +163,5 @@ def _causes(objects: Iterable[ObjectReview]) -> Iterator[str]:
                 writer = (field.changed_by.manager, field.changed_by.time)
                 by_writer.setdefault(writer, []).append(field)
         for (manager, time), fields in by_writer.items():
-            what = fields[0].change.field if len(fields) == 1 else f"{len(fields)} fields"
+            what = fields[0].change.field if len(fields) == 1 else counted(len(fields), "field")
             yield f"drift: {manager} changed {what} of {item.key} at {time}"

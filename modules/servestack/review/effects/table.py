@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from servestack.manifests.manifest import Body
 from servestack.review.diff import Change
+from servestack.review.mask import masked
 
 Category = Literal["security", "data", "availability", "restart", "none"]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
@@ -157,7 +158,7 @@ def _with_unit(value: Any, unit: str) -> str:
         return "nothing"
     if unit == "bytes" and isinstance(value, int):
         return _bytes(value)
-    return f"{value:g}{unit}" if isinstance(value, float) else f"{value}{unit}"
+    return f"{value:g}{unit}" if isinstance(value, float) else f"{masked(value)}{unit}"
 
 
 def _bytes(count: int) -> str:
