@@ -15,13 +15,14 @@ from dataclasses import dataclass
 
 from servestack.live.client import Cluster
 from servestack.live.objects import LAST_APPLIED
-from servestack.live.ownership import MANAGED_BY_LABEL, owned_by_us_alone
+from servestack.live.ownership import MANAGED_BY_LABEL, applies_more, owned_by_us_alone
 from servestack.manifests.kinds import KINDS, Kind
 from servestack.manifests.manifest import Body, Manifest
 from servestack.manifests.names import MANAGED_BY
 
 MANAGER = "servestack-handover"
 """Field manager that owns the count until the autoscaler changes it."""
+_COUNT = ("spec", "replicas")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def _hand_over(cluster: Cluster, kind: Kind, live: Body) -> bool:
     metadata, replicas = live["metadata"], live["spec"].get("replicas", 1)
     last = _last_applied(live)
     annotated = "replicas" in (last.get("spec") or {})
-    alone = owned_by_us_alone(live, ("spec", "replicas"))
+    alone = owned_by_us_alone(live, _COUNT) and not applies_more(live, MANAGER, _COUNT)
     if replicas <= 1 or not (annotated or alone):
         return False
     name = {"name": metadata["name"], "namespace": metadata["namespace"]}
