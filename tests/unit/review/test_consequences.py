@@ -21,7 +21,7 @@ from servestack.review.effects.environment import environment_changes
 from servestack.review.summary import Review, review
 from servestack_contract.settings import Section, ServerSettings
 from tests.support.services import ARTIFACT, NULL, load_settings, resolved
-from tests.unit.review.bodies import deployment, manifest, reviewed
+from tests.unit.review.bodies import config_map, deployment, manifest, reviewed
 
 Data = dict[str, Any]
 
@@ -173,7 +173,8 @@ def test_a_changed_spec(
                      "credentials": None, "ca": None}}}, "security",
                      "Filebeat no longer logs in to Kafka", id="kafka-login-off"),
         pytest.param(KAFKA_BY_TLS, {}, "security",
-                     "brokers are trusted by another certificate authority", id="kafka-ca"),
+                     "brokers are trusted if any authority of Filebeat's image has signed them",
+                     id="kafka-ca"),
         pytest.param({}, {"kafka": {"security": {"mechanism": "PLAIN"}}}, "security",
                      "Filebeat sends its password to the brokers itself: SCRAM-SHA-512→PLAIN",
                      id="kafka-mechanism"),
@@ -264,6 +265,12 @@ def server(body: Data) -> Data:
             lambda b: pod(b).pop("automountServiceAccountToken"),
             "get a token for the Kubernetes API",
         ),
+        (
+            lambda b: b["spec"]["template"]["metadata"]["annotations"].update(
+                {"sidecar.istio.io/inject": "false"}
+            ),
+            "what a mesh or a node does with the pods changes: sidecar.istio.io/inject is set",
+        ),
         (lambda b: pod(b).update(hostNetwork=True), "the pods share their node: hostNetwork"),
         (lambda b: pod(b).update(serviceAccountName="admin"), "act as service account iris→admin"),
         (
@@ -306,7 +313,11 @@ def test_weaker_pods(edit: Callable[[Data], Any], words: str, tmp_path: Path) ->
     matching = [c for w, c in found(review("prod", "HEAD", old, new)).items() if words in w]
     assert matching == ["security"]
     # The way back is no finding.
-    assert "security" not in review("prod", "HEAD", new, old).categories or "admin" in words
+    assert (
+        "security" not in review("prod", "HEAD", new, old).categories
+        or "admin" in words
+        or "mesh" in words
+    )
 
 
 def edited(
@@ -390,6 +401,38 @@ def test_a_new_model_with_code_of_its_own_says_so(tmp_path: Path) -> None:
 def test_a_default_model_inside_the_cluster_opens_nothing(tmp_path: Path) -> None:
     new = manifests(tmp_path, {"ingress": {"enabled": False}}, {})
     assert "security" not in review("prod", "HEAD", (), new).categories
+
+
+def settings_map(data: Data) -> Data:
+    return config_map({"service.json": json.dumps(data)})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ({}, {"trust": {"code": True}}, "Python code from the artifact runs in the pod"),
+        ({}, {"limits": {"maxRows": 20000}}, "a request may have more rows: 10000→20000"),
+        (
+            {"events": {"predictions": {"redact": {"email": "drop"}}}},
+            {"events": {"predictions": {}}},
+            "email is logged in clear text",
+        ),
+        (
+            {"events": {"predictions": {"sample": 0.5}}},
+            {"events": {"predictions": {}}},
+            "more predictions are logged: 50%→100% of the requests",
+        ),
+        ({"limits": {"maxRows": 5}}, {}, "a request may have more rows: 5→10000"),
+    ],
+)
+def test_settings_that_are_left_out_have_their_defaults(old: Data, new: Data, words: str) -> None:
+    assert found(reviewed(settings_map(old), settings_map(new))) == {words: "security"}
+
+
+def test_a_default_that_is_no_longer_written_out_changes_nothing() -> None:
+    written = settings_map({"limits": {"maxRows": 10000}, "trust": {"code": False}, "name": "a"})
+    assert reviewed(written, settings_map({"name": "a"})).categories == ("none",)
+    assert reviewed(settings_map({"name": "a"}), written).categories == ("none",)
 
 
 def test_security_stands_before_restarts(tmp_path: Path) -> None:

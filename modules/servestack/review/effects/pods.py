@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -207,6 +208,20 @@ def _dropped(change: Change) -> str | None:
     )
 
 
+_GUARDED = re.compile(
+    r"(istio|linkerd|/inject|apparmor|seccomp|vault|iam\.amazonaws|proxy|policy)", re.I
+)
+"""Annotations and labels of pods by which a mesh or a node protects them, or gives them rights."""
+
+
+def _guard(change: Change) -> str | None:
+    name = name_of(change)
+    if not _GUARDED.search(name):
+        return None
+    verb = {"add": "is set", "remove": "is removed"}.get(change.operation, "changes")
+    return f"what a mesh or a node does with the pods changes: {name} {verb}"
+
+
 def _probe(what: str) -> Words:
     def words(change: Change) -> str:
         verb = {"add": "is added", "remove": "is removed"}.get(change.operation, "changes")
@@ -216,6 +231,7 @@ def _probe(what: str) -> Words:
 
 
 ROWS: tuple[Row, ...] = (
+    row(ANY_PODS, r"^spec\.template\.metadata\.(annotations|labels)(\.[^.]+|\[.*\])$", "security", _guard),
     row(ANY_PODS, rf"{_CONTAINER}\.image$", "security", _repository),
     row(ANY_PODS, rf"{_CONTAINER}\.image$", "security", _without_digest),
     row(ANY_PODS, rf"{_CONTAINER}$", "security", _container),

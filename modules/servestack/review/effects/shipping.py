@@ -38,6 +38,12 @@ def _brokers(change: Change) -> str | None:
     return f"events go to broker {change.new} instead of {change.old}"
 
 
+def _authority(change: Change) -> str:
+    if change.new is None:
+        return "brokers are trusted if any authority of Filebeat's image has signed them"
+    return "brokers are trusted by another certificate authority"
+
+
 def _mechanism(change: Change) -> str | None:
     if change.old is not None and change.new == "PLAIN":
         return f"Filebeat sends its password to the brokers itself: {change.old}→PLAIN"
@@ -52,10 +58,7 @@ ROWS: tuple[Row, ...] = (
         _FILE, rf"{_KAFKA}ssl\.verification_mode$", "security",
         no_longer("full", "the brokers' certificates and names are no longer checked in full"),
     ),
-    row(
-        _FILE, rf"{_KAFKA}ssl\.certificate_authorities(\[\d+\])?$", "security",
-        "brokers are trusted by another certificate authority",
-    ),
+    row(_FILE, rf"{_KAFKA}ssl\.certificate_authorities(\[\d+\])?$", "security", _authority),
     row(
         _FILE, rf"{_KAFKA}ssl\.(certificate|key)$", "security",
         removed("Filebeat no longer shows a certificate of its own to Kafka"),

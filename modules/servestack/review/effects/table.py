@@ -65,7 +65,8 @@ def row(
 ) -> Row:
     """A row whose words are a text, or a function of the change."""
     says = words if callable(words) else (lambda change: words)
-    return Row(where, re.compile(field), category, says, for_new)
+    # A column may have any name, also one with a line break.
+    return Row(where, re.compile(field, re.DOTALL), category, says, for_new)
 
 
 def in_parts(category: Category, words: str) -> list[Effect]:
@@ -125,8 +126,10 @@ def _only(applies: Callable[[Change], bool], words: str | Words) -> Words:
 def moved(text: str, *, unit: str = "", default: Any = None) -> Words:
     """The old and the new value: `text 4→8`. `default` is the value of an absent field."""
 
-    def words(change: Change) -> str:
+    def words(change: Change) -> str | None:
         old, new = (default if v is None else v for v in (change.old, change.new))
+        if old == new:
+            return None
         return f"{text} {_with_unit(old, unit)}→{_with_unit(new, unit)}"
 
     return words
@@ -134,19 +137,18 @@ def moved(text: str, *, unit: str = "", default: Any = None) -> Words:
 
 def raised(text: str, *, unit: str = "", default: float | None = None) -> Words:
     """The words apply where a number rises. An absent number is `default`; None means no limit."""
-    return _only(lambda change: _rises(change, default), moved(text, unit=unit, default=default))
+    return _only(lambda c: _step(c, default) > 0, moved(text, unit=unit, default=default))
 
 
 def lowered(text: str, *, unit: str = "", default: float | None = None) -> Words:
     """The words apply where a number falls. An absent number is `default`; None means no limit."""
-    return _only(
-        lambda change: not _rises(change, default), moved(text, unit=unit, default=default)
-    )
+    return _only(lambda c: _step(c, default) < 0, moved(text, unit=unit, default=default))
 
 
-def _rises(change: Change, default: float | None) -> bool:
+def _step(change: Change, default: float | None) -> int:
+    """1 where a number rises, -1 where it falls, 0 where it stays."""
     old, new = (_number(default if v is None else v) for v in (change.old, change.new))
-    return new > old
+    return (new > old) - (new < old)
 
 
 def _number(value: Any) -> float:
