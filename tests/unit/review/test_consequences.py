@@ -286,6 +286,12 @@ def server(body: Data) -> Data:
             "container shell with image busybox runs in the pods",
         ),
         (
+            lambda b: pod(b)["containers"].append(
+                {"name": "shell", "image": "busybox", "securityContext": {"privileged": True}}
+            ),
+            "a container has every right on its node",
+        ),
+        (
             lambda b: server(b)["securityContext"].pop("allowPrivilegeEscalation"),
             "processes may gain privileges",
         ),

@@ -13,6 +13,7 @@ from servestack.review.diff import Change, Path, path_text
 from servestack.review.effects import access, objects, pods, settings, shipping, vanishing
 from servestack.review.effects.table import ANY_PODS, Effect, Row, in_order
 from servestack.review.nested_text import parsed_text
+from servestack_contract.settings import FILE
 
 _ROWS: tuple[Row, ...] = tuple(
     row
@@ -36,10 +37,12 @@ def effects_of(
     found = _looked_up(where, replace(change, path=inside))
     if where in access.WHOLE and old is not None and new is not None:
         found += access.WHOLE[where](change, old, new)
-    if not found and change.operation != "move":
-        # A section that is added or removed as a whole: its fields have the rows.
+    said = bool(found)
+    if change.operation == "add" or (not found and change.operation != "move"):
+        # A section that is added or removed as a whole: its fields have rows as well. Where the
+        # section has words of its own, only those that hold for new things add to them.
         for inner in islice(_fields_below(replace(change, path=inside)), _MAX_FIELDS):
-            found += _looked_up(where, inner)
+            found += _looked_up(where, inner, for_new=said)
     # The tables say what a change means; the general words add only that pods restart for it.
     general = objects.general(change)
     restarts = [effect for effect in general if effect.category == "restart"]
@@ -54,21 +57,21 @@ def effects_together(changes: Sequence[Change], new: Iterable[Manifest]) -> tupl
     if not access.opens_a_door(changes):
         return ()
     files = (m.body.get("data") or {} for m in new if m.kind == "ConfigMap")
-    text = next((data[settings.FILE] for data in files if settings.FILE in data), "")
-    parsed = parsed_text(settings.FILE, text)
+    text = next((data[FILE] for data in files if FILE in data), "")
+    parsed = parsed_text(FILE, text)
     return tuple(access.with_door(parsed)) if isinstance(parsed, dict) else ()
 
 
-def _looked_up(where: str, change: Change) -> list[Effect]:
+def _looked_up(where: str, change: Change, *, for_new: bool = False) -> list[Effect]:
     field = path_text(change.path)
-    rows = _rows_for(where, for_new=False, pods=change.path[:2] == ("spec", "template"))
+    rows = _rows_for(where, for_new=for_new, pods=change.path[:2] == ("spec", "template"))
     return [effect for row in rows for effect in row.effects(where, field, change)]
 
 
 @cache
 def _rows_for(where: str, *, for_new: bool, pods: bool) -> tuple[Row, ...]:
     """The rows of a place, so that the thousand fields of a dashboard are not held against all."""
-    places = (where, ANY_PODS) if pods else (where,)
+    places = ("*", where, ANY_PODS) if pods else ("*", where)
     return tuple(row for row in _ROWS if row.where in places and (row.for_new or not for_new))
 
 
