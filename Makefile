@@ -103,6 +103,10 @@ bench-plain: setup ## what the code would cost where it is not the plainest, as 
 bench-estimators: setup ## one call of common estimators beside the bare call and mlflow.pyfunc; MODEL as in parity
 	@$(BIN)/python -m tests.performance.bench_estimators $(MODEL)
 
+.PHONY: bench-door
+bench-door: setup ## a thousand callers without a key, 4 MB each, and one allowed caller meanwhile
+	@$(BIN)/python -m tests.performance.bench_door $(if $(CALLERS),--callers=$(CALLERS))
+
 .PHONY: bench-http
 bench-http: setup ## the server's HTTP layer beside uvicorn's and granian's, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_http $(if $(SECONDS),--seconds=$(SECONDS))

@@ -49,6 +49,8 @@ Protocol = Literal["seldon"]
 UnknownColumns = Literal["refuse", "ignore"]
 CorsMethod = Literal["GET", "POST"]
 WhenFull = Literal["drop", "unready"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
 Redaction = Literal["drop", "hash"]
 Combination = Literal["mean", "median", "vote", "object"]
 BanditAlgorithm = Literal["epsilonGreedy", "thompson"]
@@ -171,7 +173,8 @@ class Shutdown(Section, frozen=True):
 
 
 class PredictionLog(Section, frozen=True):
-    """Content of a prediction event. `sample` is a share up to 1; `redact` maps columns."""
+    """Content of a prediction event. `sample` is a share up to 1; `redact` maps names of columns,
+    tensors and params."""
 
     sample: float = 1.0
     inputs: bool = True
@@ -287,6 +290,13 @@ class Cors(Section, frozen=True):
     max_age_seconds: int = 600
 
 
+class Log(Section, frozen=True):
+    """The server's own log on stderr: its lowest level, and whether a line is text or JSON."""
+
+    level: LogLevel = "info"
+    format: LogFormat = "text"
+
+
 class ServerSettings(Section, frozen=True, kw_only=True):
     """The whole file. Without `batching`, each request is predicted in its own call.
 
@@ -316,6 +326,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     api_keys: ApiKeys | None = None
     cors: Cors | None = None
     protocols: tuple[Protocol, ...] | None = None
+    log: Log | None = None
 
     @property
     def path(self) -> str:

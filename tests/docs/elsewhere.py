@@ -38,6 +38,10 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
             ),
             ("docs/how-to/add-a-model.md", "kubectl -n models logs deployment/species -c fetch"),
             ("docs/how-to/gitops.md", "servestack diff prod --live"),
+            (
+                "docs/how-to/gpus.md",
+                "kubectl -n models describe pods -l app.kubernetes.io/name=llm | grep -A10 Events",
+            ),
             ("docs/how-to/kafka-with-tls.md", "kubectl create namespace models"),
             (
                 "docs/how-to/kafka-with-tls.md",

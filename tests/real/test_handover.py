@@ -20,7 +20,7 @@ from servestack.live.handover import MANAGER, HandedOver, hand_over
 from servestack.live.kubeconfig import load_configuration
 from servestack.manifests.assemble import build_manifests
 from servestack.manifests.manifest import Manifest
-from servestack.render.tree import to_stream
+from servestack.render.tree import to_stream, to_texts
 from tests.docs.blocks import blocks_of
 from tests.real.test_live import delete, live
 from tests.support.apiserver import CONTEXT, ApiServer
@@ -34,17 +34,17 @@ Apply = Callable[[ApiServer, Manifests], None]
 
 def client_side(apiserver: ApiServer, manifests: Manifests) -> None:
     """`kubectl apply`; Argo CD does the same without `ServerSideApply=true`."""
-    kubectl(apiserver, "apply", "-f", "-", text="".join(to_stream(manifests)))
+    kubectl(apiserver, "apply", "-f", "-", text="".join(to_stream(to_texts(manifests))))
 
 
 def server_side(apiserver: ApiServer, manifests: Manifests) -> None:
-    stream = "".join(to_stream(manifests))
+    stream = "".join(to_stream(to_texts(manifests)))
     kubectl(apiserver, "apply", "--server-side", "-f", "-", text=stream)
 
 
 def as_flux(apiserver: ApiServer, manifests: Manifests) -> None:
     """A server-side apply under the controller's own name, with force. Pulumi does the same."""
-    stream = "".join(to_stream(manifests))
+    stream = "".join(to_stream(to_texts(manifests)))
     options = ("--server-side", "--force-conflicts", "--field-manager=kustomize-controller")
     kubectl(apiserver, "apply", *options, "-f", "-", text=stream)
 
@@ -229,7 +229,7 @@ def test_there_and_back_and_there(
     for _ in range(2):
         if apply is server_side:
             kubectl_options = ("--server-side", "--force-conflicts", "-f", "-")
-            kubectl(apiserver, "apply", *kubectl_options, text="".join(to_stream(fixed)))
+            kubectl(apiserver, "apply", *kubectl_options, text="".join(to_stream(to_texts(fixed))))
         else:
             apply(apiserver, fixed)
         assert count(apiserver, fixed) == 6

@@ -19,12 +19,20 @@ _OUTSIDE = {
 }
 
 
-def build_service_account(service: ResolvedService) -> Body:
-    """The ServiceAccount of the model's pods; they mount no token for the Kubernetes API."""
+def build_service_account(service: ResolvedService) -> Body | None:
+    """The ServiceAccount of the model's pods; None where the spec names an existing one.
+
+    The pods mount no token for the Kubernetes API. By its annotations a cloud gives the account
+    rights of its own, with tokens that the cloud's webhook mounts.
+    """
+    account = service.spec.service_account
+    if account.name is not None:
+        return None
+    annotations = dict(account.annotations)
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": names.metadata(service, service.name),
+        "metadata": names.metadata(service, service.name, annotations=annotations),
         "automountServiceAccountToken": False,
     }
 

@@ -57,14 +57,19 @@ def build_manifests(
 
     `source` is the environment's file, relative to the project.
     """
-    manifests = [
+    manifests = build_environment_manifests(environment, source)
+    for service in services:
+        manifests += build_service_manifests(service)
+    return tuple(manifests)
+
+
+def build_environment_manifests(environment: Environment, source: str) -> list[Manifest]:
+    """The environment's own objects."""
+    return [
         Manifest(ENVIRONMENT_GROUP, concern, dotted_name(build), source, body)
         for concern, build in ENVIRONMENT_BUILDERS
         if (body := build(environment)) is not None
     ]
-    for service in services:
-        manifests += build_service_manifests(service)
-    return tuple(manifests)
 
 
 def build_service_manifests(service: ResolvedService) -> list[Manifest]:

@@ -63,6 +63,11 @@ def metadata(
     return result
 
 
+def service_account_name(service: ResolvedService) -> str:
+    """Name of the pods' service account: the model's own, or the existing one of the spec."""
+    return service.spec.service_account.name or service.name
+
+
 def server_config_name(service: ResolvedService) -> str:
     """Name of the ConfigMap with the server's settings."""
     return f"{service.name}-server"

@@ -72,7 +72,13 @@ def server_settings(service: ResolvedService) -> ServerSettings:
         api_keys=_api_keys(spec.api.auth),
         cors=_cors(spec.api),
         protocols=spec.api.protocols or None,
+        log=_log(spec.logging),
     )
+
+
+def _log(given: observability.Logging) -> settings.Log | None:
+    log = settings.Log(given.level, given.format)
+    return log if log != settings.Log() else None
 
 
 def _trust(given: Trust) -> settings.Trust:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from servestack.errors import Problem, ResolveError
+from servestack.resolve.devices import device_problems
 from servestack.resolve.lock import Lock, LockedArtifact
 from servestack.resolve.overlay import Layer, merge
 from servestack.resolve.provenance import Provenance
@@ -13,6 +16,7 @@ from servestack.spec.artifact_uri import ArtifactKind, parse_artifact_uri
 from servestack.spec.columns import Param
 from servestack.spec.document import Document, dotted
 from servestack.spec.environment import Environment
+from servestack.spec.input_rules import redaction_faults
 from servestack.spec.load import Loaded, check_model_service
 from servestack.spec.model_service import ModelService
 from servestack.spec.scaling import Autoscaling
@@ -63,14 +67,19 @@ def resolve_service(
     value, provenance = effective_spec(spec, environment)
     models = _locked_models(value, lock, provenance)
     settings = environment.value
+    problems = list(device_problems(value, settings, provenance))
+    if problems:
+        raise ResolveError(problems)
+    given, params = _input(value, models), _params(value, models)
+    _require_redactable(value, given, params, provenance)
     host = public_host(value, settings)
     return ResolvedService(
         spec=value,
         environment=settings,
         models=models,
-        input=_input(value, models),
-        params=_params(value, models),
-        image=value.image or settings.images.server,
+        input=given,
+        params=params,
+        image=value.image.over(settings.images.server) if value.image else settings.images.server,
         host=host,
         url=_url(value, settings, host),
         topics=_topics(value, settings),
@@ -122,6 +131,20 @@ def _params(spec: ModelService, models: tuple[ResolvedModel, ...]) -> tuple[Para
     """Return the params of the spec, or else of the first model's signature."""
     given = spec.api.params
     return given if given is not None else params_of(models[0].artifact.signature)
+
+
+def _require_redactable(
+    spec: ModelService, given: Input, params: Sequence[Param], provenance: Provenance
+) -> None:
+    """Raise ResolveError for a name to redact that is not there: it would be logged in clear."""
+    problems = [
+        Problem(
+            fault.id, fault.message, provenance.location(fault.path), dotted(fault.path), fault.hint
+        )
+        for fault in redaction_faults(spec, given, params)
+    ]
+    if problems:
+        raise ResolveError(problems)
 
 
 def public_host(spec: ModelService, environment: Environment) -> str:

@@ -20,6 +20,7 @@ from servestack.spec.base import (
     Text,
 )
 from servestack.spec.exposure import Cidr, IngressTls
+from servestack.spec.gpus import DEFAULT_TYPE, GpuType
 from servestack.spec.image import Image
 from servestack.spec.observability import TopicPart
 from servestack.spec.patterns import described
@@ -287,6 +288,12 @@ class Environment(SpecModel):
         default=None,
         description="The MLflow model registry; required for models:/ and runs:/ addresses.",
     )
+    gpus: dict[DnsLabel, GpuType] = Field(
+        default={},
+        description="Kinds of GPU by name, for `resources.gpu.type`. `default` is the one that models "
+        "get without a type; unless it is described here, it is nvidia.com/gpu.",
+        examples=[{"a100": {"nodeSelector": {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB"}}}],
+    )
     guard_rails: GuardRails = Field(
         default=GuardRails(), description="What the environment requires of every model."
     )
@@ -302,3 +309,7 @@ class Environment(SpecModel):
     exclude: tuple[DnsLabel, ...] = Field(
         default=(), description="Models that do not run in this environment."
     )
+
+    def gpu_type(self, name: str) -> GpuType | None:
+        """Return a kind of GPU by name; None if the environment does not have it."""
+        return self.gpus.get(name, GpuType() if name == DEFAULT_TYPE else None)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from servestack.spec.document import DataPath
 from servestack.spec.environment import Environment, Overlay
 from servestack.spec.faults import Fault
-from servestack.spec.model_rules import cidr_faults
+from servestack.spec.model_rules import cidr_faults, toleration_faults
 
 FIXED_FIELDS = ("apiVersion", "kind", "name")
 """Fields that identify a spec. No overlay may change them."""
@@ -17,6 +17,8 @@ def environment_faults(environment: Environment) -> Iterator[Fault]:
     """Yield every fault between fields, in the order of the reference."""
     yield from _kafka(environment)
     yield from _network(environment)
+    for name, gpu in environment.gpus.items():
+        yield from toleration_faults(gpu.tolerations or (), ("gpus", name, "tolerations"))
     rails = environment.guard_rails
     if rails.min_replicas > rails.max_replicas:
         yield Fault(

@@ -25,6 +25,7 @@ from servestack_server.prediction.nodes import (
     Walk,
 )
 from servestack_server.prediction.target import ModelTarget, RequestJob
+from servestack_server.server_log import log_failure
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +68,8 @@ class GraphTarget:
             job.outputs = await self._root.ask(walk, job.rows)
         except RequestError as error:
             job.error = error
-        except Exception:
-            log.exception("the graph failed")
+        except Exception as error:
+            log_failure(log, "the graph failed", error, job.request_id)
             job.error = internal_error()
         asked = list(dict.fromkeys(walk.models))
         job.model = ",".join(asked) or self.name
@@ -79,8 +80,8 @@ class GraphTarget:
                 self._pulls.popitem(last=False)
         try:
             job.finish(job)
-        except Exception:  # The outputs cannot be encoded.
-            log.exception("an answer of the graph cannot be sent")
+        except Exception as error:  # The outputs cannot be encoded.
+            log_failure(log, "an answer of the graph cannot be sent", error, job.request_id)
             job.error = internal_error()
             job.finish(job)
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from servestack.manifests.manifest import Manifest
 from tests.support.services import NULL
+from tests.support.whole_pods import ENVIRONMENT as WHOLE
+from tests.support.whole_pods import SPEC
 
 Edit = Callable[[dict[str, Manifest]], None]
 
@@ -70,8 +72,14 @@ def other_namespace(manifests: dict[str, Manifest]) -> None:
     manifests["Service"].body["metadata"]["namespace"] = "default"
 
 
+def node_volume(manifests: dict[str, Manifest]) -> None:
+    pod(manifests)["volumes"].append({"name": "a", "hostPath": {"path": "/"}})
+
+
 DIGEST = "sha256:" + "cd" * 32
 SERVER = {"repository": "registry.example.com/serving", "digest": DIGEST}
+EMPTY: dict[str, Any] = {"name": "extra", "emptyDir": {}}
+GPU: dict[str, Any] = {"resources": {"gpu": {"count": 1}}}
 FILEBEAT = {"repository": "registry.example.com/filebeat", "digest": DIGEST}
 PINNED = {"images": {"server": SERVER, "filebeat": FILEBEAT}}
 
@@ -113,4 +121,11 @@ CASES: dict[str, Pair] = {
     "SRV668": (Case(spec={"autoscaling": {"cpuPercent": NULL, "inFlightPerPod": 8}},
                     environment={"metrics": {"customMetrics": "prometheus-adapter"}}),
                Case(spec={"autoscaling": {"cpuPercent": NULL, "inFlightPerPod": 8}})),
+    "SRV671": (Case(spec=SPEC, environment=WHOLE), Case(spec={"volumes": [EMPTY | {"mountPath": "/models/extra"}]})),
+    "SRV672": (Case(spec={"rollout": {"maxSurge": 0, "maxUnavailable": 1}}),
+               Case(spec={"replicas": 1, "rollout": {"maxSurge": 0, "maxUnavailable": 1}})),
+    "SRV673": (Case(), Case(spec={"volumes": [{"name": "a", "mountPath": "/a",
+                                               "image": {"repository": "a/b", "tag": "1"}}]})),
+    "SRV674": (Case(spec=GPU | {"rollout": {"maxSurge": 0, "maxUnavailable": 1}}), Case(spec=GPU)),
+    "SRV675": (Case(spec=GPU, artifact={"flavor": "pyfunc"}), Case(spec=GPU)),
 }  # fmt: skip

@@ -53,8 +53,10 @@ def found(result: Review) -> dict[str, str]:
 
 
 def by_spec(before: Data, after: Data, tmp_path: Path) -> Review:
-    old = manifests(tmp_path / "old", before, {})
-    return review("prod", "rendered/prod", old, manifests(tmp_path / "new", after, {}))
+    columns = [{"name": name, "type": "string"} for name in ("email", "country")]
+    artifact = {"signature": {"inputs": columns}}
+    old = manifests(tmp_path / "old", before, {}, artifact)
+    return review("prod", "rendered/prod", old, manifests(tmp_path / "new", after, {}, artifact))
 
 
 @pytest.mark.parametrize(
@@ -272,7 +274,10 @@ def server(body: Data) -> Data:
             "what a mesh or a node does with the pods changes: sidecar.istio.io/inject is set",
         ),
         (lambda b: pod(b).update(hostNetwork=True), "the pods share their node: hostNetwork"),
-        (lambda b: pod(b).update(serviceAccountName="admin"), "act as service account iris→admin"),
+        (
+            lambda b: pod(b).update(serviceAccountName="admin"),
+            "the pods get other rights: service account iris→admin",
+        ),
         (
             lambda b: pod(b)["volumes"].append({"name": "x", "hostPath": {"path": "/etc"}}),
             "the pods see /etc of their node",
@@ -283,7 +288,7 @@ def server(body: Data) -> Data:
         ),
         (
             lambda b: pod(b)["containers"].append({"name": "shell", "image": "busybox"}),
-            "container shell with image busybox runs in the pods",
+            "container shell is added, with image busybox",
         ),
         (
             lambda b: pod(b)["containers"].append(

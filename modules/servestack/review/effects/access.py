@@ -219,12 +219,12 @@ _IDENTITY = re.compile(r"(role-arn|gcp-service-account|azure.workload.identity|/
 def _identity(change: Change) -> str | None:
     if not _IDENTITY.search(name_of(change)) or change.new is None:
         return None
-    return f"the pods act with the rights of {change.new}"
+    return f"a cloud may give the pods other rights when they restart: {change.new}"
 
 
 def _identity_lost(change: Change) -> str | None:
     lost = _IDENTITY.search(name_of(change)) and change.new is None
-    return f"the pods no longer act with the rights of {change.old}" if lost else None
+    return f"a cloud no longer gives the pods the rights of {change.old}" if lost else None
 
 
 def _service_type(change: Change) -> str | None:

@@ -142,8 +142,24 @@ def _image(change: Change) -> str:
     return f"runs another image; {RESTART}"
 
 
+_POD = r"^spec\.template\.spec\."
+_PLACEMENT = r"(nodeSelector|affinity|tolerations|runtimeClassName|topologySpreadConstraints)\b"
+
+
+def _container(change: Change) -> str:
+    value = change.old if change.new is None else change.new
+    name = value.get("name", "?") if isinstance(value, dict) else value
+    verb = {"add": "is added", "remove": "is removed"}.get(change.operation, "changes")
+    return f"container {name} {verb}; {RESTART}"
+
+
 def _resources(change: Change) -> str:
     return f"size of a pod {_short(change.old)}→{_short(change.new)}; {RESTART}"
+
+
+def _device(change: Change) -> str:
+    was, now = _short(change.old), _short(change.new)
+    return f"{change.path[-1]} of a pod {was}→{now}; {RESTART}"
 
 
 def _short(value: Any) -> str:
@@ -169,13 +185,36 @@ _EFFECTS: tuple[Row, ...] = (
     _effect("Deployment", r"args\[\d+\]$", _argument, "data"),
     _effect("Deployment", r"config-sha256\]$", _says(f"{RESTART}, to read their configuration")),
     _effect("Deployment", r"^spec\.template\..*\.image$", _image),
+    _effect("Deployment", r"resources\.(requests|limits)\[.*/", _device, "availability"),
     _effect(
         "Deployment",
         r"^spec\.template\..*resources(\.(requests|limits)|$)",
         _resources,
         "availability",
     ),
+    _effect("Deployment", rf"{_POD}(initContainers|containers)\[[^]]+\]$", _container),
+    _effect(
+        "Deployment",
+        rf"{_POD}{_PLACEMENT}",
+        _says(f"other nodes may run the pods; {RESTART}"),
+        "availability",
+    ),
+    _effect(
+        "Deployment",
+        r"volume(s|Mounts)\b",
+        _says(f"the pods see other files; {RESTART}"),
+        "data",
+    ),
     _effect("Deployment", r"^spec\.template\.", _says(RESTART)),
+    _effect(
+        "Deployment", r"\.maxSurge$", _values("pods that a rollout starts first:"), "availability"
+    ),
+    _effect(
+        "Deployment",
+        r"\.maxUnavailable$",
+        _values("pods that a rollout stops first:"),
+        "availability",
+    ),
     _effect("Deployment", r"^spec\.replicas$", _values("capacity"), "availability"),
     _effect(
         "Deployment", r"^spec\.", _says("changes how the next rollout proceeds"), "availability"
@@ -275,5 +314,11 @@ _EFFECTS: tuple[Row, ...] = (
     _effect("PodMonitor", r"^spec", _says("what is scraped changes"), "availability"),
     _effect("ConfigMap", r"^metadata\.labels", _says("who picks it up may change")),
     _effect("Namespace", r"pod-security", _says("which pods are admitted changes")),
+    _effect(
+        "ServiceAccount",
+        r"^metadata\.annotations",
+        _says("a cloud may give the pods other rights when they restart"),
+        "security",
+    ),
     _effect("*", r"^metadata\.(labels|annotations)", _says("no effect on traffic")),
 )

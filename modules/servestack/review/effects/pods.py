@@ -61,7 +61,7 @@ def _container(change: Change) -> str | None:
     name = _item_name(change)
     if change.operation != "add" or name in _OWN_CONTAINERS:
         return None
-    return f"container {name} with image {value.get('image')} runs in the pods"
+    return f"container {name} is added, with image {value.get('image')}"
 
 
 def _own_container(change: Change) -> str | None:
@@ -248,7 +248,7 @@ ROWS: tuple[Row, ...] = (
         ANY_PODS, rf"{_CONTAINER}\.envFrom\[\d+\]\.secretRef\.name$", "security",
         moved("every key becomes a variable of the container, of Secret"),
     ),
-    row(ANY_PODS, rf"{_POD}serviceAccountName$", "security", moved("the pods act as service account")),
+    row(ANY_PODS, rf"{_POD}serviceAccountName$", "security", moved("the pods get other rights: service account")),
     row(
         ANY_PODS, rf"{_POD}automountServiceAccountToken$", "security",
         no_longer(False, "the pods get a token for the Kubernetes API"),
@@ -294,7 +294,6 @@ ROWS: tuple[Row, ...] = (
         ANY_PODS, rf"{_CONTAINER}\.lifecycle", "availability",
         removed("a pod that stops is no longer taken out of traffic first"),
     ),
-    row(ANY_PODS, rf"{_POD}(nodeSelector|affinity|tolerations)", "availability", "the pods run on other nodes"),
     row(ANY_PODS, rf"{_POD}priorityClassName$", "availability", "which pods give way to others changes"),
     row(ANY_PODS, rf"{_POD}imagePullSecrets", "none", added("images are pulled with other credentials")),
 )  # fmt: skip

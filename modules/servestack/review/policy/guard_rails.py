@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from servestack.review.policy.rule import Path, Subject, Violation, rule
 from servestack.spec.image import Image
+from servestack.spec.pod_rules import containers_of
 
 
 @rule("SRV641", "error", "runs as many pods as the environment asks for")
@@ -33,8 +34,13 @@ def pinned_images(subject: Subject) -> Iterator[Violation]:
     service = subject.service
     required = service.environment.guard_rails.require_image_digest
     images: list[tuple[Path, Image, bool]] = [(("images", "server"), service.image, True)]
-    if service.spec.image is not None:
+    if service.spec.image is not None and service.spec.image.repository is not None:
         images = [(("image",), service.image, False)]
+    for at, container in containers_of(service.spec):
+        images.append(((*at, "image"), container.image, False))
+    for index, volume in enumerate(service.spec.volumes):
+        if volume.image is not None:
+            images.append((("volumes", index, "image"), volume.image, False))
     if service.topics.shipped():
         images.append((("images", "filebeat"), service.environment.images.filebeat, True))
     for path, image, of_environment in images:

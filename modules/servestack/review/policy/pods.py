@@ -8,6 +8,12 @@ from servestack.manifests import names
 from servestack.review.policy.rule import Subject, Violation, rule
 from servestack.spec.secrets import SECRET_NAME
 
+RESTRICTED_VOLUMES = frozenset({
+    "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim",
+    "projected", "secret",
+})  # fmt: skip
+"""The kinds of volume that the restricted level admits."""
+
 
 @rule("SRV601", "error", "runs under the restricted Pod Security level")
 def restricted_pods(subject: Subject) -> Iterator[Violation]:
@@ -16,6 +22,10 @@ def restricted_pods(subject: Subject) -> Iterator[Violation]:
         yield Violation((), "the pod may run as root or without a seccomp profile")
     if subject.pod.get("automountServiceAccountToken") is not False:
         yield Violation((), "the pod mounts a token for the Kubernetes API")
+    for volume in subject.pod.get("volumes", []):
+        kinds = volume.keys() - RESTRICTED_VOLUMES - {"name"}
+        if kinds:
+            yield Violation((), f"volume {volume['name']} is of the kind {', '.join(kinds)}")
     for container in subject.containers:
         context = container.get("securityContext", {})
         drops = context.get("capabilities", {}).get("drop", [])
@@ -37,7 +47,9 @@ def limited_containers(subject: Subject) -> Iterator[Violation]:
         for resource in ("cpu", "memory", "ephemeral-storage"):
             if resource not in limits:
                 yield Violation(
-                    ("resources",), f"container {container['name']} has no {resource} limit"
+                    (*subject.path_of(container), "resources"),
+                    f"container {container['name']} has no {resource} limit",
+                    "write resources: {cpu: 100m, memory: 64Mi}",
                 )
 
 
@@ -89,7 +101,7 @@ def referenced_secrets(subject: Subject) -> Iterator[Violation]:
         for variable in container.get("env", []):
             if "value" in variable and SECRET_NAME.search(variable["name"]):
                 yield Violation(
-                    ("env",),
+                    (*subject.path_of(container), "env"),
                     f"{variable['name']} of container {container['name']} is written out as text",
                     "refer to a Secret with valueFrom",
                 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from servestack.review.policy import artifacts, fit, guard_rails, pods  # noqa: F401
+from servestack.review.policy import additions, artifacts, fit, guard_rails, pods  # noqa: F401
 from servestack.review.policy.rule import Rule, registered
 
 RULES: tuple[Rule, ...] = registered()

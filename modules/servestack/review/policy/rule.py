@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from servestack.manifests.manifest import Body, Manifest
 from servestack.resolve.resolved import ResolvedService
+from servestack.spec.pod_rules import containers_of
 
 Severity = Literal["error", "warning", "note"]
 Path = tuple[str | int, ...]
@@ -36,6 +37,12 @@ class Subject:
     def containers(self) -> list[dict[str, Any]]:
         """Every container of the pod, init containers and sidecars too."""
         return [*self.pod.get("initContainers", []), *self.pod["containers"]]
+
+    def path_of(self, container: dict[str, Any]) -> Path:
+        """The path in the spec of a container that the spec adds; empty for servestack's own."""
+        name = container["name"]
+        found = (at for at, given in containers_of(self.service.spec) if given.name == name)
+        return next(found, ())
 
 
 @dataclass(frozen=True, slots=True)
