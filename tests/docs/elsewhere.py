@@ -45,6 +45,10 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
             ("docs/how-to/kafka-with-tls.md", "kubectl create namespace models"),
             (
                 "docs/how-to/kafka-with-tls.md",
+                "kubectl -n models create secret tls filebeat-tls --cert=filebeat.crt --key=filebeat.key",
+            ),
+            (
+                "docs/how-to/kafka-with-tls.md",
                 "kubectl -n models logs deployment/iris -c filebeat --since=10m | grep -iE 'kafka|error'",
             ),
             (
@@ -66,7 +70,7 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
             ),
             (
                 "docs/how-to/rotate-keys.md",
-                "printf '%s\\n' \"$new\" | kubectl -n models create secret generic iris-api-keys --from-file=api-keys=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -",
+                "printf '%s\\n' \"$new\" | kubectl -n models create secret generic iris-api-keys --from-file=api-keys=/dev/stdin --dry-run=client -o yaml | kubectl apply --server-side --force-conflicts -f -",
             ),
             ("docs/how-to/rotate-keys.md", "read -rsp 'new password: ' password"),
             (

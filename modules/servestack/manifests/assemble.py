@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from servestack.manifests.access import build_network_policy, build_service_account
+from servestack.manifests.access import (
+    build_network_policy,
+    build_service_account,
+    build_solver_network_policy,
+)
 from servestack.manifests.autoscaling import build_horizontal_pod_autoscaler
 from servestack.manifests.environment import build_default_network_policy, build_namespace
 from servestack.manifests.log_shipping import build_filebeat_config_map
@@ -34,6 +38,7 @@ ENVIRONMENT_BUILDERS: tuple[tuple[str, EnvironmentBuilder], ...] = (
 SERVICE_BUILDERS: tuple[tuple[str, ServiceBuilder], ...] = (
     ("access", build_service_account),
     ("access", build_network_policy),
+    ("access", build_solver_network_policy),
     ("log_shipping", build_filebeat_config_map),
     ("workload", build_server_config_map),
     ("workload", build_deployment),

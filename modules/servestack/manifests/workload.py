@@ -26,7 +26,7 @@ from servestack.manifests.server_settings import (
 )
 from servestack.manifests.volumes import container_mounts, own_volumes, server_mounts
 from servestack.resolve.resolved import ResolvedService
-from servestack.spec.quantities import byte_count
+from servestack.spec.quantities import byte_count, written_mebibytes
 from servestack.spec.scaling import Resources
 from servestack_contract import settings
 
@@ -43,7 +43,8 @@ def build_deployment(service: ResolvedService) -> Body:
         "kind": "Deployment",
         "metadata": names.metadata(service, service.name, annotations=_annotations(service)),
         "spec": {
-            "minReadySeconds": spec.rollout.min_ready_seconds,
+            # The API drops a zero, which means the same.
+            **({"minReadySeconds": ready} if (ready := spec.rollout.min_ready_seconds) else {}),
             "progressDeadlineSeconds": spec.rollout.progress_deadline_seconds,
             "revisionHistoryLimit": 5,
             # By default: surge by one, never drop below the count. A proxy answers 503 if all pods
@@ -256,7 +257,7 @@ def _server_mounts(service: ResolvedService) -> list[Body]:
 
 def _volumes(service: ResolvedService, budget_bytes: int) -> list[Body]:
     # An eviction has no grace period, so the server's own budget lies well below this limit.
-    events_limit = f"{budget_bytes * 3 // 2 // 2**20}Mi"
+    events_limit = written_mebibytes(budget_bytes * 3 // 2 // 2**20)
     volumes: list[Body] = [
         {"name": "config", "configMap": {"name": names.server_config_name(service)}},
         {"name": "models", "emptyDir": {}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from servestack.errors import Problem, ResolveError
+from servestack.resolve.addresses import public_hosts, service_url
 from servestack.resolve.devices import device_problems
 from servestack.resolve.lock import Lock, LockedArtifact
 from servestack.resolve.overlay import Layer, merge
@@ -72,7 +73,6 @@ def resolve_service(
         raise ResolveError(problems)
     given, params = _input(value, models), _params(value, models)
     _require_redactable(value, given, params, provenance)
-    host = public_host(value, settings)
     return ResolvedService(
         spec=value,
         environment=settings,
@@ -80,8 +80,8 @@ def resolve_service(
         input=given,
         params=params,
         image=value.image.over(settings.images.server) if value.image else settings.images.server,
-        host=host,
-        url=_url(value, settings, host),
+        hosts=public_hosts(value, settings),
+        url=service_url(value, settings),
         topics=_topics(value, settings),
         source=spec.document.file.as_posix(),
         provenance=provenance,
@@ -145,23 +145,6 @@ def _require_redactable(
     ]
     if problems:
         raise ResolveError(problems)
-
-
-def public_host(spec: ModelService, environment: Environment) -> str:
-    """Return the host name outside the cluster, or "" without external access."""
-    if environment.ingress is None or not spec.ingress.enabled:
-        return ""
-    return spec.ingress.host or f"{spec.name}.{environment.ingress.host_suffix}"
-
-
-def _url(spec: ModelService, environment: Environment, host: str) -> str:
-    if host:
-        way_in = environment.ingress
-        edge = way_in.tls if way_in is not None else None
-        scheme = "https" if spec.ingress.tls or edge else "http"
-        return f"{scheme}://{host}{spec.base_path}"
-    port = "" if spec.service.port == 80 else f":{spec.service.port}"
-    return f"http://{spec.name}.{environment.namespace}.svc{port}{spec.base_path}"
 
 
 def _topics(spec: ModelService, environment: Environment) -> Topics:

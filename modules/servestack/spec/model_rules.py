@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from servestack.spec.document import DataPath, dotted
+from servestack.spec.exposure_rules import exposure_faults
 from servestack.spec.faults import Fault
 from servestack.spec.graph import Router, Split, model_names
 from servestack.spec.input_rules import input_faults
@@ -304,37 +304,6 @@ def _variable_faults(
             )
 
 
-def _network(spec: ModelService) -> Iterator[Fault]:
-    for index, rule in enumerate(spec.egress):
-        path = ("egress", index)
-        if (rule.cidr is None) == (rule.namespace is None):
-            yield Fault(
-                "SRV133", path, "needs exactly one of cidr and namespace", "keep one of the two"
-            )
-        if rule.pod_labels and rule.namespace is None:
-            yield Fault(
-                "SRV133", (*path, "podLabels"), "needs namespace", "write the namespace of the pods"
-            )
-        if rule.cidr is not None:
-            yield from cidr_faults(rule.cidr, (*path, "cidr"))
-    if not spec.ingress.enabled and (spec.ingress.host or spec.ingress.tls):
-        yield Fault(
-            "SRV133",
-            ("ingress", "enabled"),
-            "cannot be false together with host or tls",
-            "remove them, or enable ingress",
-            (("ingress", "host"), ("ingress", "tls")),
-        )
-
-
-def cidr_faults(cidr: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
-    """Yield a fault if `cidr` is not an address range, or has bits set after its prefix."""
-    try:
-        ipaddress.ip_network(cidr)
-    except ValueError as error:
-        yield Fault("SRV133", path, f"{error}", "write a range such as 10.0.0.0/8")
-
-
 def _labels(spec: ModelService) -> Iterator[Fault]:
     for section, keys in (("labels", spec.labels), ("annotations", spec.annotations)):
         for key in keys:
@@ -369,6 +338,6 @@ _RULES: tuple[Callable[[ModelService], Iterator[Fault]], ...] = (
     _timing,
     _rollout,
     _variables,
-    _network,
+    exposure_faults,
     _labels,
 )

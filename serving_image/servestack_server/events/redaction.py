@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from servestack_contract.references import redactable, unknown_redactions
 from servestack_contract.settings import ServerSettings
 from servestack_server.errors import StartError
 from servestack_server.events.values import to_json
@@ -35,8 +36,8 @@ class Redaction:
         columns = [column.name for column in config.input.columns or ()]
         tensors = [tensor.name for tensor in config.input.arrays if tensor.name]
         params = [param.name for param in config.params or ()]
-        known = [*columns, *tensors, *params]
-        if missing := sorted(redact.keys() - set(known)):
+        if missing := unknown_redactions(config):
+            known = redactable(config)
             raise StartError(
                 f"logging.predictions.redact: no input is called {', '.join(missing)}",
                 f"the names are {', '.join(known)}" if known else "the input has no names",

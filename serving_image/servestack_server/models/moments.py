@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def nanoseconds(moments: Sequence[datetime | None]) -> NDArray[np.datetime64]:
-    """Return moments of `input.moments` as an array of datetime64[ns]; None becomes NaT.
+    """Return moments of `servestack_contract.moments` as an array of datetime64[ns]; None becomes NaT.
 
     A moment without a zone counts as UTC.
     """

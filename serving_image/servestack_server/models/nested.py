@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from servestack_contract.moments import moment
 from servestack_contract.settings import NESTED_TYPES, Column, Element
+from servestack_contract.values import from_base64
 from servestack_server.errors import StartError
-from servestack_server.input.moments import moment
-from servestack_server.input.values import from_base64
 from servestack_server.models.moments import nanoseconds
 
 Convert = Callable[[Any], Any]

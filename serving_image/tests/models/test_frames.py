@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ _COLUMNS = (
     Column("word", "string"), Column("count", "long", nullable=True), Column("share", "double"),
     Column("at", "datetime"), Column("is_new", "boolean"),
 )  # fmt: skip
+_FIRST, _SECOND = datetime(2024, 1, 1), datetime(2024, 1, 2)
 _ROWS: list[Any] = [
-    ("a", 2**53 + 1, 0.5, "2024-01-01", True), ("b", 4, 1.5, "2024-01-02", False),
+    ("a", 2**53 + 1, 0.5, _FIRST, True), ("b", 4, 1.5, _SECOND, False),
 ]  # fmt: skip
-_NULLS: list[Any] = [("a", None, 0.5, "2024-01-01", True), (None, 4, 1.5, "2024-01-02", False)]
+_NULLS: list[Any] = [("a", None, 0.5, _FIRST, True), (None, 4, 1.5, _SECOND, False)]
 _DTYPES = {"share": "float64", "at": "datetime64[ns]", "is_new": "bool"}
 
 

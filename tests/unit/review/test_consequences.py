@@ -111,7 +111,7 @@ def by_spec(before: Data, after: Data, tmp_path: Path) -> Review:
         pytest.param({"service": {"callers": ["growth"]}}, {}, "availability",
                      "pods of namespace growth may no longer call (TCP 8080)", id="callers-closed"),
         pytest.param({}, {"egress": [{"cidr": "0.0.0.0/0", "ports": [80, 443]}]}, "security",
-                     "the pods may reach any address (TCP 443, TCP 80)", id="egress-opened"),
+                     "the pods may reach any address except 169.254.0.0/16 (TCP 443, TCP 80)", id="egress-opened"),
         pytest.param({"ingress": {"enabled": False}}, {}, "security",
                      "the model gets a public address", id="ingress-added"),
         pytest.param({"ingress": {"enabled": False}}, {}, "security",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from servestack.manifests.access import SOLVER_LABEL
 from servestack.manifests.kinds import KINDS
 from servestack.manifests.manifest import Body
 from servestack.review.diff import Change
@@ -59,12 +60,25 @@ def _words_for(kind: str, body: Body) -> tuple[tuple[str, str], tuple[Category, 
             "pods without a policy of their own may reach and be reached by all",
         )
         return words, _WHOLE[kind]
+    if kind == "NetworkPolicy" and SOLVER_LABEL in _selected(body):
+        words = (
+            "cert-manager's challenges are let through",
+            "cert-manager's challenges are denied: certificates are no longer renewed by HTTP-01",
+        )
+        return words, ("security", "availability")
     if kind == "ConfigMap":
         for file in body.get("data") or {}:
             for pattern, words, categories in _FILES:
                 if pattern.search(str(file)):
                     return words, categories
     return _WORDS.get(kind, ("is created", "is deleted")), _WHOLE.get(kind, ("none", "none"))
+
+
+def _selected(body: Body) -> Body:
+    """The labels of the pods that a NetworkPolicy is for."""
+    selector = (body.get("spec") or {}).get("podSelector") or {}
+    labels: Body = selector.get("matchLabels") or {}
+    return labels
 
 
 def _denies_everything(spec: Body) -> bool:
@@ -136,6 +150,18 @@ def _rule(change: Change) -> str:
 
 _OF_ALERTS = {"alert", "annotations", "severity", "keep_firing_for"}
 """Fields that only alerts have."""
+
+
+def _ingress_annotation(change: Change) -> str:
+    """The words for one annotation, or for all of them where there were none before."""
+    keys = [str(change.path[-1]), *(key for v in (change.old, change.new) for key in _keys(v))]
+    if any(key.startswith("cert-manager.io/") for key in keys):
+        return "changes who issues the certificate"
+    return "changes how the controller treats requests"
+
+
+def _keys(value: Any) -> list[str]:
+    return [str(key) for key in value] if isinstance(value, dict) else []
 
 
 def _image(change: Change) -> str:
@@ -295,9 +321,7 @@ _EFFECTS: tuple[Row, ...] = (
     _effect("ConfigMap", r"^data\[[^]]*\]\.groups", _rule, "availability"),
     _effect("ConfigMap", r"^data\[[^]]*\.json\]", _says("changes the dashboard only")),
     _effect("ConfigMap", r"^(data|binaryData)", _says("takes effect when its pods restart")),
-    _effect(
-        "Ingress", r"^metadata\.annotations", _says("changes how the controller treats requests")
-    ),
+    _effect("Ingress", r"^metadata\.annotations", _ingress_annotation),
     _effect("Service", r"^metadata\.annotations", _says("what controllers do with it may change")),
     _effect(
         "PrometheusRule",

@@ -221,6 +221,7 @@ ROWS: tuple[Row, ...] = (
     row(FILE, r"^events$", "data", removed("no events are written")),
     # What callers send and get.
     row(FILE, r"^basePath$", "availability", moved("callers use the path")),
+    row(FILE, r"^pathPrefix$", "availability", moved("callers use paths below", default="")),
     row(FILE, r"^port$", "availability", moved("the server listens on port")),
     row(FILE, r"^protocols", "data", "other protocols are spoken"),
     row(FILE, r"^errorStyle$", "data", moved("form of errors", default="status")),

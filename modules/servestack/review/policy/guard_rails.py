@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from servestack.resolve.addresses import encrypted_hosts
 from servestack.review.policy.rule import Path, Subject, Violation, rule
+from servestack.spec.environment import Gateway
 from servestack.spec.image import Image
 from servestack.spec.pod_rules import containers_of
 
@@ -64,10 +66,12 @@ def owned(subject: Subject) -> Iterator[Violation]:
 @rule("SRV644", "error", "is reached by TLS where the environment asks for it")
 def encrypted(subject: Subject) -> Iterator[Violation]:
     service = subject.service
-    required = service.environment.guard_rails.require_tls
-    if required and service.host and not service.url.startswith("https://"):
-        yield Violation(
-            ("ingress", "tls"),
-            f"{service.host} answers without TLS",
-            "set ingress.tls.secret, or set ingress.tls in the environment",
-        )
+    if not service.environment.guard_rails.require_tls:
+        return
+    encrypted = encrypted_hosts(service.spec, service.environment)
+    plain = [host for host in service.hosts if host not in encrypted]
+    if plain:
+        hint = "set ingress.tls.secret, or set ingress.tls in the environment"
+        if isinstance(service.environment.ingress, Gateway):
+            hint = "set ingress.tls in the environment if the Gateway's listener terminates TLS"
+        yield Violation(("ingress", "tls"), f"{', '.join(plain)} answers without TLS", hint)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from servestack_server.input.problems import WrongValueError
+from servestack_contract.wrong_values import WrongValueError
 
 _DATED = range(1678, 2262)
 """The years that the models' 64 bits of nanoseconds around 1970 hold as a whole."""
