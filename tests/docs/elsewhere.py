@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-OTHER_TESTS = {"docs/tutorial.md": "tests/quickstart/test_quickstart_page.py"}
+OTHER_TESTS = {
+    "docs/tutorial.md": "tests/quickstart/test_quickstart_page.py",
+    "docs/how-to/fixed-count-to-autoscaling.md": "tests/real/test_handover.py",
+}
 """Pages that another test types, and that test."""
 
 STARTS_AT = {"docs/how-to/roll-back.md": "moved"}

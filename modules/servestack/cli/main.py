@@ -39,6 +39,13 @@ class CheckOutput(StrEnum):
     SARIF = "sarif"
 
 
+class FailOn(StrEnum):
+    SECURITY = "security"
+    DATA = "data"
+    AVAILABILITY = "availability"
+    RESTART = "restart"
+
+
 class SchemaKind(StrEnum):
     MODEL_SERVICE = "model-service"
     ENVIRONMENT = "environment"
@@ -162,11 +169,18 @@ def diff(
     output: Annotated[
         DiffOutput, typer.Option("--output", "-o", help="Format of the output.")
     ] = DiffOutput.TEXT,
+    fail_on: Annotated[
+        list[FailOn] | None,
+        typer.Option(
+            help="End with 3 if a change has this category, else with 0. May be repeated."
+        ),
+    ] = None,
     model: Models = None,
     folder: Folders = None,
     project: Project = None,
 ) -> None:
     """Show what a change does. Exit code: 0 for no changes, 2 for changes, 1 for an error."""
+    categories = tuple(category.value for category in fail_on or ())
     if (live and (against or model or folder)) or (not live and (kubeconfig or context)):
         hint = (
             "use --kubeconfig and --context only with --live, and --against, --model and --folder "
@@ -177,11 +191,12 @@ def diff(
         from servestack.cli.live_command import LiveOptions, diff_live
 
         options = LiveOptions(kubeconfig, context)
-        raise typer.Exit(diff_live(find_project(project), environments, options, output.value))
+        root = find_project(project)
+        raise typer.Exit(diff_live(root, environments, options, output.value, categories))
     from servestack.cli.review_commands import diff as run
 
     root, selection = find_selected(project, model, folder)
-    raise typer.Exit(run(root, environments, against, output.value, selection))
+    raise typer.Exit(run(root, environments, against, output.value, categories, selection))
 
 
 @app.command()
@@ -261,6 +276,24 @@ def schema(
     from servestack.spec.schema import schema_text
 
     write(schema_text(kind.value))
+
+
+@app.command()
+def handover(
+    environment: Environment,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="Kubeconfig to use. Default: the environment's.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="Context to use. Default: the environment's.")
+    ] = None,
+    project: Project = None,
+) -> None:
+    """Keep the number of pods while autoscaling replaces `replicas`. `up` does so itself."""
+    from servestack.cli.handover_command import handover as run
+    from servestack.cli.live_command import LiveOptions
+
+    run(find_project(project), environment, LiveOptions(kubeconfig, context))
 
 
 @app.command()

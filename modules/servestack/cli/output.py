@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from servestack.errors import Problem
+from servestack.words import counted
 
 
 def write(text: str) -> None:
@@ -31,7 +32,7 @@ def say_problems(problems: Iterable[Problem]) -> None:
         mark = "\x1b[31merror\x1b[0m" if color else "error"
         say(f"{mark}: {problem}")
     if count > 1:
-        say(f"{count} errors")
+        say(counted(count, "error"))
 
 
 def wants_color(stream: TextIO) -> bool:

@@ -14,6 +14,7 @@ from servestack.render.tree import check_tree, to_stream, write_texts
 from servestack.rendering import render_checked
 from servestack.review.gate import refuse_claims
 from servestack.spec.model_files import Selection
+from servestack.words import counted
 
 
 def render(
@@ -48,7 +49,9 @@ def render(
         folder = RENDERED_FOLDER / name
         result = write_texts(root / folder, texts, resolved.covers)
         total = len(result.written) + len(result.unchanged)
-        say(f"{folder}: {total} files, {len(result.written)} written, {len(result.pruned)} pruned")
+        say(
+            f"{folder}: {counted(total, 'file')}, {len(result.written)} written, {len(result.pruned)} pruned"
+        )
         for path in result.foreign:
             say(f"{folder / path}: left as it is; servestack did not write it")
     if prune:

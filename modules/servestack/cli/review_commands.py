@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from servestack.claims import find_claims
@@ -13,9 +14,10 @@ from servestack.manifests.manifest import Manifest
 from servestack.project import RENDERED_FOLDER, Built, build_environment, chosen_environments
 from servestack.review import check_reports, reports
 from servestack.review.causes import causes_of
+from servestack.review.effects.environment import environment_changes
 from servestack.review.findings import errors, find
 from servestack.review.gate import claim_findings
-from servestack.review.summary import Review, review
+from servestack.review.summary import FieldReview, Review, review
 from servestack.spec.model_files import Selection, load_model_files
 
 
@@ -24,19 +26,31 @@ def diff(
     names: list[str] | None,
     against: str | None,
     output: str,
+    fail_on: Collection[str] = (),
     selection: Selection | None = None,
 ) -> int:
     """Print a review of each environment, or of the selected models in it.
 
-    Returns exit code 2 if something changes, else 0.
+    Returns `exit_code` of the reviews.
     """
-    changed = False
+    results = []
     for name in chosen_environments(root, names):
         built = build_environment(root, name, selection)
         result = _against_revision(built, name, against) if against else _against_files(built, name)
-        changed = changed or not result.is_empty
         write_review(result, output)
-    return 2 if changed else 0
+        results.append(result)
+    return exit_code(results, fail_on)
+
+
+def exit_code(results: Sequence[Review], fail_on: Collection[str] = ()) -> int:
+    """The exit code of `diff`: 2 if something changes, else 0.
+
+    With `fail_on` it is 3 if a change has one of these categories, else 0.
+    """
+    if fail_on:
+        found = {category for result in results for category in result.categories}
+        return 3 if found.intersection(fail_on) else 0
+    return 2 if any(not result.is_empty for result in results) else 0
 
 
 def write_review(result: Review, output: str) -> None:
@@ -64,7 +78,13 @@ def _against_revision(built: Built, name: str, revision: str) -> Review:
     if old is None:
         return review(name, revision, (), built.manifests)
     causes = causes_of(old.inputs, built.inputs)
-    return review(name, revision, _covered(old.manifests, built), built.manifests, causes)
+    settings = [
+        FieldReview(change, effects)
+        for change, effects in environment_changes(old.environment, built.environment)
+        if built.selection is None
+    ]
+    before = _covered(old.manifests, built)
+    return review(name, revision, before, built.manifests, causes, settings)
 
 
 def _covered(manifests: tuple[Manifest, ...], built: Built) -> tuple[Manifest, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -84,7 +85,8 @@ def _group_of(owner: str, file: str, path: Path) -> str:
 def _words(value: Any) -> str:
     if value is None:
         return "nothing"
-    text = str(masked(value))
+    shown = masked(value)
+    text = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
     if re.fullmatch(r"[0-9a-f]{64}", text):
         return text[:12]
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -11,6 +11,7 @@ from servestack.spec.document import DataPath
 from servestack.spec.example_values import misfit
 from servestack.spec.faults import Fault
 from servestack.spec.model_service import ModelService
+from servestack.words import counted
 from servestack_contract.settings import NESTED_TYPES
 
 _NUMERIC = {"integer", "long", "float", "double"}
@@ -150,7 +151,7 @@ def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
                 yield Fault(
                     "SRV137",
                     path,
-                    f"has {len(row)} values for {len(columns)} columns",
+                    f"has {counted(len(row), 'value')} for {counted(len(columns), 'column')}",
                     "write one value for each column, in their order",
                     (_COLUMNS,),
                 )

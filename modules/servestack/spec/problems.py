@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from servestack.errors import Problem
 from servestack.spec.document import DataPath, dotted
 from servestack.spec.patterns import words_for
+from servestack.words import counted
 
 _TYPE_WORDS = {
     "string_type": ("text", "quote it if it looks like a number"),
@@ -95,7 +96,7 @@ def _bound(kind: str, context: dict[str, Any], value: Any) -> str:
         case "less_than":
             return f"must be below {context['lt']}, not {shown(value)}"
         case "too_short":
-            return f"needs at least {context['min_length']} items, not {context['actual_length']}"
+            return f"needs at least {counted(context['min_length'], 'item')}, not {context['actual_length']}"
         case "string_too_short":
             return "must not be empty"
         case "string_too_long":

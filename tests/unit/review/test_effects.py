@@ -71,7 +71,7 @@ def test_whole_objects(body: Body, appears: str, goes: str) -> None:
             deployment(resources={"limits": {"cpu": "1", "memory": "1Gi"}}),
             "size of a pod nothing→limits cpu 1, memory 1Gi",
         ),
-        (deployment(), deployment(image="other"), "another image"),
+        (deployment(image="a:1"), deployment(image="a:2"), "runs another image"),
         (
             autoscaler(pods_metric("a", "1")),
             autoscaler(pods_metric("a", "2")),

@@ -119,8 +119,8 @@ def consistent_input(subject: Subject) -> Iterator[Violation]:
     # Where nothing describes the input, an ONNX graph may name its tensors itself.
     for name in unknown_redactions(settings) if settings.input.is_known else ():
         place = ("logging", "predictions", "redact", name)
-        names = ", ".join(redactable(settings))
-        hint = f"the names are {names}" if names else "nothing in a request has a name"
+        present = ", ".join(redactable(settings))
+        hint = f"the names are {present}" if present else "nothing in a request has a name"
         yield Violation(place, f"no column, tensor or param is called {name!r}", hint)
     if settings.graph is not None:
         for name in unknown_router_columns(settings.graph, names):
