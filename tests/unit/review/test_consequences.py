@@ -377,6 +377,13 @@ def test_fields_that_vanish(
     assert {c for w, c in result.items() if words in w} == {"availability"}
 
 
+def test_a_host_that_is_gone_is_not_reached_without_tls(tmp_path: Path) -> None:
+    tls = {"secret": "tls"}
+    old = manifests(tmp_path, {"ingress": {"tls": tls}}, {})
+    new = manifests(tmp_path, {"ingress": {"host": "a.example.com", "tls": tls}}, {})
+    assert not [words for words in found(review("prod", "HEAD", old, new)) if "TLS" in words]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "category", "words"),
     [

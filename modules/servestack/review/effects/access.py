@@ -114,7 +114,8 @@ def _ingress(change: Change, old: Body, new: Body) -> list[Effect]:
     before, after = old.get("spec") or {}, new.get("spec") or {}
     effects: list[Effect] = []
     if change.path[:2] == ("spec", "tls"):
-        lost = _encrypted(before) - _encrypted(after)
+        published = {"", *(str(rule.get("host", "")) for rule in after.get("rules") or ())}
+        lost = (_encrypted(before) - _encrypted(after)) & published
         for host in sorted(lost):
             effects.append(Effect("security", f"{host or 'the model'} is reached without TLS"))
     if change.path[:2] in (("spec", "rules"), ("spec", "defaultBackend")):
