@@ -62,6 +62,7 @@ lint: setup ## lint, spelling, links, types, import contracts, generated files
 	@$(BIN)/python tools/docs.py --check
 	@$(BIN)/python tools/dashboards.py --check
 	@$(BIN)/python tools/schemas/bundle.py --check
+	@$(BIN)/python tools/secrets/bundle.py --check
 
 .PHONY: unit
 unit: setup ## the tests that need nothing but Python
@@ -72,6 +73,7 @@ generate: setup ## write what is generated and committed: docs, dashboard, schem
 	@$(BIN)/python tools/docs.py
 	@$(BIN)/python tools/dashboards.py
 	@$(BIN)/python tools/schemas/bundle.py
+	@$(BIN)/python tools/secrets/bundle.py
 	@for project in . examples/*/; do if test -d $$project/stacks; then $(BIN)/servestack render -C $$project; fi; done
 
 .PHONY: docs

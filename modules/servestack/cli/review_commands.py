@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
+
+from pydantic_core import to_jsonable_python
 
 from servestack.cli.output import wants_color, write
 from servestack.errors import Problem, SpecError
@@ -11,6 +14,7 @@ from servestack.project import RENDERED_FOLDER, Built, build_environment, chosen
 from servestack.review import check_reports, reports
 from servestack.review.causes import causes_of
 from servestack.review.findings import errors, find
+from servestack.review.mask import masked_at
 from servestack.review.summary import Review, review
 
 
@@ -97,16 +101,23 @@ def _explain_value(project: Path | None, model: str, environment: str, field: st
             Problem("SRV152", f"{environment} has no model {model!r}", hint=f"its models: {known}")
         )
     for entry in explain_field(service, field):
-        write(f"{dotted(entry.path)} = {_shown(entry.value)}  ({entry.winner})\n")
+        shown = partial(_shown, entry.path)
+        write(f"{dotted(entry.path)} = {shown(entry.value)}  ({entry.winner})\n")
+        if entry.path[0] == "env" and (public := [v.name for v in service.spec.env if v.public]):
+            write(f"    public, as the owner says: {', '.join(public)}\n")
         if not field:
             continue
-        write(f"    default: {_shown(entry.default)}\n")
+        write(f"    default: {shown(entry.default)}\n")
         for origin in entry.origins:
             note = "  (replaced)" if origin.hidden else ""
-            write(f"    {origin.layer}: {_shown(origin.value)}  {origin.location}{note}\n")
+            write(f"    {origin.layer}: {shown(origin.value)}  {origin.location}{note}\n")
 
 
-def _shown(value: object) -> str:
+def _shown(path: tuple[str | int, ...], value: object) -> str:
+    plain = to_jsonable_python(value, by_alias=True)
+    hidden = masked_at(path, plain)
+    if hidden != plain:
+        return str(hidden)
     if value is None:
         return "nothing"
     if isinstance(value, bool):

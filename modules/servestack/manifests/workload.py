@@ -67,6 +67,8 @@ def _annotations(service: ResolvedService) -> dict[str, str]:
     if spec.rollout.strategy == "canary":
         steps = ",".join(str(step) for step in spec.rollout.steps)
         annotations[f"{names.LABEL_DOMAIN}/canary-steps"] = steps
+    if public := [variable.name for variable in spec.env if variable.public]:
+        annotations[names.PUBLIC_VARIABLES] = ",".join(public)
     if spec.description:
         annotations[f"{names.LABEL_DOMAIN}/description"] = spec.description
     return annotations

@@ -196,5 +196,10 @@ _EFFECTS: tuple[Effect, ...] = (
     _effect("PodMonitor", r"^spec", _says("what is scraped changes")),
     _effect("ConfigMap", r"^metadata\.labels", _says("who picks it up may change")),
     _effect("Namespace", r"pod-security", _says("which pods are admitted changes")),
+    _effect(
+        "Deployment",
+        r"^metadata\.annotations.*public-variables",
+        _says("the values of these variables are shown: their owner says that they are no secrets"),
+    ),
     _effect("*", r"^metadata\.(labels|annotations)", _says("no effect on traffic")),
 )

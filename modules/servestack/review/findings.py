@@ -12,6 +12,7 @@ from servestack.review.diff import path_text
 from servestack.review.policy.registry import RULES
 from servestack.review.policy.rule import Severity, Subject
 from servestack.review.validate import validate
+from servestack.secrets.search import masked_text
 from servestack.spec.document import Document, dotted
 
 SCHEMA_ID = "SRV501"
@@ -20,7 +21,10 @@ NAME_ID = "SRV502"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding. `field` is a path in the file at `location`, `model` empty for the environment."""
+    """One finding. `field` is a path in the file at `location`, `model` empty for the environment.
+
+    Like a Problem, it shows no credential.
+    """
 
     id: str
     severity: Severity
@@ -29,6 +33,10 @@ class Finding:
     location: Location
     field: str = ""
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("message", "field", "hint"):
+            object.__setattr__(self, name, masked_text(getattr(self, name)))
 
     def as_problem(self) -> Problem:
         """The finding as part of an error."""

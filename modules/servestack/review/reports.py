@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from servestack.manifests.manifest import ENVIRONMENT_GROUP
-from servestack.review.diff import Change
 from servestack.review.mask import masked_values
 from servestack.review.summary import FieldReview, GroupReview, ObjectReview, Review
 
@@ -60,19 +59,20 @@ def _object_lines(item: ObjectReview, color: bool) -> Iterator[str]:
     yield _painted(head, _COLORS["change"], color)
     for field in item.fields:
         sign = _SIGNS[field.change.operation]
-        text = f"      {sign} {_printable(field.change.field)}: {_values(field.change)}"
+        text = f"      {sign} {_printable(field.change.field)}: {_values(field)}"
         effect = _printable(field.effect)
         yield f"{_painted(text, _COLORS[field.change.operation], color)}  ({effect})"
 
 
-def _values(change: Change) -> str:
-    old, new = _shown(change)
+def _values(field: FieldReview) -> str:
+    old, new = _shown(field)
     return " → ".join(value for value in (old, new) if value)
 
 
-def _shown(change: Change) -> tuple[str, str]:
+def _shown(field: FieldReview) -> tuple[str, str]:
     """Old and new value on one line each, empty where there is none; long ones where they differ."""
-    old, new = masked_values(change)
+    change = field.change
+    old, new = masked_values(change, field.vouched)
     before = "" if change.operation == "add" else _one_line(old)
     after = "" if change.operation == "remove" else _one_line(new)
     if before and after and len(before) + len(after) > 2 * _VALUE_LENGTH - 20:
@@ -149,7 +149,7 @@ def _object_data(item: ObjectReview) -> dict[str, Any]:
 
 
 def _field_data(field: FieldReview) -> dict[str, Any]:
-    old, new = masked_values(field.change)
+    old, new = masked_values(field.change, field.vouched)
     data: dict[str, Any] = {"path": field.change.field, "operation": field.change.operation}
     if old is not None:
         data["old"] = old
@@ -215,7 +215,7 @@ def _details(group: GroupReview) -> str:
         lines.append(f"# {item.key}")
         for field in item.fields:
             lines.append(f"@@ {_fenced(field.change.field)} @@ {_fenced(field.effect)}")
-            values = zip("-+", _shown(field.change), strict=True)
+            values = zip("-+", _shown(field), strict=True)
             lines += [f"{mark} {_fenced(value)}" for mark, value in values if value]
     return "\n".join([*lines, "```", "", "</details>", ""])
 

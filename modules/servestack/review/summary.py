@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from servestack.errors import Problem
-from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
-from servestack.review.diff import Change, ObjectKey, compare
+from servestack.manifests.manifest import ENVIRONMENT_GROUP, Body, Manifest
+from servestack.review.diff import Change, ObjectKey, compare, key_of_manifest
 from servestack.review.effects import effect_of
+from servestack.review.mask import Vouched, vouched_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,15 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class FieldReview:
-    """One changed field and its effect; `changed_by` is who changed a live one from what we set."""
+    """One changed field and its effect; `changed_by` is who changed a live one from what we set.
+
+    `vouched` are the variables that the old and the new object call public.
+    """
 
     change: Change
     effect: str
     changed_by: Writer | None = None
+    vouched: tuple[Vouched, Vouched] = (frozenset(), frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +101,15 @@ def review(
     causes: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Review:
     """Compare two sets of manifests. `causes` are given where the inputs of both are known."""
-    changes = compare(old, new)
+    before, after = tuple(old), tuple(new)
+    changes = compare(before, after)
+    bodies = [{key_of_manifest(item): item.body for item in side} for side in (before, after)]
     groups = []
     for group, of_group in groupby(changes, key=lambda change: change.object.group):
         objects = [
             ObjectReview(key, _operation(fields), fields)
             for key, fields in (
-                (key, tuple(FieldReview(change, effect_of(change)) for change in of_object))
+                (key, _fields(key, of_object, bodies))
                 for key, of_object in groupby(of_group, key=lambda change: change.object)
             )
         ]
@@ -110,6 +117,13 @@ def review(
         own = known.get(group, ()) if group != ENVIRONMENT_GROUP else ()
         groups.append(GroupReview(group, tuple(objects), (*own, *known.get(ENVIRONMENT_GROUP, ()))))
     return Review(environment, against, tuple(groups))
+
+
+def _fields(
+    key: ObjectKey, changes: Iterable[Change], bodies: Sequence[Mapping[ObjectKey, Body]]
+) -> tuple[FieldReview, ...]:
+    old, new = (vouched_in(side.get(key)) for side in bodies)
+    return tuple(FieldReview(change, effect_of(change), vouched=(old, new)) for change in changes)
 
 
 def _operation(fields: tuple[FieldReview, ...]) -> str:

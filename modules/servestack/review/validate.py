@@ -13,6 +13,8 @@ from typing import Any
 import jsonschema_rs
 
 from servestack.manifests.manifest import Body
+from servestack.review.mask import masked_at
+from servestack.secrets.search import masked_value
 
 Path = tuple[str | int, ...]
 
@@ -84,7 +86,7 @@ def _validator(kind: str) -> Any:
 def _in_words(error: Any, kind: str) -> SchemaFault:
     path = tuple(error.instance_path)
     rule, facts = error.kind.name, error.kind.as_dict()
-    is_not = f"not {_shown(error.instance)}"
+    is_not = f"not {_shown(masked_at(path, error.instance))}"
     match rule:
         case "additionalProperties":
             message = _unknown_fields(kind, path, facts["unexpected"])
@@ -103,7 +105,12 @@ def _in_words(error: Any, kind: str) -> SchemaFault:
         case "const":
             message = f"must be {_shown(facts['expected_value'])}, {is_not}"
         case _:
-            message = str(error.message)
+            # The validator quotes the value, whatever it is.
+            message = (
+                masked_value(str(error.message))
+                if masked_at(path, error.instance) == error.instance
+                else "is not allowed"
+            )
     return SchemaFault((path, _shortened(message)))
 
 

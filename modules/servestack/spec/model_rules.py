@@ -11,7 +11,6 @@ from servestack.spec.graph import Router, Split, model_names
 from servestack.spec.input_rules import input_faults
 from servestack.spec.model_service import ModelService
 from servestack.spec.quantities import byte_count, millicores
-from servestack.spec.secrets import SECRET_NAME
 
 RESERVED_VARIABLES = ("SERVESTACK_", "KAFKA_", "MLFLOW_")
 RESERVED_LABELS = ("app.kubernetes.io/", "servestack.dev/", "kubernetes.io/", "k8s.io/")
@@ -264,12 +263,13 @@ def _variables(spec: ModelService) -> Iterator[Fault]:
                 "needs exactly one of value and valueFrom",
                 "write value: text, or valueFrom: {secret: name, key: key}",
             )
-        elif variable.value is not None and SECRET_NAME.search(variable.name):
+        elif variable.public and variable.value is None:
             yield Fault(
-                "SRV107",
-                (*path, "value"),
-                f"{variable.name} looks like a secret in plain text",
-                "write valueFrom: {secret: name, key: key}",
+                "SRV148",
+                (*path, "public"),
+                "vouches for a value, and valueFrom has none here",
+                "remove it",
+                ((*path, "valueFrom"),),
             )
 
 

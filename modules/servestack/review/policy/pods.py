@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from servestack.manifests import names
 from servestack.review.policy.rule import Subject, Violation, rule
-from servestack.spec.secrets import SECRET_NAME
+from servestack.secrets.search import find_secrets
 
 
 @rule("SRV601", "error", "runs under the restricted Pod Security level")
@@ -85,14 +85,27 @@ def enough_grace(subject: Subject) -> Iterator[Violation]:
 
 @rule("SRV607", "error", "has no secret written out")
 def referenced_secrets(subject: Subject) -> Iterator[Violation]:
+    vouched = {variable.name for variable in subject.service.spec.env if variable.public}
     for container in subject.containers:
-        for variable in container.get("env", []):
-            if "value" in variable and SECRET_NAME.search(variable["name"]):
-                yield Violation(
-                    ("env",),
-                    f"{variable['name']} of container {container['name']} is written out as text",
-                    "refer to a Secret with valueFrom",
-                )
+        variables = container.get("env", [])
+        written = {
+            "env": [
+                variable | {"public": True} if variable["name"] in vouched else variable
+                for variable in variables
+            ],
+            "args": container.get("args", []),
+            "command": container.get("command", []),
+        }
+        for path, what in find_secrets(written):
+            name = variables[path[1]]["name"] if path[0] == "env" else f"{path[0]}[{path[1]}]"
+            yield Violation(
+                ("env",),
+                f"{name} of container {container['name']}: {what}",
+                "refer to a Secret with valueFrom",
+            )
+    metadata = subject.deployment["spec"]["template"].get("metadata", {})
+    for path, what in find_secrets({"annotations": metadata.get("annotations", {})}):
+        yield Violation(("annotations",), f"{path[-1]} of the pods: {what}", "refer to a Secret")
 
 
 @rule("SRV608", "error", "lives in the environment's namespace")

@@ -1,0 +1,135 @@
+"""Finds credentials in text and in data, and masks them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from servestack.secrets.forms import find_forms
+from servestack.secrets.names import is_public, names_an_object, tells_secret
+from servestack.secrets.tokens import Found, find_tokens, may_hold_tokens
+
+MASK = "(masked)"
+SHORTEST = 6
+"""Characters of the shortest text that can hold a credential by its form: `://:a@`."""
+_NAMED_BY_USERS = {"annotations", "labels", "podLabels", "nodeSelector", "data", "stringData"}
+"""Mappings whose keys users choose, so that a key may say that its value is a secret."""
+_ARGUMENTS = {"args", "command"}
+
+DataPath = tuple[str | int, ...]
+
+
+def find_in_text(text: str) -> tuple[Found, ...]:
+    """Return the credentials in a text by their form, in order and without overlap."""
+    return _found(text) if len(text) >= SHORTEST else ()
+
+
+@lru_cache(maxsize=4096)
+def _found(text: str) -> tuple[Found, ...]:
+    found = [*find_forms(text), *(find_tokens(text) if may_hold_tokens(text) else ())]
+    apart: list[Found] = []
+    # Where two overlap, the longer one hides the other.
+    for one in sorted(found, key=lambda one: (one.start, -one.end)):
+        if apart and one.start < apart[-1].end:
+            last = apart[-1]
+            apart[-1] = Found(last.start, max(last.end, one.end), last.what)
+        else:
+            apart.append(one)
+    return tuple(apart)
+
+
+def masked_text(text: str) -> str:
+    """Return a text with MASK in the place of every credential that its form gives away."""
+    pieces, done = [], 0
+    for found in find_in_text(text):
+        pieces += [text[done : found.start], MASK]
+        done = found.end
+    return "".join([*pieces, text[done:]]) if pieces else text
+
+
+def masked_value(text: str) -> str:
+    """Return a value as a report may quote it: like `masked_text`, and rather too much masked.
+
+    Whatever follows `password:` or `token=` counts, and so does a login without a scheme.
+    """
+    text = _LOGIN.sub(MASK, masked_text(text))
+    pieces, done = [], 0
+    for match in _ASSIGNED.finditer(text):
+        if match.start() < done or not tells_secret(match[1]):
+            continue
+        value = _ASSIGNED_VALUE.match(text, match.end())
+        if value and not is_public(value[0].strip("\"'")) and not value[0].startswith(MASK):
+            pieces += [text[done : match.end()], MASK]
+            done = value.end()
+    return "".join([*pieces, text[done:]])
+
+
+_LOGIN = re.compile(r"(?<![^\s\"'=,])[\w.+%-]+:[^\s:/@]+(?=@)(?!@sha\d)")
+_ASSIGNED = re.compile(r"(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]+)[\"']?\s*[=:]\s*")
+_ASSIGNED_VALUE = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|[^\n]+")
+
+
+def find_secrets(data: Any, path: DataPath = ()) -> Iterator[tuple[DataPath, str]]:
+    """Yield (path, what is wrong with it) for every text in data that is or holds a secret.
+
+    The value of a variable with `public: true` is left out: its owner vouches for it.
+    """
+    if isinstance(data, dict):
+        yield from _in_mapping(data, path)
+    elif isinstance(data, list):
+        yield from _in_list(data, path)
+    elif isinstance(data, str):
+        for found in find_in_text(data):
+            yield path, f"holds {found.what}"
+            break
+
+
+def _in_mapping(data: dict[Any, Any], path: DataPath) -> Iterator[tuple[DataPath, str]]:
+    variable = data.get("name") if isinstance(data.get("value"), str) else None
+    named = bool(path) and path[-1] in _NAMED_BY_USERS
+    for key, value in data.items():
+        here = (*path, key)
+        if key == "value" and isinstance(variable, str):
+            if data.get("public") is not True:
+                yield from _in_variable(variable, value, here)
+            continue
+        if named and isinstance(value, str) and not names_an_object(str(key), value):
+            yield from _in_variable(str(key), value, here)
+            continue
+        if isinstance(key, str) and find_in_text(key):
+            yield here, "is a key that holds a credential"
+        yield from find_secrets(value, here)
+
+
+def _in_variable(name: str, value: str, path: DataPath) -> Iterator[tuple[DataPath, str]]:
+    """Yield what a named value shows: by its own form, with its name before it, by its name alone."""
+    for found in find_in_text(value) or find_in_text(f"{name}={value}"):
+        if found.what != f"a value of {name}":
+            yield path, f"holds {found.what}"
+            return
+    if tells_secret(name) and not is_public(value):
+        yield path, f"{name} looks like a secret in plain text"
+
+
+def _in_list(data: list[Any], path: DataPath) -> Iterator[tuple[DataPath, str]]:
+    arguments = bool(path) and path[-1] in _ARGUMENTS
+    for index, item in enumerate(data):
+        before = data[index - 1] if index else None
+        if arguments and isinstance(item, str) and is_argument_of_secret(before, item):
+            yield (*path, index), f"is the value of {before} in plain text"
+        else:
+            yield from find_secrets(item, (*path, index))
+
+
+def is_argument_of_secret(before: Any, argument: str) -> bool:
+    """Return whether an argument is the secret that the flag before it asks for: `--token`, `…`."""
+    return (
+        isinstance(before, str)
+        and before.startswith("-")
+        and "=" not in before
+        and not argument.startswith("-")
+        and tells_secret(before.lstrip("-"))
+        and not is_public(argument)
+    )
