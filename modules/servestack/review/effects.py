@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from servestack.manifests import names
 from servestack.manifests.kinds import KINDS
 from servestack.manifests.manifest import Body
 from servestack.review.diff import Change
@@ -105,6 +106,13 @@ def _argument(change: Change) -> str:
     return f"the container starts with other arguments; {RESTART}"
 
 
+def _annotation(change: Change) -> str:
+    """An annotation may stand alone in the path, or in the mapping that is added or removed."""
+    if names.PUBLIC_VARIABLES in f"{change.field}{change.old}{change.new}":
+        return "values are shown that look like secrets: their owner says that they are no secrets"
+    return "no effect on traffic"
+
+
 def _rule(change: Change) -> str:
     verb = {"add": "is added", "remove": "is removed"}.get(change.operation, "changes")
     value = change.old if change.new is None else change.new
@@ -196,10 +204,6 @@ _EFFECTS: tuple[Effect, ...] = (
     _effect("PodMonitor", r"^spec", _says("what is scraped changes")),
     _effect("ConfigMap", r"^metadata\.labels", _says("who picks it up may change")),
     _effect("Namespace", r"pod-security", _says("which pods are admitted changes")),
-    _effect(
-        "Deployment",
-        r"^metadata\.annotations.*public-variables",
-        _says("the values of these variables are shown: their owner says that they are no secrets"),
-    ),
+    _effect("Deployment", r"^metadata\.annotations", _annotation),
     _effect("*", r"^metadata\.(labels|annotations)", _says("no effect on traffic")),
 )

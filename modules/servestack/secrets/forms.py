@@ -31,7 +31,7 @@ _ISSUED = (
 )
 """Tokens of which the rules of gitleaks know the exact length; one that was cut counts as well."""
 
-_USERINFO = re.compile(r"(?<=://)(?!\[)([^\s/:@\"'<>?#]*):([^\s\"'<>?#]*)(?=@[\w\[({$.%-])")
+_USERINFO = re.compile(r"(?<=://)(?!\[)([^\s/:@\"'<>?#]*):([^\s\"<>?#]*)(?=@[\w\[({$.%-])")
 _SHORTEST_TOKEN = 8
 """Characters of the shortest user name that counts as a token, if an empty password follows it."""
 _PORT_AND_PATH = re.compile(r"\d{1,5}/")
@@ -49,7 +49,7 @@ _FLAG = re.compile(r"(?<!\S)(--[A-Za-z][A-Za-z0-9_.-]*)(\s+)(?!-)")
 _JSON = re.compile(r"([\"'])([A-Za-z][A-Za-z0-9_.-]*)\1\s*:\s*(?=[\"'])")
 _LINE = re.compile(r"(?m)(?:^|(?<=[{,]))[ \t]*-?[ \t]*([A-Za-z][A-Za-z0-9_.-]*):[ \t]+(?=\S)")
 _LINE_END = re.compile(r"[ \t]*(?:$|[,}\n\r])")
-_VALUE = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|[^\s;&,\"'{}\[\]]+")
+_VALUE = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|<[^<>\n]+>|[^\s;&,\"'{}\[\]]+")
 _SHORTEST_VALUE = 3
 _NOT_A_LETTER = re.compile(r"[^A-Za-z.,!]")
 

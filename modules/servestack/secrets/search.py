@@ -91,6 +91,8 @@ def _in_mapping(data: dict[Any, Any], path: DataPath) -> Iterator[tuple[DataPath
     named = bool(path) and path[-1] in _NAMED_BY_USERS
     for key, value in data.items():
         here = (*path, key)
+        if isinstance(key, str) and find_in_text(key):
+            yield here, "is a key that holds a credential"
         if key == "value" and isinstance(variable, str):
             if data.get("public") is not True:
                 yield from _in_variable(variable, value, here)
@@ -98,8 +100,6 @@ def _in_mapping(data: dict[Any, Any], path: DataPath) -> Iterator[tuple[DataPath
         if named and isinstance(value, str) and not names_an_object(str(key), value):
             yield from _in_variable(str(key), value, here)
             continue
-        if isinstance(key, str) and find_in_text(key):
-            yield here, "is a key that holds a credential"
         yield from find_secrets(value, here)
 
 

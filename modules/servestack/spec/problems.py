@@ -58,7 +58,7 @@ def describe(error: ErrorDetails, path: DataPath, data: Any, root: type[BaseMode
     """
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     field = dotted(path)
-    if _is_place_of_secret(path, known_fields(root, path, data)):
+    if _is_place_of_secret(path, root, data):
         # The schema's own words may quote the value too.
         value = _Hidden(value)
         error = {**error, "msg": "is not allowed"}
@@ -99,12 +99,14 @@ class _Hidden:
     value: Any
 
 
-def _is_place_of_secret(path: DataPath, known: list[str]) -> bool:
+def _is_place_of_secret(path: DataPath, root: type[BaseModel], data: Any) -> bool:
     """Return whether a secret may stand at a path, instead of the reference that belongs there."""
     if "env" in path[:-1] and path[-1] != "name":
         return True
+    if path and "secret" in known_fields(root, path[:-1], data):
+        return True
     names = [part for part in path if isinstance(part, str)]
-    return any(map(tells_secret, [*names, *known]))
+    return any(map(tells_secret, [*names, *known_fields(root, path, data)]))
 
 
 def _bound(kind: str, context: dict[str, Any], value: Any) -> str:
