@@ -10,11 +10,14 @@ from pydantic_core import to_jsonable_python
 
 from servestack.cli.output import wants_color, write
 from servestack.errors import Problem, SpecError
+from servestack.manifests.patches import PATCHES
 from servestack.project import RENDERED_FOLDER, Built, build_environment, chosen_environments
 from servestack.review import check_reports, reports
 from servestack.review.causes import causes_of
+from servestack.review.diff import path_text
 from servestack.review.findings import errors, find
 from servestack.review.mask import masked_at
+from servestack.review.patched import patched_fields
 from servestack.review.summary import Review, review
 
 
@@ -111,6 +114,16 @@ def _explain_value(project: Path | None, model: str, environment: str, field: st
         for origin in entry.origins:
             note = "  (replaced)" if origin.hidden else ""
             write(f"    {origin.layer}: {shown(origin.value)}  {origin.location}{note}\n")
+    if not field or field.partition("[")[0] == "patches":
+        _write_patched(built, model)
+
+
+def _write_patched(built: Built, model: str) -> None:
+    """Print the fields of a model's objects that come from patches, each with its line."""
+    for manifest in built.manifests:
+        if manifest.group == model:
+            for path, place in patched_fields(manifest):
+                write(f"{manifest.kind}/{manifest.name}: {path_text(path)}  (patch, {place})\n")
 
 
 def _shown(path: tuple[str | int, ...], value: object) -> str:
@@ -136,3 +149,5 @@ def _explain_file(file: Path) -> None:
     write(f"{manifest.kind} {manifest.name}\n")
     write(f"    from {manifest.source or 'an unknown file'}\n")
     write(f"    by {manifest.builder or 'an unknown builder'}\n")
+    if patches := manifest.body["metadata"].get("annotations", {}).get(PATCHES):
+        write(f"    patched by {patches}\n")

@@ -9,6 +9,7 @@ from servestack.errors import Location, Problem
 from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
 from servestack.resolve.resolved import ResolvedService
 from servestack.review.diff import path_text
+from servestack.review.patched import place_of_patch
 from servestack.review.policy.registry import RULES
 from servestack.review.policy.rule import Severity, Subject
 from servestack.review.validate import validate
@@ -55,9 +56,14 @@ def find(
         findings += _schema_findings(manifest, "", environment.location())
     for service in services:
         subject = Subject(service, tuple(by_group.get(service.name, ())))
+        of_patches = False
         for manifest in subject.manifests:
-            findings += _schema_findings(manifest, service.name, service.provenance.file)
-        findings += _violations(subject, environment)
+            faults = list(_service_schema_findings(service, manifest))
+            of_patches = of_patches or bool(faults and manifest.patches)
+            findings += faults
+        if not of_patches:
+            # The rules read objects as they should be, and a patch can make anything of them.
+            findings += _violations(subject, environment)
     findings += _name_findings(services, manifests)
     return tuple(sorted(dict.fromkeys(findings), key=_order))
 
@@ -65,6 +71,15 @@ def find(
 def errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings that keep a model from being rendered."""
     return tuple(finding for finding in findings if finding.severity == "error")
+
+
+def _service_schema_findings(service: ResolvedService, manifest: Manifest) -> Iterator[Finding]:
+    for fault in validate(manifest.body):
+        message = f"{manifest.kind} {manifest.name}: {path_text(fault.path)}: {fault.message}"
+        location, field, hint = service.provenance.file, "", ""
+        if place := place_of_patch(manifest, fault.path):
+            location, field, hint = place, "patches", "correct the patch in this line"
+        yield Finding(SCHEMA_ID, "error", service.name, message, location, field, hint)
 
 
 def _schema_findings(manifest: Manifest, model: str, location: Location) -> Iterator[Finding]:

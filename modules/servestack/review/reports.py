@@ -60,8 +60,12 @@ def _object_lines(item: ObjectReview, color: bool) -> Iterator[str]:
     for field in item.fields:
         sign = _SIGNS[field.change.operation]
         text = f"      {sign} {_printable(field.change.field)}: {_values(field)}"
-        effect = _printable(field.effect)
+        effect = _printable(_effect(field))
         yield f"{_painted(text, _COLORS[field.change.operation], color)}  ({effect})"
+
+
+def _effect(field: FieldReview) -> str:
+    return field.effect + (f"; by the patch at {field.patched_at}" if field.patched_at else "")
 
 
 def _values(field: FieldReview) -> str:
@@ -157,6 +161,8 @@ def _field_data(field: FieldReview) -> dict[str, Any]:
         data["new"] = new
     if field.changed_by is not None:
         data["changedBy"] = {"manager": field.changed_by.manager, "time": field.changed_by.time}
+    if field.patched_at is not None:
+        data["patchedAt"] = str(field.patched_at)
     return data | {"effect": field.effect}
 
 
@@ -214,7 +220,7 @@ def _details(group: GroupReview) -> str:
             continue
         lines.append(f"# {item.key}")
         for field in item.fields:
-            lines.append(f"@@ {_fenced(field.change.field)} @@ {_fenced(field.effect)}")
+            lines.append(f"@@ {_fenced(field.change.field)} @@ {_fenced(_effect(field))}")
             values = zip("-+", _shown(field), strict=True)
             lines += [f"{mark} {_fenced(value)}" for mark, value in values if value]
     return "\n".join([*lines, "```", "", "</details>", ""])

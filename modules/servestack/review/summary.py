@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from servestack.errors import Problem
-from servestack.manifests.manifest import ENVIRONMENT_GROUP, Body, Manifest
-from servestack.review.diff import Change, ObjectKey, compare, key_of_manifest
+from servestack.errors import Location, Problem
+from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
+from servestack.review.diff import Change, ObjectKey, Path, compare, key_of_manifest
 from servestack.review.effects import effect_of
 from servestack.review.mask import Vouched, vouched_in
+from servestack.review.patched import place_of_patch
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,15 @@ class Writer:
 class FieldReview:
     """One changed field and its effect; `changed_by` is who changed a live one from what we set.
 
-    `vouched` are the variables that the old and the new object call public.
+    `vouched` are the variables that the old and the new object call public. `patched_at` is the
+    place of the patch that sets the field, or that set it before.
     """
 
     change: Change
     effect: str
     changed_by: Writer | None = None
     vouched: tuple[Vouched, Vouched] = (frozenset(), frozenset())
+    patched_at: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +106,13 @@ def review(
     """Compare two sets of manifests. `causes` are given where the inputs of both are known."""
     before, after = tuple(old), tuple(new)
     changes = compare(before, after)
-    bodies = [{key_of_manifest(item): item.body for item in side} for side in (before, after)]
+    sides = [{key_of_manifest(item): item for item in side} for side in (before, after)]
     groups = []
     for group, of_group in groupby(changes, key=lambda change: change.object.group):
         objects = [
             ObjectReview(key, _operation(fields), fields)
             for key, fields in (
-                (key, _fields(key, of_object, bodies))
+                (key, _fields(key, of_object, sides))
                 for key, of_object in groupby(of_group, key=lambda change: change.object)
             )
         ]
@@ -120,10 +123,29 @@ def review(
 
 
 def _fields(
-    key: ObjectKey, changes: Iterable[Change], bodies: Sequence[Mapping[ObjectKey, Body]]
+    key: ObjectKey, changes: Iterable[Change], sides: Sequence[Mapping[ObjectKey, Manifest]]
 ) -> tuple[FieldReview, ...]:
-    old, new = (vouched_in(side.get(key)) for side in bodies)
-    return tuple(FieldReview(change, effect_of(change), vouched=(old, new)) for change in changes)
+    manifests = [side.get(key) for side in sides]
+    old, new = (vouched_in(None if item is None else item.body) for item in manifests)
+    return tuple(
+        FieldReview(
+            change,
+            effect_of(change),
+            vouched=(old, new),
+            patched_at=_patched_at(manifests, change.path),
+        )
+        for change in changes
+    )
+
+
+def _patched_at(manifests: Sequence[Manifest | None], path: Path) -> Location | None:
+    """The patch behind a change: of the object as it will be, or as it was."""
+    for manifest in reversed(manifests):
+        if manifest is not None and manifest.patches and path:
+            place = place_of_patch(manifest, path)
+            if place is not None:
+                return place
+    return None
 
 
 def _operation(fields: tuple[FieldReview, ...]) -> str:

@@ -13,6 +13,7 @@ from servestack.spec.exposure import EgressRule, Ingress, Service
 from servestack.spec.graph import Graph
 from servestack.spec.image import Image
 from servestack.spec.observability import Logging, Monitoring
+from servestack.spec.patches import Patch
 from servestack.spec.patterns import described
 from servestack.spec.rollout import Rollout, Shutdown, Startup
 from servestack.spec.scaling import Autoscaling, Resources, Scheduling
@@ -146,6 +147,11 @@ class ModelService(SpecModel):
     )
     annotations: dict[LabelKey, str] = Field(
         default={}, description="Annotations added to the pods."
+    )
+    patches: tuple[Patch, ...] = Field(
+        default=(),
+        description="Strategic merge patches of rendered objects, for what no other field says. They "
+        "are checked against the Kubernetes API and the policy like everything else.",
     )
 
     def artifacts(self) -> tuple[NamedArtifact, ...]:

@@ -75,6 +75,8 @@ SERVER = {"repository": "registry.example.com/serving", "digest": DIGEST}
 FILEBEAT = {"repository": "registry.example.com/filebeat", "digest": DIGEST}
 PINNED = {"images": {"server": SERVER, "filebeat": FILEBEAT}}
 
+PATCHED = {"patches": [{"kind": "Service", "patch": {"spec": {"sessionAffinity": "ClientIP"}}}]}
+
 Pair = tuple[Case, Case]
 CASES: dict[str, Pair] = {
     "SRV601": (Case(), Case(edit=allow_escalation)),
@@ -101,6 +103,9 @@ CASES: dict[str, Pair] = {
     "SRV644": (Case(spec={"ingress": {"tls": {"secret": "a"}}},
                     environment={"guardRails": {"requireTls": True}}),
                Case(environment={"guardRails": {"requireTls": True}})),
+    "SRV645": (Case(spec=PATCHED, environment={"guardRails": {"maxPatches": 1}}),
+               Case(spec=PATCHED, environment={"guardRails": {"maxPatches": 0}})),
+    "SRV646": (Case(), Case(spec=PATCHED)),
     "SRV661": (Case(spec={"autoscaling": {"inFlightPerPod": 4}},
                     environment={"metrics": {"customMetrics": "prometheus-adapter"}}),
                Case(spec={"autoscaling": {"inFlightPerPod": 4}})),
