@@ -29,6 +29,7 @@ _IDENTITY: tuple[Path, ...] = (
 )
 """What makes an object this one, and connects the model's objects with each other."""
 _METADATA: tuple[Path, ...] = (("metadata",), ("spec", "template", "metadata"))
+_CONTAINERS: Path = ("spec", "template", "spec", "containers")
 _OWN = ("app.kubernetes.io/", f"{names.LABEL_DOMAIN}/")
 """Beginnings of the labels and annotations by which servestack finds its objects again."""
 
@@ -47,14 +48,16 @@ def apply_patches(service: ResolvedService, manifests: Sequence[Manifest]) -> li
         if place is None:
             problems.append(_without_target(service, number, patch, result))
             continue
-        before = result[place].body
+        before = result[place]
         try:
-            result[place] = _merged(service, number, result[place])
+            after = _merged(service, number, before)
         except MergeError as error:
             path = (*_path(number), *error.path)
             problems.append(_problem(service, "SRV164", path, str(error)))
             continue
-        problems += _identity_problems(service, number, before, result[place])
+        changed = list(_identity_problems(service, number, before.body, after.body))
+        problems += changed
+        result[place] = before if changed else after
     if problems:
         raise BuildError(problems)
     return _with_digest(service, result)
@@ -90,27 +93,30 @@ def _merged(service: ResolvedService, number: int, manifest: Manifest) -> Manife
 
 
 def _identity_problems(
-    service: ResolvedService, number: int, built: Body, manifest: Manifest
+    service: ResolvedService, number: int, built: Body, patched: Body
 ) -> Iterator[Problem]:
     patch = service.spec.patches[number].patch
-    paths = [path for path in _IDENTITY if _at(built, path) != _at(manifest.body, path)]
+    paths = [path for path in _IDENTITY if _at(built, path) != _at(patched, path)]
     for metadata in _METADATA:
         for section in ("labels", "annotations"):
             path = (*metadata, section)
-            before, after = _own(_at(built, path)), _own(_at(manifest.body, path))
+            before, after = _own(_at(built, path)), _own(_at(patched, path))
             paths += [
                 (*path, key)
                 for key in sorted({*before, *after})
                 if before.get(key) != after.get(key)
             ]
-    if manifest.kind == "Deployment" and not _has_server(manifest.body):
-        paths.append(("spec", "template", "spec", "containers"))
+    if built["kind"] == "Deployment" and not _has_server(patched):
+        paths.append(_CONTAINERS)
+    told: set[Path] = set()
     for path in paths:
-        if _written(patch, path):
-            what = dotted(path)
-            hint = "a patch adds to an object; it cannot make it another one: remove this"
-            at = (*_path(number), *_written(patch, path))
-            yield _problem(service, "SRV163", at, f"changes {what} of {manifest.kind}", hint)
+        written = _written(patch, path)
+        if written in told:
+            continue
+        told.add(written)
+        message = f"changes {dotted(path)} of {built['kind']}"
+        hint = "a patch adds to an object and cannot make it another one: remove this"
+        yield _problem(service, "SRV163", (*_path(number), *written), message, hint)
 
 
 def _own(section: Any) -> dict[str, Any]:
@@ -122,8 +128,9 @@ def _own(section: Any) -> dict[str, Any]:
 
 
 def _has_server(deployment: Body) -> bool:
-    containers = _at(deployment, ("spec", "template", "spec", "containers"))
-    return isinstance(containers, list) and any(
+    containers = _at(deployment, _CONTAINERS)
+    # The schema refuses what is no list.
+    return not isinstance(containers, list) or any(
         isinstance(one, dict) and one.get("name") == names.SERVER_CONTAINER for one in containers
     )
 

@@ -77,7 +77,8 @@ def _service_schema_findings(service: ResolvedService, manifest: Manifest) -> It
     for fault in validate(manifest.body):
         message = f"{manifest.kind} {manifest.name}: {path_text(fault.path)}: {fault.message}"
         location, field, hint = service.provenance.file, "", ""
-        if place := place_of_patch(manifest, fault.path):
+        path = (*fault.path, *fault.unknown[:1])
+        if place := place_of_patch(manifest, path):
             location, field, hint = place, "patches", "correct the patch in this line"
         yield Finding(SCHEMA_ID, "error", service.name, message, location, field, hint)
 

@@ -46,26 +46,34 @@ def _written(manifest: Manifest, patch: Any, path: Path) -> Path:
             written.append(part)
             bodies = tuple(body.get(part) if isinstance(body, dict) else None for body in bodies)
             continue
-        key = merge_key(manifest.kind, ".".join(fields))
-        if not isinstance(patch, list) or not key:
+        if not isinstance(patch, list):
             break
-        items = [item for body in bodies if (item := _item(body, fields[-1], part)) is not None]
-        wanted = [item.get(key) for item in items]
-        index = next((i for i, item in enumerate(patch) if item.get(key) in wanted), None)
-        if index is None:
-            return ()
-        patch, bodies = patch[index], tuple(items)
+        name, key = fields[-1], merge_key(manifest.kind, ".".join(fields))
+        bodies = tuple(_item(body, name, part) for body in bodies)
+        if key:
+            wanted = [item[key] for item in bodies if isinstance(item, dict) and key in item]
+            index = next((i for i, item in enumerate(patch) if item.get(key) in wanted), None)
+            if index is None:
+                return ()
+        else:
+            # The patch's list has replaced the object's: an item has the same place in both.
+            index = _index(patch, name, part)
+            if index is None:
+                break
+        patch = patch[index]
         written.append(index)
     return tuple(written)
 
 
-def _item(items: Any, name: str, part: str | int) -> dict[str, Any] | None:
-    """The item of a list that a path means: by its position, or by its key in the reports."""
-    if not isinstance(items, list):
-        return None
+def _item(items: Any, name: str, part: str | int) -> Any:
+    """The item of the list `name` that a path means; None where there is none."""
+    index = _index(items, name, part) if isinstance(items, list) else None
+    return None if index is None else items[index]
+
+
+def _index(items: list[Any], name: str, part: str | int) -> int | None:
+    """The position of an item that a path means: by its position, or by its key in the reports."""
     if isinstance(part, int):
-        found = items[part] if part < len(items) else None
-    else:
-        keys = key_of(name, items, items)
-        found = next((item for item in items if keys and label(item, keys) == part), None)
-    return found if isinstance(found, dict) else None
+        return part if part < len(items) else None
+    keys = key_of(name, items, items)
+    return next((i for i, item in enumerate(items) if keys and label(item, keys) == part), None)
