@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from servestack.manifests.assemble import build_service_manifests
-from servestack.manifests.manifest import Body
+from servestack.manifests.manifest import Body, Manifest
 from servestack.manifests.strategic_merge import merge_patch
+from servestack.review.policy.pods import restricted_pods
+from servestack.review.policy.rule import Subject
 from tests.support.apiserver import ApiServer
 from tests.support.kubectl import kubectl
+from tests.support.kubernetes_client import ApiError
 from tests.support.services import resolved
 
 
@@ -226,3 +229,66 @@ def plain(body: Body) -> Body:
     kept = ("name", "namespace", "labels", "annotations", "finalizers")
     metadata = {key: value for key, value in body["metadata"].items() if key in kept}
     return {key: v for key, v in body.items() if key != "status"} | {"metadata": metadata}
+
+
+FORBIDDEN: dict[str, dict[str, Any]] = {
+    "host network": of_pod({"hostNetwork": True}),
+    "host process ids": of_pod({"hostPID": True}),
+    "host IPC": of_pod({"hostIPC": True}),
+    "host path": of_pod({"volumes": [{"name": "node", "hostPath": {"path": "/"}}]}),
+    "host port": of_server({"ports": [{"containerPort": 8080, "hostPort": 8080}]}),
+    "privileged": of_server(
+        {"securityContext": {"privileged": True, "allowPrivilegeEscalation": None}}
+    ),
+    "escalation": of_server({"securityContext": {"allowPrivilegeEscalation": True}}),
+    "a capability": of_server({"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}),
+    "no capability dropped": of_server({"securityContext": {"capabilities": {"drop": []}}}),
+    "root": of_server({"securityContext": {"runAsUser": 0}}),
+    "maybe root": of_server({"securityContext": {"runAsNonRoot": False}}),
+    "no seccomp": of_server({"securityContext": {"seccompProfile": {"type": "Unconfined"}}}),
+    "no AppArmor": of_server({"securityContext": {"appArmorProfile": {"type": "Unconfined"}}}),
+    "SELinux": of_server({"securityContext": {"seLinuxOptions": {"user": "system_u"}}}),
+    "a kernel parameter": of_pod(
+        {"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}
+    ),
+    "a sidecar without a context": of_pod({"containers": [{"name": "proxy", "image": "a:1"}]}),
+}
+
+
+def test_the_policy_refuses_what_pod_security_refuses(
+    bodies: dict[str, Body], apiserver: ApiServer, tmp_path: Path
+) -> None:
+    """Each patch alone makes a pod that the namespace would not admit; without it all is well."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    namespace = {
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": "restricted-models", "labels": labels},
+    }  # fmt: skip
+
+    def is_admitted(deployment: Body) -> bool:
+        template = deployment["spec"]["template"]
+        metadata = {"name": "iris", "namespace": "restricted-models"}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+        try:
+            apiserver.client.apply(pod, dry_run=True)
+        except ApiError as error:
+            assert "violates PodSecurity" in str(error) or "by cluster policy" in str(error)
+            return False
+        return True
+
+    service = resolved(tmp_path)
+
+    def is_refused(deployment: Body) -> bool:
+        manifest = Manifest("iris", "workload", "", "", deployment)
+        return any(restricted_pods.check(Subject(service, (manifest,))))
+
+    apiserver.client.apply(namespace)
+    try:
+        assert is_admitted(bodies["Deployment"])
+        assert not is_refused(bodies["Deployment"])
+        for case, patch in FORBIDDEN.items():
+            patched = merge_patch(bodies["Deployment"], patch)
+            assert not is_admitted(patched), case
+            assert is_refused(patched), case
+    finally:
+        apiserver.client.delete(namespace)

@@ -89,7 +89,7 @@ def _pod_metadata(service: ResolvedService) -> Body:
 
 def config_digest(configs: Sequence[Body]) -> str:
     """Digest of the ConfigMaps that the pods read, in hex: the server's, then Filebeat's."""
-    data = [config["data"] for config in configs]
+    data = [config.get("data", {}) for config in configs]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 

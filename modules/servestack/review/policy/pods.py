@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from servestack.manifests import names
+from servestack.review.policy.pod_security import forbidden_in_pod
 from servestack.review.policy.rule import Subject, Violation, rule
 from servestack.secrets.search import find_secrets
 
 
 @rule("SRV601", "error", "runs under the restricted Pod Security level")
 def restricted_pods(subject: Subject) -> Iterator[Violation]:
+    for what in forbidden_in_pod(subject.pod):
+        yield Violation((), what)
     pod = subject.pod.get("securityContext", {})
     if not pod.get("runAsNonRoot") or pod.get("seccompProfile", {}).get("type") != "RuntimeDefault":
         yield Violation((), "the pod may run as root or without a seccomp profile")
