@@ -50,7 +50,7 @@ def bundle() -> dict[str, Any]:
     config = tomllib.loads((Path(module["Dir"]) / "config/gitleaks.toml").read_text())
     return {
         "source": f"{GITLEAKS} {module['Version']}, config/gitleaks.toml",
-        "license": "MIT, Copyright (c) 2019 Zachary Rice",
+        "license": (Path(module["Dir"]) / "LICENSE").read_text(),
         "placeholders": [in_python(pattern) for pattern in config["allowlist"]["regexes"]],
         "rules": [rule_of(rule) for rule in config["rules"] if is_taken(rule)],
     }

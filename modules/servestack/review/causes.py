@@ -11,7 +11,7 @@ import msgspec
 from servestack.manifests.manifest import ENVIRONMENT_GROUP
 from servestack.project import Inputs
 from servestack.review.diff import Path, compare_data, path_text
-from servestack.review.mask import masked
+from servestack.review.mask import masked_at
 
 
 def causes_of(old: Inputs, new: Inputs) -> dict[str, tuple[str, ...]]:
@@ -29,7 +29,9 @@ def causes_of(old: Inputs, new: Inputs) -> dict[str, tuple[str, ...]]:
             group = _group_of(owner, file, path)
             name = path_text(path[1:] if file.endswith(_LOCK) else path)
             field = f" {name}" if name else ""
-            causes.setdefault(group, []).append(f"{file}:{field} {_words(was)} → {_words(now)}")
+            causes.setdefault(group, []).append(
+                f"{file}:{field} {_words(path, was)} → {_words(path, now)}"
+            )
     return {group: tuple(lines) for group, lines in causes.items()}
 
 
@@ -75,10 +77,10 @@ def _group_of(owner: str, file: str, path: Path) -> str:
     return owner
 
 
-def _words(value: Any) -> str:
+def _words(path: Path, value: Any) -> str:
     if value is None:
         return "nothing"
-    text = str(masked(value))
+    text = str(masked_at(path, value))
     if re.fullmatch(r"[0-9a-f]{64}", text):
         return text[:12]
     return text if len(text) <= 60 else f"{text[:59]}…"

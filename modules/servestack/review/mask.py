@@ -9,7 +9,7 @@ from servestack.manifests import names
 from servestack.manifests.manifest import Body
 from servestack.review.diff import Change, Path
 from servestack.secrets.names import is_placeholder, is_public, tells_secret
-from servestack.secrets.search import MASK, is_argument_of_secret, masked_value
+from servestack.secrets.search import MASK, is_argument_of_secret, masked_value, secret_under_name
 
 _HOLDERS = {"env", "data", "args", "command", "annotations", "labels"}
 """Below these, users choose the names, and a name can show that its value is a secret."""
@@ -51,7 +51,9 @@ def masked_at(path: Path, value: Any, vouched: Vouched = frozenset()) -> Any:
     """The value of the field at a path, whose names may show that it is a secret."""
     if len(path) > 1 and path[-1] == "value" and path[-2] in vouched:
         return value
-    return masked(value, secret=_is_secret(path), vouched=vouched)
+    of_variable = path[-1:] == ("value",) and "env" in path[:-2]
+    name = str(path[-2]) if of_variable else ""
+    return masked(value, secret=_is_secret(path), name=name, vouched=vouched)
 
 
 def _is_content_of_secret(path: Path) -> bool:
@@ -75,10 +77,13 @@ def _is_secret_below(name: str, secret: bool) -> bool:
     return secret or tells_secret(name)
 
 
-def masked(value: Any, *, secret: bool = False, vouched: Vouched = frozenset()) -> Any:
+def masked(
+    value: Any, *, secret: bool = False, name: str = "", vouched: Vouched = frozenset()
+) -> Any:
     """A value as JSON can hold it, with MASK for every part that looks like a credential.
 
-    `secret` says that the value's name already shows that it is one. The values of variables that
+    `secret` says that the value's place already shows that it is one, `name` is the variable whose
+    value it is. The values of variables that
     are `vouched` for are shown, and so is one that says `public: true` itself, as a spec does.
     """
     if isinstance(value, dict):
@@ -93,7 +98,7 @@ def masked(value: Any, *, secret: bool = False, vouched: Vouched = frozenset()) 
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return _masked_text(value, secret)
+        return _masked_text(value, secret, name)
     return value if isinstance(value, (int, float)) and math.isfinite(value) else str(value)
 
 
@@ -112,13 +117,17 @@ def _masked_mapping(value: dict[Any, Any], secret: bool, vouched: Vouched) -> di
         else masked(
             inner,
             secret=_is_secret_below(str(key), secret) or (key == "value" and named),
+            name=name if key == "value" and isinstance(name, str) else "",
             vouched=vouched,
         )
         for key, inner in value.items()
     }
 
 
-def _masked_text(text: str, secret: bool) -> str:
+def _masked_text(text: str, secret: bool, name: str) -> str:
     if is_placeholder(text):
         return text
-    return MASK if secret and not is_public(text) else masked_value(text)
+    if secret and not is_public(text):
+        return MASK
+    shown = masked_value(text)
+    return MASK if shown == text and name and secret_under_name(name, text) else shown

@@ -7,7 +7,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from servestack.secrets.names import is_placeholder, is_public, tells_secret
+from servestack.secrets.names import is_placeholder, is_public, is_random, tells_secret
 from servestack.secrets.tokens import Found
 
 PRIVATE_KEY = "a private key"
@@ -62,6 +62,9 @@ _KEY_HEADERS = re.compile(
 )
 
 
+_AWS_SECRET_KEY = re.compile(r"[A-Za-z0-9/+]{40}")
+
+
 def find_forms(text: str) -> Iterator[Found]:
     """Yield the credentials in a text, in no order; one may be found in several ways."""
     if _holds_private_key(text):
@@ -69,6 +72,8 @@ def find_forms(text: str) -> Iterator[Found]:
     for pattern, what in _ISSUED:
         for match in pattern.finditer(text):
             yield Found(match.start(), match.end(), what)
+    if _AWS_SECRET_KEY.fullmatch(text) and is_random(text):
+        yield Found(0, len(text), "what looks like an AWS secret access key")
     if "@" in text:
         yield from _logins(text)
     yield from _assignments(text)

@@ -22,6 +22,12 @@ _ABOUT_A_SECRET = re.compile(
 _REFERENCE_TO_SECRET = re.compile(r"(?i)secrets?$")
 _OBJECT_NAME = re.compile(r"([a-z0-9][a-z0-9.-]*/)?[a-z][a-z0-9-]*(\.[a-z0-9-]+)*")
 
+_MAY_BE_SECRET = re.compile(
+    r"(?i)(?:^|[^a-z0-9]|(?-i:(?<=[a-z])(?=[A-Z])))(?:keys?|sig|signature|salt|auth|bearer|sas|pat|dsn|cookie)$"
+)
+"""Endings of names whose value is a secret if it looks random: S3_KEY, but not PARTITION_KEY: day."""
+_TOKEN = re.compile(r"[A-Za-z0-9+/_=~.-]{16,}")
+
 _PLACEHOLDER = re.compile(
     r"\$\([^()\s]+\)|\$\{[^{}\s]+\}|\$[A-Z_][A-Z0-9_]*|\{\{[^{}]+\}\}|\{[A-Za-z_][\w.]*\}|<[^<>]+>"
     r"|%[A-Z_]+%|\*+|\.{3,}|…|x{3,}|\(masked\)",
@@ -46,6 +52,16 @@ def tells_secret(name: str) -> bool:
     return any(
         not _ABOUT_A_SECRET.match(name.replace("_", "-"), found.end())
         for found in _SECRET.finditer(name)
+    )
+
+
+def is_random_key(name: str, value: str) -> bool:
+    """Return whether a value looks like a key under a name such as S3_KEY; a digest in hex does not."""
+    return (
+        _MAY_BE_SECRET.search(name.rpartition("/")[2]) is not None
+        and _TOKEN.fullmatch(value) is not None
+        and _is_mixed(value)
+        and not is_public(value)
     )
 
 
@@ -74,11 +90,15 @@ def is_public(value: str) -> bool:
             pattern.fullmatch(text)
             for pattern in (_PLACEHOLDER, _NUMBER, _WORD, _URL, _RESOURCE, _WINDOWS_PATH)
         )
-        or (_PATH.fullmatch(text) is not None and not any(map(_is_random, text.split("/"))))
+        or (_PATH.fullmatch(text) is not None and not any(map(is_random, text.split("/"))))
     )
 
 
-def _is_random(segment: str) -> bool:
-    """Return whether a part of a path looks like a part of a key in base64, which may hold slashes."""
+def is_random(segment: str) -> bool:
+    """Return whether a word looks like a part of a key in base64: long, and of all kinds of characters."""
+    return len(segment) > _LONGEST_SEGMENT and _is_mixed(segment)
+
+
+def _is_mixed(text: str) -> bool:
     kinds = (str.isupper, str.islower, str.isdigit)
-    return len(segment) > _LONGEST_SEGMENT and all(any(map(kind, segment)) for kind in kinds)
+    return all(any(map(kind, text)) for kind in kinds)

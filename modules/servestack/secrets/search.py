@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from servestack.secrets.forms import find_forms
-from servestack.secrets.names import is_public, names_an_object, tells_secret
+from servestack.secrets.names import is_public, is_random_key, names_an_object, tells_secret
 from servestack.secrets.tokens import Found, find_tokens, may_hold_tokens
 
 MASK = "(masked)"
@@ -94,23 +94,27 @@ def _in_mapping(data: dict[Any, Any], path: DataPath) -> Iterator[tuple[DataPath
         if isinstance(key, str) and find_in_text(key):
             yield here, "is a key that holds a credential"
         if key == "value" and isinstance(variable, str):
-            if data.get("public") is not True:
-                yield from _in_variable(variable, value, here)
+            if data.get("public") is not True and (what := secret_under_name(variable, value)):
+                yield here, what
             continue
         if named and isinstance(value, str) and not names_an_object(str(key), value):
-            yield from _in_variable(str(key), value, here)
+            if what := secret_under_name(str(key), value):
+                yield here, what
             continue
         yield from find_secrets(value, here)
 
 
-def _in_variable(name: str, value: str, path: DataPath) -> Iterator[tuple[DataPath, str]]:
-    """Yield what a named value shows: by its own form, with its name before it, by its name alone."""
+def secret_under_name(name: str, value: str) -> str:
+    """Return what is wrong with a named value, or "" for one that is no secret.
+
+    It is judged by its own form, by its form with the name before it, and by its name alone.
+    """
     for found in find_in_text(value) or find_in_text(f"{name}={value}"):
         if found.what != f"a value of {name}":
-            yield path, f"holds {found.what}"
-            return
-    if tells_secret(name) and not is_public(value):
-        yield path, f"{name} looks like a secret in plain text"
+            return f"holds {found.what}"
+    if (tells_secret(name) and not is_public(value)) or is_random_key(name, value):
+        return f"{name} looks like a secret in plain text"
+    return ""
 
 
 def _in_list(data: list[Any], path: DataPath) -> Iterator[tuple[DataPath, str]]:

@@ -198,6 +198,24 @@ def test_references_and_what_is_vouched_for(data: Any) -> None:
     assert list(find_secrets(data)) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("S3_KEY", "AbCdEfGh12345678ijkl", True), ("accountKey", "AbCdEfGh12345678", True),
+        ("STORAGE_SAS", "sv=2020-08-04&sr=c&Sp9", False), ("COOKIE", "Zm9vYmFyQmF6MTIzNDU2", True),
+        ("DATADOG_THING", "9f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a", True),
+        ("PARTITION_KEY", "day", False), ("PARTITION_KEY", "ModelVersion2", False),
+        ("CACHE_KEY", "ab12" * 16, False), ("RUN", "AbCdEfGh12345678ijkl", False),
+        ("MODEL_KEY", "s3://models/AbCdEfGh12345678", False),
+        ("ANY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", True),
+        ("GIT", "0123456789abcdef0123456789abcdef01234567", False),
+    ],
+)  # fmt: skip
+def test_values_that_look_random(name: str, value: str, secret: bool) -> None:
+    found = list(find_secrets({"env": [{"name": name, "value": value}]}))
+    assert bool(found) is secret
+
+
 def test_a_key_that_is_a_credential() -> None:
     found = find_secrets({"labels": {CREDENTIALS["GitHub"]: "x"}})
     assert (("labels", CREDENTIALS["GitHub"]), "is a key that holds a credential") in found
