@@ -5,6 +5,7 @@
 - `model_rules.py`, `input_rules.py` and `environment_rules.py` check rules between fields, the
   second with `example_values.py`.
 - `problems.py` turns pydantic's errors into servestack's messages.
+- `patches.py` is the way out for what no field says.
 - `load.py` runs all of it for one file.
 - `schema.py` and `reference.py` write the editors' schema and the docs from the same types.
 
