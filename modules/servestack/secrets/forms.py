@@ -14,22 +14,26 @@ PRIVATE_KEY = "a private key"
 _KEY_HEADER = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File-\d|AGE-SECRET-KEY-1"
 )
+_SIGNS_OF_KEY = ("PRIVATE KEY", "PuTTY", "AGE-SECRET", "LS0tLS1CRUdJTi")
 _KEY_IN_BASE64 = re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{26}")
 
 _ISSUED = (
-    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), "an AWS access key"),
-    (re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}"), "a GitHub token"),
-    (re.compile(r"\bglpat-[A-Za-z0-9_-]{20,}"), "a GitLab token"),
-    (re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"), "a Slack token"),
-    (re.compile(r"\bhooks\.slack\.com/\w+/T[\w/]+"), "a Slack webhook"),
-    (re.compile(r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{10,}"), "a Stripe key"),
-    (re.compile(r"\bAIza[0-9A-Za-z_-]{35}"), "a Google API key"),
-    (re.compile(r"\bnpm_[A-Za-z0-9]{30,}"), "an npm token"),
-    (re.compile(r"\bpypi-[A-Za-z0-9_-]{20,}"), "a PyPI token"),
-    (re.compile(r"\bhf_[A-Za-z0-9]{30,}"), "a Hugging Face token"),
-    (re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"), "a JWT"),
+    ("IA", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), "an AWS access key"),
+    ("gh", re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}"), "a GitHub token"),
+    ("glpat-", re.compile(r"\bglpat-[A-Za-z0-9_-]{20,}"), "a GitLab token"),
+    ("xox", re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"), "a Slack token"),
+    ("hooks.slack.com", re.compile(r"\bhooks\.slack\.com/\w+/T[\w/]+"), "a Slack webhook"),
+    ("k_", re.compile(r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{10,}"), "a Stripe key"),
+    ("AIza", re.compile(r"\bAIza[0-9A-Za-z_-]{35}"), "a Google API key"),
+    ("npm_", re.compile(r"\bnpm_[A-Za-z0-9]{30,}"), "an npm token"),
+    ("pypi-", re.compile(r"\bpypi-[A-Za-z0-9_-]{20,}"), "a PyPI token"),
+    ("hf_", re.compile(r"\bhf_[A-Za-z0-9]{30,}"), "a Hugging Face token"),
+    ("eyJ", re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"), "a JWT"),
 )
-"""Tokens of which the rules of gitleaks know the exact length; one that was cut counts as well."""
+"""Tokens of which the rules of gitleaks know the exact length; one that was cut counts as well.
+
+(a part of every match, the pattern, words for it)
+"""
 
 _USERINFO = re.compile(r"(?<=://)(?!\[)([^\s/:@\"'<>?#]*):([^\s\"<>?#]*)(?=@[\w\[({$.%-])")
 _SHORTEST_TOKEN = 8
@@ -62,22 +66,25 @@ _KEY_HEADERS = re.compile(
 )
 
 
+_AWS_SECRET_LENGTH = 40
 _AWS_SECRET_KEY = re.compile(r"[A-Za-z0-9/+]{40}")
 
 
 def find_forms(text: str) -> Iterator[Found]:
     """Yield the credentials in a text, in no order; one may be found in several ways."""
-    if _holds_private_key(text):
+    if any(sign in text for sign in _SIGNS_OF_KEY) and _holds_private_key(text):
         yield Found(0, len(text), PRIVATE_KEY)
-    for pattern, what in _ISSUED:
-        for match in pattern.finditer(text):
-            yield Found(match.start(), match.end(), what)
-    if _AWS_SECRET_KEY.fullmatch(text) and is_random(text):
+    for sign, pattern, what in _ISSUED:
+        if sign in text:
+            for match in pattern.finditer(text):
+                yield Found(match.start(), match.end(), what)
+    if len(text) == _AWS_SECRET_LENGTH and _AWS_SECRET_KEY.fullmatch(text) and is_random(text):
         yield Found(0, len(text), "what looks like an AWS secret access key")
     if "@" in text:
         yield from _logins(text)
-    yield from _assignments(text)
-    yield from _headers(text)
+    if "=" in text or ":" in text or " " in text:
+        yield from _assignments(text)
+        yield from _headers(text)
 
 
 def _holds_private_key(text: str) -> bool:

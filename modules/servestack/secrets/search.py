@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from servestack.secrets.forms import find_forms
 from servestack.secrets.names import is_public, is_random_key, names_an_object, tells_secret
-from servestack.secrets.tokens import Found, find_tokens, may_hold_tokens
+from servestack.secrets.tokens import Found, Rule, find_tokens, rules_for
 
 MASK = "(masked)"
-SHORTEST = 6
-"""Characters of the shortest text that can hold a credential by its form: `://:a@`."""
+_SHORTEST_TOKEN = 16
+_WORD = re.compile(r"[\w.-]{0,15}|[a-z]+(-[a-z]+)*|/[a-z0-9/.-]*|.{0,5}", re.ASCII)
+"""Texts that hold no credential by their form: short ones, and lower-case words and paths."""
 _NAMED_BY_USERS = {"annotations", "labels", "podLabels", "nodeSelector", "data", "stringData"}
 """Mappings whose keys users choose, so that a key may say that its value is a secret."""
 _ARGUMENTS = {"args", "command"}
@@ -21,14 +23,17 @@ _ARGUMENTS = {"args", "command"}
 DataPath = tuple[str | int, ...]
 
 
-def find_in_text(text: str) -> tuple[Found, ...]:
-    """Return the credentials in a text by their form, in order and without overlap."""
-    return _found(text) if len(text) >= SHORTEST else ()
+def find_in_text(text: str, rules: tuple[Rule, ...] | None = None) -> tuple[Found, ...]:
+    """Return the credentials in a text by their form, in order and without overlap.
+
+    `rules` are those for tokens that apply to a larger text with this one in it. Default: all.
+    """
+    return () if _WORD.fullmatch(text) else _found(text, rules)
 
 
 @lru_cache(maxsize=4096)
-def _found(text: str) -> tuple[Found, ...]:
-    found = [*find_forms(text), *(find_tokens(text) if may_hold_tokens(text) else ())]
+def _found(text: str, rules: tuple[Rule, ...] | None) -> tuple[Found, ...]:
+    found = [*find_forms(text), *find_tokens(text, rules)]
     apart: list[Found] = []
     # Where two overlap, the longer one hides the other.
     for one in sorted(found, key=lambda one: (one.start, -one.end)):
@@ -76,55 +81,82 @@ def find_secrets(data: Any, path: DataPath = ()) -> Iterator[tuple[DataPath, str
 
     The value of a variable with `public: true` is left out: its owner vouches for it.
     """
+    search = _Search(rules_for("\n".join(_texts(data))))
+    yield from search.within(data, path)
+
+
+def _texts(data: Any) -> Iterator[str]:
     if isinstance(data, dict):
-        yield from _in_mapping(data, path)
+        for key, value in data.items():
+            yield str(key)
+            yield from _texts(value)
     elif isinstance(data, list):
-        yield from _in_list(data, path)
+        for item in data:
+            yield from _texts(item)
     elif isinstance(data, str):
-        for found in find_in_text(data):
-            yield path, f"holds {found.what}"
-            break
+        yield data
 
 
-def _in_mapping(data: dict[Any, Any], path: DataPath) -> Iterator[tuple[DataPath, str]]:
-    variable = data.get("name") if isinstance(data.get("value"), str) else None
-    named = bool(path) and path[-1] in _NAMED_BY_USERS
-    for key, value in data.items():
-        here = (*path, key)
-        if isinstance(key, str) and find_in_text(key):
-            yield here, "is a key that holds a credential"
-        if key == "value" and isinstance(variable, str):
-            if data.get("public") is not True and (what := secret_under_name(variable, value)):
-                yield here, what
-            continue
-        if named and isinstance(value, str) and not names_an_object(str(key), value):
-            if what := secret_under_name(str(key), value):
-                yield here, what
-            continue
-        yield from find_secrets(value, here)
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A walk through data, with the rules for tokens that apply to any of its texts."""
+
+    rules: tuple[Rule, ...]
+
+    def within(self, data: Any, path: DataPath) -> Iterator[tuple[DataPath, str]]:
+        if isinstance(data, dict):
+            yield from self._mapping(data, path)
+        elif isinstance(data, list):
+            yield from self._list(data, path)
+        elif isinstance(data, str):
+            for found in find_in_text(data, self.rules):
+                yield path, f"holds {found.what}"
+                break
+
+    def _mapping(self, data: dict[Any, Any], path: DataPath) -> Iterator[tuple[DataPath, str]]:
+        variable = data.get("name") if isinstance(data.get("value"), str) else None
+        named = bool(path) and path[-1] in _NAMED_BY_USERS
+        for key, value in data.items():
+            here = (*path, key)
+            if isinstance(key, str) and find_in_text(key, self.rules):
+                yield here, "is a key that holds a credential"
+            if key == "value" and isinstance(variable, str):
+                if data.get("public") is not True and (
+                    what := secret_under_name(variable, value, self.rules)
+                ):
+                    yield here, what
+            elif named and isinstance(value, str):
+                if not names_an_object(str(key), value) and (
+                    what := secret_under_name(str(key), value, self.rules)
+                ):
+                    yield here, what
+            else:
+                yield from self.within(value, here)
+
+    def _list(self, data: list[Any], path: DataPath) -> Iterator[tuple[DataPath, str]]:
+        arguments = bool(path) and path[-1] in _ARGUMENTS
+        for index, item in enumerate(data):
+            before = data[index - 1] if index else None
+            if arguments and isinstance(item, str) and is_argument_of_secret(before, item):
+                yield (*path, index), f"is the value of {before} in plain text"
+            else:
+                yield from self.within(item, (*path, index))
 
 
-def secret_under_name(name: str, value: str) -> str:
+def secret_under_name(name: str, value: str, rules: tuple[Rule, ...] | None = None) -> str:
     """Return what is wrong with a named value, or "" for one that is no secret.
 
     It is judged by its own form, by its form with the name before it, and by its name alone.
     """
-    for found in find_in_text(value) or find_in_text(f"{name}={value}"):
-        if found.what != f"a value of {name}":
-            return f"holds {found.what}"
+    found = find_in_text(value, rules)
+    if not found and len(value) >= _SHORTEST_TOKEN:
+        found = find_in_text(f"{name}={value}", rules)
+    for one in found:
+        if one.what != f"a value of {name}":
+            return f"holds {one.what}"
     if (tells_secret(name) and not is_public(value)) or is_random_key(name, value):
         return f"{name} looks like a secret in plain text"
     return ""
-
-
-def _in_list(data: list[Any], path: DataPath) -> Iterator[tuple[DataPath, str]]:
-    arguments = bool(path) and path[-1] in _ARGUMENTS
-    for index, item in enumerate(data):
-        before = data[index - 1] if index else None
-        if arguments and isinstance(item, str) and is_argument_of_secret(before, item):
-            yield (*path, index), f"is the value of {before} in plain text"
-        else:
-            yield from find_secrets(item, (*path, index))
 
 
 def is_argument_of_secret(before: Any, argument: str) -> bool:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from servestack.secrets.tokens import Rule, _rules, find_tokens, may_hold_tokens
+from servestack.secrets.tokens import Rule, all_rules, find_tokens, rules_for
 from tests.support.projects import REPOSITORY
 
-RULES = {rule.id: rule for rule in _rules()}
+RULES = {rule.id: rule for rule in all_rules()}
 FORMS = {id: rule for id, rule in RULES.items() if not rule.entropy}
 """The others need a token that looks random, which a drawn one does not."""
 
@@ -28,7 +28,7 @@ def test_there_are_as_many_as_gitleaks_has() -> None:
 def test_what_a_pattern_describes_is_found(rule: Rule, data: st.DataObject) -> None:
     token = data.draw(st.from_regex(re.compile(rule.pattern, re.ASCII), fullmatch=True))
     text = f"{rule.keywords[0]} {token} "
-    assert may_hold_tokens(text)
+    assert rule in rules_for(text)
     whats = {found.what for found in find_tokens(text)}
     assert f"a credential ({rule.id.replace('-', ' ')})" in whats
 
