@@ -106,6 +106,8 @@ def _identity_problems(
                 for key in sorted({*before, *after})
                 if before.get(key) != after.get(key)
             ]
+    if _at(patch, ("metadata", "annotations", PATCHES)) is not None:
+        paths.append(("metadata", "annotations", PATCHES))
     if built["kind"] == "Deployment" and not _has_server(patched):
         paths.append(_CONTAINERS)
     told: set[Path] = set()

@@ -23,6 +23,11 @@ _ISSUED = (
     ("glpat-", re.compile(r"\bglpat-[A-Za-z0-9_-]{20,}"), "a GitLab token"),
     ("xox", re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"), "a Slack token"),
     ("hooks.slack.com", re.compile(r"\bhooks\.slack\.com/\w+/T[\w/]+"), "a Slack webhook"),
+    (
+        "/api/webhooks/",
+        re.compile(r"\bdiscord(?:app)?\.com/api/webhooks/\d+/[\w-]+"),
+        "a Discord webhook",
+    ),
     ("k_", re.compile(r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{10,}"), "a Stripe key"),
     ("AIza", re.compile(r"\bAIza[0-9A-Za-z_-]{35}"), "a Google API key"),
     ("npm_", re.compile(r"\bnpm_[A-Za-z0-9]{30,}"), "an npm token"),

@@ -15,7 +15,9 @@ _SECRET = re.compile(
 _ABOUT_A_SECRET = re.compile(
     r"[_.-]?(?:names?|files?|paths?|folder|dir|url|uri|endpoint|host|types?|headers?|length|size|count|limit"
     r"|ttl|timeout|expir[a-z]*|seconds|minutes|hours|days|age|policy|format|algorithm|enabled|required"
-    r"|issuer|audience|prefix|namespace|ref|version|budget|window|store|provider|field|column)\b",
+    r"|issuer|audience|prefix|namespace|ref|version|budget|window|store|provider|field|column|param"
+    r"|backend|manager|engine|mode|class|kind|scheme|strategy|source|rotation|interval|retries|threshold"
+    r"|rounds|bits|charset|encoding|separator|regex|pattern|hint|level|status|events?|topic|queue)\b",
     re.IGNORECASE | re.ASCII,
 )
 """What may follow in a name whose value is not the secret itself: TOKEN_URL, password-file."""
@@ -39,7 +41,8 @@ _NUMBER = re.compile(
 _WORD = re.compile(r"(?i)true|false|yes|no|on|off|none|null|nil|undefined|auto|default|optional")
 _PATH = re.compile(r"(?:~|\.{1,2})?(?:/[\w.@%+-]+)+/?|(?:[\w.@-]+/)+[\w@-]+\.[a-z0-9]{1,5}")
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:\\[\w\\. -]+")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@]*(?:[/?#]\S*)?")
+"""Without a user: a name such as GIT_TOKEN may have the token there."""
 _RESOURCE = re.compile(r"arn:[\w-]+:[\w:/.*+=,@-]+|projects/[\w-]+/secrets/[\w/-]+|urn:\S+")
 """Names of resources in clouds, such as a secret in a vault."""
 _LONGEST_SEGMENT = 19

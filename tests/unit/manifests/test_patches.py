@@ -138,6 +138,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "SRV163",
         "patches[0].patch.spec.template.metadata.annotations['servestack.dev/config-sha256']",
         "changes spec.template.metadata.annotations['servestack.dev/config-sha256'] of Deployment"),
+    "what tells of patches": (
+        {"kind": "Service", "patch": {"metadata": {"annotations": {"servestack.dev/patches": "x"}}}},
+        "SRV163", "patches[0].patch.metadata.annotations['servestack.dev/patches']",
+        "changes metadata.annotations['servestack.dev/patches'] of Service"),
     "the whole object": (
         {"kind": "PodDisruptionBudget", "patch": {"$patch": "delete"}},
         "SRV163", "patches[0].patch.$patch", "changes apiVersion of PodDisruptionBudget"),

@@ -56,6 +56,7 @@ CREDENTIALS = {
     "GitLab": "glpat-" + "a1" * 10,
     "Slack": "xoxb-123456789012-abcdefABCDEF",
     "Slack webhook": "https://hooks.slack.com/services/T00000000/B00000000/" + "X" * 24,
+    "Discord webhook": "https://discord.com/api/webhooks/123456789/" + "aB1-" * 10,
     "Stripe": "sk_live_" + "a1" * 12,
     "Twilio": "SK" + HEX,
     "SendGrid": "SG." + "a1" * 11 + "." + "b2" * 21 + "c",
@@ -143,7 +144,7 @@ def test_masking_twice_changes_nothing(form: str, before: str, after: str) -> No
         ("GOOGLE_APPLICATION_CREDENTIALS", True),
         ("TOKENIZERS_PARALLELISM", False), ("SECRETARY", False), ("COMPASS", False),
         ("MONKEY", False), ("TOKEN_URL", False), ("API_KEY_HEADER", False),
-        ("PASSWORD_FILE", False), ("SECRET_NAME", False), ("MAX_TOKEN_LENGTH", False),
+        ("PASSWORD_FILE", False), ("SECRETS_BACKEND", False), ("TOKEN_SERVICE", True), ("SECRET_NAME", False), ("MAX_TOKEN_LENGTH", False),
         ("example.com/token-ttl", False), ("token.example.com/team", False),
     ],
 )  # fmt: skip
@@ -168,6 +169,7 @@ def test_values_that_are_public_under_any_name(value: str) -> None:
 @pytest.mark.parametrize(
     "value",
     ["hunter2", "a", "12abc", "$ecret", "/9jAbCdEf1234567890xyzQ/abc", "pass word", "Sommer2024!",
+     "https://hunter2@github.com/a",
      "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "/wJalrXUtnFEMIK7MDENGbPxRfiCY/EXAMPLEKEY"],
 )  # fmt: skip
 def test_values_that_are_secrets_under_such_a_name(value: str) -> None:
