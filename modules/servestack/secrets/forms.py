@@ -54,7 +54,8 @@ _ASSIGNED = re.compile(r"(?<![A-Za-z0-9_.-])(-{0,2}[A-Za-z][A-Za-z0-9_.-]*)(\s?=
 _QUERY = re.compile(
     r"(?i)(?<=[?&;])(sig|signature|x-amz-signature|x-goog-signature|key|code)=([^\s&;\"'<>]{8,})"
 )
-_FLAG = re.compile(r"(?<!\S)(--[A-Za-z][A-Za-z0-9_.-]*)(\s+)(?!-)")
+_FLAG = re.compile(r"(?<!\S)(--[A-Za-z][A-Za-z0-9_.-]*)(\s+)(?!-|[A-Z_]+\b)")
+"""A word in capitals after a flag stands for its value, as in `--token FILE`."""
 _JSON = re.compile(r"([\"'])([A-Za-z][A-Za-z0-9_.-]*)\1\s*:\s*(?=[\"'])")
 _LINE = re.compile(r"(?m)(?:^|(?<=[{,]))[ \t]*-?[ \t]*([A-Za-z][A-Za-z0-9_.-]*):[ \t]+(?=\S)")
 _LINE_END = re.compile(r"[ \t]*(?:$|[,}\n\r])")
@@ -120,7 +121,7 @@ def _logins(text: str) -> Iterator[Found]:
 
 
 def _assignments(text: str) -> Iterator[Found]:
-    """Yield `--token=…`, `password=…;`, `"secret": "…"` and lines such as `password: …`."""
+    """Yield the values of `--token=…`, `password=…;`, `"secret": "…"` and `?sig=…`, and of lines."""
     for pattern in (_ASSIGNED, _FLAG, _JSON):
         for match in pattern.finditer(text):
             name = match[2] if pattern is _JSON else match[1].lstrip("-")
@@ -129,6 +130,11 @@ def _assignments(text: str) -> Iterator[Found]:
     for match in _QUERY.finditer(text):
         if not is_placeholder(match[2]):
             yield Found(match.start(2), match.end(2), "an address with a signature or key")
+    yield from _lines(text)
+
+
+def _lines(text: str) -> Iterator[Found]:
+    """Yield the values of `password: …` and `{user: …, password: …}`."""
     for match in _LINE.finditer(text):
         # In a sentence too a colon follows such words, so this asks for more: one word alone that
         # is not made of letters.

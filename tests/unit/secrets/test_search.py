@@ -97,6 +97,7 @@ INNOCENT = [
     "Use the password: it is in the vault.",
     "Basic authentication is used.",
     "password=$(DB_PASSWORD)",
+    "run --api-keys FILE, or --from-literal=password=$password",
     "password=<your password>",
     "--token-file=/var/run/secrets/token",
     "token_url=https://login.example.com/oauth",
@@ -168,7 +169,7 @@ def test_values_that_are_public_under_any_name(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["hunter2", "a", "12abc", "$ecret", "/9jAbCdEf1234567890xyzQ/abc", "pass word", "Sommer2024!",
+    ["hunter2", "a", "12abc", "$onne2024", "/9jAbCdEf1234567890xyzQ/abc", "pass word", "Sommer2024!",
      "https://hunter2@github.com/a",
      "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "/wJalrXUtnFEMIK7MDENGbPxRfiCY/EXAMPLEKEY"],
 )  # fmt: skip
