@@ -24,6 +24,9 @@ GITLEAKS = "github.com/zricethezav/gitleaks/v8"
 LEFT_OUT = {
     # Any text after a word such as "key": servestack judges by the names of variables instead.
     "generic-api-key",
+    # Go's regexp takes time in proportion to the text; Python's would take minutes for these.
+    "curl-auth-header",
+    "curl-auth-user",
 }
 _FLAG = re.compile(r"\(\?([a-z]+|-[a-z]+)\)")
 _BEHIND_A_NAME = r"[\w.-]{0,50}?(?:"
@@ -69,6 +72,8 @@ def rule_of(rule: dict[str, Any]) -> dict[str, Any]:
     }
     if "secretGroup" in rule:
         taken["group"] = rule["secretGroup"]
+    if _BEHIND_A_NAME in rule["regex"]:
+        taken["nearby"] = True
     if "entropy" in rule and _BEHIND_A_NAME in rule["regex"]:
         # A token with a form of its own counts however it looks: nobody writes `ghp_` and 36
         # letters for anything else.

@@ -50,6 +50,7 @@ _LOGIN = re.compile(
 )
 _ORACLE = re.compile(r"(?<=:thin:)([^\s/@]+)/([^\s/@]+)(?=@)")
 
+_USER_OPTION = re.compile(r"(?<!\S)(?:-u|--user)(?:\s+|=)[\"']?([\w.@%+-]*):([^\s\"']{3,})")
 _ASSIGNED = re.compile(r"(?<![A-Za-z0-9_.-])(-{0,2}[A-Za-z][A-Za-z0-9_.-]*)(\s?=\s?)(?![=~])")
 _QUERY = re.compile(
     r"(?i)(?<=[?&;])(sig|signature|x-amz-signature|x-goog-signature|key|code)=([^\s&;\"'<>]{8,})"
@@ -88,6 +89,10 @@ def find_forms(text: str) -> Iterator[Found]:
         yield Found(0, len(text), "what looks like an AWS secret access key")
     if "@" in text:
         yield from _logins(text)
+    if "-u" in text:
+        for match in _USER_OPTION.finditer(text):
+            if not is_placeholder(match[2]) and not match[1].isdigit():
+                yield Found(match.start(1), match.end(2), "a user name with a password")
     if "=" in text or ":" in text or " " in text:
         yield from _assignments(text)
         yield from _headers(text)

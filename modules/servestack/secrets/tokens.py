@@ -16,6 +16,7 @@ from typing import Any
 _BUNDLE: dict[str, Any] = json.loads(
     (files("servestack.secrets") / "gitleaks.json").read_text(encoding="utf-8")
 )
+_BEFORE_KEYWORD, _AFTER_KEYWORD = 60, 500
 _DELIMITERS = str.maketrans(dict.fromkeys(",&@|()[]{}<>", " "))
 """Characters that may end a token here, and that gitleaks' rules do not take for its end."""
 
@@ -39,6 +40,9 @@ class Rule:
     group: int = 0
     entropy: float = 0.0
     """Bits per character that the token has at least; 0 where its form says enough."""
+    nearby: bool = False
+    """Whether the token stands close behind the keyword. Then only that part of a text is searched,
+    because these patterns are slow: they may begin anywhere in a word."""
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
@@ -46,7 +50,23 @@ class Rule:
 
     def find(self, text: str) -> Iterator[Found]:
         """Yield every token of this issuer."""
-        for match in self._regex.finditer(text):
+        for start, end in self._places(text):
+            yield from self._find_within(text, start, end)
+
+    def _places(self, text: str) -> list[tuple[int, int]]:
+        """Return the parts of a text to search: the whole of it, or what is around the keywords."""
+        if not self.nearby or len(text) <= _AFTER_KEYWORD:
+            return [(0, len(text))]
+        lower, places = text.lower(), list[tuple[int, int]]()
+        for keyword in self.keywords:
+            at = lower.find(keyword)
+            while at >= 0:
+                places.append((max(0, at - _BEFORE_KEYWORD), at + _AFTER_KEYWORD))
+                at = lower.find(keyword, at + _AFTER_KEYWORD - _BEFORE_KEYWORD)
+        return places
+
+    def _find_within(self, text: str, start: int, end: int) -> Iterator[Found]:
+        for match in self._regex.finditer(text, start, end):
             group = self.group or next((n for n, part in enumerate(match.groups(), 1) if part), 0)
             token = match[group]
             if self.entropy and _entropy(token) <= self.entropy:

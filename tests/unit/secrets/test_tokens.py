@@ -61,3 +61,11 @@ def test_go_s_syntax_keeps_its_meaning_in_python(go: str, text: str, matches: bo
     bundle = module_from_spec(spec)
     spec.loader.exec_module(bundle)
     assert bool(re.search(bundle.in_python(go), text)) is matches
+
+
+def test_a_slow_pattern_is_searched_for_only_near_its_keyword() -> None:
+    token = "9f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a"
+    words = "a" * 100_000
+    text = f"{words} meraki {words}; meraki_key = {token}"
+    (found,) = find_tokens(text)
+    assert text[found.start : found.end] == token
