@@ -48,12 +48,17 @@ class Built:
 
 def build_environment(root: Path, environment: str) -> Built:
     """Load, resolve and build one environment. Raises ServestackError with all problems found."""
-    inputs = load_inputs(root, environment)
-    services = resolve_environment(inputs.specs, inputs.environment, inputs.lock)
+    inputs, services = load_resolved(root, environment)
     manifests = build_manifests(
         inputs.environment.value, inputs.environment.document.file.as_posix(), services
     )
     return Built(inputs, services, manifests)
+
+
+def load_resolved(root: Path, environment: str) -> tuple[Inputs, tuple[ResolvedService, ...]]:
+    """Load and resolve one environment. Raises ServestackError with all problems found."""
+    inputs = load_inputs(root, environment)
+    return inputs, resolve_environment(inputs.specs, inputs.environment, inputs.lock)
 
 
 def load_inputs(root: Path, environment: str, *, tolerate_broken_lock: bool = False) -> Inputs:

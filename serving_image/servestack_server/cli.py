@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import os
 import resource
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from servestack_contract.settings import ModelPlace, ServerSettings
+from servestack_contract.settings import Log, ModelPlace, ServerSettings
 from servestack_server import __version__
 from servestack_server.errors import StartError
 from servestack_server.memory import memory_bytes
+from servestack_server.server_log import configure, say, say_error
 from servestack_server.settings_file import parse_pin, read_settings_file
 
 
@@ -24,15 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     after Ctrl-C.
     """
     given = _parser().parse_args(arguments)
-    logging.basicConfig(
-        level=os.environ.get("SERVESTACK_LOG_LEVEL", "INFO").upper(),
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
+    configure(_log_settings(given.config))
     try:
         return int(given.run(given))
     except StartError as error:
-        _say(f"error: {error}")
+        say_error(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
@@ -76,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 def _fetch(given: argparse.Namespace) -> int:
     from servestack_server.fetch.fetch import fetch
 
-    fetch([parse_pin(text) for text in given.artifact], given.into, say=_say)
+    fetch([parse_pin(text) for text in given.artifact], given.into, say=say)
     return _bake_models(given.config) if given.config is not None else 0
 
 
@@ -98,7 +92,7 @@ def _bake_models(file: Path) -> int:
         return 0
     from servestack_server.models.bake_alone import bake_alone
 
-    codes = (bake_alone(file, config, place, say=_say) for place in config.models)
+    codes = (bake_alone(file, config, place, say=say) for place in config.models)
     return next((code for code in codes if code != 0), 0)
 
 
@@ -117,7 +111,7 @@ def _bake_here(config: ServerSettings, place: ModelPlace) -> None:
         example=config.input.example,
         trust=config.trust,
         required=config.runtime == "onnx",
-        say=_say,
+        say=say,
         tolerance=config.onnx_tolerance or TOLERANCE,
     )
 
@@ -133,6 +127,9 @@ def _serve(given: argparse.Namespace) -> int:
     )
 
 
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+def _log_settings(file: Path | None) -> Log:
+    """Return the log of the settings. The verb itself reports a file that cannot be read."""
+    try:
+        return (read_settings_file(file).log if file is not None else None) or Log()
+    except StartError:
+        return Log()

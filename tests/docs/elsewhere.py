@@ -35,7 +35,15 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
             ),
             ("docs/how-to/add-a-model.md", "kubectl -n models logs deployment/species -c fetch"),
             ("docs/how-to/gitops.md", "servestack diff prod --live"),
+            (
+                "docs/how-to/gpus.md",
+                "kubectl -n models describe pods -l app.kubernetes.io/name=llm | grep -A10 Events",
+            ),
             ("docs/how-to/kafka-with-tls.md", "kubectl create namespace models"),
+            (
+                "docs/how-to/kafka-with-tls.md",
+                "kubectl -n models create secret tls filebeat-tls --cert=filebeat.crt --key=filebeat.key",
+            ),
             (
                 "docs/how-to/kafka-with-tls.md",
                 "kubectl -n models logs deployment/iris -c filebeat --since=10m | grep -iE 'kafka|error'",
@@ -59,7 +67,7 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
             ),
             (
                 "docs/how-to/rotate-keys.md",
-                "printf '%s\\n' \"$new\" | kubectl -n models create secret generic iris-api-keys --from-file=api-keys=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -",
+                "printf '%s\\n' \"$new\" | kubectl -n models create secret generic iris-api-keys --from-file=api-keys=/dev/stdin --dry-run=client -o yaml | kubectl apply --server-side --force-conflicts -f -",
             ),
             ("docs/how-to/rotate-keys.md", "read -rsp 'new password: ' password"),
             (

@@ -37,12 +37,11 @@ def pods(manifests: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
                 "apiVersion": "v1",
                 "kind": "Pod",
                 "metadata": template["metadata"] | metadata,
-                "spec": {
-                    key: v for key, v in template["spec"].items() if key != "priorityClassName"
-                },
+                "spec": template["spec"],
             }
 
 
+@pytest.mark.usefixtures("classes")
 @pytest.mark.parametrize(("root", "environment"), CASES)
 def test_everything_is_taken(root: Path, environment: str, apiserver: ApiServer) -> None:
     bodies = [manifest.body for manifest in build_checked(root, environment).manifests]

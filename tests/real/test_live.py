@@ -15,7 +15,7 @@ from servestack.live.compare import review_live
 from servestack.live.kubeconfig import load_configuration
 from servestack.manifests.manifest import Manifest
 from servestack.project import build_environment, environment_names
-from servestack.render.tree import to_stream
+from servestack.render.tree import to_stream, to_texts
 from servestack.review.summary import Review
 from tests.real.test_admission import CASES
 from tests.support.apiserver import CONTEXT, ApiServer
@@ -28,13 +28,13 @@ Found = list[tuple[str, str, str, str]]
 
 
 def by_kubectl(apiserver: ApiServer, manifests: Sequence[Manifest]) -> None:
-    stream = "".join(to_stream(manifests))
+    stream = "".join(to_stream(to_texts(manifests)))
     kubectl(apiserver, "apply", "--server-side", "-f", "-", text=stream)
 
 
 def by_kubectl_as_ever(apiserver: ApiServer, manifests: Sequence[Manifest]) -> None:
     """Without --server-side."""
-    kubectl(apiserver, "apply", "-f", "-", text="".join(to_stream(manifests)))
+    kubectl(apiserver, "apply", "-f", "-", text="".join(to_stream(to_texts(manifests))))
 
 
 def by_another_manager(apiserver: ApiServer, manifests: Sequence[Manifest]) -> None:
@@ -162,7 +162,7 @@ def test_edits_by_others(
     kubectl(apiserver, f"--namespace={NAMESPACE}", *command.split(" "))
     review = live(apiserver, applied)
     assert found_in(review) == expected
-    by_forced_apply = "".join(to_stream(applied))
+    by_forced_apply = "".join(to_stream(to_texts(applied)))
     kubectl(
         apiserver, "apply", "--server-side", "--force-conflicts", "-f", "-", text=by_forced_apply
     )

@@ -94,6 +94,8 @@ def _start_apiserver(folder: Path, etcd_port: int, port: int) -> subprocess.Pope
         "--service-cluster-ip-range=10.96.0.0/16",
         # Nobody would make the default service account that it waits for.
         "--disable-admission-plugins=ServiceAccount",
+        # On by itself from Kubernetes 1.35.
+        "--feature-gates=ImageVolume=true",
     ])  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from servestack.project import environment_names
-from servestack.render.tree import check_tree, to_stream
+from servestack.render.tree import check_tree, to_stream, to_texts
 from servestack.review.gate import build_checked
 from tests.support.projects import PROJECTS, REPOSITORY
 
@@ -40,7 +40,7 @@ def test_hash_seed_locale_and_time_zone(seed: str) -> None:
         cwd=REPOSITORY, check=True, capture_output=True, text=True,
         env=os.environ | {"PYTHONHASHSEED": seed, "LC_ALL": "C", "TZ": "Asia/Tokyo"},
     )  # fmt: skip
-    assert done.stdout == "".join(to_stream(build_checked(REPOSITORY, "prod").manifests))
+    assert done.stdout == "".join(to_stream(to_texts(build_checked(REPOSITORY, "prod").manifests)))
 
 
 def shuffled(value: Any, chance: random.Random) -> Any:
@@ -66,8 +66,10 @@ def test_key_order_comments_and_yaml_style(tmp_path: Path, seed: int, style: boo
         data = shuffled(yaml.safe_load(file.read_text()), chance)
         text = yaml.safe_dump(data, sort_keys=False, default_flow_style=style)
         file.write_text(f"# a comment\n\n{text}\n# another\n")
-    before = "".join(to_stream(build_checked(REPOSITORY / "examples/complete", "prod").manifests))
-    assert "".join(to_stream(build_checked(root, "prod").manifests)) == before
+    before = "".join(
+        to_stream(to_texts(build_checked(REPOSITORY / "examples/complete", "prod").manifests))
+    )
+    assert "".join(to_stream(to_texts(build_checked(root, "prod").manifests))) == before
 
 
 def test_file_order_and_folders(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 """`python -m servestack.cli`."""
 
-from servestack.cli.main import main
+from servestack.cli.entry import main
 
 main()

@@ -111,7 +111,7 @@ def render(
     ] = False,
     project: Project = None,
 ) -> None:
-    """Write rendered/<env>/: plain YAML for `kubectl apply -R -f`."""
+    """Write rendered/<env>/: plain YAML for `kubectl apply --server-side -R -f`."""
     from servestack.cli.render_command import render as run
 
     run(find_project(project), environments, check=check, stdout=stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from servestack.live.client import Cluster
 from servestack.live.objects import is_ours
 from servestack.live.rollout_watch import RolloutWatch
 from servestack.live.version import require_version
+
+gc.enable()  # Rollouts are watched for minutes.
 
 
 def preview(root: Path, environment: str) -> None:

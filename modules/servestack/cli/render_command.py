@@ -8,8 +8,8 @@ import typer
 
 from servestack.cli.output import say, write
 from servestack.project import RENDERED_FOLDER, build_environment, chosen_environments
-from servestack.render.tree import check_tree, to_stream, write_tree
-from servestack.review.gate import build_checked
+from servestack.render.tree import check_tree, to_stream, write_texts
+from servestack.rendering import render_checked
 
 
 def render(root: Path, names: list[str] | None, *, check: bool, stdout: bool) -> None:
@@ -19,13 +19,13 @@ def render(root: Path, names: list[str] | None, *, check: bool, stdout: bool) ->
         if check:
             stale += _check(root, name)
             continue
-        manifests = build_checked(root, name).manifests
+        texts = render_checked(root, name)
         if stdout:
-            for document in to_stream(manifests):
+            for document in to_stream(texts):
                 write(document)
             continue
         folder = RENDERED_FOLDER / name
-        result = write_tree(root / folder, manifests)
+        result = write_texts(root / folder, texts)
         total = len(result.written) + len(result.unchanged)
         say(f"{folder}: {total} files, {len(result.written)} written, {len(result.pruned)} pruned")
         for path in result.foreign:

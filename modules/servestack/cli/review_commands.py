@@ -106,7 +106,7 @@ def _explain_value(project: Path | None, model: str, environment: str, field: st
     for entry in explain_field(service, field):
         shown = partial(_shown, entry.path)
         write(f"{dotted(entry.path)} = {shown(entry.value)}  ({entry.winner})\n")
-        if entry.path[0] == "env" and (public := [v.name for v in service.spec.env if v.public]):
+        if "env" in entry.path and (public := service.spec.public_variables()):
             write(f"    public, as the owner says: {', '.join(public)}\n")
         if not field:
             continue

@@ -41,6 +41,7 @@ def local_settings(service: ResolvedService, options: ServeOptions) -> ServerSet
         port=options.port,
         events=_events(settings.events, options.events),
         api_keys=_api_keys(settings.api_keys, options.api_keys),
+        log=None,  # Whoever serves here reads it.
     )
 
 

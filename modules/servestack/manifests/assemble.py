@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from servestack.errors import BuildError, Problem
-from servestack.manifests.access import build_network_policy, build_service_account
+from servestack.manifests.access import (
+    build_network_policy,
+    build_service_account,
+    build_solver_network_policy,
+)
 from servestack.manifests.autoscaling import build_horizontal_pod_autoscaler
 from servestack.manifests.environment import build_default_network_policy, build_namespace
 from servestack.manifests.log_shipping import build_filebeat_config_map
@@ -36,6 +40,7 @@ ENVIRONMENT_BUILDERS: tuple[tuple[str, EnvironmentBuilder], ...] = (
 SERVICE_BUILDERS: tuple[tuple[str, ServiceBuilder], ...] = (
     ("access", build_service_account),
     ("access", build_network_policy),
+    ("access", build_solver_network_policy),
     ("log_shipping", build_filebeat_config_map),
     ("workload", build_server_config_map),
     ("workload", build_deployment),
@@ -60,11 +65,7 @@ def build_manifests(
     `source` is the environment's file, relative to the project. Raises BuildError with the problems
     of all models.
     """
-    manifests = [
-        Manifest(ENVIRONMENT_GROUP, concern, dotted_name(build), source, body)
-        for concern, build in ENVIRONMENT_BUILDERS
-        if (body := build(environment)) is not None
-    ]
+    manifests = build_environment_manifests(environment, source)
     problems: list[Problem] = []
     for service in services:
         try:
@@ -74,6 +75,15 @@ def build_manifests(
     if problems:
         raise BuildError(problems)
     return tuple(manifests)
+
+
+def build_environment_manifests(environment: Environment, source: str) -> list[Manifest]:
+    """The environment's own objects."""
+    return [
+        Manifest(ENVIRONMENT_GROUP, concern, dotted_name(build), source, body)
+        for concern, build in ENVIRONMENT_BUILDERS
+        if (body := build(environment)) is not None
+    ]
 
 
 def build_service_manifests(service: ResolvedService) -> list[Manifest]:

@@ -56,7 +56,7 @@ _TABLE = (
     NAMESPACE,
     Kind(
         "v1", "ServiceAccount", "serviceaccounts",
-        "the pods get an identity of their own", "the pods lose their identity",
+        "the pods get an identity of their own", "the model has no service account of its own",
         ("core.v1", "ServiceAccount"), for_pods=True,
     ),
     Kind(

@@ -26,6 +26,7 @@ FILEBEAT_CONFIG_FOLDER = "/etc/filebeat"
 FILEBEAT_DATA_FOLDER = "/var/lib/filebeat"
 FILEBEAT_REGISTRY_FOLDER = f"{FILEBEAT_DATA_FOLDER}/registry/filebeat"
 KAFKA_CA_FOLDER = "/etc/kafka-ca"
+KAFKA_CLIENT_FOLDER = "/etc/kafka-client"
 
 
 def selector(service: ResolvedService) -> dict[str, str]:
@@ -65,6 +66,11 @@ def metadata(
     return result
 
 
+def service_account_name(service: ResolvedService) -> str:
+    """Name of the pods' service account: the model's own, or the existing one of the spec."""
+    return service.spec.service_account.name or service.name
+
+
 def server_config_name(service: ResolvedService) -> str:
     """Name of the ConfigMap with the server's settings."""
     return f"{service.name}-server"
@@ -73,6 +79,11 @@ def server_config_name(service: ResolvedService) -> str:
 def filebeat_config_name(service: ResolvedService) -> str:
     """Name of the ConfigMap with filebeat.yml."""
     return f"{service.name}-filebeat"
+
+
+def solver_policy_name(service: ResolvedService) -> str:
+    """Name of the NetworkPolicy of cert-manager's HTTP-01 solvers."""
+    return f"{service.name}-acme"
 
 
 def dashboard_name(service: ResolvedService) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from servestack.manifests import names
+from servestack.manifests.further_containers import further_containers, variables
 from servestack.manifests.log_shipping import (
     build_filebeat_config_map,
     build_filebeat_container,
@@ -15,6 +15,7 @@ from servestack.manifests.log_shipping import (
 )
 from servestack.manifests.manifest import Body
 from servestack.manifests.monitoring import scrape_annotations
+from servestack.manifests.scheduling import devices, placement, spread_constraints
 from servestack.manifests.security import container_security_context, pod_security_context
 from servestack.manifests.server_settings import (
     API_KEYS_FOLDER,
@@ -24,9 +25,10 @@ from servestack.manifests.server_settings import (
     mlflow_uri,
     serve_argument,
 )
+from servestack.manifests.volumes import container_mounts, own_volumes, server_mounts
 from servestack.resolve.resolved import ResolvedService
-from servestack.spec.quantities import byte_count
-from servestack.spec.scaling import Resources, Toleration
+from servestack.spec.quantities import byte_count, written_mebibytes
+from servestack.spec.scaling import Resources
 from servestack_contract import settings
 
 PROBE_PERIOD_SECONDS = 2
@@ -44,13 +46,18 @@ def build_deployment(service: ResolvedService) -> Body:
         "kind": "Deployment",
         "metadata": names.metadata(service, service.name, annotations=_annotations(service)),
         "spec": {
-            "minReadySeconds": spec.rollout.min_ready_seconds,
+            # The API drops a zero, which means the same.
+            **({"minReadySeconds": ready} if (ready := spec.rollout.min_ready_seconds) else {}),
             "progressDeadlineSeconds": spec.rollout.progress_deadline_seconds,
             "revisionHistoryLimit": 5,
-            # Surge by one; never drop below the count: a proxy answers 503 if all pods terminate.
+            # By default: surge by one, never drop below the count. A proxy answers 503 if all pods
+            # terminate.
             "strategy": {
                 "type": "RollingUpdate",
-                "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+                "rollingUpdate": {
+                    "maxSurge": spec.rollout.max_surge,
+                    "maxUnavailable": spec.rollout.max_unavailable,
+                },
             },
             "selector": {"matchLabels": names.selector(service)},
             "template": {"metadata": _pod_metadata(service), "spec": _pod_spec(service)},
@@ -70,7 +77,7 @@ def _annotations(service: ResolvedService) -> dict[str, str]:
     if spec.rollout.strategy == "canary":
         steps = ",".join(str(step) for step in spec.rollout.steps)
         annotations[f"{names.LABEL_DOMAIN}/canary-steps"] = steps
-    if public := [variable.name for variable in spec.env if variable.public]:
+    if public := spec.public_variables():
         annotations[names.PUBLIC_VARIABLES] = ",".join(public)
     if spec.description:
         annotations[f"{names.LABEL_DOMAIN}/description"] = spec.description
@@ -94,35 +101,26 @@ def config_digest(configs: Sequence[Body]) -> str:
 
 
 def _pod_spec(service: ResolvedService) -> Body:
-    spec, scheduling = service.spec, service.spec.scheduling
+    spec = service.spec
     filebeat = build_filebeat_container(service)
-    sidecars = [filebeat] if filebeat is not None else []
+    log_shippers = [filebeat] if filebeat is not None else []
     pod: Body = {
-        "serviceAccountName": service.name,
+        "serviceAccountName": names.service_account_name(service),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": grace_period_seconds(service),
         "securityContext": pod_security_context(),
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": scheduling.spread_over,
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": names.selector(service)},
-                "matchLabelKeys": ["pod-template-hash"],
-            }
-        ],
     }
+    spread = spread_constraints(service)
+    if spread:
+        pod["topologySpreadConstraints"] = spread
     pull_secrets = service.environment.images.pull_secrets
+    if spec.image is not None:
+        pull_secrets = tuple(dict.fromkeys((*pull_secrets, *spec.image.pull_secrets)))
     if pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in pull_secrets]
-    if scheduling.node_selector:
-        pod["nodeSelector"] = dict(sorted(scheduling.node_selector.items()))
-    if scheduling.tolerations:
-        pod["tolerations"] = [_toleration(toleration) for toleration in scheduling.tolerations]
-    if scheduling.priority_class:
-        pod["priorityClassName"] = scheduling.priority_class
-    init_containers = _fetch_containers(service) + sidecars
+    pod |= placement(service)
+    init_containers = further_containers(service) + _fetch_containers(service) + log_shippers
     if init_containers:
         pod["initContainers"] = init_containers
     pod["containers"] = [_server_container(service)]
@@ -160,12 +158,15 @@ def _fetch_containers(service: ResolvedService) -> list[Body]:
             {"name": "config", "mountPath": names.CONFIG_FOLDER, "readOnly": True},
             {"name": "models", "mountPath": names.MODELS_FOLDER},
             {"name": "tmp", "mountPath": "/tmp"},
+            *container_mounts(service, service.spec.fetch.volume_mounts),
         ],
     }
     tracking_uri = mlflow_uri(service)
-    if tracking_uri:
-        container["env"] = [{"name": "MLFLOW_TRACKING_URI", "value": tracking_uri}]
-    secret = service.environment.fetch.secret
+    env = [{"name": "MLFLOW_TRACKING_URI", "value": tracking_uri}] if tracking_uri else []
+    env += variables(service.spec.fetch.env)
+    if env:
+        container["env"] = env
+    secret = service.spec.fetch.secret or service.environment.fetch.secret
     if secret is not None:
         container["envFrom"] = [{"secretRef": {"name": secret}}]
     return [container]
@@ -184,7 +185,7 @@ def _server_container(service: ResolvedService) -> Body:
         ],
         "env": _environment_variables(service),
         "ports": [{"name": names.HTTP_PORT_NAME, "containerPort": names.HTTP_PORT}],
-        "resources": _resources(spec.resources),
+        "resources": _resources(spec.resources, devices(service)),
         # Ready means loaded and warmed up; liveness depends only on the process itself.
         "startupProbe": _probe(
             "/readyz", PROBE_PERIOD_SECONDS, failures=_startup_failures(service)
@@ -214,33 +215,31 @@ def _probe(path: str, period_seconds: int, *, failures: int) -> Body:
 
 
 def _environment_variables(service: ResolvedService) -> list[Body]:
-    variables: list[Body] = [
+    own: list[Body] = [
         {"name": f"SERVESTACK_{name}", "valueFrom": {"fieldRef": {"fieldPath": field}}}
         for name, field in (("POD", "metadata.name"), ("NAMESPACE", "metadata.namespace"))
     ]
-    for variable in service.spec.env:
-        if variable.value_from is not None:
-            reference = {"name": variable.value_from.secret, "key": variable.value_from.key}
-            variables.append({"name": variable.name, "valueFrom": {"secretKeyRef": reference}})
-        else:
-            variables.append({"name": variable.name, "value": variable.value or ""})
-    return variables
+    return [*own, *variables(service.spec.env)]
 
 
-def _resources(resources: Resources) -> Body:
+def _resources(resources: Resources, devices: dict[str, int] | None = None) -> Body:
     limits = resources.limits
     disk = limits.ephemeral_storage
+    # Devices are never shared, so that their request is their limit.
+    whole = {name: str(count) for name, count in (devices or {}).items()}
     return {
         "requests": {
             "cpu": resources.cpu,
             "memory": resources.memory,
             "ephemeral-storage": disk,
-        },
+        }
+        | whole,
         "limits": {
             "cpu": limits.cpu or resources.cpu,
             "memory": limits.memory or resources.memory,
             "ephemeral-storage": disk,
-        },
+        }
+        | whole,
     }
 
 
@@ -258,12 +257,12 @@ def _server_mounts(service: ResolvedService) -> list[Body]:
         )
     if service.spec.api.auth is not None:
         mounts.append({"name": "api-keys", "mountPath": API_KEYS_FOLDER, "readOnly": True})
-    return mounts
+    return mounts + server_mounts(service)
 
 
 def _volumes(service: ResolvedService, budget_bytes: int) -> list[Body]:
     # An eviction has no grace period, so the server's own budget lies well below this limit.
-    events_limit = f"{budget_bytes * 3 // 2 // 2**20}Mi"
+    events_limit = written_mebibytes(budget_bytes * 3 // 2 // 2**20)
     volumes: list[Body] = [
         {"name": "config", "configMap": {"name": names.server_config_name(service)}},
         {"name": "models", "emptyDir": {}},
@@ -273,17 +272,14 @@ def _volumes(service: ResolvedService, budget_bytes: int) -> list[Body]:
     if service.spec.api.auth is not None:
         secret = service.spec.api.auth.api_keys.secret
         volumes.append({"name": "api-keys", "secret": {"secretName": secret}})
-    return volumes + filebeat_volumes(service)
-
-
-def _toleration(toleration: Toleration) -> dict[str, Any]:
-    return toleration.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return volumes + filebeat_volumes(service) + own_volumes(service)
 
 
 def build_pod_disruption_budget(service: ResolvedService) -> Body | None:
     """The PodDisruptionBudget: at most one pod is unavailable at a time.
 
-    None below two replicas, where it would block every node drain.
+    None below two replicas, where it would block every node drain. A rollout does not ask it, but a
+    pod that a rollout has stopped counts: meanwhile a drain waits.
     """
     scaling = service.spec.autoscaling
     fewest = scaling.min if scaling is not None else service.spec.replicas or 0

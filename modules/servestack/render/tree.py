@@ -7,12 +7,14 @@ with that line are ours to overwrite or to prune; anything else in the folder is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import yaml
 
+from servestack.cores import in_parts
 from servestack.errors import Location, Problem, RenderError
 from servestack.files import replace
 from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
@@ -62,39 +64,44 @@ def to_text(manifest: Manifest) -> str:
     return HEADER.format(source=manifest.source, builder=manifest.builder) + body
 
 
-def to_stream(manifests: Iterable[Manifest]) -> Iterator[str]:
-    """All manifests as one stream of YAML documents, piece by piece; Namespaces come first."""
-    ordered = sorted(manifests, key=lambda manifest: manifest.kind != "Namespace")
-    for number, manifest in enumerate(ordered):
-        yield f"---\n{to_text(manifest)}" if number else to_text(manifest)
+Texts = dict[str, str]
+"""The content of each file by its path below rendered/<env>/."""
+
+
+def to_texts(manifests: Iterable[Manifest]) -> Texts:
+    """The file of each manifest. Raises RenderError if two manifests share a path."""
+    return {path: to_text(manifest) for path, manifest in _by_path(manifests).items()}
+
+
+def to_stream(texts: Texts) -> Iterator[str]:
+    """All files as one stream of YAML documents, piece by piece; Namespaces come first."""
+    ordered = sorted(texts, key=lambda path: "/namespace-" not in path)
+    for number, path in enumerate(ordered):
+        yield f"---\n{texts[path]}" if number else texts[path]
 
 
 def write_tree(root: Path, manifests: Iterable[Manifest]) -> TreeResult:
-    """Write the files that changed, and delete generated files that no manifest belongs to.
+    """Write manifests as `write_texts` does. Raises RenderError if two of them share a path."""
+    return write_texts(root, to_texts(manifests))
+
+
+def write_texts(root: Path, texts: Texts) -> TreeResult:
+    """Write the files that changed, and delete generated files that are not among them.
 
     Each file is replaced in one step and files are pruned last, so that an interrupted run leaves
-    whole files. A second run waits for the first. Raises RenderError if two manifests share a
-    path, if a file that is not ours is in the way, or if a file cannot be written.
+    whole files. A second run waits for the first. Raises RenderError if a file that is not ours is
+    in the way, or if a file cannot be written.
     """
-    wanted = _by_path(manifests)
     written: list[str] = []
     unchanged: list[str] = []
     place = root
     try:
         with locked(root):
             found = scan(root)
-            made = set(found.folders)
-            for path, manifest in wanted.items():
-                place = root / path
-                if _same(place, path, found, content := to_text(manifest).encode()):
-                    unchanged.append(path)
-                    continue
-                if manifest.group not in made:
-                    place.parent.mkdir()
-                    made.add(manifest.group)
-                replace(place, content)
-                written.append(path)
-            rest = sorted(found.files - wanted.keys())
+            for part in in_parts(tuple(texts), partial(_write, root, texts, found), least=_LEAST):
+                written += part[0]
+                unchanged += part[1]
+            rest = sorted(found.files - texts.keys())
             pruned = [path for path in rest if _is_ours(root / path)]
             for path in (*pruned, *found.leftovers):
                 place = root / path
@@ -104,6 +111,33 @@ def write_tree(root: Path, manifests: Iterable[Manifest]) -> TreeResult:
         raise _cannot_write(place, error) from None
     foreign = sorted(found.others.union(rest).difference(pruned))
     return TreeResult(tuple(written), tuple(unchanged), tuple(pruned), tuple(foreign))
+
+
+_LEAST = 500
+"""Files that one process writes; fewer take less time than a fork."""
+
+
+def _write(
+    root: Path, texts: Texts, found: Contents, paths: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Write some of the files; the paths of those that were written, and of those that were not."""
+    written: list[str] = []
+    unchanged: list[str] = []
+    place = root
+    try:
+        for path in paths:
+            place = root / path
+            content = texts[path].encode()
+            if _same(place, path, found, content):
+                unchanged.append(path)
+                continue
+            if path.partition("/")[0] not in found.folders:
+                place.parent.mkdir(exist_ok=True)
+            replace(place, content)
+            written.append(path)
+    except OSError as error:
+        raise _cannot_write(place, error) from None
+    return written, unchanged
 
 
 def check_tree(root: Path, manifests: Iterable[Manifest]) -> tuple[StaleFile, ...]:

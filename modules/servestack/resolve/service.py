@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from servestack.errors import Problem, ResolveError
+from servestack.resolve.addresses import public_hosts, service_url
+from servestack.resolve.devices import device_problems
 from servestack.resolve.lock import Lock, LockedArtifact
 from servestack.resolve.overlay import Layer, merge
 from servestack.resolve.provenance import Provenance
@@ -13,6 +17,7 @@ from servestack.spec.artifact_uri import ArtifactKind, parse_artifact_uri
 from servestack.spec.columns import Param
 from servestack.spec.document import Document, dotted
 from servestack.spec.environment import Environment
+from servestack.spec.input_rules import redaction_faults
 from servestack.spec.load import Loaded, check_model_service
 from servestack.spec.model_service import ModelService
 from servestack.spec.scaling import Autoscaling
@@ -63,16 +68,20 @@ def resolve_service(
     value, provenance = effective_spec(spec, environment)
     models = _locked_models(value, lock, provenance)
     settings = environment.value
-    host = public_host(value, settings)
+    problems = list(device_problems(value, settings, provenance))
+    if problems:
+        raise ResolveError(problems)
+    given, params = _input(value, models), _params(value, models)
+    _require_redactable(value, given, params, provenance)
     return ResolvedService(
         spec=value,
         environment=settings,
         models=models,
-        input=_input(value, models),
-        params=_params(value, models),
-        image=value.image or settings.images.server,
-        host=host,
-        url=_url(value, settings, host),
+        input=given,
+        params=params,
+        image=value.image.over(settings.images.server) if value.image else settings.images.server,
+        hosts=public_hosts(value, settings),
+        url=service_url(value, settings),
         topics=_topics(value, settings),
         source=spec.document.file.as_posix(),
         provenance=provenance,
@@ -124,21 +133,18 @@ def _params(spec: ModelService, models: tuple[ResolvedModel, ...]) -> tuple[Para
     return given if given is not None else params_of(models[0].artifact.signature)
 
 
-def public_host(spec: ModelService, environment: Environment) -> str:
-    """Return the host name outside the cluster, or "" without external access."""
-    if environment.ingress is None or not spec.ingress.enabled:
-        return ""
-    return spec.ingress.host or f"{spec.name}.{environment.ingress.host_suffix}"
-
-
-def _url(spec: ModelService, environment: Environment, host: str) -> str:
-    if host:
-        way_in = environment.ingress
-        edge = way_in.tls if way_in is not None else None
-        scheme = "https" if spec.ingress.tls or edge else "http"
-        return f"{scheme}://{host}{spec.base_path}"
-    port = "" if spec.service.port == 80 else f":{spec.service.port}"
-    return f"http://{spec.name}.{environment.namespace}.svc{port}{spec.base_path}"
+def _require_redactable(
+    spec: ModelService, given: Input, params: Sequence[Param], provenance: Provenance
+) -> None:
+    """Raise ResolveError for a name to redact that is not there: it would be logged in clear."""
+    problems = [
+        Problem(
+            fault.id, fault.message, provenance.location(fault.path), dotted(fault.path), fault.hint
+        )
+        for fault in redaction_faults(spec, given, params)
+    ]
+    if problems:
+        raise ResolveError(problems)
 
 
 def _topics(spec: ModelService, environment: Environment) -> Topics:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from servestack.manifests import names
+from servestack.manifests.access import SOLVER_LABEL
 from servestack.manifests.kinds import KINDS
 from servestack.manifests.manifest import Body
 from servestack.review.diff import Change
@@ -48,12 +49,24 @@ def _words_for(kind: str, body: Body) -> tuple[str, str]:
             "only traffic that a policy names is allowed",
             "pods without a policy of their own may reach and be reached by all",
         )
+    if kind == "NetworkPolicy" and SOLVER_LABEL in _selected(body):
+        return (
+            "cert-manager's challenges are let through",
+            "cert-manager's challenges are denied: certificates are no longer renewed by HTTP-01",
+        )
     if kind == "ConfigMap":
         for file in body.get("data") or {}:
             for pattern, words in _FILES:
                 if pattern.search(str(file)):
                     return words
     return _WORDS.get(kind, ("is created", "is deleted"))
+
+
+def _selected(body: Body) -> Body:
+    """The labels of the pods that a NetworkPolicy is for."""
+    selector = (body.get("spec") or {}).get("podSelector") or {}
+    labels: Body = selector.get("matchLabels") or {}
+    return labels
 
 
 def _denies_everything(spec: Body) -> bool:
@@ -126,12 +139,40 @@ _OF_ALERTS = {"alert", "annotations", "severity", "keep_firing_for"}
 """Fields that only alerts have."""
 
 
+def _ingress_annotation(change: Change) -> str:
+    """The words for one annotation, or for all of them where there were none before."""
+    keys = [str(change.path[-1]), *(key for v in (change.old, change.new) for key in _keys(v))]
+    if any(key.startswith("cert-manager.io/") for key in keys):
+        return "changes who issues the certificate"
+    return "changes how the controller treats requests"
+
+
+def _keys(value: Any) -> list[str]:
+    return [str(key) for key in value] if isinstance(value, dict) else []
+
+
 def _image(change: Change) -> str:
     return f"runs another image; {RESTART}"
 
 
+_POD = r"^spec\.template\.spec\."
+_PLACEMENT = r"(nodeSelector|affinity|tolerations|runtimeClassName|topologySpreadConstraints)\b"
+
+
+def _container(change: Change) -> str:
+    value = change.old if change.new is None else change.new
+    name = value.get("name", "?") if isinstance(value, dict) else value
+    verb = {"add": "is added", "remove": "is removed"}.get(change.operation, "changes")
+    return f"container {name} {verb}; {RESTART}"
+
+
 def _resources(change: Change) -> str:
     return f"size of a pod {_short(change.old)}→{_short(change.new)}; {RESTART}"
+
+
+def _device(change: Change) -> str:
+    was, now = _short(change.old), _short(change.new)
+    return f"{change.path[-1]} of a pod {was}→{now}; {RESTART}"
 
 
 def _short(value: Any) -> str:
@@ -151,8 +192,17 @@ _EFFECTS: tuple[Effect, ...] = (
     _effect("Deployment", r"args\[\d+\]$", _argument),
     _effect("Deployment", r"config-sha256\]$", _says(f"{RESTART}, to read their configuration")),
     _effect("Deployment", r"^spec\.template\..*\.image$", _image),
+    _effect("Deployment", r"resources\.(requests|limits)\[.*/", _device),
     _effect("Deployment", r"^spec\.template\..*resources(\.(requests|limits)|$)", _resources),
+    _effect("Deployment", r"serviceAccountName$", _says(f"the pods get other rights; {RESTART}")),
+    _effect("Deployment", rf"{_POD}(initContainers|containers)\[[^]]+\]$", _container),
+    _effect(
+        "Deployment", rf"{_POD}{_PLACEMENT}", _says(f"other nodes may run the pods; {RESTART}")
+    ),
+    _effect("Deployment", r"volume(s|Mounts)\b", _says(f"the pods see other files; {RESTART}")),
     _effect("Deployment", r"^spec\.template\.", _says(RESTART)),
+    _effect("Deployment", r"\.maxSurge$", _values("pods that a rollout starts first:")),
+    _effect("Deployment", r"\.maxUnavailable$", _values("pods that a rollout stops first:")),
     _effect("Deployment", r"^spec\.replicas$", _replicas),
     _effect("Deployment", r"^spec\.", _says("changes how the next rollout proceeds")),
     _effect("HorizontalPodAutoscaler", r"^spec\.minReplicas$", _values("minimum capacity")),
@@ -195,15 +245,18 @@ _EFFECTS: tuple[Effect, ...] = (
     _effect("ConfigMap", r"^data\[[^]]*\]\.groups", _rule),
     _effect("ConfigMap", r"^data\[[^]]*\.json\]", _says("changes the dashboard only")),
     _effect("ConfigMap", r"^(data|binaryData)", _says("takes effect when its pods restart")),
-    _effect(
-        "Ingress", r"^metadata\.annotations", _says("changes how the controller treats requests")
-    ),
+    _effect("Ingress", r"^metadata\.annotations", _ingress_annotation),
     _effect("Service", r"^metadata\.annotations", _says("what controllers do with it may change")),
     _effect("PrometheusRule", r"^metadata\.labels", _says("changes which Prometheus evaluates it")),
     _effect("PodMonitor", r"^metadata\.labels", _says("changes which Prometheus scrapes it")),
     _effect("PodMonitor", r"^spec", _says("what is scraped changes")),
     _effect("ConfigMap", r"^metadata\.labels", _says("who picks it up may change")),
     _effect("Namespace", r"pod-security", _says("which pods are admitted changes")),
+    _effect(
+        "ServiceAccount",
+        r"^metadata\.annotations",
+        _says("a cloud may give the pods other rights when they restart"),
+    ),
     _effect("Deployment", r"^metadata\.annotations", _annotation),
     _effect("*", r"^metadata\.(labels|annotations)", _says("no effect on traffic")),
 )

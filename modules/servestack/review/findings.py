@@ -48,6 +48,19 @@ def find(
     services: Sequence[ResolvedService], manifests: Sequence[Manifest], environment: Document
 ) -> tuple[Finding, ...]:
     """Every finding in the order of files and lines. The environment's findings are listed once."""
+    findings = find_in_each(services, manifests, environment)
+    return in_order([*findings, *find_taken_names(services, [name_of(m) for m in manifests])])
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings in the order of files and lines, each once."""
+    return tuple(sorted(dict.fromkeys(findings), key=_order))
+
+
+def find_in_each(
+    services: Sequence[ResolvedService], manifests: Sequence[Manifest], environment: Document
+) -> list[Finding]:
+    """What is found by looking at each model for itself."""
     by_group: dict[str, list[Manifest]] = {}
     for manifest in manifests:
         by_group.setdefault(manifest.group, []).append(manifest)
@@ -64,8 +77,16 @@ def find(
         if not of_patches:
             # The rules read objects as they should be, and a patch can make anything of them.
             findings += _violations(subject, environment)
-    findings += _name_findings(services, manifests)
-    return tuple(sorted(dict.fromkeys(findings), key=_order))
+    return findings
+
+
+Name = tuple[str, str, str, str, str]
+"""An object's kind, namespace and name; its group and source."""
+
+
+def name_of(manifest: Manifest) -> Name:
+    """What `find_taken_names` needs of a manifest."""
+    return manifest.kind, manifest.namespace, manifest.name, manifest.group, manifest.source
 
 
 def errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -89,20 +110,20 @@ def _schema_findings(manifest: Manifest, model: str, location: Location) -> Iter
         yield Finding(SCHEMA_ID, "error", model, message, location)
 
 
-def _name_findings(
-    services: Sequence[ResolvedService], manifests: Sequence[Manifest]
+def find_taken_names(
+    services: Sequence[ResolvedService], names: Iterable[Name]
 ) -> Iterator[Finding]:
     """Objects that have another object's name: applying one would overwrite the other."""
-    files = {service.name: service.provenance.location(("name",)) for service in services}
-    first: dict[tuple[str, str, str], Manifest] = {}
-    for manifest in manifests:
-        key = (manifest.kind, manifest.namespace, manifest.name)
-        other = first.setdefault(key, manifest)
-        if other is not manifest:
-            message = f"{manifest.kind} {manifest.name} already belongs to {other.source}"
+    groups = {service.name: service for service in services}
+    first: dict[tuple[str, str, str], Name] = {}
+    for name in names:
+        other = first.setdefault(name[:3], name)
+        if other is not name:
+            kind, _, object_name, group, _ = name
+            message = f"{kind} {object_name} already belongs to {other[4]}"
             hint = "give the model another name"
-            where = files[manifest.group]
-            yield Finding(NAME_ID, "error", manifest.group, message, where, "name", hint)
+            where = groups[group].provenance.location(("name",))
+            yield Finding(NAME_ID, "error", group, message, where, "name", hint)
 
 
 def _violations(subject: Subject, environment: Document) -> Iterator[Finding]:

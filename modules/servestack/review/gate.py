@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from servestack.errors import ResolveError
 from servestack.project import Built, build_environment
-from servestack.review.findings import errors, find
+from servestack.review.findings import Finding, errors, find
 
 
 def build_checked(root: Path, environment: str) -> Built:
@@ -15,8 +16,11 @@ def build_checked(root: Path, environment: str) -> Built:
     Raises ServestackError with every finding of severity error.
     """
     built = build_environment(root, environment)
-    findings = find(built.services, built.manifests, built.inputs.environment.document)
-    broken = errors(findings)
-    if broken:
-        raise ResolveError(finding.as_problem() for finding in broken)
+    refuse(find(built.services, built.manifests, built.inputs.environment.document))
     return built
+
+
+def refuse(findings: Iterable[Finding]) -> None:
+    """Raise ResolveError with the findings of severity error, if there are any."""
+    if broken := errors(findings):
+        raise ResolveError(finding.as_problem() for finding in broken)

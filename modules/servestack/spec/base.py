@@ -45,6 +45,7 @@ class SpecModel(BaseModel):
         validate_by_name=False,
         validate_by_alias=True,
         validate_default=False,
+        defer_build=True,  # A section inside another one needs no validator of its own.
         ser_json_inf_nan="constants",
         regex_engine="rust-regex",
     )

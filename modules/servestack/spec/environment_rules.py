@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from servestack.spec.document import DataPath
-from servestack.spec.environment import Environment, Overlay
+from servestack.spec.environment import Dns, Environment, IngressController, Overlay, Peer
+from servestack.spec.exposure_rules import certificate_faults, cidr_faults
 from servestack.spec.faults import Fault
-from servestack.spec.model_rules import cidr_faults
+from servestack.spec.model_rules import toleration_faults
 
 FIXED_FIELDS = ("apiVersion", "kind", "name")
 """Fields that identify a spec. No overlay may change them."""
@@ -15,8 +16,11 @@ FIXED_FIELDS = ("apiVersion", "kind", "name")
 
 def environment_faults(environment: Environment) -> Iterator[Fault]:
     """Yield every fault between fields, in the order of the reference."""
+    yield from _ingress(environment)
     yield from _kafka(environment)
     yield from _network(environment)
+    for name, gpu in environment.gpus.items():
+        yield from toleration_faults(gpu.tolerations or (), ("gpus", name, "tolerations"))
     rails = environment.guard_rails
     if rails.min_replicas > rails.max_replicas:
         yield Fault(
@@ -66,14 +70,15 @@ def _kafka(environment: Environment) -> Iterator[Fault]:
             "remove it, or use a SASL protocol",
             ((*path, "protocol"),),
         )
-    if not security.protocol.endswith("SSL") and security.ca is not None:
-        yield Fault(
-            "SRV144",
-            (*path, "ca"),
-            f"is not used by protocol {security.protocol}",
-            "remove it, or use an SSL protocol",
-            ((*path, "protocol"),),
-        )
+    for key, value in (("ca", security.ca), ("clientCertificate", security.client_certificate)):
+        if not security.protocol.endswith("SSL") and value is not None:
+            yield Fault(
+                "SRV144",
+                (*path, key),
+                f"is not used by protocol {security.protocol}",
+                "remove it, or use an SSL protocol",
+                ((*path, "protocol"),),
+            )
     for index, broker in enumerate(kafka.brokers):
         if int(broker.rpartition(":")[2]) not in range(1, 65536):
             yield Fault(
@@ -84,13 +89,54 @@ def _kafka(environment: Environment) -> Iterator[Fault]:
             )
 
 
+def _ingress(environment: Environment) -> Iterator[Fault]:
+    ingress = environment.ingress
+    if not isinstance(ingress, IngressController) or ingress.tls is None:
+        return
+    path = ("ingress", "tls")
+    yield from certificate_faults(ingress.tls, path)
+    if ingress.tls.secret is not None and ingress.tls.issuer is not None:
+        yield Fault(
+            "SRV180",
+            (*path, "secret"),
+            "would be written anew for every model by the issuer",
+            "remove it: each model gets a Secret <name>-tls",
+            ((*path, "issuer"),),
+        )
+
+
 def _network(environment: Environment) -> Iterator[Fault]:
-    peers = (
-        ("artifactStore", environment.network.artifact_store),
-        ("kafka", environment.network.kafka),
+    network = environment.network
+    if network.dns_namespace is not None and "namespace" in network.dns.model_fields_set:
+        yield Fault(
+            "SRV182",
+            ("network", "dnsNamespace"),
+            "cannot be set together with network.dns.namespace",
+            "keep network.dns.namespace",
+            (("network", "dns", "namespace"),),
+        )
+    if network.dns_namespace is None and network.dns.namespace is None and not network.dns.cidrs:
+        yield Fault(
+            "SRV182",
+            ("network", "dns"),
+            "names nobody who answers",
+            "write the namespace of the DNS pods, or cidrs",
+        )
+    for name, peer in (("artifactStore", network.artifact_store), ("kafka", network.kafka)):
+        if peer is not None and peer.pod_labels and peer.namespace is None:
+            yield Fault(
+                "SRV133",
+                ("network", name, "podLabels"),
+                "needs namespace",
+                "write the namespace of the pods",
+            )
+    ranges: tuple[tuple[str, Peer | Dns | None], ...] = (
+        ("dns", network.dns),
+        ("artifactStore", network.artifact_store),
+        ("kafka", network.kafka),
     )
-    for name, peer in peers:
-        for index, cidr in enumerate(peer.cidrs if peer else ()):
+    for name, holder in ranges:
+        for index, cidr in enumerate(holder.cidrs if holder else ()):
             yield from cidr_faults(cidr, ("network", name, "cidrs", index))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from servestack.spec.api import NamedTensor
+from servestack.spec.api import Input, NamedTensor
 from servestack.spec.columns import Column, Element, Param
 from servestack.spec.document import DataPath
 from servestack.spec.example_values import misfit
@@ -40,10 +40,11 @@ def input_faults(spec: ModelService) -> Iterator[Fault]:
     yield from _repeated_names(given.tensors or (), ("api", "input", "tensors"))
     if given.columns is not None:
         yield from _column_faults(given.columns, _COLUMNS)
-        yield from _redaction_faults(spec, given.columns)
         if given.example is not None:
             yield from _example_faults(given.example, given.columns)
     yield from _param_faults(spec.api.params or ())
+    if spec.api.params is not None:
+        yield from redaction_faults(spec, given, spec.api.params)
     yield from _batch_faults(spec)
 
 
@@ -186,16 +187,24 @@ def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
                 )
 
 
-def _redaction_faults(spec: ModelService, columns: Sequence[Column]) -> Iterator[Fault]:
-    names = {column.name for column in columns}
+def redaction_faults(spec: ModelService, given: Input, params: Sequence[Param]) -> Iterator[Fault]:
+    """Yield the names of `redact` that neither the input nor the params have.
+
+    `given` and `params` are those of the spec, or of the model's signature: as long as one of them is
+    not known, a name may be there. Nor is it known where nothing describes the input.
+    """
+    if not given.is_known:
+        return
+    arrays = [given.tensor] if given.tensor is not None else given.tensors or ()
+    named = [*(given.columns or ()), *arrays, *params]
+    known = {one.name for one in named if one.name is not None}
     for name in spec.logging.predictions.redact if spec.logging.predictions else ():
-        if name not in names:
+        if name not in known:
             yield Fault(
                 "SRV138",
                 ("logging", "predictions", "redact", name),
-                "is not a column of api.input",
-                f"the columns are {', '.join(sorted(names))}",
-                (_COLUMNS,),
+                "is not a column, a tensor or a param of the model",
+                f"the names are {', '.join(sorted(known))}" if known else "none of them has a name",
             )
 
 

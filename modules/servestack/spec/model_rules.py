@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
+from servestack.spec.document import DataPath, dotted
+from servestack.spec.exposure_rules import exposure_faults
 from servestack.spec.faults import Fault
 from servestack.spec.graph import Router, Split, model_names
 from servestack.spec.input_rules import input_faults
 from servestack.spec.model_service import ModelService
+from servestack.spec.pod_rules import containers_of, pod_faults, stop_seconds, stops_first
 from servestack.spec.quantities import byte_count, millicores
+from servestack.spec.scaling import Toleration
+from servestack.spec.variables import EnvironmentVariable
 
 RESERVED_VARIABLES = ("SERVESTACK_", "KAFKA_", "MLFLOW_")
+RESERVED_FOR_FETCHING = ("SERVESTACK_", "MLFLOW_TRACKING_URI")
 RESERVED_LABELS = ("app.kubernetes.io/", "servestack.dev/", "kubernetes.io/", "k8s.io/")
 
 
@@ -206,6 +211,22 @@ def _timing(spec: ModelService) -> Iterator[Fault]:
             f"raise it, for example to {needed + 60}",
             (("startup", "timeoutSeconds"), ("rollout", "minReadySeconds")),
         )
+    elif stops_first(spec) and spec.rollout.progress_deadline_seconds <= needed + stop_seconds(
+        spec
+    ):
+        yield Fault(
+            "SRV130",
+            ("rollout", "progressDeadlineSeconds"),
+            f"{spec.rollout.progress_deadline_seconds} is not above the {needed} s of startup and "
+            f"minReadySeconds + the {stop_seconds(spec)} s in which the old pod stops",
+            "raise it: with rollout.maxSurge 0 a new pod may have to wait for what the old one holds, "
+            f"for example to {needed + stop_seconds(spec) + 60}",
+            (
+                ("rollout", "maxSurge"),
+                ("startup", "timeoutSeconds"),
+                ("shutdown", "requestSeconds"),
+            ),
+        )
     slo = spec.monitoring.slo
     if slo and slo.latency and slo.latency.milliseconds > timeout * 1000:
         yield Fault(
@@ -238,23 +259,33 @@ def _rollout(spec: ModelService) -> Iterator[Fault]:
 
 
 def _variables(spec: ModelService) -> Iterator[Fault]:
+    yield from _variable_faults(spec.env, ("env",), RESERVED_VARIABLES)
+    for path, container in containers_of(spec):
+        yield from _variable_faults(container.env, (*path, "env"))
+    yield from _variable_faults(spec.fetch.env, ("fetch", "env"), RESERVED_FOR_FETCHING)
+
+
+def _variable_faults(
+    variables: Sequence[EnvironmentVariable], at: DataPath, reserved: tuple[str, ...] = ()
+) -> Iterator[Fault]:
+    """Yield the faults of a container's variables. `at` is the path of their list."""
     seen: dict[str, int] = {}
-    for index, variable in enumerate(spec.env):
-        path = ("env", index)
+    for index, variable in enumerate(variables):
+        path = (*at, index)
         if variable.name in seen:
             yield Fault(
                 "SRV132",
                 (*path, "name"),
-                f"{variable.name} is already set by env[{seen[variable.name]}]",
+                f"{variable.name} is already set by {dotted(at)}[{seen[variable.name]}]",
                 "keep one of the two",
             )
         seen.setdefault(variable.name, index)
-        if variable.name.startswith(RESERVED_VARIABLES):
+        if variable.name.startswith(reserved):
             yield Fault(
                 "SRV132",
                 (*path, "name"),
                 f"{variable.name} is set by servestack itself",
-                "choose a name that does not start with SERVESTACK_, KAFKA_ or MLFLOW_",
+                f"choose a name that does not start with {' or '.join(reserved)}",
             )
         if (variable.value is None) == (variable.value_from is None):
             yield Fault(
@@ -273,37 +304,6 @@ def _variables(spec: ModelService) -> Iterator[Fault]:
             )
 
 
-def _network(spec: ModelService) -> Iterator[Fault]:
-    for index, rule in enumerate(spec.egress):
-        path = ("egress", index)
-        if (rule.cidr is None) == (rule.namespace is None):
-            yield Fault(
-                "SRV133", path, "needs exactly one of cidr and namespace", "keep one of the two"
-            )
-        if rule.pod_labels and rule.namespace is None:
-            yield Fault(
-                "SRV133", (*path, "podLabels"), "needs namespace", "write the namespace of the pods"
-            )
-        if rule.cidr is not None:
-            yield from cidr_faults(rule.cidr, (*path, "cidr"))
-    if not spec.ingress.enabled and (spec.ingress.host or spec.ingress.tls):
-        yield Fault(
-            "SRV133",
-            ("ingress", "enabled"),
-            "cannot be false together with host or tls",
-            "remove them, or enable ingress",
-            (("ingress", "host"), ("ingress", "tls")),
-        )
-
-
-def cidr_faults(cidr: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
-    """Yield a fault if `cidr` is not an address range, or has bits set after its prefix."""
-    try:
-        ipaddress.ip_network(cidr)
-    except ValueError as error:
-        yield Fault("SRV133", path, f"{error}", "write a range such as 10.0.0.0/8")
-
-
 def _labels(spec: ModelService) -> Iterator[Fault]:
     for section, keys in (("labels", spec.labels), ("annotations", spec.annotations)):
         for key in keys:
@@ -314,8 +314,13 @@ def _labels(spec: ModelService) -> Iterator[Fault]:
                     "is reserved for servestack and Kubernetes",
                     "use your own domain, such as example.com/cost-centre",
                 )
-    for index, toleration in enumerate(spec.scheduling.tolerations):
-        path = ("scheduling", "tolerations", index)
+    yield from toleration_faults(spec.scheduling.tolerations, ("scheduling", "tolerations"))
+
+
+def toleration_faults(tolerations: Sequence[Toleration], at: DataPath) -> Iterator[Fault]:
+    """Yield the faults of tolerations. `at` is the path of their list."""
+    for index, toleration in enumerate(tolerations):
+        path = (*at, index)
         if toleration.operator == "Exists" and toleration.value is not None:
             yield Fault("SRV135", (*path, "value"), "has no meaning with Exists", "remove it")
         if toleration.operator == "Equal" and toleration.key is None:
@@ -329,9 +334,10 @@ _RULES: tuple[Callable[[ModelService], Iterator[Fault]], ...] = (
     input_faults,
     _scaling,
     _resources,
+    pod_faults,
     _timing,
     _rollout,
     _variables,
-    _network,
+    exposure_faults,
     _labels,
 )

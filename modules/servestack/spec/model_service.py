@@ -8,22 +8,26 @@ from pydantic import Field, StringConstraints
 
 from servestack.spec.api import Api
 from servestack.spec.artifact_uri import Artifact
-from servestack.spec.base import DNS_LABEL, LabelKey, LabelValue, Number, SecretKey, SpecModel
+from servestack.spec.base import DNS_LABEL, LabelKey, LabelValue, Number, SpecModel
+from servestack.spec.containers import InitContainer, Sidecar
 from servestack.spec.exposure import EgressRule, Ingress, Service
 from servestack.spec.graph import Graph
-from servestack.spec.image import Image
+from servestack.spec.identity import ModelFetch, ServiceAccount
+from servestack.spec.image import ModelImage
 from servestack.spec.observability import Logging, Monitoring
 from servestack.spec.patches import Patch
 from servestack.spec.patterns import described
 from servestack.spec.rollout import Rollout, Shutdown, Startup
 from servestack.spec.scaling import Autoscaling, Resources, Scheduling
+from servestack.spec.variables import EnvironmentVariable
+from servestack.spec.volumes import Volume
 from servestack_contract.settings import Runtime
 
-VARIABLE = described(r"^[A-Za-z_][A-Za-z0-9_]*$", "a variable's name: letters, digits, '_'")
 TYPE_NAME = described(r"^[\w.]+$", "a type's dotted name, such as numpy.dtype")
 
-NAME_MAX_LENGTH = 40
-"""With it, `<name>-<replica set hash>-<pod hash>` still fits a DNS label of 63 characters."""
+NAME_MAX_LENGTH = 63
+"""What a Service's name, a host's label and a label's value may have. Names with a suffix may have
+253; the API shortens the names of pods to 63 itself, and keeps them different."""
 
 ModelName = Annotated[
     str,
@@ -36,22 +40,6 @@ class NamedArtifact(SpecModel):
 
     name: ModelName = Field(description="Name of the model within the service.")
     artifact: Artifact = Field(description="Address of the model's artifact.")
-
-
-class EnvironmentVariable(SpecModel):
-    """An environment variable for the model's own code: a plain value, or a key of a Secret."""
-
-    name: Annotated[str, StringConstraints(pattern=VARIABLE, max_length=200)] = Field(
-        description="Name of the variable."
-    )
-    value: Annotated[str, StringConstraints(max_length=4000)] | None = Field(
-        default=None, description="Plain value. Never a secret."
-    )
-    value_from: SecretKey | None = Field(default=None, description="Key of a Secret.")
-    public: Annotated[bool, Field(strict=True)] = Field(
-        default=False,
-        description="Whether the value is public although it looks like a secret. Reviewers see this.",
-    )
 
 
 class Trust(SpecModel):
@@ -76,7 +64,9 @@ class ModelService(SpecModel):
 
     api_version: Literal["servestack/v1"] = Field(description="Version of this format.")
     kind: Literal["ModelService"] = Field(description="What the file describes.")
-    name: ModelName = Field(description="Name of the service, in the cluster and in its address.")
+    name: ModelName = Field(
+        description="Name of the service, in the cluster and in its address: up to 63 characters."
+    )
     owner: LabelValue | None = Field(
         default=None, description="Team that is responsible for the model."
     )
@@ -116,9 +106,25 @@ class ModelService(SpecModel):
     env: tuple[EnvironmentVariable, ...] = Field(
         default=(), description="Environment variables for the model's own code."
     )
-    image: Image | None = Field(
+    volumes: tuple[Volume, ...] = Field(
+        default=(), description="Volumes for the model's own code and for further containers."
+    )
+    init_containers: tuple[InitContainer, ...] = Field(
+        default=(),
+        description="Containers that run one after the other before the artifacts are fetched.",
+    )
+    sidecars: tuple[Sidecar, ...] = Field(
+        default=(),
+        description="Containers beside the server. They start after `initContainers` and before the "
+        "artifacts are fetched, and stop after the server.",
+    )
+    image: ModelImage | None = Field(
         default=None, description="Serving image. Default: the environment's."
     )
+    service_account: ServiceAccount = Field(
+        default=ServiceAccount(), description="The identity of the pods."
+    )
+    fetch: ModelFetch = Field(default=ModelFetch(), description="How the artifacts are fetched.")
     replicas: Annotated[int, Field(strict=True, ge=0, le=1000)] | None = Field(
         default=None,
         description="Number of pods. With `autoscaling`, the number expected under ordinary load: it "
@@ -128,7 +134,9 @@ class ModelService(SpecModel):
         default=None,
         description="Scaling by load. Default without `replicas`: 2 to 6 pods at 70% CPU.",
     )
-    resources: Resources = Field(default=Resources(), description="CPU and memory of a pod.")
+    resources: Resources = Field(
+        default=Resources(), description="CPU, memory and devices of a pod."
+    )
     scheduling: Scheduling = Field(
         default=Scheduling(), description="Which of the cluster's nodes run the pods."
     )
@@ -137,7 +145,9 @@ class ModelService(SpecModel):
     egress: tuple[EgressRule, ...] = Field(
         default=(), description="Destinations that the model's own code must reach."
     )
-    logging: Logging = Field(default=Logging(), description="Events that are sent to Kafka.")
+    logging: Logging = Field(
+        default=Logging(), description="Events that are sent to Kafka, and the server's own log."
+    )
     monitoring: Monitoring = Field(default=Monitoring(), description="Metrics and alerts.")
     rollout: Rollout = Field(default=Rollout(), description="Rollout of a new version.")
     startup: Startup = Field(default=Startup(), description="Startup of a pod.")
@@ -161,6 +171,13 @@ class ModelService(SpecModel):
         if self.artifact is None:
             return ()
         return (NamedArtifact.model_construct(name=self.name, artifact=self.artifact),)
+
+    def public_variables(self) -> tuple[str, ...]:
+        """Return the variables of any container whose values their owner calls public."""
+        found = [*self.env, *self.fetch.env]
+        for container in (*self.init_containers, *self.sidecars):
+            found += container.env
+        return tuple(dict.fromkeys(variable.name for variable in found if variable.public))
 
     @property
     def base_path(self) -> str:

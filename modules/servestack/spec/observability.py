@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from servestack.spec.base import Boolean, HttpUrl, Integer, Number, SpecModel
 from servestack.spec.patterns import described
 from servestack.spec.quantities import Memory, MessageSize
-from servestack_contract.settings import Redaction, WhenFull
+from servestack_contract.settings import LogFormat, LogLevel, Redaction, WhenFull
 
 TOPIC_PART = described(
     r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,99}$", "part of a topic's name: letters, digits, '.', '_', '-'"
@@ -32,14 +32,14 @@ class PredictionLog(SpecModel):
     outputs: Boolean = Field(default=True, description="Log the answer of the model.")
     redact: dict[str, Redaction] = Field(
         default={},
-        description="Columns to redact before they reach the disk: `drop` removes the value, `hash` "
-        "hashes it.",
+        description="Columns, tensors and params to redact before they reach the disk: `drop` "
+        "removes the value, `hash` hashes it.",
         examples=[{"email": "hash"}],
     )
 
 
 class Logging(SpecModel):
-    """Events written by the server and shipped to Kafka by Filebeat."""
+    """Events written by the server and shipped to Kafka by Filebeat, and the server's own log."""
 
     predictions: PredictionLog | None = Field(
         default=PredictionLog(), description="Prediction events; null turns them off."
@@ -63,6 +63,14 @@ class Logging(SpecModel):
         default="drop",
         description="What happens when the disk budget is used up: `drop` drops and counts events, "
         "`unready` accepts no more requests.",
+    )
+    level: LogLevel = Field(
+        default="info", description="Lowest level of the server's own log, which goes to stderr."
+    )
+    format: LogFormat = Field(
+        default="text",
+        description="Form of the server's own log: `text`, or `json` for one object per line. Errors "
+        "name the request; requests that succeed are not logged there.",
     )
 
 

@@ -103,7 +103,7 @@ def _is_place_of_secret(path: DataPath, root: type[BaseModel], data: Any) -> boo
     """Return whether a secret may stand at a path, instead of the reference that belongs there."""
     if "env" in path[:-1] and path[-1] != "name":
         return True
-    if path and "secret" in known_fields(root, path[:-1], data):
+    if path[-1:] == ("key",) and "secret" in known_fields(root, path[:-1], data):
         return True
     names = [part for part in path if isinstance(part, str)]
     return any(map(tells_secret, [*names, *known_fields(root, path, data)]))

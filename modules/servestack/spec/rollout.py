@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from servestack.spec.base import Integer, Percent, SpecModel
+from servestack.spec.patterns import described
+
+POD_PERCENT = described(r"^(100|[0-9]{1,2})%$", "a share of the pods, such as 25%")
+
+
+def _read_count(value: Any) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1000:
+        return value
+    if isinstance(value, str) and re.fullmatch(r"(100|\d{1,2})%", value, re.ASCII):
+        return value
+    raise PydanticCustomError(
+        "pod_count",
+        "{value} is not a number of pods",
+        {"value": repr(value), "hint": "write a count such as 1, or a share such as 25%"},
+    )
+
+
+PodCount = Annotated[
+    int | str,
+    BeforeValidator(_read_count),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": 1000},
+                {"type": "string", "pattern": POD_PERCENT},
+            ]
+        }
+    ),
+]
+"""A number of pods, or a share of them such as `25%`."""
 
 
 class Rollout(SpecModel):
@@ -31,6 +63,18 @@ class Rollout(SpecModel):
         ge=30,
         le=7200,
         description="Time after which a rollout without progress counts as failed, in seconds.",
+    )
+    max_surge: PodCount = Field(
+        default=1,
+        description="Pods that a rollout may start beyond the count: a number, or a share that is "
+        "rounded up. 0 where there is no room for another pod, as on GPU nodes.",
+        examples=[0, "25%"],
+    )
+    max_unavailable: PodCount = Field(
+        default=0,
+        description="Pods that a rollout may stop before new ones are ready: a number, or a share that "
+        "is rounded down.",
+        examples=[1, "25%"],
     )
 
 

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from servestack.spec.base import DnsName, Integer, LabelKey, LabelValue, Percent, SpecModel, Text
+from servestack.spec.affinity import Affinity
+from servestack.spec.base import (
+    DnsLabel,
+    DnsName,
+    Integer,
+    LabelKey,
+    LabelValue,
+    Percent,
+    SpecModel,
+    Text,
+)
+from servestack.spec.patterns import described
 from servestack.spec.quantities import Cpu, Memory
+
+RESOURCE_NAME = described(
+    r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
+    "a resource of a device plugin, such as nvidia.com/gpu or nvidia.com/mig-1g.5gb",
+)
+ResourceName = Annotated[str, StringConstraints(pattern=RESOURCE_NAME, max_length=317)]
 
 
 class ResourceLimits(SpecModel):
@@ -24,6 +41,15 @@ class ResourceLimits(SpecModel):
     )
 
 
+class Gpu(SpecModel):
+    """GPUs of the server container, each of them whole."""
+
+    count: Annotated[Integer, Field(ge=1, le=64)] = Field(description="Number of GPUs.")
+    type: DnsLabel = Field(
+        default="default", description="Kind of GPU, one of the environment's `gpus`."
+    )
+
+
 class Resources(SpecModel):
     """Resource requests of the server container."""
 
@@ -33,6 +59,16 @@ class Resources(SpecModel):
     )
     limits: ResourceLimits = Field(
         default=ResourceLimits(), description="Resource limits of the container."
+    )
+    gpu: Gpu | None = Field(
+        default=None,
+        description="GPUs. The environment knows their resource, taints and nodes. Default: none.",
+    )
+    extended: dict[ResourceName, Annotated[Integer, Field(ge=1)]] = Field(
+        default={},
+        description="Other resources of device plugins, by their full name. The pods tolerate a taint "
+        "NoSchedule whose key is that name.",
+        examples=[{"nvidia.com/mig-1g.5gb": 1}],
     )
 
 
@@ -81,6 +117,25 @@ class Toleration(SpecModel):
     )
 
 
+class TopologySpread(SpecModel):
+    """How evenly the pods are spread, as in the Kubernetes API. It counts the model's own pods."""
+
+    topology_key: LabelKey = Field(
+        description="Label of cluster nodes. The pods are spread over its values.",
+        examples=["topology.kubernetes.io/zone"],
+    )
+    max_skew: Integer = Field(
+        default=1, ge=1, description="Maximum difference of the number of pods."
+    )
+    when_unsatisfiable: Literal["ScheduleAnyway", "DoNotSchedule"] = Field(
+        default="ScheduleAnyway",
+        description="`ScheduleAnyway` prefers an even spread, `DoNotSchedule` requires it.",
+    )
+    min_domains: Integer | None = Field(
+        default=None, ge=1, description="Minimum number of values; used with DoNotSchedule."
+    )
+
+
 class Scheduling(SpecModel):
     """Which of the cluster's nodes run the pods."""
 
@@ -96,4 +151,13 @@ class Scheduling(SpecModel):
     spread_over: Text = Field(
         default="kubernetes.io/hostname",
         description="Label of cluster nodes. The pods are spread evenly over its values.",
+    )
+    topology_spread: tuple[TopologySpread, ...] | None = Field(
+        default=None, description="How the pods are spread, in detail. It replaces `spreadOver`."
+    )
+    affinity: Affinity = Field(
+        default=Affinity(), description="Nodes and pods to be near to, or apart from."
+    )
+    runtime_class: DnsName | None = Field(
+        default=None, description="Name of a RuntimeClass. Default: that of the GPU, if it has one."
     )

@@ -13,6 +13,7 @@ from servestack_server.errors import RequestError, internal_error
 from servestack_server.events.answered import Answered
 from servestack_server.http.request import Request
 from servestack_server.http.response import TEXT
+from servestack_server.server_log import log_failure
 from servestack_server.service import Service
 
 log = logging.getLogger(__name__)
@@ -76,8 +77,8 @@ class Dispatch:
             request.route.handler(request.method)(request)
         except RequestError as error:
             self._refuse(request, error)
-        except Exception:
-            log.exception("request %s failed", request.id)
+        except Exception as error:
+            log_failure(log, "the server failed", error, request.id)
             fail(request, internal_error())
 
     def refused(self, request: Request, error: RequestError) -> None:

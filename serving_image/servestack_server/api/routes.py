@@ -72,6 +72,8 @@ def build_router(service: Service) -> Router:
     for prefix in ("/v2", *chain.from_iterable(map(_model_paths, service.targets.values()))):
         documentation.add_to(page, prefix)
         page(f"{prefix}/docs/dataplane.json", documentation.document)
+    if service.settings.path_prefix is not None:
+        router.repeat_below(service.settings.path_prefix)
     return router
 
 

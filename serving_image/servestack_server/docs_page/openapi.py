@@ -50,7 +50,7 @@ def openapi_document(
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": _info(config, models),
-        "servers": [{"url": "/"}],
+        "servers": [{"url": config.path_prefix or "/"}],
         "tags": [
             {"name": "predict", "description": "The service's own routes."},
             {"name": "inference protocol", "description": "Open Inference Protocol V2."},

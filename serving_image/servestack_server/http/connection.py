@@ -25,8 +25,6 @@ from servestack_server.http.upgrade import head_without_upgrade
 MAX_HEAD_BYTES = 32 << 10
 MAX_PIPELINED = 16
 _LINGER_SECONDS = 2.0
-_TURN_SECONDS = 10.0
-"""Longest wait of a connection that lingers for its turn to be read."""
 _CHUNKING = 8
 """Bytes on the wire per byte of the body, if it arrives in the smallest chunks."""
 
@@ -271,7 +269,8 @@ class Connection(asyncio.Protocol):
         arrives_in = SPARE_SECONDS if self._spare else state.timeout_seconds
         if self.lingering_since:
             is_waiting = state.draining.is_waiting(self)
-            if now - self.lingering_since > (_TURN_SECONDS if is_waiting else _LINGER_SECONDS):
+            limit = state.timeout_seconds if is_waiting else _LINGER_SECONDS
+            if now - self.lingering_since > limit:
                 self.transport.abort()
         elif self.paused and now - self.last_used > state.timeout_seconds:
             self.transport.abort()  # The caller does not read its answers.

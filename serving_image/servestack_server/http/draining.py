@@ -1,7 +1,9 @@
 """Reads what callers still send on connections that end: of a few at a time.
 
 A caller that sends a body before it reads its answer would lose the answer if the connection were
-closed at once. Many such bodies together would keep the event loop from everybody else.
+closed at once. Many such bodies together would keep the event loop from everybody else: libuv reads
+a socket up to 32 times in a row, up to 256 kB each, which takes 0.1 to 0.3 ms. So each connection is
+read once a turn of the event loop.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import asyncio
 from time import perf_counter
 from typing import Protocol
 
-_AT_A_TIME = 8
+_AT_A_TIME = 4
 
 
 class Ending(Protocol):
@@ -30,13 +32,12 @@ class Draining:
         self._waiting: dict[Ending, None] = {}  # in the order of their turns
 
     def received(self, connection: Ending) -> None:
-        """Go on reading from a connection that has sent something, or stop until its turn comes."""
-        if connection in self._reading:
-            return
-        if len(self._reading) < _AT_A_TIME:
+        """Read on from a connection that has sent something, once its turn has come."""
+        connection.transport.pause_reading()
+        if connection in self._reading or len(self._reading) < _AT_A_TIME:
             self._reading.add(connection)
+            asyncio.get_running_loop().call_soon(self._read_on, connection)
         else:
-            connection.transport.pause_reading()
             self._waiting[connection] = None
 
     def is_waiting(self, connection: Ending) -> bool:
@@ -52,4 +53,8 @@ class Draining:
             del self._waiting[following]
             self._reading.add(following)
             following.lingering_since = perf_counter()
-            following.transport.resume_reading()
+            self._read_on(following)
+
+    def _read_on(self, connection: Ending) -> None:
+        if not connection.transport.is_closing():
+            connection.transport.resume_reading()

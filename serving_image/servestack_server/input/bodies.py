@@ -20,18 +20,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from servestack_contract.example_tensors import FORMS, SPLIT_KEYS
 from servestack_server.input.language_models import LoneBody, is_chat
-from servestack_server.input.problems import invalid, malformed
-from servestack_server.input.records import by_name, from_columns
+from servestack_server.input.problems import NoRowsError, invalid, malformed
+from servestack_server.input.records import by_name, from_columns, require_distinct
 from servestack_server.input.schema import AnySchema, Row, Schema, TableSchema, ValueSchema
 from servestack_server.input.tensor_rows import TensorRows
 from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema
 
 Rows = list[Row] | np.ndarray | TensorRows
-
-FORMS = ("data", "instances", "inputs", "dataframe_records", "dataframe_split")
-"""Keys of a body under which its rows stand."""
-_SPLIT = {"columns", "data", "index"}
 
 
 Beside = Callable[[Any], None]
@@ -60,7 +57,7 @@ def read_loose_rows(body: bytes, schema: Schema, beside: Beside | None = None) -
         beside(data)
     rows = normalised(data, schema)
     if not len(rows):
-        raise invalid("no_rows", "there are no rows")
+        raise NoRowsError
     return rows
 
 
@@ -161,7 +158,7 @@ def _split(value: Any, schema: Schema) -> list[Any]:
         raise invalid(
             "wrong_type", "expected an object with columns and data", field="dataframe_split"
         )
-    if unknown := sorted(value.keys() - _SPLIT):
+    if unknown := sorted(value.keys() - SPLIT_KEYS):
         field = f"dataframe_split.{unknown[0]}"
         raise invalid("unknown_field", "expected only columns, data and index", field=field)
     names = value.get("columns")
@@ -182,8 +179,7 @@ def _split(value: Any, schema: Schema) -> list[Any]:
         return rows
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise invalid("wrong_type", "expected a list of names", field="dataframe_split.columns")
-    if len(set(names)) != len(names):
-        raise invalid("ambiguous", "a column is named twice", field="dataframe_split.columns")
+    require_distinct(names, field="dataframe_split.columns")
     return by_name(names, rows)
 
 

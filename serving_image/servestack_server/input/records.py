@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from servestack_server.input.problems import invalid, listed
+from servestack_contract.wrong_values import listed
+from servestack_server.input.problems import invalid
 
 
 class NamedRow(tuple[Any, ...]):
@@ -17,6 +18,13 @@ class NamedRow(tuple[Any, ...]):
         row = super().__new__(cls, values)
         row.names = names
         return row
+
+
+def require_distinct(names: Sequence[str], *, field: str = "") -> None:
+    """Raise RequestError (422) if two columns have one name. `field` is the place, else the name."""
+    if len(set(names)) != len(names):
+        name = next(name for name in names if names.count(name) > 1)
+        raise invalid("ambiguous", f"column {name!r} is named twice", field=field or name)
 
 
 def by_name(names: Sequence[str], rows: list[Any]) -> list[dict[str, Any]]:

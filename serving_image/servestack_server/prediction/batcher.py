@@ -22,6 +22,7 @@ from servestack_server.input.tensor_rows import TensorRows, concatenated
 from servestack_server.plain import NoFormError, plain
 from servestack_server.prediction.call_time import CallTime
 from servestack_server.prediction.outputs import part_of, require_by_row
+from servestack_server.server_log import log_failure
 
 if TYPE_CHECKING:
     from servestack_server.input.params import Params
@@ -64,6 +65,11 @@ class Job:
         self.finish = finish
         self.outputs: Any = None
         self.error: RequestError | None = None
+
+    @property
+    def request_id(self) -> str:
+        """Id of the request, for the log; empty for a call that no request made."""
+        return ""
 
     def is_wanted(self) -> bool:
         """Return False once nobody waits for the outputs."""
@@ -172,6 +178,8 @@ class Batcher:
             self._deliver(jobs)
         else:
             self._running = True
+            for job in jobs:
+                job.request_id  # noqa: B018  Ids are made here: what makes them is of one thread.
             if self._thread is None:
                 self._thread = ThreadPoolExecutor(1, f"model-{self.model.name}")
             done = self._loop.run_in_executor(self._thread, self._run, jobs)  # type: ignore[union-attr]
@@ -229,7 +237,7 @@ class Batcher:
             try:
                 job.finish(job)
             except Exception as error:  # The outputs cannot be encoded.
-                job.error = self._failed(error)
+                job.error = self._failed(error, job)
                 job.finish(job)
         if self._queue and not self._scheduled and not self._running:
             self._scheduled = True
@@ -269,7 +277,7 @@ class Batcher:
         try:
             job.outputs = self.call(job.inputs, job.form, job.params)
         except _ANYTHING as error:
-            job.error = self._failure(error)
+            job.error = self._failure(error, job)
 
     def _prepared(self, job: Job) -> bool:
         """Preprocess one request with the owner's code, so that an error fails no other request."""
@@ -277,7 +285,7 @@ class Batcher:
             inputs = self._preprocess(job.rows)  # type: ignore[misc]
             job.inputs = TensorRows(inputs) if isinstance(inputs, dict) else inputs
         except _ANYTHING as error:
-            job.error = self._owner_failure("preprocess", error)
+            job.error = self._owner_failure("preprocess", error, job)
             return False
         return True
 
@@ -288,7 +296,7 @@ class Batcher:
                 if self._is_alone(job):
                     job.outputs = plain(job.outputs)
             except _ANYTHING as error:
-                job.error = self._owner_failure("postprocess", error)
+                job.error = self._owner_failure("postprocess", error, job)
 
     def call(self, rows: Any, form: Form = "rows", params: Params | None = None) -> Any:
         """Call the model once and measure the time. `rows` has one entry per row.
@@ -315,20 +323,20 @@ class Batcher:
             require_by_row(outputs, len(rows), self._hint)
         return outputs
 
-    def _owner_failure(self, step: str, error: BaseException) -> RequestError:
+    def _owner_failure(self, step: str, error: BaseException, job: Job) -> RequestError:
         """Make a RequestError: 422 for a ValueError, which is meant for the caller, else 500."""
         if isinstance(error, RequestError):
             return error
         if isinstance(error, ValueError):
             return RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, "refused", first_line(error))
-        log.error("%s of model %s failed", step, self.model.name, exc_info=error)
+        log_failure(log, f"{step} of model {self.model.name} failed", error, job.request_id)
         return RequestError(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             f"{step}_failed",
             "the model's code failed; see the server's log",
         )
 
-    def _failure(self, error: BaseException) -> RequestError:
+    def _failure(self, error: BaseException, job: Job) -> RequestError:
         if isinstance(error, RequestError):
             return error
         if _is_refusal(error):
@@ -337,10 +345,10 @@ class Batcher:
                 "model_refused",
                 f"the model refuses the input: {first_line(error)}",
             )
-        return self._failed(error)
+        return self._failed(error, job)
 
-    def _failed(self, error: BaseException) -> RequestError:
-        log.error("model %s failed", self.model.name, exc_info=error)
+    def _failed(self, error: BaseException, job: Job) -> RequestError:
+        log_failure(log, f"model {self.model.name} failed", error, job.request_id)
         message = "the model failed; see the server's log"
         if isinstance(error, NoFormError):
             message = f"the model's answer is no JSON: {error}"

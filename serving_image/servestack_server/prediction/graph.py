@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from servestack_contract import settings
+from servestack_contract.references import unknown_router_columns
 from servestack_contract.settings import Graph
 from servestack_server.errors import RequestError, StartError, internal_error
 from servestack_server.prediction.nodes import (
@@ -25,6 +26,7 @@ from servestack_server.prediction.nodes import (
     Walk,
 )
 from servestack_server.prediction.target import ModelTarget, RequestJob
+from servestack_server.server_log import log_failure
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +69,8 @@ class GraphTarget:
             job.outputs = await self._root.ask(walk, job.rows)
         except RequestError as error:
             job.error = error
-        except Exception:
-            log.exception("the graph failed")
+        except Exception as error:
+            log_failure(log, "the graph failed", error, job.request_id)
             job.error = internal_error()
         asked = list(dict.fromkeys(walk.models))
         job.model = ",".join(asked) or self.name
@@ -79,18 +81,10 @@ class GraphTarget:
                 self._pulls.popitem(last=False)
         try:
             job.finish(job)
-        except Exception:  # The outputs cannot be encoded.
-            log.exception("an answer of the graph cannot be sent")
+        except Exception as error:  # The outputs cannot be encoded.
+            log_failure(log, "an answer of the graph cannot be sent", error, job.request_id)
             job.error = internal_error()
             job.finish(job)
-
-
-def entry_models(graph: settings.Node) -> set[str]:
-    """Return the names of the models that get the service's input; the others get an answer."""
-    if isinstance(graph, str):
-        return {graph}
-    children = graph.steps[:1] if isinstance(graph, settings.Chain) else settings.children(graph)
-    return {name for child in children for name in entry_models(child)}
 
 
 def _node(given: settings.Node, models: dict[str, ModelTarget], columns: Mapping[str, int]) -> Any:
@@ -108,8 +102,8 @@ def _node(given: settings.Node, models: dict[str, ModelTarget], columns: Mapping
             branches = [(node(branch.node), branch.weight) for branch in given.branches]
             return Split(branches, given.sticky_by or "", columns)
         case settings.Router():
-            if given.column not in columns:
-                raise StartError(f"the router's column {given.column!r} is not in the input")
+            if unknown := unknown_router_columns(given, columns):
+                raise StartError(f"the router's column {unknown[0]!r} is not in the input")
             cases = [(case.equals, node(case.node)) for case in given.cases]
             return Router(columns[given.column], cases, node(given.otherwise))
         case settings.Chain():

@@ -10,7 +10,7 @@ import random
 import statistics
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from servestack_contract import settings
@@ -31,6 +31,21 @@ class Walk:
         self.arms: list[tuple[Bandit, int]] = []
 
 
+class _LeafJob(Job):
+    """Rows of a request for one model of the graph."""
+
+    __slots__ = ("_walk",)
+
+    def __init__(self, walk: Walk, rows: Any, finish: Callable[[Job], None]) -> None:
+        super().__init__(rows, walk.job.deadline, finish, walk.job.params)
+        self._walk = walk
+
+    @property
+    def request_id(self) -> str:
+        """Id of the request that walks through the graph."""
+        return self._walk.job.request_id
+
+
 class Leaf:
     """One model."""
 
@@ -45,7 +60,7 @@ class Leaf:
                 answer.set_result(job)
 
         walk.models.append(self._target.name)
-        self._target.batcher.submit(Job(rows, walk.job.deadline, finish, walk.job.params))
+        self._target.batcher.submit(_LeafJob(walk, rows, finish))
         job = await answer
         if job.error is not None:
             raise job.error

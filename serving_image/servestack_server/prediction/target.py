@@ -40,6 +40,11 @@ class RequestJob(Job, Generic[C]):
         self.model = ""
         self.version = ""
 
+    @property
+    def request_id(self) -> str:
+        """Id of the request."""
+        return self.request.id
+
     def is_wanted(self) -> bool:
         """Return False once the request has an answer, or its caller has gone."""
         return not self.request.answered

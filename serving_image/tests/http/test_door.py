@@ -21,7 +21,7 @@ from servestack_server.http.draining import Draining
 from servestack_server.http.request import Request
 from servestack_server.http.server import HttpServer
 from servestack_server.http.state import State
-from servestack_server.memory import memory_bytes
+from servestack_server.memory import free_bytes, memory_bytes
 
 KEY = "x-api-key: the-key"
 
@@ -196,6 +196,13 @@ def test_the_memory_limit_is_the_containers(
     assert found == (expected if expected is not None else memory_bytes(()))
 
 
+def test_what_is_free_is_the_limit_less_what_this_process_holds() -> None:
+    before = free_bytes()
+    held = b"x" * (64 << 20)
+    assert 48 << 20 < before - free_bytes() < 80 << 20
+    assert before < memory_bytes() - len(held) // 8
+
+
 def test_bodies_that_nobody_wants_are_read_few_at_a_time(locked: RunningServer) -> None:
     """Callers that send all of a body before they read get their answer all the same."""
     whole = post(b"[" * (2 << 20))
@@ -226,13 +233,21 @@ class Ended:
     def resume_reading(self) -> None:
         self.reads = True
 
+    def is_closing(self) -> bool:
+        return False
+
 
 def test_each_gets_its_turn_when_another_has_gone() -> None:
+    asyncio.run(give_turns())
+
+
+async def give_turns() -> None:
     draining = Draining()
     ended = [Ended() for _ in range(20)]
     for connection in ended:
         draining.received(connection)
-        draining.received(connection)
+        assert not connection.reads  # Once is enough for one turn of the event loop.
+    await asyncio.sleep(0)
     turns = sum(connection.reads for connection in ended)
     assert 0 < turns < len(ended)
     draining.gone(ended[-1])  # It has gone before its turn.

@@ -170,7 +170,7 @@ def test_an_alert_links_to_its_section_of_the_runbooks(tmp_path: Path) -> None:
 def test_no_mark_is_left_and_each_dashboard_is_its_own(tmp_path: Path) -> None:
     identifiers = set()
     for number, (name, environment) in enumerate(
-        [("a", "prod"), ("a-b", "prod"), ("x" * 40, "prod")]
+        [("a", "prod"), ("a-b", "prod"), ("x" * 63, "prod")]
     ):
         service = resolved(tmp_path / f"{number}", {"name": name}, {"name": environment})
         body = build_dashboard_config_map(service)

@@ -16,6 +16,7 @@ from servestack.render.tree import (
     read_tree,
     to_stream,
     to_text,
+    to_texts,
     write_tree,
 )
 from tests.unit.render.manifests import config_map, namespace
@@ -91,7 +92,7 @@ def test_check_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_the_stream_begins_with_namespaces(tmp_path: Path) -> None:
-    stream = "".join(to_stream([config_map("b"), config_map("a"), namespace()]))
+    stream = "".join(to_stream(to_texts([config_map("b"), config_map("a"), namespace()])))
     documents = list(yaml.safe_load_all(stream))
     assert [(each["kind"], each["metadata"]["name"]) for each in documents] == [
         ("Namespace", "models"),

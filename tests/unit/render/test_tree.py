@@ -13,7 +13,7 @@ import pytest
 
 from servestack.errors import RenderError
 from servestack.manifests.manifest import Manifest
-from servestack.render.tree import check_tree, read_tree, to_stream, write_tree
+from servestack.render.tree import check_tree, read_tree, to_stream, to_texts, write_tree
 
 
 def manifest(name: str, group: str = "iris", **data: str) -> Manifest:
@@ -158,6 +158,6 @@ def test_two_runs_at_once_leave_whole_files(tmp_path: Path) -> None:
 
 
 def test_a_stream_is_one_document_an_object() -> None:
-    stream = "".join(to_stream([manifest("a"), manifest("b")]))
+    stream = "".join(to_stream(to_texts([manifest("a"), manifest("b")])))
     assert stream.count("---\n") == 1
     assert stream.count("kind: ConfigMap") == 2

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from servestack.errors import ResolveError
 from servestack.manifests.server_settings import server_settings
 from servestack.resolve.signature import input_of
 from servestack.spec.api import Input
@@ -47,6 +48,45 @@ def test_tensors() -> None:
 )
 def test_what_is_not_described_is_not_checked(inputs: list[dict[str, Any]]) -> None:
     assert input_of({"inputs": inputs}) == Input()
+
+
+_SIGNATURE = {
+    "inputs": [{"name": "email", "type": "string"}],
+    "params": [{"name": "user", "type": "string", "default": "", "shape": None}],
+}
+
+
+def test_names_of_the_signature_can_be_redacted(tmp_path: Path) -> None:
+    redact = {"email": "hash", "user": "drop"}
+    service = resolved(tmp_path, _redacting(redact), artifact={"signature": _SIGNATURE})
+    events = server_settings(service).events
+    assert events is not None
+    assert events.predictions is not None
+    assert events.predictions.redact == redact
+
+
+@pytest.mark.parametrize("api", [{}, {"input": {"columns": [{"name": "email", "type": "string"}]}}])
+def test_a_name_that_nothing_has_would_be_logged_in_clear(
+    tmp_path: Path, api: dict[str, Any]
+) -> None:
+    spec = _redacting({"email": "hash", "usr": "drop"}) | {"api": api}
+    with pytest.raises(ResolveError) as caught:
+        resolved(tmp_path, spec, artifact={"signature": _SIGNATURE})
+    (problem,) = caught.value.problems
+    assert (problem.id, problem.field) == ("SRV138", "logging.predictions.redact.usr")
+    assert problem.hint == "the names are email, user"
+    assert problem.location is not None
+    assert problem.location.line > 1
+
+
+def test_what_is_not_known_is_left_to_the_model(tmp_path: Path) -> None:
+    """An ONNX graph may name its tensors itself."""
+    service = resolved(tmp_path, _redacting({"x": "drop"}), artifact={"signature": None})
+    assert service.input == Input()
+
+
+def _redacting(redact: dict[str, str]) -> dict[str, Any]:
+    return {"logging": {"predictions": {"redact": redact}}}
 
 
 def test_the_server_gets_the_tensors_by_name(tmp_path: Path) -> None:

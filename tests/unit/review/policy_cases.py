@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from servestack.manifests.manifest import Manifest
+from servestack_contract.loading import Loading
+from servestack_contract.stock_image import packages_in
 from tests.support.services import NULL
+from tests.support.whole_pods import ENVIRONMENT as WHOLE
+from tests.support.whole_pods import SPEC
+
+GATEWAY = {
+    "ingress": {"kind": "gateway", "name": "g", "namespace": "g", "hostSuffix": "example.com"}
+}
+OWN_CERTIFICATE = {
+    "ingress": {"hosts": ["a.example.com", {"host": "b.example.com", "tls": {"secret": "b-tls"}}]}
+}
 
 Edit = Callable[[dict[str, Manifest]], None]
 
@@ -70,12 +81,21 @@ def other_namespace(manifests: dict[str, Manifest]) -> None:
     manifests["Service"].body["metadata"]["namespace"] = "default"
 
 
+def node_volume(manifests: dict[str, Manifest]) -> None:
+    pod(manifests)["volumes"].append({"name": "a", "hostPath": {"path": "/"}})
+
+
 DIGEST = "sha256:" + "cd" * 32
 SERVER = {"repository": "registry.example.com/serving", "digest": DIGEST}
+EMPTY: dict[str, Any] = {"name": "extra", "emptyDir": {}}
+GPU: dict[str, Any] = {"resources": {"gpu": {"count": 1}}}
 FILEBEAT = {"repository": "registry.example.com/filebeat", "digest": DIGEST}
 PINNED = {"images": {"server": SERVER, "filebeat": FILEBEAT}}
 
 PATCHED = {"patches": [{"kind": "Service", "patch": {"spec": {"sessionAffinity": "ClientIP"}}}]}
+A_LENGTH = {"name": "sepal_length", "type": "double"}
+A_WIDTH = {"name": "sepal_width", "type": "double"}
+HERE = {"scikit-learn": packages_in("base")["scikit-learn"]}
 
 Pair = tuple[Case, Case]
 CASES: dict[str, Pair] = {
@@ -94,6 +114,20 @@ CASES: dict[str, Pair] = {
     "SRV624": (Case(), Case(artifact={"signature": None})),
     "SRV625": (Case(spec={"api": {"outputs": ["probabilities"]}}, artifact={"flavor": "onnx"}),
                Case(spec={"api": {"outputs": ["probabilities"]}}, artifact={"flavor": "sklearn"})),
+    "SRV626": (Case(), Case(artifact={"source": "wasbs://container@account.blob.core.windows.net/model"})),
+    "SRV627": (Case(spec={"trust": {"pickle": True}}, artifact={"loading": Loading(trust="pickle")}),
+               Case(artifact={"loading": Loading(trust="pickle")})),
+    "SRV628": (Case(spec={"api": {"input": {"example": [[5.1, 3.5]]}}}),
+               Case(spec={"api": {"input": {"example": [[5.1]]}}})),
+    "SRV629": (Case(spec={"api": {"input": {"columns": [A_LENGTH, A_WIDTH]}}}),
+               Case(spec={"api": {"input": {"columns": [A_LENGTH]}}})),
+    "SRV630": (Case(spec={"runtime": "onnx"}), Case(spec={"runtime": "onnx"}, artifact={"flavor": "catboost"})),
+    "SRV631": (Case(), Case(artifact={"flavor": "catboost"})),
+    "SRV632": (Case(artifact={"loading": Loading(packages=HERE)}),
+               Case(artifact={"loading": Loading(packages={"scikit-learn": "1.0.2"})})),
+    "SRV633": (Case(), Case(artifact={"archived": True})),
+    "SRV634": (Case(), Case(artifact={"loading": None})),
+    "SRV635": (Case(artifact={"size_bytes": 100 << 20}), Case(artifact={"size_bytes": 900 << 20})),
     "SRV641": (Case(environment={"guardRails": {"minReplicas": 2}}),
                Case(environment={"guardRails": {"minReplicas": 3}})),
     "SRV642": (Case(environment=PINNED | {"guardRails": {"requireImageDigest": True}}),
@@ -115,4 +149,22 @@ CASES: dict[str, Pair] = {
     "SRV665": (Case(), Case(environment={"network": {"policy": False}})),
     "SRV666": (Case(), Case(spec={"replicas": 1})),
     "SRV667": (Case(), Case(spec={"monitoring": {"slo": NULL}})),
+    "SRV671": (Case(spec=SPEC, environment=WHOLE), Case(spec={"volumes": [EMPTY | {"mountPath": "/models/extra"}]})),
+    "SRV672": (Case(spec={"rollout": {"maxSurge": 0, "maxUnavailable": 1}}),
+               Case(spec={"replicas": 1, "rollout": {"maxSurge": 0, "maxUnavailable": 1}})),
+    "SRV673": (Case(), Case(spec={"volumes": [{"name": "a", "mountPath": "/a",
+                                               "image": {"repository": "a/b", "tag": "1"}}]})),
+    "SRV674": (Case(spec=GPU | {"rollout": {"maxSurge": 0, "maxUnavailable": 1}}), Case(spec=GPU)),
+    "SRV675": (Case(spec=GPU, artifact={"flavor": "pyfunc"}), Case(spec=GPU)),
+    "SRV681": (Case(spec={"ingress": {"hosts": ["a.example.com"]}}, environment=GATEWAY),
+               Case(spec={"ingress": {"tls": {"secret": "a"}}}, environment=GATEWAY)),
+    "SRV682": (Case(spec=OWN_CERTIFICATE),
+               Case(spec=OWN_CERTIFICATE, environment={"ingress": {"tls": {
+                   "issuer": {"name": "letsencrypt"}}}})),
+    "SRV683": (Case(), Case(spec={"api": {"input": {"columns": [
+        {"name": f"{'<' * 150}{n}", "type": "double"} for n in range(300)]}}})),
+    "SRV684": (Case(spec={"egress": [{"cidr": "0.0.0.0/0", "ports": [80]},
+                                     {"cidr": "169.254.170.23/32", "ports": [80]}]}),
+               Case(spec={"egress": [{"cidr": "169.254.0.0/16",
+                                      "ports": [{"port": 1, "endPort": 99}]}]})),
 }  # fmt: skip

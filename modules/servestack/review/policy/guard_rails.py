@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from servestack.resolve.addresses import encrypted_hosts
 from servestack.review.policy.rule import Path, Subject, Violation, rule
+from servestack.spec.environment import Gateway
 from servestack.spec.image import Image
+from servestack.spec.pod_rules import containers_of
 
 
 @rule("SRV641", "error", "runs as many pods as the environment asks for")
@@ -33,8 +36,13 @@ def pinned_images(subject: Subject) -> Iterator[Violation]:
     service = subject.service
     required = service.environment.guard_rails.require_image_digest
     images: list[tuple[Path, Image, bool]] = [(("images", "server"), service.image, True)]
-    if service.spec.image is not None:
+    if service.spec.image is not None and service.spec.image.repository is not None:
         images = [(("image",), service.image, False)]
+    for at, container in containers_of(service.spec):
+        images.append(((*at, "image"), container.image, False))
+    for index, volume in enumerate(service.spec.volumes):
+        if volume.image is not None:
+            images.append((("volumes", index, "image"), volume.image, False))
     if service.topics.shipped():
         images.append((("images", "filebeat"), service.environment.images.filebeat, True))
     for path, image, of_environment in images:
@@ -58,13 +66,15 @@ def owned(subject: Subject) -> Iterator[Violation]:
 @rule("SRV644", "error", "is reached by TLS where the environment asks for it")
 def encrypted(subject: Subject) -> Iterator[Violation]:
     service = subject.service
-    required = service.environment.guard_rails.require_tls
-    if required and service.host and not service.url.startswith("https://"):
-        yield Violation(
-            ("ingress", "tls"),
-            f"{service.host} answers without TLS",
-            "set ingress.tls.secret, or set ingress.tls in the environment",
-        )
+    if not service.environment.guard_rails.require_tls:
+        return
+    encrypted = encrypted_hosts(service.spec, service.environment)
+    plain = [host for host in service.hosts if host not in encrypted]
+    if plain:
+        hint = "set ingress.tls.secret, or set ingress.tls in the environment"
+        if isinstance(service.environment.ingress, Gateway):
+            hint = "set ingress.tls in the environment if the Gateway's listener terminates TLS"
+        yield Violation(("ingress", "tls"), f"{', '.join(plain)} answers without TLS", hint)
 
 
 @rule("SRV645", "error", "is patched no more often than the environment allows")

@@ -35,7 +35,7 @@ def forbidden_in_pod(pod: dict[str, Any]) -> Iterator[str]:
             yield f"the pod shares the node's {field.removeprefix('host')} namespace"
     for volume in pod.get("volumes", []):
         for kind in sorted(volume.keys() - _VOLUMES - {"name"}):
-            yield f"volume {volume['name']} is of type {kind}"
+            yield f"volume {volume['name']} is of the kind {kind}"
     for setting in context.get("sysctls", []):
         if setting["name"] not in _SYSCTLS:
             yield f"the pod sets the kernel parameter {setting['name']}"

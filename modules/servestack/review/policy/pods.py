@@ -40,7 +40,9 @@ def limited_containers(subject: Subject) -> Iterator[Violation]:
         for resource in ("cpu", "memory", "ephemeral-storage"):
             if resource not in limits:
                 yield Violation(
-                    ("resources",), f"container {container['name']} has no {resource} limit"
+                    (*subject.path_of(container), "resources"),
+                    f"container {container['name']} has no {resource} limit",
+                    "write resources: {cpu: 100m, memory: 64Mi}",
                 )
 
 
@@ -88,7 +90,7 @@ def enough_grace(subject: Subject) -> Iterator[Violation]:
 
 @rule("SRV607", "error", "has no secret written out")
 def referenced_secrets(subject: Subject) -> Iterator[Violation]:
-    vouched = {variable.name for variable in subject.service.spec.env if variable.public}
+    vouched = subject.service.spec.public_variables()
     for container in subject.containers:
         variables = container.get("env", [])
         written = {
@@ -102,7 +104,7 @@ def referenced_secrets(subject: Subject) -> Iterator[Violation]:
         for path, what in find_secrets(written):
             name = variables[path[1]]["name"] if path[0] == "env" else f"{path[0]}[{path[1]}]"
             yield Violation(
-                ("env",),
+                (*subject.path_of(container), "env"),
                 f"{name} of container {container['name']}: {what}",
                 "refer to a Secret with valueFrom",
             )

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from servestack.review.policy import artifacts, fit, guard_rails, pods  # noqa: F401
+from servestack.review.policy import (  # noqa: F401
+    additions,
+    artifacts,
+    exposure,
+    fit,
+    guard_rails,
+    pods,
+    provisions,
+    sizes,
+    start,
+)
 from servestack.review.policy.rule import Rule, registered
 
 RULES: tuple[Rule, ...] = registered()

@@ -8,7 +8,10 @@ from functools import cached_property
 from typing import Any, Literal
 
 from servestack.manifests.manifest import Body, Manifest
+from servestack.manifests.server_settings import server_settings
 from servestack.resolve.resolved import ResolvedService
+from servestack.spec.pod_rules import containers_of
+from servestack_contract.settings import ServerSettings
 
 Severity = Literal["error", "warning", "note"]
 Path = tuple[str | int, ...]
@@ -26,6 +29,11 @@ class Subject:
         """The model's Deployment."""
         return next(m.body for m in self.manifests if m.kind == "Deployment")
 
+    @cached_property
+    def settings(self) -> ServerSettings:
+        """The settings that the server reads."""
+        return server_settings(self.service)
+
     @property
     def pod(self) -> dict[str, Any]:
         """The pod template's spec."""
@@ -36,6 +44,12 @@ class Subject:
     def containers(self) -> list[dict[str, Any]]:
         """Every container of the pod, init containers and sidecars too."""
         return [*self.pod.get("initContainers", []), *self.pod["containers"]]
+
+    def path_of(self, container: dict[str, Any]) -> Path:
+        """The path in the spec of a container that the spec adds; empty for servestack's own."""
+        name = container["name"]
+        found = (at for at, given in containers_of(self.service.spec) if given.name == name)
+        return next(found, ())
 
 
 @dataclass(frozen=True, slots=True)

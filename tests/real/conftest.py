@@ -1,0 +1,35 @@
+"""What a platform has in its cluster before there are models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from servestack.manifests.manifest import Body
+from tests.support.apiserver import ApiServer
+
+CLASSES: list[Body] = [
+    {
+        "apiVersion": "node.k8s.io/v1",
+        "kind": "RuntimeClass",
+        "metadata": {"name": "nvidia"},
+        "handler": "nvidia",
+    },
+    {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": "serving"},
+        "value": 1000,
+    },
+]
+"""The API refuses pods that name a class which is not there."""
+
+
+@pytest.fixture
+def classes(apiserver: ApiServer) -> Iterator[None]:
+    for body in CLASSES:
+        apiserver.client.apply(body)
+    yield
+    for body in CLASSES:
+        apiserver.client.delete(body)
