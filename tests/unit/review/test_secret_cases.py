@@ -190,3 +190,16 @@ def test_a_lock_with_a_secret_is_neither_written_nor_read(tmp_path: Path) -> Non
     with pytest.raises(SpecError, match="7: SRV107 source") as caught:
         read_lock(file, "prod")
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("section", ["sidecars", "initContainers"])
+def test_further_containers_are_held_to_the_same(section: str, tmp_path: Path) -> None:
+    image = {"repository": "registry.example.com/proxy", "tag": "1"}
+    container = {"name": "proxy", "image": image}
+    with pytest.raises(SpecError, match=rf"SRV107 {section}\[0\]\.env\[0\]\.value"):
+        load_spec(tmp_path, **{section: [container | variable("DB_PASSWORD", WORD)]})
+    public = {section: [container | variable("DB_PASSWORD", WORD, public=True)]}
+    service = resolved(tmp_path, public)
+    assert ids(service, tmp_path).isdisjoint({"SRV107", "SRV607"})
+    for text in every_report(resolved(tmp_path / "old"), service):
+        assert "servestack.dev/public-variables" in text
