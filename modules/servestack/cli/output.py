@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from servestack.errors import Problem
+from servestack.secrets.search import masked_text
 from servestack.words import counted
 
 
@@ -18,8 +19,8 @@ def write(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Write one message to stderr."""
-    sys.stderr.write(f"{text}\n")
+    """Write one message to stderr. What others said, such as Pulumi, may hold a credential."""
+    sys.stderr.write(f"{masked_text(text)}\n")
     sys.stderr.flush()
 
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 from servestack.claims import find_claims
 from servestack.cli.output import wants_color, write
 from servestack.errors import Problem, SpecError
 from servestack.manifests.manifest import Manifest
+from servestack.manifests.patches import PATCHES
 from servestack.project import RENDERED_FOLDER, Built, build_environment, chosen_environments
 from servestack.review import check_reports, reports
 from servestack.review.causes import causes_of
+from servestack.review.diff import path_text
 from servestack.review.effects.environment import environment_changes
 from servestack.review.findings import errors, find
 from servestack.review.gate import claim_findings
+from servestack.review.mask import masked_at
+from servestack.review.patched import patched_fields
 from servestack.review.summary import FieldReview, Review, review
 from servestack.spec.model_files import Selection, load_model_files
 
@@ -147,18 +152,35 @@ def _explain_value(project: Path | None, model: str, environment: str, field: st
             Problem("SRV152", f"{environment} has no model {model!r}", hint=f"its models: {known}")
         )
     for entry in explain_field(service, field):
-        write(f"{dotted(entry.path)} = {_shown(entry.value)}  ({entry.winner})\n")
+        shown = partial(_shown, entry.path)
+        write(f"{dotted(entry.path)} = {shown(entry.value)}  ({entry.winner})\n")
+        if "env" in entry.path and (public := service.spec.public_variables()):
+            write(f"    public, as the owner says: {', '.join(public)}\n")
         if not field:
             continue
         if not entry.is_entry:
-            write(f"    default: {_shown(entry.default)}\n")
+            write(f"    default: {shown(entry.default)}\n")
         for origin in entry.origins:
             note = "  (replaced)" if origin.hidden else ""
-            write(f"    {origin.layer}: {_shown(origin.value)}  {origin.location}{note}\n")
+            write(f"    {origin.layer}: {shown(origin.value)}  {origin.location}{note}\n")
+    if not field or field.partition("[")[0] == "patches":
+        _write_patched(built, model)
 
 
-def _shown(value: object) -> str:
+def _write_patched(built: Built, model: str) -> None:
+    """Print the fields of a model's objects that come from patches, each with its line."""
+    for manifest in built.manifests:
+        if manifest.group == model:
+            for path, place in patched_fields(manifest):
+                write(f"{manifest.kind}/{manifest.name}: {path_text(path)}  (patch, {place})\n")
+
+
+def _shown(path: tuple[str | int, ...], value: object) -> str:
     """A value in one line, as a spec has it: text without quotes, the rest as JSON."""
+    plain = json.loads(json.dumps(value, default=_plain))
+    hidden = masked_at(path, plain)
+    if hidden != plain:
+        return str(hidden)
     if value is None:
         return "nothing"
     if isinstance(value, str):
@@ -185,3 +207,5 @@ def _explain_file(file: Path) -> None:
     write(f"{manifest.kind} {manifest.name}\n")
     write(f"    from {manifest.source or 'an unknown file'}\n")
     write(f"    by {manifest.builder or 'an unknown builder'}\n")
+    if patches := manifest.body["metadata"].get("annotations", {}).get(PATCHES):
+        write(f"    patched by {patches}\n")

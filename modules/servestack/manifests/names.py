@@ -8,6 +8,8 @@ from servestack.resolve.resolved import ResolvedService
 
 LABEL_DOMAIN = "servestack.dev"
 MANAGED_BY = "servestack"
+PUBLIC_VARIABLES = f"{LABEL_DOMAIN}/public-variables"
+"""Annotation: the variables whose values look like secrets, and whose owner says that they are none."""
 
 SERVER_CONTAINER = "server"
 FETCH_CONTAINER = "fetch"

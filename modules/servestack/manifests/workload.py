@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 from servestack.manifests import names
 from servestack.manifests.further_containers import further_containers, variables
@@ -31,6 +32,8 @@ from servestack.spec.scaling import Resources
 from servestack_contract import routes, settings
 
 PROBE_PERIOD_SECONDS = 2
+CONFIG_DIGEST = f"{names.LABEL_DOMAIN}/config-sha256"
+"""Annotation of the pods: the digest of their configuration, with which they restart."""
 KUBELET_MARGIN_SECONDS = 5
 """Time that the kubelet needs to stop a pod's containers one after the other."""
 
@@ -74,6 +77,8 @@ def _annotations(service: ResolvedService) -> dict[str, str]:
     if spec.rollout.strategy == "canary":
         steps = ",".join(str(step) for step in spec.rollout.steps)
         annotations[f"{names.LABEL_DOMAIN}/canary-steps"] = steps
+    if public := spec.public_variables():
+        annotations[names.PUBLIC_VARIABLES] = ",".join(public)
     if spec.description:
         annotations[f"{names.LABEL_DOMAIN}/description"] = spec.description
     return annotations
@@ -81,17 +86,17 @@ def _annotations(service: ResolvedService) -> dict[str, str]:
 
 def _pod_metadata(service: ResolvedService) -> Body:
     annotations = scrape_annotations(service) | service.spec.annotations
-    annotations[f"{names.LABEL_DOMAIN}/config-sha256"] = _config_digest(service)
+    configs = (build_server_config_map(service), build_filebeat_config_map(service))
+    annotations[CONFIG_DIGEST] = config_digest([c for c in configs if c is not None])
     return {
         "labels": names.labels(service) | {f"{names.LABEL_DOMAIN}/version": service.version},
         "annotations": dict(sorted(annotations.items())),
     }
 
 
-def _config_digest(service: ResolvedService) -> str:
-    """Digest of what the pod reads from ConfigMaps: pods restart when it changes."""
-    configs = (build_server_config_map(service), build_filebeat_config_map(service))
-    data = [config["data"] for config in configs if config is not None]
+def config_digest(configs: Sequence[Body]) -> str:
+    """Digest of the ConfigMaps that the pods read, in hex: the server's, then Filebeat's."""
+    data = [config.get("data", {}) for config in configs]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 

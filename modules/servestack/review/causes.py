@@ -12,7 +12,7 @@ import msgspec
 from servestack.manifests.manifest import ENVIRONMENT_GROUP
 from servestack.project import Inputs
 from servestack.review.diff import Path, compare_data, path_text
-from servestack.review.mask import masked
+from servestack.review.mask import masked_at
 
 
 def causes_of(old: Inputs, new: Inputs) -> dict[str, tuple[str, ...]]:
@@ -30,7 +30,9 @@ def causes_of(old: Inputs, new: Inputs) -> dict[str, tuple[str, ...]]:
             name = path_text(path[1:] if file.endswith(_LOCK) else path)
             field = f" {name}" if name else ""
             for group in dict.fromkeys(_group_of(owner, file, path) for owner in owners):
-                causes.setdefault(group, []).append(f"{file}:{field} {_words(was)} → {_words(now)}")
+                causes.setdefault(group, []).append(
+                    f"{file}:{field} {_words(path, was)} → {_words(path, now)}"
+                )
     return {group: tuple(lines) for group, lines in causes.items()}
 
 
@@ -82,10 +84,10 @@ def _group_of(owner: str, file: str, path: Path) -> str:
     return owner
 
 
-def _words(value: Any) -> str:
+def _words(path: Path, value: Any) -> str:
     if value is None:
         return "nothing"
-    shown = masked(value)
+    shown = masked_at(path, value)
     text = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
     if re.fullmatch(r"[0-9a-f]{64}", text):
         return text[:12]

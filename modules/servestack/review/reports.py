@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from servestack.manifests.manifest import ENVIRONMENT_GROUP
-from servestack.review.diff import Change
 from servestack.review.effects import CATEGORIES
 from servestack.review.mask import masked_values
 from servestack.review.summary import FieldReview, GroupReview, ObjectReview, Review
@@ -89,24 +88,26 @@ def _object_lines(item: ObjectReview, color: bool) -> Iterator[str]:
 
 def _field_line(field: FieldReview, indent: str, color: bool) -> str:
     sign = _SIGNS[field.change.operation]
-    text = f"{indent}{sign} {_printable(field.change.field)}: {_values(field.change)}"
+    text = f"{indent}{sign} {_printable(field.change.field)}: {_values(field)}"
     return f"{_painted(text, _COLORS[field.change.operation], color)}  ({_marked(field)})"
 
 
 def _marked(field: FieldReview) -> str:
     """The effects in one line; those that concern security come first, and are marked."""
     mark = "security: " if field.category == "security" else ""
-    return _printable(mark + field.effect)
+    patch = f"; by the patch at {field.patched_at}" if field.patched_at else ""
+    return _printable(mark + field.effect + patch)
 
 
-def _values(change: Change) -> str:
-    old, new = _shown(change)
+def _values(field: FieldReview) -> str:
+    old, new = _shown(field)
     return " → ".join(value for value in (old, new) if value)
 
 
-def _shown(change: Change) -> tuple[str, str]:
+def _shown(field: FieldReview) -> tuple[str, str]:
     """Old and new value on one line each, empty where there is none; long ones where they differ."""
-    old, new = masked_values(change)
+    change = field.change
+    old, new = masked_values(change, field.vouched)
     before = "" if change.operation == "add" else _one_line(old)
     after = "" if change.operation == "remove" else _one_line(new)
     if before and after and len(before) + len(after) > 2 * _VALUE_LENGTH - 20:
@@ -193,7 +194,7 @@ def _object_data(item: ObjectReview) -> dict[str, Any]:
 
 
 def _field_data(field: FieldReview) -> dict[str, Any]:
-    old, new = masked_values(field.change)
+    old, new = masked_values(field.change, field.vouched)
     data: dict[str, Any] = {"path": field.change.field, "operation": field.change.operation}
     if old is not None:
         data["old"] = old
@@ -201,6 +202,8 @@ def _field_data(field: FieldReview) -> dict[str, Any]:
         data["new"] = new
     if field.changed_by is not None:
         data["changedBy"] = {"manager": field.changed_by.manager, "time": field.changed_by.time}
+    if field.patched_at is not None:
+        data["patchedAt"] = str(field.patched_at)
     return data | {"effect": field.effect, "category": field.category}
 
 
@@ -279,7 +282,7 @@ def _details(group: GroupReview) -> str:
 
 def _field_in_details(field: FieldReview) -> Iterator[str]:
     yield f"@@ {_fenced(field.change.field)} @@ {_fenced(_marked(field))}"
-    values = zip("-+", _shown(field.change), strict=True)
+    values = zip("-+", _shown(field), strict=True)
     yield from (f"{mark} {_fenced(value)}" for mark, value in values if value)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from servestack.errors import Problem
-from servestack.manifests.manifest import ENVIRONMENT_GROUP, Body, Manifest
-from servestack.review.diff import Change, ObjectKey, compare, key_of_manifest
+from servestack.errors import Location, Problem
+from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
+from servestack.review.diff import Change, ObjectKey, Path, compare, key_of_manifest
 from servestack.review.effects import (
     CATEGORIES,
     Category,
@@ -17,6 +17,8 @@ from servestack.review.effects import (
     effects_together,
     in_order,
 )
+from servestack.review.mask import Vouched, vouched_in
+from servestack.review.patched import place_of_patch
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,16 @@ class Writer:
 class FieldReview:
     """One changed field and its effects, the most important first; at least one.
 
-    `changed_by` is who changed a live field from what we set.
+    `changed_by` is who changed a live field from what we set. `vouched` are the variables that the
+    old and the new object call public. `patched_at` is the place of the patch that sets the field, or
+    that set it before.
     """
 
     change: Change
     effects: tuple[Effect, ...]
     changed_by: Writer | None = None
+    vouched: tuple[Vouched, Vouched] = (frozenset(), frozenset())
+    patched_at: Location | None = None
 
     @property
     def effect(self) -> str:
@@ -149,7 +155,7 @@ def review(
     inputs of both are known.
     """
     old, new = tuple(old), tuple(new)
-    before, after = ({key_of_manifest(m): m.body for m in manifests} for manifests in (old, new))
+    before, after = ({key_of_manifest(m): m for m in manifests} for manifests in (old, new))
     changes = compare(old, new)
     known = causes or {}
     groups = []
@@ -169,11 +175,31 @@ def review(
 
 
 def _object_review(
-    key: ObjectKey, changes: tuple[Change, ...], old: Body | None, new: Body | None
+    key: ObjectKey, changes: tuple[Change, ...], old: Manifest | None, new: Manifest | None
 ) -> ObjectReview:
-    fields = tuple(FieldReview(change, effects_of(change, old, new)) for change in changes)
+    before, after = (None if item is None else item.body for item in (old, new))
+    vouched = (vouched_in(before), vouched_in(after))
+    fields = tuple(
+        FieldReview(
+            change,
+            effects_of(change, before, after),
+            vouched=vouched,
+            patched_at=_patched_at((old, new), change.path),
+        )
+        for change in changes
+    )
     first = changes[0]
     return ObjectReview(key, first.operation if not first.path else "change", fields)
+
+
+def _patched_at(manifests: Sequence[Manifest | None], path: Path) -> Location | None:
+    """The patch behind a change: of the object as it will be, or as it was."""
+    for manifest in reversed(manifests):
+        if manifest is not None and manifest.patches and path:
+            place = place_of_patch(manifest, path)
+            if place is not None:
+                return place
+    return None
 
 
 def _with_settings(

@@ -6,6 +6,7 @@
   second with `example_values.py`; `taken_rules.py` and `reserved.py` what is already taken.
 - `merging.py` marks the lists that layers add to.
 - `problems.py` turns pydantic's errors into servestack's messages.
+- `patches.py` is the way out for what no field says.
 - `load.py` runs all of it for one file, `model_files.py` for all below models/, or some of them.
 - `schema.py` and `reference.py` write the editors' schema and the docs from the same types.
 

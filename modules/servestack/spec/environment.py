@@ -334,6 +334,10 @@ class GuardRails(SpecModel):
     )
     require_owner: Boolean = Field(default=False, description="Models must name an owner.")
     require_tls: Boolean = Field(default=False, description="External access must use TLS.")
+    max_patches: Annotated[int, Field(strict=True, ge=0)] | None = Field(
+        default=None,
+        description="Maximum number of patches of a model; 0 forbids them. Default: no limit.",
+    )
     forbidden_formats: tuple[Literal["pickle", "skops", "onnx", "native"], ...] = Field(
         default=("pickle",), description="Artifact formats that must not be served here."
     )

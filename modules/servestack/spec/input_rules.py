@@ -11,6 +11,7 @@ from servestack.spec.document import DataPath
 from servestack.spec.example_values import misfit
 from servestack.spec.faults import Fault
 from servestack.spec.model_service import ModelService
+from servestack.spec.problems import quoted
 from servestack.words import counted
 from servestack_contract.settings import NESTED_TYPES
 
@@ -83,7 +84,7 @@ def _param_faults(params: Sequence[Param]) -> Iterator[Fault]:
             yield Fault(
                 "SRV136",
                 (*path, "default"),
-                f"{found[1]!r} is not of type {param.type}",
+                f"{quoted(found[1], param.name)} is not of type {param.type}",
                 "write a default that the param allows",
                 ((*path, "type"),),
             )
@@ -114,7 +115,7 @@ def _constraint_faults(given: Column | Element | Param, path: DataPath) -> Itera
             yield Fault(
                 "SRV136",
                 (*path, "enum", at),
-                f"{value!r} is not of type {given.type}",
+                f"{quoted(value, getattr(given, 'name', ''))} is not of type {given.type}",
                 "write values of the column's type",
                 ((*path, "type"),),
             )
@@ -180,7 +181,8 @@ def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
                 yield Fault(
                     "SRV137",
                     path,
-                    f"{wrong!r} does not fit " + (f"column {label!r}" if label else "the column"),
+                    f"{quoted(wrong, label)} does not fit "
+                    + (f"column {label!r}" if label else "the column"),
                     "write an example that the model's input allows",
                     (_COLUMNS,),
                 )

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from servestack.errors import Location, Problem, SpecError
+from servestack.secrets.search import find_secrets
 from servestack.spec.document import DataPath, Document, dotted, read_document
 from servestack.spec.environment import Environment
 from servestack.spec.environment_rules import environment_faults, folder_faults
@@ -20,7 +21,6 @@ from servestack.spec.merging import REPLACE, without_replacements
 from servestack.spec.model_rules import model_faults
 from servestack.spec.model_service import ModelService
 from servestack.spec.problems import describe, path_in_data, shown
-from servestack.spec.secrets import find_secrets
 
 M = TypeVar("M", bound=BaseModel)
 Locate = Callable[[DataPath], Location | None]
@@ -113,13 +113,7 @@ def _check(
         problem = Problem("SRV113", words, locate(()), hint=f"begin with `kind: {model.__name__}`")
         return None, [problem]
     problems = [
-        Problem(
-            "SRV107",
-            f"holds {what}",
-            locate(path),
-            dotted(path),
-            "keep it in a Secret, and refer to the Secret by name",
-        )
+        Problem("SRV107", what, locate(path), dotted(path), _hint_for_secret(path))
         for path, what in find_secrets(data)
     ]
     secret_fields = {problem.field for problem in problems}
@@ -136,6 +130,12 @@ def _check(
         return None, _in_file_order(problems)
     problems += [_of_fault(fault, locate, in_file) for fault in rules(value)]
     return value, _in_file_order(problems)
+
+
+def _hint_for_secret(path: DataPath) -> str:
+    if path[-1:] == ("value",) and "env" in path and "patches" not in path:
+        return "write valueFrom: {secret: name, key: key}, or public: true if it is no secret"
+    return "keep it in a Secret, and refer to the Secret by name"
 
 
 def _follows(kind: str, path: DataPath, broken: Sequence[DataPath]) -> bool:

@@ -15,7 +15,6 @@ from servestack.spec.pod_rules import containers_of, pod_faults, stop_seconds, s
 from servestack.spec.quantities import byte_count, millicores
 from servestack.spec.reserved import RESERVED_FOR_FETCHING, RESERVED_LABELS, RESERVED_VARIABLES
 from servestack.spec.scaling import Toleration
-from servestack.spec.secrets import SECRET_NAME
 from servestack.spec.taken_rules import taken_faults
 from servestack.spec.variables import EnvironmentVariable
 
@@ -293,12 +292,13 @@ def _variable_faults(
                 "needs exactly one of value and valueFrom",
                 "write value: text, or valueFrom: {secret: name, key: key}",
             )
-        elif variable.value is not None and SECRET_NAME.search(variable.name):
+        elif variable.public and variable.value is None:
             yield Fault(
-                "SRV107",
-                (*path, "value"),
-                f"{variable.name} looks like a secret in plain text",
-                "write valueFrom: {secret: name, key: key}",
+                "SRV148",
+                (*path, "public"),
+                "vouches for a value, and valueFrom has none here",
+                "remove it",
+                ((*path, "valueFrom"),),
             )
 
 

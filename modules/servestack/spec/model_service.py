@@ -16,6 +16,7 @@ from servestack.spec.identity import ModelFetch, ServiceAccount
 from servestack.spec.image import ModelImage
 from servestack.spec.merging import Merged
 from servestack.spec.observability import Logging, Monitoring
+from servestack.spec.patches import Patch
 from servestack.spec.patterns import described
 from servestack.spec.rollout import Rollout, Shutdown, Startup
 from servestack.spec.scaling import Autoscaling, Resources, Scheduling
@@ -158,6 +159,11 @@ class ModelService(SpecModel):
     annotations: dict[LabelKey, str] = Field(
         default={}, description="Annotations added to the pods."
     )
+    patches: tuple[Patch, ...] = Field(
+        default=(),
+        description="Strategic merge patches of rendered objects, for what no other field says. They "
+        "are checked against the Kubernetes API and the policy like everything else.",
+    )
 
     def artifacts(self) -> tuple[NamedArtifact, ...]:
         """Return the service's models: `models`, or `artifact` under the service's own name."""
@@ -166,6 +172,13 @@ class ModelService(SpecModel):
         if self.artifact is None:
             return ()
         return (NamedArtifact.model_construct(name=self.name, artifact=self.artifact),)
+
+    def public_variables(self) -> tuple[str, ...]:
+        """Return the variables of any container whose values their owner calls public."""
+        found = [*self.env, *self.fetch.env]
+        for container in (*self.init_containers, *self.sidecars):
+            found += container.env
+        return tuple(dict.fromkeys(variable.name for variable in found if variable.public))
 
     @property
     def base_path(self) -> str:

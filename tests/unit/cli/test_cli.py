@@ -205,6 +205,20 @@ def test_one_clear_error(run: Run, arguments: list[str], words: str) -> None:
     assert done.stdout == ""
 
 
+def test_an_error_shows_no_secret_and_a_warning_neither(
+    run: Run, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from servestack.cli.output import say
+
+    stack = project / "stacks/prod.yaml"
+    stack.write_text(stack.read_text() + "fetch: {secret: hunter2 hunter2}\n")
+    failed = run("render", "prod")
+    assert failed.returncode == 1
+    assert "hunter2" not in failed.stdout + failed.stderr
+    say("pulumi: --password=hunter2hunter2")
+    assert capsys.readouterr().err == "pulumi: --password=(masked)\n"
+
+
 def test_outside_a_project(run: Run, tmp_path: Path) -> None:
     done = run("render", cwd=tmp_path)
     assert done.returncode == 1

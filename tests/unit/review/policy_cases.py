@@ -92,6 +92,7 @@ GPU: dict[str, Any] = {"resources": {"gpu": {"count": 1}}}
 FILEBEAT = {"repository": "registry.example.com/filebeat", "digest": DIGEST}
 PINNED = {"images": {"server": SERVER, "filebeat": FILEBEAT}}
 
+PATCHED = {"patches": [{"kind": "Service", "patch": {"spec": {"sessionAffinity": "ClientIP"}}}]}
 A_LENGTH = {"name": "sepal_length", "type": "double"}
 A_WIDTH = {"name": "sepal_width", "type": "double"}
 HERE = {"scikit-learn": packages_in("base")["scikit-learn"]}
@@ -142,6 +143,9 @@ CASES: dict[str, Pair] = {
     "SRV644": (Case(spec={"ingress": {"tls": {"secret": "a"}}},
                     environment={"guardRails": {"requireTls": True}}),
                Case(environment={"guardRails": {"requireTls": True}})),
+    "SRV645": (Case(spec=PATCHED, environment={"guardRails": {"maxPatches": 1}}),
+               Case(spec=PATCHED, environment={"guardRails": {"maxPatches": 0}})),
+    "SRV646": (Case(), Case(spec=PATCHED)),
     "SRV661": (Case(spec={"autoscaling": {"inFlightPerPod": 4}},
                     environment={"metrics": {"customMetrics": "prometheus-adapter"}}),
                Case(spec={"autoscaling": {"inFlightPerPod": 4}})),

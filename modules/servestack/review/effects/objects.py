@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from servestack.manifests import names
 from servestack.manifests.access import SOLVER_LABEL
 from servestack.manifests.kinds import KINDS
 from servestack.manifests.manifest import Body
@@ -133,6 +134,13 @@ def _argument(change: Change) -> str:
     if "#sha256=" in f"{change.old}{change.new}":
         return f"loads another artifact; {RESTART}"
     return f"the container starts with other arguments; {RESTART}"
+
+
+def _annotation(change: Change) -> str:
+    """An annotation may stand alone in the path, or in the mapping that is added or removed."""
+    if names.PUBLIC_VARIABLES in f"{change.field}{change.old}{change.new}":
+        return "values are shown that look like secrets: their owner says that they are no secrets"
+    return "no effect on traffic"
 
 
 def _rule(change: Change) -> str:
@@ -344,5 +352,6 @@ _EFFECTS: tuple[Row, ...] = (
         _says("a cloud may give the pods other rights when they restart"),
         "security",
     ),
+    _effect("Deployment", r"^metadata\.annotations", _annotation),
     _effect("*", r"^metadata\.(labels|annotations)", _says("no effect on traffic")),
 )

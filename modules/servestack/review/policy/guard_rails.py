@@ -75,3 +75,25 @@ def encrypted(subject: Subject) -> Iterator[Violation]:
         if isinstance(service.environment.ingress, Gateway):
             hint = "set ingress.tls in the environment if the Gateway's listener terminates TLS"
         yield Violation(("ingress", "tls"), f"{', '.join(plain)} answers without TLS", hint)
+
+
+@rule("SRV645", "error", "is patched no more often than the environment allows")
+def limited_patches(subject: Subject) -> Iterator[Violation]:
+    count = len(subject.service.spec.patches)
+    most = subject.service.environment.guard_rails.max_patches
+    if most is not None and count > most:
+        yield Violation(
+            ("patches", most),
+            f"{count} patches are more than the environment's guardRails.maxPatches {most}",
+            "say it with other fields of the spec, or ask who keeps the environment",
+        )
+
+
+@rule("SRV646", "note", "needs no patch")
+def patched_objects(subject: Subject) -> Iterator[Violation]:
+    for manifest in subject.manifests:
+        for patch in manifest.patches:
+            yield Violation(
+                ("patches", patch.number),
+                f"{manifest.kind} {manifest.name} is patched in fields that the spec has no words for",
+            )
