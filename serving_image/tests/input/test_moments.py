@@ -16,13 +16,13 @@ from serving_image.tests.support.moments import moment_texts
 
 from servestack_contract.moments import in_microseconds, moment
 from servestack_contract.settings import Column, Element, Input, Param, ServerSettings
+from servestack_contract.wrong_values import WrongValueError
 from servestack_server.api.inference import InferEndpoint
 from servestack_server.errors import RequestError
 from servestack_server.events.values import to_json
 from servestack_server.input.bodies import read_rows
 from servestack_server.input.content_type import parse_content_type
 from servestack_server.input.params import ParamsSchema
-from servestack_server.input.problems import WrongValueError
 from servestack_server.input.readers import read_body
 from servestack_server.input.schema import compile_schema
 from servestack_server.models.frames import build_frame_maker

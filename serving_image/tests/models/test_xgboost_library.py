@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 from pathlib import Path
@@ -118,10 +119,10 @@ def test_without_the_library_onnx_runtime_answers_batches(
     found = None
     if spec == "empty":
         file = tmp_path / "xgboost/__init__.py"
-        found = xgboost_library.importlib.util.spec_from_file_location(
+        found = importlib.util.spec_from_file_location(
             "xgboost", file, submodule_search_locations=[str(file.parent)]
         )
-    monkeypatch.setattr(xgboost_library.importlib.util, "find_spec", lambda name: found)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
     xgboost_library._library.cache_clear()
     sums = _sums(_booster())
     with caplog.at_level(logging.WARNING):
