@@ -43,7 +43,7 @@ def to_text(review: Review, *, color: bool = False) -> str:
         if others:
             lines.append(f"  → {_printable('; '.join(others))}")
         for field in group.settings:
-            lines.append(_field_line(field, "  ", color))
+            lines.append(_field_line(field, _marked(field), "  ", color))
         for item in group.objects:
             lines += _object_lines(item, color)
         lines.append("")
@@ -82,14 +82,24 @@ def _object_lines(item: ObjectReview, color: bool) -> Iterator[str]:
         yield f"{_painted(head, _COLORS[item.operation], color)}  ({effect})"
         return
     yield _painted(head, _COLORS["change"], color)
-    for field in item.fields:
-        yield _field_line(field, "      ", color)
+    for field, marked in _with_marks(item.fields):
+        yield _field_line(field, marked, "      ", color)
 
 
-def _field_line(field: FieldReview, indent: str, color: bool) -> str:
+def _with_marks(fields: Iterable[FieldReview]) -> Iterator[tuple[FieldReview, str]]:
+    """Each field of an object with its effects in one line. Several effects are told once."""
+    told: set[str] = set()
+    for field in fields:
+        marked = _marked(field)
+        yield field, "as above" if marked in told else marked
+        if len(field.effects) > 1:
+            told.add(marked)
+
+
+def _field_line(field: FieldReview, marked: str, indent: str, color: bool) -> str:
     sign = _SIGNS[field.change.operation]
     text = f"{indent}{sign} {_printable(field.change.field)}: {_values(field)}"
-    return f"{_painted(text, _COLORS[field.change.operation], color)}  ({_marked(field)})"
+    return f"{_painted(text, _COLORS[field.change.operation], color)}  ({marked})"
 
 
 def _marked(field: FieldReview) -> str:
@@ -268,20 +278,20 @@ def _details(group: GroupReview) -> str:
     lines += ["", *(f"- `{_fenced(cause)}`" for cause in group.causes)] if group.causes else []
     lines += ["", "```diff"]
     for field in group.settings:
-        lines += _field_in_details(field)
+        lines += _field_in_details(field, _marked(field))
     for item in group.objects:
         if item.operation != "change":
             sign = {"add": "+", "remove": "-"}[item.operation]
             lines.append(f"{sign} {item.key}  ({_fenced(_marked(item.fields[0]))})")
             continue
         lines.append(f"# {item.key}")
-        for field in item.fields:
-            lines += _field_in_details(field)
+        for field, marked in _with_marks(item.fields):
+            lines += _field_in_details(field, marked)
     return "\n".join([*lines, "```", "", "</details>", ""])
 
 
-def _field_in_details(field: FieldReview) -> Iterator[str]:
-    yield f"@@ {_fenced(field.change.field)} @@ {_fenced(_marked(field))}"
+def _field_in_details(field: FieldReview, marked: str) -> Iterator[str]:
+    yield f"@@ {_fenced(field.change.field)} @@ {_fenced(marked)}"
     values = zip("-+", _shown(field), strict=True)
     yield from (f"{mark} {_fenced(value)}" for mark, value in values if value)
 

@@ -377,6 +377,14 @@ def test_fields_that_vanish(
     assert {c for w, c in result.items() if words in w} == {"availability"}
 
 
+def test_effects_of_several_fields_together_are_told_once(tmp_path: Path) -> None:
+    result = by_spec({}, {"ingress": {"hosts": ["a.example.com", "b.example.com"]}}, tmp_path)
+    text, github = reports.to_text(result), reports.to_github(result)
+    for report, told in ((text, "(as above)"), (github, "@@ as above")):
+        assert report.count(told) == 2  # The old host has gone, and two are new.
+        assert report.index("; iris.example.com/v1/iris no longer answers") < report.index(told)
+
+
 def test_a_host_that_is_gone_is_not_reached_without_tls(tmp_path: Path) -> None:
     tls = {"secret": "tls"}
     old = manifests(tmp_path, {"ingress": {"tls": tls}}, {})
