@@ -61,6 +61,7 @@ lint: setup ## lint, spelling, links, types, import contracts, generated files
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/docs.py --check
 	@$(BIN)/python tools/dashboards.py --check
+	@$(BIN)/python tools/stock_image.py --check
 	@$(BIN)/python tools/schemas/bundle.py --check
 
 .PHONY: unit
@@ -71,6 +72,7 @@ unit: setup ## the tests that need nothing but Python
 generate: setup ## write what is generated and committed: docs, dashboard, schemas, rendered
 	@$(BIN)/python tools/docs.py
 	@$(BIN)/python tools/dashboards.py
+	@$(BIN)/python tools/stock_image.py
 	@$(BIN)/python tools/schemas/bundle.py
 	@for project in . examples/*/; do if test -d $$project/stacks; then $(BIN)/servestack render -C $$project; fi; done
 

@@ -24,6 +24,7 @@ from pathlib import Path
 NOT_COUNTED = "registered_model_meta"
 _UNCLEAR = re.compile(r"[\n\r\\\ud800-\udfff]")
 """What `sha256sum` escapes, and the bytes of names that are not UTF-8."""
+_DRIVE = re.compile(r"[A-Za-z]:")
 _PIN = re.compile(r"(?P<name>[a-z0-9-]+)=(?P<value>.+?)(?:#sha256=(?P<sha256>[0-9a-f]{64}))?")
 
 
@@ -97,6 +98,24 @@ def digest_of_sums(sums: Iterable[tuple[bytes, str]]) -> str:
 def is_unclear(name: str) -> bool:
     """Return whether a name is refused, since two folders could have the same digest with it."""
     return _UNCLEAR.search(name) is not None
+
+
+def why_not_relative(path: str) -> str:
+    """Return why a path is not one below an artifact, with '/' between its parts; empty if it is."""
+    parts = path.split("/")
+    if path.startswith("/"):
+        return "is an absolute path"
+    if _DRIVE.match(path):
+        return "begins with a drive letter"
+    if ".." in parts:
+        return "leads out of the folder"
+    if "" in parts or "." in parts:
+        return "has an empty part"
+    if "\0" in path:
+        return "holds a NUL"
+    if is_unclear(path):
+        return "holds a backslash or line break, or is not UTF-8"
+    return ""
 
 
 def _files(root: Path) -> Iterator[tuple[bytes, Path]]:

@@ -47,6 +47,13 @@ SERVED_FLAVORS = {flavor.name: flavor for flavor in FLAVORS}
 KNOWN_FLAVORS = (*SERVED_FLAVORS, "transformers", "spark")
 """Flavors that a lock names."""
 
+OF_SEVERAL_TENSORS = ("onnx", "keras", "tensorflow", "pyfunc")
+"""Flavors whose models MLflow calls with a mapping of arrays."""
+USE_PARAMS = ("xgboost", "pytorch")
+"""Flavors whose wrappers in MLflow hand params to the framework. All others ignore them."""
+CONVERTED = ("sklearn", "xgboost", "lightgbm")
+"""Flavors that `runtime: onnx` converts."""
+
 FLAVOR_BY_SUFFIX = {suffix: flavor.name for flavor in FLAVORS for suffix in flavor.suffixes}
 """The flavor of a bare model file, by its suffix."""
 AMBIGUOUS_SUFFIXES = {".json", ".txt"}
@@ -55,7 +62,7 @@ AMBIGUOUS_SUFFIXES = {".json", ".txt"}
 _MAX_BYTES = 4 << 20
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class NoMergeLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Refuses merge keys: MLflow writes none, and nested ones take minutes to read."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
@@ -70,7 +77,7 @@ def read_mlmodel(file: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise ArtifactError(file, f"is larger than {_MAX_BYTES >> 20} MiB")
-        description = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+        description = yaml.load(file.read_text(encoding="utf-8"), NoMergeLoader)
     except OSError as error:
         raise ArtifactError(file, f"cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError, yaml.YAMLError) as error:

@@ -19,6 +19,7 @@ import uvloop
 from msgspec import structs
 
 from servestack_contract.artifact import Pin
+from servestack_contract.references import entry_names
 from servestack_contract.settings import ServerSettings
 from servestack_server.api.dispatch import Dispatch
 from servestack_server.api.keys import KeyCheck
@@ -40,7 +41,7 @@ from servestack_server.memory import memory_bytes
 from servestack_server.metrics import ServerMetrics
 from servestack_server.models.load import load_model
 from servestack_server.models.model import Model
-from servestack_server.service import Service, entry_names
+from servestack_server.service import Service
 
 log = logging.getLogger(__name__)
 

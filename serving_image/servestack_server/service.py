@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
+from servestack_contract.references import entry_names
 from servestack_contract.settings import Batching, ServerSettings
 from servestack_server.drift import InputCounts
 from servestack_server.errors import RequestError
@@ -14,7 +15,7 @@ from servestack_server.input.schema import AnySchema, Schema
 from servestack_server.metrics import ServerMetrics
 from servestack_server.models.model import Model
 from servestack_server.prediction.batcher import Batcher
-from servestack_server.prediction.graph import GraphTarget, entry_models
+from servestack_server.prediction.graph import GraphTarget
 from servestack_server.prediction.target import ModelTarget, Target
 from servestack_server.prediction.warm_up import warm_up
 
@@ -99,10 +100,3 @@ class Service:
                 HTTPStatus.SERVICE_UNAVAILABLE, "log_full", "the event log is full",
                 retry_after_seconds=5,
             )  # fmt: skip
-
-
-def entry_names(settings: ServerSettings) -> set[str]:
-    """Return the names of the models that take the service's input, not another model's output."""
-    if settings.graph is not None:
-        return entry_models(settings.graph)
-    return {place.name for place in settings.models}

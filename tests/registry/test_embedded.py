@@ -15,6 +15,7 @@ import pytest
 from servestack.errors import Location, RegistryError
 from servestack.resolve.lock import Lock, LockedArtifact
 from servestack.resolve.locking import LockRequest, lock_artifacts
+from servestack.resolve.mlflow_address import MlflowAddress
 from servestack.resolve.mlflow_registry import MlflowRegistry
 from tests.support.mlflow_server import asking, register_iris
 
@@ -76,7 +77,7 @@ def embedded(registered_once: Embedded, tmp_path: Path) -> Embedded:
 def lock_one(
     embedded: Embedded, uri: str, lock: Lock | None = None, *, refresh: bool = False
 ) -> Lock:
-    registry = MlflowRegistry(embedded.uri)
+    registry = MlflowRegistry(MlflowAddress(embedded.uri))
     request = LockRequest("iris", "iris", uri, Location(Path("models/iris.yaml"), 4))
     return lock_artifacts(
         [request], lock or Lock("prod"), lambda uri: registry, refresh=refresh

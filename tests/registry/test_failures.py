@@ -17,6 +17,7 @@ from servestack.errors import Location, RegistryError
 from servestack.resolve import mlflow_registry
 from servestack.resolve.lock import Lock
 from servestack.resolve.locking import LockReport, LockRequest, lock_artifacts
+from servestack.resolve.mlflow_address import MlflowAddress
 from servestack.resolve.mlflow_registry import MlflowRegistry
 from tests.support.mlflow_server import MlflowServer
 
@@ -56,7 +57,7 @@ def answer(request: http.server.BaseHTTPRequestHandler, code: int, kind: str, bo
 
 
 def lock_models(uri: str, count: int = 1) -> LockReport:
-    registry = MlflowRegistry(uri)
+    registry = MlflowRegistry(MlflowAddress(uri))
     requests = [
         LockRequest(f"m{n}", f"m{n}", "models:/iris/1", Location(Path(f"models/m{n}.yaml"), 4))
         for n in range(count)

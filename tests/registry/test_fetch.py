@@ -8,6 +8,7 @@ import pytest
 from serving_image.tests.support.fetching import Fetch, fetch_into
 
 from servestack.resolve.digest import digest_of as locked_digest
+from servestack.resolve.mlflow_address import MlflowAddress
 from servestack.resolve.mlflow_registry import MlflowRegistry
 from servestack.spec.artifact_uri import parse_artifact_uri
 from servestack_contract.artifact import Pin
@@ -25,7 +26,7 @@ def run(tmp_path: Path) -> Fetch:
 def pin(mlflow_server: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pin:
     """Iris as the lock file pins it: found and digested by servestack."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.uri)
-    registry = MlflowRegistry(mlflow_server.uri)
+    registry = MlflowRegistry(MlflowAddress(mlflow_server.uri))
     found = registry.find(parse_artifact_uri("models:/iris/1"))
     (tmp_path / "lock").mkdir()
     digest = locked_digest(registry.download(found, tmp_path / "lock"))

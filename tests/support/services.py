@@ -12,6 +12,7 @@ from servestack.spec.environment import Environment
 from servestack.spec.load import Loaded, load_environment, load_model_service
 from servestack.spec.model_service import ModelService
 from servestack.yaml_writer import dump
+from servestack_contract.loading import Loading
 
 SPEC: dict[str, Any] = {
     "apiVersion": "servestack/v1",
@@ -45,6 +46,7 @@ ARTIFACT: dict[str, Any] = {
             {"name": "sepal_width", "type": "double", "required": True},
         ]
     },
+    "loading": Loading(),
 }
 NULL = "written-as-null"
 """Stands for a null in a file, which plain data for manifests cannot hold."""

@@ -46,4 +46,5 @@ def _versions(entry: LockEntry) -> str:
 
 
 def _version(artifact: LockedArtifact) -> str:
-    return f"version {artifact.version}" if artifact.version else artifact.sha256[:12]
+    archived = ", which is archived" if artifact.archived else ""
+    return f"version {artifact.version}{archived}" if artifact.version else artifact.sha256[:12]

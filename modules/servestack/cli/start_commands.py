@@ -14,7 +14,13 @@ from servestack.cli.output import say
 from servestack.errors import Location, Problem, SpecError
 from servestack.files import write_atomically
 from servestack.project import MODELS_FOLDER, STACKS_FOLDER, environment_names
-from servestack.spec.artifact_uri import ArtifactKind, ArtifactUri, parse_artifact_uri
+from servestack.resolve.mlflow_address import MlflowAddress, address_of
+from servestack.spec.artifact_uri import (
+    OF_MLFLOW,
+    ArtifactKind,
+    ArtifactUri,
+    parse_artifact_uri,
+)
 from servestack.spec.document import parse_document
 from servestack.spec.load import check_model_service, load_environment
 from servestack.yaml_writer import dump
@@ -112,8 +118,8 @@ def new(root: Path, name: str | None, artifact: str, tracking_uri: str | None) -
         )
     _check(data, file)
     uri = parse_artifact_uri(artifact)
-    if uri.kind in (ArtifactKind.REGISTERED, ArtifactKind.RUN):
-        asked = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _mlflow_of(root)
+    if uri.kind in OF_MLFLOW:
+        asked = _mlflow_here(tracking_uri) or _mlflow_of(root)
         if asked:
             data |= _input_of(uri, asked)
         else:
@@ -135,23 +141,30 @@ def _name_from(artifact: str) -> str:
     """Return the registered model's name, in the form of a service's name."""
     registered = artifact.removeprefix("models:/").partition("@")[0].partition("/")[0]
     name = re.sub(r"[^a-z0-9]+", "-", registered.lower()).strip("-")
-    if not artifact.startswith("models:/") or not name:
+    is_id = parse_artifact_uri(artifact).kind is ArtifactKind.LOGGED
+    if not artifact.startswith("models:/") or is_id or not name:
         hint = f"servestack new <name> --from '{artifact}'"
         raise SpecError(Problem("SRV161", "give the model a name", hint=hint))
     return name
 
 
-def _mlflow_of(root: Path) -> str:
-    """Return the MLflow server of the first environment that names one, or ""."""
+def _mlflow_here(tracking_uri: str | None) -> MlflowAddress | None:
+    """Return the MLflow server of the option, or else of MLflow's own variable."""
+    asked = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    return MlflowAddress(asked) if asked else None
+
+
+def _mlflow_of(root: Path) -> MlflowAddress | None:
+    """Return the MLflow server of the first environment that names one."""
     for environment in environment_names(root):
         file = Path(STACKS_FOLDER, f"{environment}.yaml")
         settings = load_environment(root / file, file).value.mlflow
         if settings is not None:
-            return settings.tracking_uri
-    return ""
+            return address_of(settings, root)
+    return None
 
 
-def _input_of(uri: ArtifactUri, tracking_uri: str) -> dict[str, Any]:
+def _input_of(uri: ArtifactUri, mlflow: MlflowAddress) -> dict[str, Any]:
     """Return `api.input` from the signature, with an example row if the model has one."""
     import tempfile
 
@@ -159,7 +172,7 @@ def _input_of(uri: ArtifactUri, tracking_uri: str) -> dict[str, Any]:
     from servestack.resolve.model_facts import read_example, read_facts
     from servestack.resolve.signature import input_of
 
-    registry = MlflowRegistry(tracking_uri)
+    registry = MlflowRegistry(mlflow)
     with tempfile.TemporaryDirectory(prefix="servestack-") as folder:
         path = registry.download(registry.find(uri), Path(folder))
         given = input_of(read_facts(path).signature).model_dump(

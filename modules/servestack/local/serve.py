@@ -27,6 +27,7 @@ from servestack.project import Inputs, chosen_environments, load_inputs
 from servestack.resolve.lock import Lock
 from servestack.resolve.lock_requests import lock_requests, registries
 from servestack.resolve.locking import lock_artifacts
+from servestack.resolve.mlflow_address import from_folder
 from servestack.resolve.resolved import ResolvedService
 from servestack.resolve.service import resolve_service
 from servestack.spec.load import Loaded
@@ -109,7 +110,7 @@ def _fetch(service: ResolvedService, config: Path, root: Path, inputs: Inputs) -
     environment = dict(os.environ)
     mlflow = inputs.environment.value.mlflow
     if mlflow is not None:
-        environment.setdefault("MLFLOW_TRACKING_URI", mlflow.tracking_uri)
+        environment.setdefault("MLFLOW_TRACKING_URI", from_folder(mlflow.tracking_uri, root))
     into = f"--into={models_folder(service)}"
     verb = ["fetch", into, *arguments] if arguments else ["bake"]
     command = _server(*verb, f"--config={config}")

@@ -13,8 +13,8 @@ from servestack.errors import Problem, RegistryError
 from servestack.resolve import mlflow_registry
 from servestack.resolve.registry import Found
 from servestack.spec.artifact_uri import ArtifactKind, ArtifactUri
+from servestack_contract.sources import MAX_DOWNLOAD_BYTES
 
-MAX_DOWNLOAD_BYTES = 20 * 2**30
 _TIMEOUT_SECONDS = 30
 
 

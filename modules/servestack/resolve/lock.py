@@ -18,6 +18,7 @@ import msgspec
 
 from servestack.errors import Location, Problem, SpecError
 from servestack.files import write_atomically
+from servestack_contract.loading import Loading
 
 
 class LockedArtifact(
@@ -29,7 +30,9 @@ class LockedArtifact(
     pickle, skops, onnx, native, `sha256` the tree digest (`servestack_contract.artifact`) in hex,
     `signature` MLflow's: {"inputs": [...], "outputs": [...]}, each a list of
     {"name", "type", "required"} or {"type": "tensor", "tensor-spec": {"dtype", "shape"}}, and
-    {"params": [...]} with {"name", "type", "default", "shape"} if the model has any.
+    {"params": [...]} with {"name", "type", "default", "shape"} if the model has any. `archived` is
+    set for a version that the registry keeps as no longer in use, and the address names all the same.
+    `loading` says what loading it needs of the spec and the image; None in a lock of an older version.
     """
 
     uri: Annotated[str, msgspec.Meta(min_length=1)]
@@ -41,6 +44,8 @@ class LockedArtifact(
     sha256: str = ""
     size_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
     signature: dict[str, Any] | None = None
+    archived: bool = False
+    loading: Loading | None = None
 
     def __post_init__(self) -> None:
         if self.sha256 and not _SHA256.fullmatch(self.sha256):

@@ -7,9 +7,10 @@ from pathlib import Path
 from servestack.errors import Problem, RegistryError
 from servestack.resolve.artifact_store import ArtifactStore
 from servestack.resolve.locking import LockRequest, RegistryOf
+from servestack.resolve.mlflow_address import address_of
 from servestack.resolve.registry import Registry
 from servestack.resolve.service import effective_spec
-from servestack.spec.artifact_uri import ArtifactKind, ArtifactUri
+from servestack.spec.artifact_uri import OF_MLFLOW, ArtifactUri
 from servestack.spec.environment import Environment
 from servestack.spec.load import Loaded
 from servestack.spec.model_service import ModelService
@@ -40,11 +41,11 @@ def registries(environment: Environment, root: Path) -> RegistryOf:
     from servestack.resolve.mlflow_registry import MlflowRegistry
 
     settings = environment.mlflow
-    mlflow = MlflowRegistry(settings.tracking_uri) if settings is not None else None
+    mlflow = MlflowRegistry(address_of(settings, root)) if settings is not None else None
     store = ArtifactStore(root)
 
     def registry_of(uri: ArtifactUri) -> Registry:
-        if uri.kind not in (ArtifactKind.REGISTERED, ArtifactKind.RUN):
+        if uri.kind not in OF_MLFLOW:
             return store
         if mlflow is None:
             raise RegistryError(

@@ -131,8 +131,9 @@ def _pin(
         return LockedArtifact(uri=uri.text, source=found.source)
     if known is not None and found.version:
         pinned = (known.version, known.run_id, known.source)
-        if pinned == (found.version, found.run_id, found.source) and known.sha256:
-            return msgspec.structs.replace(known, uri=uri.text)
+        is_whole = known.sha256 and known.loading is not None
+        if pinned == (found.version, found.run_id, found.source) and is_whole:
+            return msgspec.structs.replace(known, uri=uri.text, archived=found.is_archived)
     progress(request, "fetching")
     try:
         with tempfile.TemporaryDirectory(prefix="servestack-") as folder:
@@ -152,6 +153,8 @@ def _pin(
         sha256=digest.sha256,
         size_bytes=digest.size_bytes,
         signature=facts.signature,
+        archived=found.is_archived,
+        loading=facts.loading,
     )
 
 

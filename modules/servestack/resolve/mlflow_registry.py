@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from servestack.errors import RegistryError
+from servestack.resolve.mlflow_address import MlflowAddress, database_file, is_unity_catalog
 from servestack.resolve.mlflow_failures import (
     is_unreachable,
     nearest,
@@ -29,7 +30,6 @@ _ASKING = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES
 _FETCHING = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "600", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 """The same for a download: MLflow reads a whole file from its store before it answers."""
 _SET_BY_USER = frozenset(name for name in _ASKING if name in os.environ)
-_SQLITE = "sqlite:///"
 _KNOWN_SHOWN = 10
 _importing = threading.Lock()
 
@@ -41,23 +41,31 @@ class MlflowRegistry:
     timeouts from the variables of the process.
     """
 
-    def __init__(self, tracking_uri: str) -> None:
-        self.tracking_uri = tracking_uri
+    def __init__(self, address: MlflowAddress) -> None:
+        self.tracking_uri = address.tracking_uri
+        self._registry_uri = address.registry_uri
         self._client: Any = None
         self._down: RegistryError | None = None
 
     def find(self, uri: ArtifactUri) -> Found:
-        """Return the version of a registered model, or the artifact of a run.
+        """Return the version of a registered model, a logged model, or the artifact of a run.
 
-        Raises RegistryError if the server does not answer (SRV222) or denies access (SRV225), or if
-        the model does not exist (SRV223) or is not in use (SRV224).
+        An archived version is taken if the address names exactly it. Raises RegistryError if the
+        server does not answer (SRV222) or denies access (SRV225), if the model does not exist
+        (SRV223) or is not in use (SRV224), or if the registry has no such addresses (SRV233).
         """
         _be_patient(_ASKING)
         if uri.kind is ArtifactKind.RUN:
             return self._ask(uri, lambda client: _find_run(client, uri))
+        if uri.kind is ArtifactKind.LOGGED:
+            return self._ask(uri, lambda client: _find_logged(client, uri))
         version = self._ask(uri, lambda client: self._version(client, uri))
-        if version.current_stage == "Archived":
-            hint = "name a version that is in use"
+        is_archived = version.current_stage == "Archived"
+        if is_archived and uri.alias:
+            hint = (
+                f"move the alias, or write models:/{uri.name}/{version.version} to serve it all the "
+                "same"
+            )
             raise problem("SRV224", uri, f"version {version.version} is archived", hint)
         if version.status != "READY":
             hint = "wait until it is READY, or register it again"
@@ -65,16 +73,29 @@ class MlflowRegistry:
         source = self._ask(
             uri, lambda client: client.get_model_version_download_uri(uri.name, version.version)
         )
-        return Found(str(source), str(version.version), str(version.run_id or ""))
+        through = f"models:/{uri.name}/{version.version}" if self._is_unity_catalog() else ""
+        run_id = str(version.run_id or "")
+        return Found(str(source), str(version.version), run_id, is_archived, through)
 
     def download(self, found: Found, folder: Path) -> Path:
         """Fetch a source through MLflow, which knows its own artifact addresses.
 
         Returns its path below `folder`. Raises RegistryError (SRV226, SRV227).
         """
-        return download(found.source, folder, self.tracking_uri)
+        # Unity Catalog lends rights for one version, and only to those who ask for that version.
+        source = found.through or found.source
+        return download(source, folder, self.tracking_uri, self._client_registry_uri())
+
+    def _client_registry_uri(self) -> str | None:
+        """The registry that MLflow has chosen, once it was asked."""
+        return self._client._registry_uri if self._client is not None else self._registry_uri
+
+    def _is_unity_catalog(self) -> bool:
+        return is_unity_catalog(self._client_registry_uri() or "")
 
     def _version(self, client: Any, uri: ArtifactUri) -> Any:
+        if self._is_unity_catalog():
+            _require_catalog_form(uri)
         if uri.alias:
             return client.get_model_version_by_alias(uri.name, uri.alias)
         if uri.version:
@@ -104,15 +125,18 @@ class MlflowRegistry:
             _import_mlflow()
             from mlflow import MlflowClient
 
-            database = self.tracking_uri.removeprefix(_SQLITE)
-            if self.tracking_uri.startswith(_SQLITE) and not Path(database).is_file():
-                # MLflow would create an empty one.
-                raise no_answer(self.tracking_uri, "there is no such database file")
-            self._client = MlflowClient(self.tracking_uri, self.tracking_uri)
+            for uri in filter(None, (self.tracking_uri, self._registry_uri)):
+                database = database_file(uri)
+                if database is not None and not database.is_file():
+                    # MLflow would create an empty one.
+                    raise no_answer(uri, "there is no such database file")
+            self._client = MlflowClient(self.tracking_uri, self._registry_uri)
         return self._client
 
 
-def download(source: str, folder: Path, tracking_uri: str | None = None) -> Path:
+def download(
+    source: str, folder: Path, tracking_uri: str | None = None, registry_uri: str | None = None
+) -> Path:
     """Fetch an artifact from an address that MLflow knows, and return its path below `folder`.
 
     Raises RegistryError if it cannot be fetched (SRV226) or a package is missing (SRV227).
@@ -123,10 +147,35 @@ def download(source: str, folder: Path, tracking_uri: str | None = None) -> Path
 
     try:
         return Path(
-            download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=tracking_uri)
+            download_artifacts(
+                artifact_uri=source,
+                dst_path=str(folder),
+                tracking_uri=tracking_uri,
+                registry_uri=registry_uri,
+            )
         )
     except Exception as error:  # boto3 and google-cloud raise types of their own
         raise not_fetched(source, error) from None
+
+
+def _require_catalog_form(uri: ArtifactUri) -> None:
+    """Raise RegistryError (SRV233) for an address that no model in Unity Catalog can have."""
+    if uri.stage:
+        hint = f"set an alias and write models:/{uri.name}@{uri.stage.lower()}"
+        raise problem("SRV233", uri, "Unity Catalog has no stages", hint)
+    if len(uri.name.split(".")) != 3:
+        hint = "write models:/catalog.schema.model@alias, or set mlflow.registryUri: databricks"
+        message = "Unity Catalog names a model by its catalog, schema and name"
+        raise problem("SRV233", uri, message, hint)
+
+
+def _find_logged(client: Any, uri: ArtifactUri) -> Found:
+    """Find a logged model of MLflow 3 by its id, which stands for exactly one artifact."""
+    model = client.get_logged_model(uri.model_id)
+    status = str(getattr(model.status, "value", model.status))
+    if status != "READY":
+        raise problem("SRV224", uri, f"the logged model is {status}", "log it again")
+    return Found(str(model.artifact_location), uri.model_id, str(model.source_run_id or ""))
 
 
 def _find_run(client: Any, uri: ArtifactUri) -> Found:
@@ -159,6 +208,8 @@ def _known(client: Any, uri: ArtifactUri) -> str:
     """Return what exists instead: similar models, or the model's aliases and versions."""
     if uri.kind is ArtifactKind.RUN:
         return "check the run's id"
+    if uri.kind is ArtifactKind.LOGGED:
+        return "check the model's id: log_model returns it, and MLflow's page of the model shows it"
     try:
         model = client.get_registered_model(uri.name)
         found = client.search_model_versions(f"name='{uri.name}'")

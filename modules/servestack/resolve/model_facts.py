@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from servestack.resolve.skops_types import untrusted_types
 from servestack_contract.artifact import ArtifactError
+from servestack_contract.loading import PICKLERS, Loading, read_loading
 from servestack_contract.mlmodel import (
     FILE,
     FLAVOR_BY_SUFFIX,
@@ -18,8 +20,6 @@ from servestack_contract.mlmodel import (
 )
 
 _PICKLED = {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt"}
-_PICKLERS = {"pickle", "cloudpickle", "joblib", "dill"}
-"""Values of `serialization_format` in MLflow's flavors that mean pickle under any file name."""
 _TORCH_WEIGHTS = re.compile(r"pytorch_model.*\.bin")
 _OF_ONE_FRAMEWORK = {".onnx", ".xgb", ".cbm", ".keras"}
 """Suffixes of exactly one framework. A lock does not guess from any other."""
@@ -35,11 +35,15 @@ _FORMAT_BY_SUFFIX = {
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """`flavor` is MLflow's name or "". `format` is pickle, skops, onnx, native or ""."""
+    """`flavor` is MLflow's name or "". `format` is pickle, skops, onnx, native or "".
+
+    `loading` says what loading it needs.
+    """
 
     flavor: str = ""
     format: str = ""
     signature: dict[str, Any] | None = None
+    loading: Loading = field(default_factory=Loading)
 
 
 def read_facts(path: Path) -> ModelFacts:
@@ -47,13 +51,17 @@ def read_facts(path: Path) -> ModelFacts:
     if path.is_file():
         suffix = path.suffix.lower()
         flavor = FLAVOR_BY_SUFFIX[suffix] if suffix in _OF_ONE_FRAMEWORK else ""
-        return ModelFacts(flavor, _FORMAT_BY_SUFFIX.get(suffix, ""))
+        format = _FORMAT_BY_SUFFIX.get(suffix, "")
+        return ModelFacts(flavor, format, loading=read_loading(path, untrusted_types))
     description = _description(path)
     flavors = mapping(description.get("flavors"))
     flavor = next((name for name in KNOWN_FLAVORS if name in flavors), "")
     if not flavor and "python_function" in flavors:
         flavor = "pyfunc"
-    return ModelFacts(flavor, _format(path, flavors), _signature(description.get("signature")))
+    signature = _signature(description.get("signature"))
+    return ModelFacts(
+        flavor, _format(path, flavors), signature, read_loading(path, untrusted_types)
+    )
 
 
 def _description(folder: Path) -> dict[str, Any]:
@@ -73,7 +81,7 @@ def _format(folder: Path, flavors: dict[str, Any]) -> str:
         for settings in flavors.values()
         if isinstance(settings, dict)
     }
-    if suffixes & _PICKLED or said & _PICKLERS or any(map(_TORCH_WEIGHTS.fullmatch, names)):
+    if suffixes & _PICKLED or said & PICKLERS or any(map(_TORCH_WEIGHTS.fullmatch, names)):
         return "pickle"
     for suffix in (".skops", ".onnx", ".ubj", ".xgb", ".lgb", ".cbm", ".safetensors", ".keras"):
         if suffix in suffixes:

@@ -13,12 +13,16 @@ from servestack.spec.artifact_uri import ArtifactUri
 class Found:
     """What an address stands for now. `source` is where its bytes are.
 
-    `version` and `run_id` are empty if the registry has none for it.
+    `version` and `run_id` are empty if the registry has none for it. `is_archived` says that the
+    registry keeps the version as one that is no longer in use. `through` is the registry's own
+    address of exactly this version, where its bytes come only through the registry; else empty.
     """
 
     source: str
     version: str = ""
     run_id: str = ""
+    is_archived: bool = False
+    through: str = ""
 
 
 class Registry(Protocol):

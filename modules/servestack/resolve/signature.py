@@ -6,6 +6,7 @@ Source: https://mlflow.org/docs/latest/ml/model/signatures (the JSON form in the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, get_args
 
 from servestack.spec.api import Input, NamedTensor, Tensor
@@ -50,6 +51,29 @@ def params_of(signature: dict[str, Any] | None) -> tuple[Param, ...]:
         except _UnknownTypeError:
             continue
     return tuple(params)
+
+
+def unchecked_types(signature: dict[str, Any] | None) -> tuple[str, ...]:
+    """Return the types for which a signature's inputs cannot be checked, sorted; usually none."""
+    inputs = (signature or {}).get("inputs") or []
+    if not inputs or input_of(signature).is_known:
+        return ()
+    return tuple(sorted({name for given in inputs for name in _unchecked(given)}))
+
+
+def _unchecked(given: Any) -> Iterator[str]:
+    """Yield the types that a column of a spec cannot have, or why a tensor is none."""
+    kind = mapping(given).get("type")
+    if kind == "tensor":
+        spec = given["tensor-spec"]
+        yield f"tensor of {spec['dtype']}" if spec["shape"] else "tensor without an axis"
+    elif kind not in _TYPES:
+        yield str(kind)
+    for inside in ("items", "values"):
+        if isinstance(given.get(inside), dict):
+            yield from _unchecked(given[inside])
+    for member in mapping(given.get("properties")).values():
+        yield from _unchecked(member)
 
 
 def _param(written: dict[str, Any]) -> Param:

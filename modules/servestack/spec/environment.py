@@ -207,8 +207,15 @@ class Mlflow(SpecModel):
     """The MLflow model registry."""
 
     tracking_uri: Text = Field(
-        description="Address of the MLflow server, used by `servestack lock`.",
+        description="Address of the MLflow server, used by `servestack lock`. Paths in it are "
+        "relative to the project.",
         examples=["https://mlflow.example.com"],
+    )
+    registry_uri: Text | None = Field(
+        default=None,
+        description="Address of the registry of models, if it is not that of trackingUri. Default: "
+        "MLflow's own choice, which is Unity Catalog for `databricks`, else the server itself.",
+        examples=["databricks-uc"],
     )
     cluster_uri: Text | None = Field(
         default=None,

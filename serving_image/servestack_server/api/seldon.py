@@ -17,16 +17,17 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
+from servestack_contract.values import from_base64
+from servestack_contract.wrong_values import WrongValueError
 from servestack_server.api.content import content_type, require_json
 from servestack_server.api.endpoint import Endpoint, RequestedJob
 from servestack_server.api.tensors import Shape, shaped
 from servestack_server.http.request import Request
 from servestack_server.input.bodies import Rows, decode_json, normalised
 from servestack_server.input.forms import Part, read_parts
-from servestack_server.input.problems import WrongValueError, invalid
+from servestack_server.input.problems import invalid
 from servestack_server.input.raw_bytes import raw_row
 from servestack_server.input.schema import Schema, TableSchema
-from servestack_server.input.values import from_base64
 from servestack_server.prediction.outputs import listed
 
 

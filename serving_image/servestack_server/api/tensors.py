@@ -15,9 +15,10 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
+from servestack_contract.values import from_base64
+from servestack_contract.wrong_values import WrongValueError
 from servestack_server.http.response import encode_any
-from servestack_server.input.problems import WrongValueError, invalid
-from servestack_server.input.values import from_base64
+from servestack_server.input.problems import invalid, refused
 
 DTYPES: dict[str, str] = {
     "BOOL": "bool", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64",
@@ -139,7 +140,7 @@ def _read(value: Any, content_type: str, name: str) -> Any:
     try:
         return from_base64(value if isinstance(value, str) else value.decode("latin-1"))
     except WrongValueError as error:
-        raise error.at(name) from None
+        raise refused(error, name) from None
 
 
 def as_text(array: np.ndarray, name: str) -> np.ndarray:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from servestack_contract.references import unknown_redactions
 from servestack_contract.settings import ServerSettings
 from servestack_server.errors import StartError
 from servestack_server.events.values import to_json
@@ -28,7 +29,7 @@ class Redaction:
         events = config.events
         redact = events.predictions.redact if events and events.predictions else {}
         columns = [column.name for column in config.input.columns or ()]
-        missing = sorted(set(redact) - set(columns))
+        missing = unknown_redactions(config)
         if missing:
             raise StartError(
                 f"logging.predictions.redact: no input column is called {', '.join(missing)}",

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from servestack_contract.loading import ARCHIVES
 from servestack_server.errors import StartError
 from servestack_server.fetch.paths import checked_path
 from servestack_server.fetch.sources.source import CHUNK_BYTES
 
-_ZIP, _TAR, _GZIPPED = ".zip", ".tar", (".tar.gz", ".tgz")
+_ZIP, _GZIPPED = ".zip", (".tar.gz", ".tgz")
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RecursionError,
     # From zipfile, for an unknown compression and for headers that contradict each other.
@@ -45,7 +46,7 @@ class Bounds:
 
 def is_archive(name: str) -> bool:
     """Whether a file with this name is an archive that is unpacked."""
-    return name.lower().endswith((_ZIP, _TAR, *_GZIPPED))
+    return name.lower().endswith(ARCHIVES)
 
 
 def unpack(archive: Path, into: Path, bounds: Bounds | None = None) -> Path:

@@ -6,13 +6,13 @@ import os
 import shutil
 from collections.abc import Callable
 
+from servestack_contract.sources import MAX_DOWNLOAD_BYTES
 from servestack_server.errors import StartError
 from servestack_server.fetch.partial import Part, Partial
 from servestack_server.fetch.patience import Patience, Tries
 from servestack_server.fetch.progress import Progress
 from servestack_server.fetch.sources.source import Listing, PassingError, Remote, Source
 
-MAX_DOWNLOAD_BYTES = 20 * 2**30
 _PROGRESS_BYTES = 1 << 20
 """An attempt that downloads less than this counts as a failure in a row."""
 

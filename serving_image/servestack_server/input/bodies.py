@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from servestack_contract.example_tensors import FORMS, SPLIT_KEYS
 from servestack_server.input.language_models import LoneBody, is_chat
 from servestack_server.input.problems import invalid, malformed
 from servestack_server.input.records import by_name, from_columns
@@ -28,10 +29,6 @@ from servestack_server.input.tensor_rows import TensorRows
 from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema
 
 Rows = list[Row] | np.ndarray | TensorRows
-
-FORMS = ("data", "instances", "inputs", "dataframe_records", "dataframe_split")
-"""Keys of a body under which its rows stand."""
-_SPLIT = {"columns", "data", "index"}
 
 
 Beside = Callable[[Any], None]
@@ -161,7 +158,7 @@ def _split(value: Any, schema: Schema) -> list[Any]:
         raise invalid(
             "wrong_type", "expected an object with columns and data", field="dataframe_split"
         )
-    if unknown := sorted(value.keys() - _SPLIT):
+    if unknown := sorted(value.keys() - SPLIT_KEYS):
         field = f"dataframe_split.{unknown[0]}"
         raise invalid("unknown_field", "expected only columns, data and index", field=field)
     names = value.get("columns")

@@ -14,11 +14,13 @@ from typing import Any
 
 import msgspec
 
+from servestack_contract.example_tensors import FORMS
 from servestack_contract.settings import Param
-from servestack_server.input.bodies import FORMS
+from servestack_contract.values import DescriptionError, checked_type, part_check
+from servestack_contract.wrong_values import WrongValueError, listed
+from servestack_server.errors import StartError
 from servestack_server.input.language_models import is_chat
-from servestack_server.input.problems import WrongValueError, invalid, listed
-from servestack_server.input.values import checked_type, part_check
+from servestack_server.input.problems import invalid
 
 
 class Params:
@@ -44,8 +46,11 @@ class ParamsSchema:
     """Reads params, and fills in defaults. Raises StartError for bounds that do not fit a type."""
 
     def __init__(self, params: tuple[Param, ...]) -> None:
-        for param in params:
-            checked_type(param, param.name)
+        try:
+            for param in params:
+                checked_type(param, param.name)
+        except DescriptionError as error:
+            raise StartError(str(error)) from None
         self._checks = {param.name: part_check(param) for param in params}
         self._defaults = {param.name: param.default for param in params}
         self.defaults = Params(self._defaults)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from servestack_server.input.problems import invalid, listed
+from servestack_contract.wrong_values import listed
+from servestack_server.input.problems import invalid
 
 
 class NamedRow(tuple[Any, ...]):

@@ -7,13 +7,15 @@ from typing import Any
 
 import msgspec
 
+from servestack_contract.example_tensors import depth
 from servestack_contract.settings import NESTED_TYPES, Column, Input
+from servestack_contract.values import DescriptionError, columns_of
+from servestack_contract.wrong_values import WrongValueError, listed
 from servestack_server.errors import StartError
 from servestack_server.input.language_models import LoneBody
-from servestack_server.input.problems import WrongValueError, invalid, listed, wrong_value
+from servestack_server.input.problems import invalid, refused, wrong_value
 from servestack_server.input.records import by_position
-from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema, depth
-from servestack_server.input.values import columns_of
+from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema
 
 Row = Sequence[Any]
 """The values of one row, in the order of the columns."""
@@ -34,7 +36,10 @@ class TableSchema:
         self.positions = {name: index for index, name in enumerate(self.names)}
         if len(self.positions) != len(self.names):
             raise StartError("two columns of the input have the same name")
-        types, self._checks = columns_of(columns)
+        try:
+            types, self._checks = columns_of(columns)
+        except DescriptionError as error:
+            raise StartError(str(error)) from None
         self.row_type: Any = tuple[types]  # type: ignore[valid-type]
         self._rows_type = list[self.row_type]  # type: ignore[name-defined]
         self._decoder = msgspec.json.Decoder(list[self.row_type | dict[str, Any]])  # type: ignore[name-defined]
@@ -178,7 +183,7 @@ class TableSchema:
                     try:
                         values[position] = check(values[position])
                     except WrongValueError as error:
-                        raise error.at(self.names[position], index) from None
+                        raise refused(error, self.names[position], index) from None
             checked.append(tuple(values))
         return checked
 

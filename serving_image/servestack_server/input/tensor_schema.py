@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from servestack_contract.example_tensors import depth
 from servestack_contract.settings import Tensor
+from servestack_contract.wrong_values import listed
 from servestack_server.errors import RequestError, StartError
-from servestack_server.input.problems import invalid, listed, wrong_value
+from servestack_server.input.problems import invalid, wrong_value
 from servestack_server.input.records import by_name, by_position
 from servestack_server.input.tensor_rows import Array, TensorRows
 
@@ -235,15 +237,6 @@ def _is_row(record: Mapping[str, Any], parts: Mapping[str, TensorSchema]) -> boo
         for name, value in record.items()
         if name in parts
     )
-
-
-def depth(value: Any) -> int:
-    """Return how many lists are around the first value."""
-    count = 0
-    while isinstance(value, list):
-        count += 1
-        value = value[0] if value else None
-    return count
 
 
 def _with_whole_numbers(value: Any) -> Any:

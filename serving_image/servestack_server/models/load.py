@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from servestack_contract.mlmodel import FLAVORS
+from servestack_contract.mlmodel import FLAVORS, OF_SEVERAL_TENSORS, USE_PARAMS
 from servestack_contract.settings import Column, Input, Param, Runtime, Tensor, Trust
 from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
@@ -20,10 +20,6 @@ from servestack_server.models.owner import load_service
 _ADAPTERS = {flavor.name: flavor.adapter or flavor.name for flavor in FLAVORS} | {
     "pyfunc": "pyfunc"
 }
-_OF_SEVERAL_TENSORS = ("onnx", "keras", "tensorflow", "pyfunc")
-"""Flavors whose models MLflow calls with a mapping of arrays."""
-_USE_PARAMS = ("xgboost", "pytorch")
-"""Flavors whose wrappers in MLflow hand params to the framework. All others ignore them."""
 
 
 def load_model(
@@ -78,7 +74,7 @@ def load_model(
 
 def _needs_mlflow(artifact: Artifact, params: tuple[Param, ...] | None) -> bool:
     """Whether only MLflow's own wrapper does what the params ask for."""
-    return bool(params) and artifact.flavor in _USE_PARAMS and bool(artifact.pyfunc)
+    return bool(params) and artifact.flavor in USE_PARAMS and bool(artifact.pyfunc)
 
 
 def _load_baked(folder: Path, digest: str, given: Input, runtime: str, name: str) -> Loaded | None:
@@ -139,11 +135,11 @@ def load_native(
 
     `params` and `outputs` as in `load_model`.
     """
-    if len(given.arrays) > 1 and artifact.flavor not in _OF_SEVERAL_TENSORS:
+    if len(given.arrays) > 1 and artifact.flavor not in OF_SEVERAL_TENSORS:
         raise StartError(
             f"{artifact.root.name}: the input has {len(given.arrays)} tensors, but MLflow's flavor "
             f"{artifact.flavor} hands a model one array",
-            f"log it with one of {', '.join(_OF_SEVERAL_TENSORS)}",
+            f"log it with one of {', '.join(OF_SEVERAL_TENSORS)}",
         )
     # Import only the adapter in use, because each imports its framework.
     kind = "pyfunc" if _needs_mlflow(artifact, params) else _ADAPTERS[artifact.flavor]

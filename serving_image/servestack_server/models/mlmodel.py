@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from servestack_contract.artifact import ArtifactError
+from servestack_contract.loading import model_files
 from servestack_contract.mlmodel import (
-    AMBIGUOUS_SUFFIXES,
     FILE,
     FLAVOR_BY_SUFFIX,
     SERVED_FLAVORS,
@@ -106,14 +106,7 @@ def _code_folder(root: Path) -> Path | None:
 
 
 def _only_model_file(folder: Path) -> Path:
-    known = sorted(
-        file
-        for file in folder.iterdir()
-        if file.is_file() and file.suffix.lower() in FLAVOR_BY_SUFFIX
-    )
-    found = [file for file in known if file.suffix.lower() not in AMBIGUOUS_SUFFIXES] or [
-        file for file in known if file.name != "requirements.txt"
-    ]
+    found = model_files(folder)
     if len(found) != 1:
         names = ", ".join(file.name for file in found) or "none"
         raise StartError(

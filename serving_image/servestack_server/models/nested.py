@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from servestack_contract.settings import NESTED_TYPES, Column, Element
+from servestack_contract.values import from_base64
 from servestack_server.errors import StartError
-from servestack_server.input.values import from_base64
 
 Convert = Callable[[Any], Any]
 _OF_HINT: dict[str, Convert] = {"datetime": datetime.fromisoformat, "binary": from_base64}

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from servestack_contract import settings
+from servestack_contract.references import unknown_router_columns
 from servestack_contract.settings import Graph
 from servestack_server.errors import RequestError, StartError, internal_error
 from servestack_server.prediction.nodes import (
@@ -86,14 +87,6 @@ class GraphTarget:
             job.finish(job)
 
 
-def entry_models(graph: settings.Node) -> set[str]:
-    """Return the names of the models that get the service's input; the others get an answer."""
-    if isinstance(graph, str):
-        return {graph}
-    children = graph.steps[:1] if isinstance(graph, settings.Chain) else settings.children(graph)
-    return {name for child in children for name in entry_models(child)}
-
-
 def _node(given: settings.Node, models: dict[str, ModelTarget], columns: Mapping[str, int]) -> Any:
     """Build a node of the settings. Raises StartError for an unknown model or column."""
 
@@ -109,8 +102,8 @@ def _node(given: settings.Node, models: dict[str, ModelTarget], columns: Mapping
             branches = [(node(branch.node), branch.weight) for branch in given.branches]
             return Split(branches, given.sticky_by or "", columns)
         case settings.Router():
-            if given.column not in columns:
-                raise StartError(f"the router's column {given.column!r} is not in the input")
+            if unknown := unknown_router_columns(given, columns):
+                raise StartError(f"the router's column {unknown[0]!r} is not in the input")
             cases = [(case.equals, node(case.node)) for case in given.cases]
             return Router(columns[given.column], cases, node(given.otherwise))
         case settings.Chain():

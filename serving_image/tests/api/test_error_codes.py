@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 
+import servestack_contract
 import servestack_server
 
-SOURCE = Path(servestack_server.__file__).parent
+SOURCES = [Path(package.__file__).parent for package in (servestack_contract, servestack_server)]
 TABLE = Path(__file__).parents[3] / "docs" / "serving-errors.md"
 STATUS_OF = {"invalid": 422, "malformed": 400, "WrongValueError": 422}
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:
-    """(name of the function, call) of the whole package."""
-    for file in sorted(SOURCE.rglob("*.py")):
+    """(name of the function, call) of both packages."""
+    for file in sorted(file for source in SOURCES for file in source.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 function = node.func
@@ -34,8 +35,8 @@ def owner_steps() -> list[str]:
 
 
 def codes_of_values() -> Iterator[str]:
-    """What problems.py says of a value: it returns (code, words)."""
-    tree = ast.parse((SOURCE / "input" / "problems.py").read_text(encoding="utf-8"))
+    """What wrong_values.py says of a value: it returns (code, words)."""
+    tree = ast.parse((SOURCES[0] / "wrong_values.py").read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
             assert isinstance(node.value.elts[0], ast.Constant)

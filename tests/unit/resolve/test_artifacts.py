@@ -163,7 +163,9 @@ def _nested_merges() -> str:
 )  # fmt: skip
 def test_an_mlmodel_that_says_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "MLmodel").write_text(text)
-    assert read_facts(tmp_path) == ModelFacts()
+    facts = read_facts(tmp_path)
+    assert facts == ModelFacts(loading=facts.loading)
+    assert facts.loading.unservable
 
 
 @pytest.mark.parametrize(

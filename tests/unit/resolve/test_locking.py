@@ -6,6 +6,7 @@ import errno
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from servestack.errors import Location, Problem, RegistryError
@@ -22,6 +23,7 @@ class Shelf:
     versions: dict[str, str]
     calls: list[str] = field(default_factory=list)
     full: bool = False
+    archived: bool = False
 
     def find(self, uri: ArtifactUri) -> Found:
         self.calls.append(f"find {uri.name}")
@@ -29,7 +31,7 @@ class Shelf:
             raise RegistryError(Problem("SRV222", "the shelf is down"))
         if self.versions[uri.name] == "unknown":
             raise RegistryError(Problem("SRV223", f"{uri.text}: is not there"))
-        return Found(f"shelf:/{uri.name}", self.versions[uri.name], "run")
+        return Found(f"shelf:/{uri.name}", self.versions[uri.name], "run", self.archived)
 
     def download(self, found: Found, folder: Path) -> Path:
         self.calls.append(f"download {found.source}")
@@ -82,6 +84,22 @@ def test_a_locked_version_without_digest_is_fetched() -> None:
     known = LockedArtifact("models:/a@live", version="1", run_id="run", source="shelf:/a")
     report = lock_all(Shelf({"a": "1"}), Lock("prod", {"a": {"a": known}}))
     assert report.lock.models["a"]["a"].sha256
+
+
+def test_a_lock_of_an_older_version_is_completed_without_being_asked_to() -> None:
+    """It has no word on what loading needs; nothing else of it changes."""
+    shelf = Shelf({"a": "1"})
+    lock = lock_all(shelf).lock
+    older = msgspec.structs.replace(lock.models["a"]["a"], loading=None)
+    assert lock_all(shelf, Lock("prod", {"a": {"a": older}})).lock == lock
+
+
+def test_a_version_that_is_archived_meanwhile_is_marked() -> None:
+    shelf = Shelf({"a": "1"})
+    lock = lock_all(shelf).lock
+    shelf.archived = True
+    assert lock_all(shelf, lock).lock.models["a"]["a"].archived
+    assert shelf.calls.count("download shelf:/a") == 1
 
 
 def test_everything_is_asked_before_anything_is_fetched() -> None:

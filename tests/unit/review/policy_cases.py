@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from servestack.manifests.manifest import Manifest
+from servestack_contract.loading import Loading
+from servestack_contract.stock_image import packages_in
 from tests.support.services import NULL
 from tests.support.whole_pods import ENVIRONMENT as WHOLE
 from tests.support.whole_pods import SPEC
@@ -83,6 +85,10 @@ GPU: dict[str, Any] = {"resources": {"gpu": {"count": 1}}}
 FILEBEAT = {"repository": "registry.example.com/filebeat", "digest": DIGEST}
 PINNED = {"images": {"server": SERVER, "filebeat": FILEBEAT}}
 
+A_LENGTH = {"name": "sepal_length", "type": "double"}
+A_WIDTH = {"name": "sepal_width", "type": "double"}
+HERE = {"scikit-learn": packages_in("base")["scikit-learn"]}
+
 Pair = tuple[Case, Case]
 CASES: dict[str, Pair] = {
     "SRV601": (Case(), Case(edit=allow_escalation)),
@@ -100,6 +106,20 @@ CASES: dict[str, Pair] = {
     "SRV624": (Case(), Case(artifact={"signature": None})),
     "SRV625": (Case(spec={"api": {"outputs": ["probabilities"]}}, artifact={"flavor": "onnx"}),
                Case(spec={"api": {"outputs": ["probabilities"]}}, artifact={"flavor": "sklearn"})),
+    "SRV626": (Case(), Case(artifact={"source": "wasbs://container@account.blob.core.windows.net/model"})),
+    "SRV627": (Case(spec={"trust": {"pickle": True}}, artifact={"loading": Loading(trust="pickle")}),
+               Case(artifact={"loading": Loading(trust="pickle")})),
+    "SRV628": (Case(spec={"api": {"input": {"example": [[5.1, 3.5]]}}}),
+               Case(spec={"api": {"input": {"example": [[5.1]]}}})),
+    "SRV629": (Case(spec={"api": {"input": {"columns": [A_LENGTH, A_WIDTH]}}}),
+               Case(spec={"api": {"input": {"columns": [A_LENGTH]}}})),
+    "SRV630": (Case(spec={"runtime": "onnx"}), Case(spec={"runtime": "onnx"}, artifact={"flavor": "catboost"})),
+    "SRV631": (Case(), Case(artifact={"flavor": "catboost"})),
+    "SRV632": (Case(artifact={"loading": Loading(packages=HERE)}),
+               Case(artifact={"loading": Loading(packages={"scikit-learn": "1.0.2"})})),
+    "SRV633": (Case(), Case(artifact={"archived": True})),
+    "SRV634": (Case(), Case(artifact={"loading": None})),
+    "SRV635": (Case(artifact={"size_bytes": 100 << 20}), Case(artifact={"size_bytes": 900 << 20})),
     "SRV641": (Case(environment={"guardRails": {"minReplicas": 2}}),
                Case(environment={"guardRails": {"minReplicas": 3}})),
     "SRV642": (Case(environment=PINNED | {"guardRails": {"requireImageDigest": True}}),

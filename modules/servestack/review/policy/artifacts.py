@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from servestack.manifests.server_settings import is_in_image
+from servestack.resolve.signature import unchecked_types
 from servestack.review.policy.rule import Path, Subject, Violation, rule
 
 
-def _path(subject: Subject, index: int) -> Path:
+def artifact_path(subject: Subject, index: int) -> Path:
+    """Return the field of the spec that names the artifact of a model."""
     return ("artifact",) if subject.service.spec.models is None else ("models", index, "artifact")
 
 
@@ -19,7 +21,7 @@ def pinned_artifacts(subject: Subject) -> Iterator[Violation]:
     for index, model in enumerate(subject.service.models):
         if rails.require_artifact_digest and not is_in_image(model) and not model.artifact.sha256:
             yield Violation(
-                _path(subject, index),
+                artifact_path(subject, index),
                 f"{model.artifact.uri} has no sha256 in the lock",
                 f"run `servestack lock {subject.service.environment.name}`",
             )
@@ -31,7 +33,7 @@ def allowed_formats(subject: Subject) -> Iterator[Violation]:
     for index, model in enumerate(subject.service.models):
         if model.artifact.format in forbidden and not subject.service.spec.trust.pickle:
             yield Violation(
-                _path(subject, index),
+                artifact_path(subject, index),
                 f"{model.artifact.uri} is stored as {model.artifact.format}, which runs code when "
                 "it is loaded",
                 "log it as skops, as onnx or in its own format, or trust it: trust: {pickle: true}",
@@ -40,35 +42,30 @@ def allowed_formats(subject: Subject) -> Iterator[Violation]:
 
 @rule("SRV623", "warning", "is fetched from where pods can reach it")
 def reachable_artifacts(subject: Subject) -> Iterator[Violation]:
-    environment = subject.service.environment
     for index, model in enumerate(subject.service.models):
         scheme = urlsplit(model.artifact.source).scheme
         if is_in_image(model):
             continue
         if scheme in ("", "file"):
             yield Violation(
-                _path(subject, index),
+                artifact_path(subject, index),
                 "its source is a path on the machine that locked it, which no pod can read",
                 "let MLflow serve its artifacts, or keep them in s3 or gs",
             )
-        if scheme == "mlflow-artifacts":
-            mlflow = environment.mlflow
-            if mlflow is None or not (mlflow.cluster_uri or mlflow.tracking_uri.startswith("http")):
-                yield Violation(
-                    ("mlflow",),
-                    "MLflow serves the artifact, and pods have no address of MLflow",
-                    "set mlflow.clusterUri",
-                    environment=True,
-                )
 
 
 @rule("SRV624", "warning", "knows what its input looks like")
 def known_input(subject: Subject) -> Iterator[Violation]:
     if not subject.service.input.is_known:
+        types = unchecked_types(subject.service.models[0].artifact.signature)
         yield Violation(
             ("api", "input"),
-            "neither the spec nor the signature describes the input",
-            "requests are not checked: log the model with a signature, or write api.input.columns",
+            f"the signature has types that are not checked: {', '.join(types)}"
+            if types
+            else "neither the spec nor the signature describes the input",
+            "requests are not checked: write api.input.columns"
+            if types
+            else "requests are not checked: log the model with a signature, or write api.input.columns",
         )
 
 

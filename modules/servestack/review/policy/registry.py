@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from servestack.review.policy import additions, artifacts, fit, guard_rails, pods  # noqa: F401
+from servestack.review.policy import (  # noqa: F401
+    additions,
+    artifacts,
+    fit,
+    guard_rails,
+    pods,
+    provisions,
+    start,
+)
 from servestack.review.policy.rule import Rule, registered
 
 RULES: tuple[Rule, ...] = registered()

@@ -8,8 +8,10 @@ from functools import cached_property
 from typing import Any, Literal
 
 from servestack.manifests.manifest import Body, Manifest
+from servestack.manifests.server_settings import server_settings
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.pod_rules import containers_of
+from servestack_contract.settings import ServerSettings
 
 Severity = Literal["error", "warning", "note"]
 Path = tuple[str | int, ...]
@@ -26,6 +28,11 @@ class Subject:
     def deployment(self) -> Body:
         """The model's Deployment."""
         return next(m.body for m in self.manifests if m.kind == "Deployment")
+
+    @cached_property
+    def settings(self) -> ServerSettings:
+        """The settings that the server reads."""
+        return server_settings(self.service)
 
     @property
     def pod(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from servestack_contract.sources import without_secrets
 from servestack_server.errors import StartError
 from servestack_server.fetch.paths import checked_path
 from servestack_server.fetch.sources.http_failures import failure_of
@@ -25,7 +26,6 @@ from servestack_server.fetch.sources.source import (
     PassingError,
     Remote,
     Stream,
-    without_secrets,
 )
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
+from servestack_contract.sources import without_secrets
 from servestack_server.errors import StartError
 from servestack_server.fetch.paths import checked_path
 from servestack_server.fetch.sources.http import HttpClient, number_of
@@ -23,7 +24,6 @@ from servestack_server.fetch.sources.source import (
     PassingError,
     Remote,
     Stream,
-    without_secrets,
 )
 
 _SERVICE = "/api/2.0/mlflow-artifacts/artifacts"

@@ -8,29 +8,25 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from servestack_contract.sources import SCHEMES
 from servestack_server.errors import StartError, first_line
 from servestack_server.fetch.paths import checked_path
 from servestack_server.fetch.sources.source import Listing, PassingError, Remote, Stream
 
 T = TypeVar("T")
-_PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
 _BLOCK_BYTES = 32 << 20
 """Size of one request: it must fit in memory, and be large enough that the round trips cost little."""
 _NO_CREDENTIALS = ("credentials", "TokenRetrievalError", "RefreshError", "DefaultCredentialsError")
 
 
 class ObjectStoreSource:
-    """One object, or all objects below a prefix."""
+    """One object, or all objects below a prefix, at an address that `why_not_fetched` passes."""
 
     def __init__(self, uri: str) -> None:
         parts = urlsplit(uri)
         self._scheme = parts.scheme
         # A key may hold `?` and `#`.
         self._root = uri.partition("://")[2].rstrip("/")
-        if "@" in parts.netloc or "/" not in self._root:
-            raise StartError(
-                f"{parts.scheme}: the address needs a bucket and a path, and no credentials"
-            )
         self.shown = f"{parts.scheme}://{self._root}"
         self.hint = (
             f"check the address, and that the pod's service account may read it with {parts.scheme}"
@@ -96,7 +92,7 @@ class ObjectStoreSource:
             raise PassingError(reason) from None
 
     def _connect(self) -> Any:
-        package = _PACKAGES[self._scheme]
+        package = SCHEMES[self._scheme].package
         options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
         endpoint = os.environ.get("MLFLOW_S3_ENDPOINT_URL")
         if self._scheme == "s3" and endpoint:

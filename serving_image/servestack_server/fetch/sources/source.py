@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
 
 CHUNK_BYTES = 1 << 20
 
@@ -70,9 +69,3 @@ class Source(Protocol):
 
     def open(self, remote: Remote, start: int, validator: str) -> AbstractContextManager[Stream]:
         """Open a file from byte `start` on, or from byte 0 if its validator has changed."""
-
-
-def without_secrets(uri: str) -> str:
-    """Return an address without user, password, query and fragment."""
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

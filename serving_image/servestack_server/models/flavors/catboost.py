@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from servestack_contract.settings import Input, Trust
+from servestack_contract.stock_image import variant_hint
 from servestack_server.errors import StartError
 from servestack_server.models.columns import feature_positions
 from servestack_server.models.mlmodel import Artifact
@@ -26,7 +27,7 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     except ImportError:
         raise StartError(
             f"{artifact.root.name}: is a CatBoost model, but this image has no catboost",
-            "build an image from the stock one and add catboost",
+            variant_hint("catboost"),
         ) from None
     warn_other_version("catboost", artifact.framework_version, catboost.__version__, pickled=False)
     file = artifact.model_file

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from servestack_contract.settings import Input, Tensor, TensorType, Trust
+from servestack_contract.stock_image import variant_hint
 from servestack_server.errors import StartError
 from servestack_server.input.tensor_rows import TensorRows
 from servestack_server.models.mlmodel import Artifact
@@ -35,7 +36,7 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     except ImportError:
         raise StartError(
             f"{name}: is a Keras model, but this image has no keras",
-            "use the keras variant of the image",
+            variant_hint("keras"),
         ) from None
     saved_with = str(artifact.settings.get("keras_version") or "")
     warn_other_version("keras", saved_with, keras.__version__, pickled=False)

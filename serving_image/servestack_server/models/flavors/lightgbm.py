@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from servestack_contract.loading import SAFE_LIGHTGBM_TYPES, is_estimator
 from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.arrays import build_array_maker, whole_as_double
@@ -15,16 +16,6 @@ from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.model import Array, Loaded, Predict, Rows
 from servestack_server.models.threads import thread_count
 from servestack_server.models.versions import warn_other_version
-
-_SAFE_TYPES = (
-    "collections.OrderedDict",
-    "lightgbm.basic.Booster",
-    "lightgbm.sklearn.LGBMClassifier",
-    "lightgbm.sklearn.LGBMModel",
-    "lightgbm.sklearn.LGBMRanker",
-    "lightgbm.sklearn.LGBMRegressor",
-)
-"""Safe in a skops file: there they hold only the text of the native format and plain settings."""
 
 
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
@@ -42,12 +33,11 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
 def read_booster(artifact: Artifact, trust: Trust) -> tuple[Any, Any | None]:
     """Read the Booster, and the estimator around it if there is one. Raises StartError."""
     file = artifact.model_file
-    saved_class = str(artifact.settings.get("model_class") or "lightgbm.basic.Booster")
-    if saved_class != "lightgbm.basic.Booster":
+    if is_estimator("lightgbm", artifact.settings):
         forget_lean("lightgbm")
         import_lean("sklearn", without=("pandas",))
         import_lean("lightgbm", without=("pandas",))
-        estimator = read_estimator(artifact, trust, _SAFE_TYPES)
+        estimator = read_estimator(artifact, trust, SAFE_LIGHTGBM_TYPES)
         _warn(artifact)
         return estimator.booster_, estimator
     lightgbm = import_lean("lightgbm", without=("pandas", "sklearn"))

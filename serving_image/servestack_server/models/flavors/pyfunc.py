@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from servestack_contract.loading import is_pickled_pyfunc
 from servestack_contract.settings import NESTED_TYPES, Column, Input, Tensor, Trust
+from servestack_contract.stock_image import variant_hint
 from servestack_server.errors import StartError
 from servestack_server.input.language_models import LoneBody
 from servestack_server.models.by_row import by_row
@@ -22,14 +24,11 @@ from servestack_server.models.owner_code import add_code, describe_failure
 from servestack_server.models.trusting import require_code, require_pickle
 from servestack_server.models.versions import warn_other_version
 
-_VARIANTS = {"torch": "pytorch", "keras": "keras", "jax": "keras"}
-"""The image variant that has a package which the base image lacks."""
-
 
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     """Load a pickled PythonModel, a script of models-from-code, or the owner's loader module."""
     name = artifact.root.name
-    if artifact.pyfunc.get("python_model") or artifact.flavor == "pytorch":
+    if is_pickled_pyfunc(artifact.pyfunc) or artifact.flavor == "pytorch":
         require_pickle(trust, f"{name}: the Python model")
         pickled = True
     else:
@@ -80,11 +79,7 @@ def _missing_package(error: BaseException) -> str:
     """Return which image has the package that an import has not found; empty for another error."""
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return ""
-    package = error.name.partition(".")[0]
-    variant = _VARIANTS.get(package)
-    if variant is not None:
-        return f"use the {variant} variant of the image"
-    return f"no image here has {package}: build one, as docs/how-to/own-image.md shows"
+    return variant_hint(error.name.partition(".")[0])
 
 
 def _input_maker(given: Input, artifact: Artifact, model: Any) -> Callable[[Any], Any]:

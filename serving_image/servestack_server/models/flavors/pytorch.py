@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from servestack_contract.loading import is_exported
 from servestack_contract.settings import Input, Trust
+from servestack_contract.stock_image import variant_hint
 from servestack_server.errors import StartError
 from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.model import Array, Loaded, Rows, rows_to_array
@@ -26,10 +28,10 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     except ImportError:
         raise StartError(
             f"{artifact.root.name}: is a PyTorch model, but this image has no torch",
-            "use the pytorch variant of the image",
+            variant_hint("torch"),
         ) from None
     data = artifact.model_file
-    exported = (data / "model.pt2").is_file() and not (data / "model.pth").exists()
+    exported = is_exported(data)
     if not exported:
         require_pickle(trust, f"{artifact.root.name}: the PyTorch module")
     warn_other_version("torch", artifact.framework_version, torch.__version__, pickled=not exported)

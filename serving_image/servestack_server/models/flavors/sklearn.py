@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+from servestack_contract import loading
 from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.arrays import build_array_maker, whole_as_double
@@ -19,8 +20,6 @@ from servestack_server.models.model import Loaded, Predict
 from servestack_server.models.threads import thread_count
 from servestack_server.models.trusting import require_pickle, untrusted_types
 from servestack_server.models.versions import warn_other_version
-
-_PICKLES = {"pickle", "cloudpickle", "joblib", "dill"}
 
 
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
@@ -63,8 +62,7 @@ def read_estimator(artifact: Artifact, trust: Trust, also_safe: tuple[str, ...] 
 
 def is_skops(artifact: Artifact) -> bool:
     """Whether the flavor names the skops format; if it names none, the file's suffix decides."""
-    said = artifact.settings.get("serialization_format")
-    return said == "skops" or (said not in _PICKLES and artifact.model_file.suffix == ".skops")
+    return loading.is_skops(artifact.settings, artifact.model_file)
 
 
 def build_predict(estimator: Any, artifact: Artifact, given: Input) -> Predict:

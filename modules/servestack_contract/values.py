@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from servestack_contract.settings import NESTED_TYPES, Column, Element, Param
-from servestack_server.errors import StartError
-from servestack_server.input.problems import WrongValueError, listed, wrong_part
+from servestack_contract.wrong_values import WrongValueError, listed, wrong_part
 
 Described = Column | Element | Param
 Check = Callable[[Any], Any]
@@ -21,10 +20,14 @@ Check = Callable[[Any], Any]
 _INTEGER_BOUNDS = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 
 
+class DescriptionError(ValueError):
+    """A column or a param is described in a way that no value fits. The message names it."""
+
+
 def checked_type(given: Described, name: str) -> Any:
     """Build the type of a value. `name` is for messages.
 
-    Raises StartError if bounds or enum do not fit it, or a part of it is described wrongly.
+    Raises DescriptionError if bounds or enum do not fit it, or a part of it is described wrongly.
     """
     wrong = given.enum is not None and (
         not given.enum or not all(_is_of(value, given.type) for value in given.enum)
@@ -35,7 +38,7 @@ def checked_type(given: Described, name: str) -> Any:
     except (TypeError, ValueError, OverflowError, NotImplementedError):
         wrong = True
     if wrong:
-        raise StartError(f"column {name!r}: its bounds or its enum do not fit {given.type}")
+        raise DescriptionError(f"column {name!r}: its bounds or its enum do not fit {given.type}")
     for part, path in _parts(given):
         checked_type(part, name + path)
     return kind
@@ -246,7 +249,7 @@ def moment(text: str) -> datetime:
 def columns_of(given: Sequence[Column]) -> tuple[tuple[Any, ...], list[tuple[int, Check]]]:
     """Return the columns' types, and (position, check) of those that need a further check.
 
-    Raises StartError as `checked_type` does.
+    Raises DescriptionError as `checked_type` does.
     """
     types = tuple(checked_type(column, column.name) for column in given)
     checks = [(at, check) for at, column in enumerate(given) if (check := further_check(column))]
