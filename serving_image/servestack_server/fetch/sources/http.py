@@ -183,7 +183,7 @@ def _stream(response: BaseHTTPResponse, start: int, size: str | None) -> Stream:
     # Equal weak tags do not mean equal bytes (RFC 9110, 8.8.1), so only a strong tag is used.
     tag = response.headers.get("ETag", "")
     validator = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
-    return Stream(start, number_of(size or ""), validator, _chunks(response))
+    return Stream(start, number_of(size or ""), validator, chunks_of(response))
 
 
 def number_of(text: str) -> int | None:
@@ -191,7 +191,8 @@ def number_of(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
 
 
-def _chunks(response: BaseHTTPResponse) -> Iterator[bytes]:
+def chunks_of(response: BaseHTTPResponse) -> Iterator[bytes]:
+    """Yield the body of an answer as it arrives. May raise errors of urllib3."""
     if response.chunked:
         yield from response.read_chunked(CHUNK_BYTES, decode_content=False)
         return
