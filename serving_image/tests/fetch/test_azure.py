@@ -113,7 +113,11 @@ def test_a_blob_that_changes_meanwhile_is_not_mixed(connected: Azurite) -> None:
     ("address", "words"),
     [
         (f"az://{CONTAINER}/none", f"az://{CONTAINER}/none: is not there: answered 404"),
-        ("az://other/iris", "there is no container other of the account"),
+        ("az://other/iris", "az://other/iris: there is no container other: answered 404"),
+        (
+            f"wasbs://other@{ACCOUNT}.blob.core.windows.net/iris",
+            f"there is no container other of the account {ACCOUNT}: answered 404",
+        ),
         (f"az://{CONTAINER}/empty", "holds no files"),
         (
             f"abfss://{CONTAINER}@another.dfs.core.windows.net/iris",
@@ -163,7 +167,7 @@ def test_a_sas_token(
 
 @pytest.mark.parametrize(
     ("key", "words"),
-    [("d3Jvbmc=", "access is refused: answered 403"), ("no base64", "are not well-formed")],
+    [("d3Jvbmc=", "access is refused: answered 403"), ("hunter", "no access: ")],
 )
 def test_a_wrong_key(
     reachable: str, run: Fetch, monkeypatch: pytest.MonkeyPatch, key: str, words: str
@@ -181,6 +185,16 @@ def test_anonymous_where_the_container_is_private(
     monkeypatch.setenv("AZURE_STORAGE_ANON", "true")
     with pytest.raises(StartError, match=r"access is refused|there is no container"):
         run(Pin("m", f"abfss://{CONTAINER}@{reachable}/iris"))
+
+
+def test_a_certificate_that_is_not_trusted(
+    reachable: str, run: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "d3Jvbmc=")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    with pytest.raises(StartError, match="certificate is not trusted") as error:
+        run(Pin("m", f"abfss://{CONTAINER}@{reachable}/iris"))
+    assert "REQUESTS_CA_BUNDLE" in error.value.hint
 
 
 def test_a_short_address_needs_an_account(run: Fetch) -> None:

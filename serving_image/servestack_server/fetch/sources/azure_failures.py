@@ -41,23 +41,21 @@ def explained(shown: str, where: str, hint: str) -> Iterator[None]:
 def _explain(error: Any, shown: str, where: str, hint: str) -> StartError | PassingError:
     from azure.core.exceptions import (
         ClientAuthenticationError,
-        HttpResponseError,
         ServiceRequestError,
         ServiceResponseError,
     )
 
     response = getattr(error, "response", None)
     status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
-    code = str(getattr(error, "error_code", "") or "")
+    code = getattr(error, "error_code", None) or ""
+    code = str(getattr(code, "value", code))
     answer = f"answered {status}{f' {code}' if code else ''}"
     if status is None and isinstance(error, ClientAuthenticationError):
         return StartError(f"{shown}: no access: {first_line(error)}", hint)
-    if isinstance(error, ServiceRequestError | ServiceResponseError) or status is None:
-        if isinstance(error, HttpResponseError) or not isinstance(
-            error, ServiceRequestError | ServiceResponseError
-        ):
-            return PassingError(first_line(error))
-        return PassingError(reason_of(str(error), type(error).__name__))
+    if isinstance(error, ServiceRequestError | ServiceResponseError):
+        return _no_answer(str(error), type(error).__name__, shown, hint)
+    if status is None:
+        return PassingError(first_line(error))
     if status == 404:
         if code == _NO_CONTAINER:
             return StartError(f"{shown}: there is no {where}: {answer}", "check the address")
@@ -69,6 +67,14 @@ def _explain(error: Any, shown: str, where: str, hint: str) -> StartError | Pass
     if status in _THROTTLED or status >= 500:
         return PassingError(answer, _retry_after_seconds(response))
     return StartError(f"{shown}: {answer}: {first_line(error)}", hint)
+
+
+def _no_answer(text: str, kind: str, shown: str, hint: str) -> StartError | PassingError:
+    """Return the error for a request that got no answer."""
+    if "certificate verify failed" in text.lower():
+        trust = "name a file with its authority in REQUESTS_CA_BUNDLE"
+        return StartError(f"{shown}: the server's certificate is not trusted", trust)
+    return PassingError(reason_of(text, kind))
 
 
 def _retry_after_seconds(response: Any) -> float:

@@ -151,21 +151,19 @@ class DatabricksSource:
         try:
             return question(self._client)
         except NotFound as error:
-            raise StartError(
-                f"{self.shown}: is not there: {first_line(error)}", self.hint
-            ) from None
+            raise StartError(f"{self.shown}: is not there: {_said(error)}", self.hint) from None
         except (PermissionDenied, Unauthenticated) as error:
-            message = f"{self.shown}: access is refused: {first_line(error)}"
-            raise StartError(message, self.hint) from None
+            raise StartError(
+                f"{self.shown}: access is refused: {_said(error)}", self.hint
+            ) from None
         except BadRequest as error:
-            raise StartError(f"{self.shown}: {first_line(error)}", self.hint) from None
+            raise StartError(f"{self.shown}: {_said(error)}", self.hint) from None
         except DatabricksError as error:
-            wait = float(getattr(error, "retry_after_secs", None) or 0)
-            raise PassingError(first_line(error), wait) from None
+            raise _passing(error) from None
         except ValueError as error:  # Credentials that lead to no token.
-            raise StartError(f"{self.shown}: no access: {first_line(error)}", self.hint) from None
-        except (OSError, TimeoutError) as error:  # requests' errors are OSErrors.
-            raise PassingError(reason_of(str(error), type(error).__name__)) from None
+            raise StartError(f"{self.shown}: no access: {_said(error)}", self.hint) from None
+        except OSError as error:  # Also the client's own TimeoutError, and those of requests.
+            raise _passing(error.__cause__ or error) from None
 
     def _connect(self) -> Any:
         try:
@@ -174,13 +172,15 @@ class DatabricksSource:
         except ImportError:
             raise missing_package(self.shown, "dbfs") from None
         try:
-            # The tries are counted here as for every other store.
             config = Config(
-                http_timeout_seconds=_TIMEOUT_SECONDS, retry_timeout_seconds=1, product="servestack"
+                http_timeout_seconds=_TIMEOUT_SECONDS,
+                retry_timeout_seconds=1,
+                clock=_OneTry(),
+                product="servestack",
             )
             return WorkspaceClient(config=config)
         except ValueError as error:
-            raise StartError(f"{self.shown}: no access: {first_line(error)}", self.hint) from None
+            raise StartError(f"{self.shown}: no access: {_said(error)}", self.hint) from None
 
 
 def _opened(client: Any, path: str, begin: int) -> tuple[Any, int]:
@@ -199,3 +199,29 @@ def _opened(client: Any, path: str, begin: int) -> tuple[Any, int]:
         raw=True,
     )
     return answer["contents"], int(answer.get("content-length") or 0)
+
+
+def _passing(error: BaseException) -> PassingError:
+    wait = float(getattr(error, "retry_after_secs", None) or 0)
+    if isinstance(error, OSError):
+        return PassingError(reason_of(str(error), type(error).__name__), wait)
+    return PassingError(_said(error), wait)
+
+
+def _said(error: BaseException) -> str:
+    """Return what the client says, without the configuration that it adds to it."""
+    return first_line(error).partition(". Config: ")[0]
+
+
+class _OneTry:
+    """A clock for the client, by which its first wait is its last: the tries are counted here, as
+    for every other store, and the waits are those of `Patience`."""
+
+    def __init__(self) -> None:
+        self._now_seconds = 0.0
+
+    def time(self) -> float:
+        return self._now_seconds
+
+    def sleep(self, seconds: float) -> None:
+        self._now_seconds += max(seconds, _TIMEOUT_SECONDS)

@@ -73,7 +73,7 @@ class WebHdfsSource:
         if self._who["delegation"]:
             # A token says who asks. With both, the namenode refuses.
             del self._who["user.name"]
-        self._client = HttpClient(_HINT, headers=_credentials())
+        self._client = HttpClient(_HINT, headers=_credentials(), shown=self.shown)
         self._is_folder = True
         self._validators: dict[str, str] = {}
 
