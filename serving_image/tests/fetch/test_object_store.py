@@ -22,6 +22,7 @@ from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 from servestack_server.fetch.sources.object_store import ObjectStoreSource
 
+from .range_server import serving
 from .test_digest import write
 
 Put = Callable[[str, bytes], None]
@@ -126,6 +127,34 @@ def test_nothing_there(store: tuple[str, Put], run: Fetch) -> None:
     scheme, _ = store
     with pytest.raises(StartError, match=f"{scheme}://models/none: is not there"):
         run(Pin("m", f"{scheme}://models/none"))
+
+
+def test_no_such_bucket(store: tuple[str, Put], run: Fetch) -> None:
+    scheme, _ = store
+    with pytest.raises(StartError, match=f"{scheme}://nobodys/iris: there is no bucket nobodys"):
+        run(Pin("m", f"{scheme}://nobodys/iris"))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (403, "AccessDenied", "access is refused: "),
+        (403, "InvalidAccessKeyId", "access is refused: "),
+        (403, "SignatureDoesNotMatch", "access is refused: "),
+        (400, "ExpiredToken", "access is refused: "),
+        (503, "SlowDown", "4 times in a row"),
+    ],
+)
+def test_what_amazon_answers_when_it_refuses(
+    run: Fetch, s3: Put, monkeypatch: pytest.MonkeyPatch, status: int, code: str, words: str
+) -> None:
+    """moto lets everybody in and never throttles."""
+    with serving() as refusing:
+        refusing.everything = (status, f"<Error><Code>{code}</Code><Message>m</Message></Error>")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", refusing.url)
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        with pytest.raises(StartError, match=words):
+            run(Pin("m", "s3://models/iris"))
 
 
 def test_names_that_lead_elsewhere(s3: Put, run: Fetch, tmp_path: Path) -> None:
@@ -236,7 +265,5 @@ def test_the_virtual_style_if_it_is_asked_for(
     port = s3_server.rpartition(":")[2]
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://s3.localhost:{port}")
     monkeypatch.setenv("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE", "virtual")
-    with pytest.raises(StartError):
-        # Which names of hosts are buckets is set in moto for Amazon's alone.
-        run(Pin("m", "s3://models/styled/model.onnx"))
+    run(Pin("m", "s3://models/styled/model.onnx", hashlib.sha256(MODEL).hexdigest()))
     assert {host for host, _, _ in seen} == {f"models.s3.localhost:{port}"}

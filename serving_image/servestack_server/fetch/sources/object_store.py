@@ -79,7 +79,9 @@ class ObjectStoreSource:
         try:
             return question(self._store)
         except FileNotFoundError:
-            raise StartError(f"{self.shown}: is not there", self.hint) from None
+            bucket = self._root.partition("/")[0]
+            missing = "is not there" if self._has(bucket) else f"there is no bucket {bucket}"
+            raise StartError(f"{self.shown}: {missing}", self.hint) from None
         except PermissionError as error:
             raise StartError(f"{self.shown}: access is refused: {error}", self.hint) from None
         except Exception as error:  # botocore, aiohttp and google-auth have no common base class
@@ -90,6 +92,19 @@ class ObjectStoreSource:
             ):
                 raise StartError(f"{self.shown}: no access: {reason}", self.hint) from None
             raise PassingError(reason) from None
+
+    def _has(self, bucket: str) -> bool:
+        """Whether there is a bucket, as far as this user may know."""
+        try:
+            if self._scheme == "s3":
+                self._store.call_s3("head_bucket", Bucket=bucket)
+            else:
+                self._store.call("GET", "b/{}", bucket, json_out=True)
+        except FileNotFoundError:
+            return False
+        except Exception:
+            return True  # Who may read objects need not have a right to ask for their bucket.
+        return True
 
     def _connect(self) -> Any:
         options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
