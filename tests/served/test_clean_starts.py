@@ -108,7 +108,7 @@ def _save_all(folder: Path) -> None:
     converted = to_onnx(linear, single[:1], options={"zipmap": False})
     mlflow.onnx.save_model(converted, folder / "onnx", **common)
 
-    class Widest(mlflow.pyfunc.PythonModel):
+    class Widest(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
             return model_input.max(axis=1)
 

@@ -16,8 +16,8 @@ from servestack.files import write_atomically
 from servestack.project import MODELS_FOLDER, STACKS_FOLDER, environment_names
 from servestack.resolve.mlflow_address import MlflowAddress, address_of
 from servestack.spec.artifact_uri import (
+    LOGGED_MODEL,
     OF_MLFLOW,
-    ArtifactKind,
     ArtifactUri,
     parse_artifact_uri,
 )
@@ -141,7 +141,7 @@ def _name_from(artifact: str) -> str:
     """Return the registered model's name, in the form of a service's name."""
     registered = artifact.removeprefix("models:/").partition("@")[0].partition("/")[0]
     name = re.sub(r"[^a-z0-9]+", "-", registered.lower()).strip("-")
-    is_id = parse_artifact_uri(artifact).kind is ArtifactKind.LOGGED
+    is_id = LOGGED_MODEL.fullmatch(registered) is not None
     if not artifact.startswith("models:/") or is_id or not name:
         hint = f"servestack new <name> --from '{artifact}'"
         raise SpecError(Problem("SRV161", "give the model a name", hint=hint))

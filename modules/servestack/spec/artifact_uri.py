@@ -27,7 +27,8 @@ from pydantic_core import PydanticCustomError
 
 from servestack_contract.sources import SCHEMES, why_not_fetched
 
-_LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}")
+LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}")
+"""The id of a logged model."""
 _VERSION = re.compile(r"[0-9]+")
 _ALIAS = re.compile(r"[\w-]{1,255}")
 _VERSION_AS_ALIAS = re.compile(r"[vV](\d+)")
@@ -93,7 +94,7 @@ def _parse_registered(text: str) -> ArtifactUri:
     path = _path_of(text, "models", "models:/name@alias")
     name, slash, rest = path.partition("/")
     if not slash:
-        if _LOGGED_MODEL.fullmatch(path):
+        if LOGGED_MODEL.fullmatch(path):
             return ArtifactUri(text, ArtifactKind.LOGGED, model_id=path)
         name, at, alias = path.rpartition("@")
         if not at:

@@ -13,7 +13,8 @@ from servestack.spec.document import DataPath
 
 SECRET_NAME = re.compile(
     r"(?i)(^|[_.-]|(?<=[a-z])(?=[A-Z]))(password|passwd|pwd|secret|token|api[_-]?keys?|"
-    r"private[_-]?key|access[_-]?key|credentials?)($|[_.-])"
+    r"private[_-]?key|access[_-]?key|account[_-]?key|storage[_-]?key|connection[_-]?string|"
+    r"credentials?)($|[_.-])"
 )
 """Names of variables whose value is a secret: DB_PASSWORD, API_KEY, aws_secret_access_key."""
 
@@ -25,6 +26,9 @@ _SECRET_VALUES = (
     (re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"), "a Slack token"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"), "a JWT"),
     (re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b"), "a Google API key"),
+    (re.compile(r"\bAccountKey=[A-Za-z0-9+/]{40,}"), "a key of an Azure storage account"),
+    (re.compile(r"[?&]sig=[A-Za-z0-9%+/]{40,}"), "a shared access signature of Azure"),
+    (re.compile(r"\bdapi[0-9a-f]{32}\b"), "a Databricks token"),
     (re.compile(r"://[^/\s:@]+:[^/\s@]+@"), "an address with a password"),
 )
 

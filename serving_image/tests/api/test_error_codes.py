@@ -12,7 +12,7 @@ from pathlib import Path
 import servestack_contract
 import servestack_server
 
-SOURCES = [Path(package.__file__).parent for package in (servestack_contract, servestack_server)]
+SOURCES = (Path(servestack_contract.__file__).parent, Path(servestack_server.__file__).parent)
 TABLE = Path(__file__).parents[3] / "docs" / "serving-errors.md"
 STATUS_OF = {"invalid": 422, "malformed": 400, "WrongValueError": 422}
 

@@ -222,6 +222,12 @@ def test_init_and_new_make_a_project_that_works(run: Run, tmp_path: Path) -> Non
     assert run("new", "baked", "--from", "/opt/models/iris", cwd=folder).returncode == 0
     assert run("render", cwd=folder).returncode == 0
     assert (folder / "rendered/prod/baked/deployment-baked.yaml").exists()
+    logged = run("new", "--from", f"models:/m-{'0' * 32}", cwd=folder)
+    assert (logged.returncode, "SRV161 give the model a name" in logged.stderr) == (1, True)
+    latest = run("new", "--from", "models:/Iris Classifier@latest", cwd=folder)
+    assert (latest.returncode, "SRV115 artifact: 'latest' is" in latest.stderr) == (1, True)
+    nothing = run("new", "--from", "bogus", cwd=folder)
+    assert (nothing.returncode, "SRV161" in nothing.stderr) == (1, True)
     bad = run("new", "Bad", "--from", "/opt/models/iris", cwd=folder)
     assert "SRV115 name: 'Bad' is not allowed" in bad.stderr
     assert not (folder / "models/Bad.yaml").exists()

@@ -99,8 +99,6 @@ def test_types_in_a_skops_file_without_those_that_are_safe_in_it(tmp_path: Path)
         assert file.name.endswith(".skops")
         return ["my_package.Scale", "lightgbm.basic.Booster"]
 
-    bare = read_loading(tmp_path / "m.skops", types_in)
-    assert bare == Loading()  # There is no such file.
     (tmp_path / "m.skops").touch()
     bare = read_loading(tmp_path / "m.skops", types_in)
     assert bare.skops_types == ("lightgbm.basic.Booster", "my_package.Scale")
@@ -108,3 +106,45 @@ def test_types_in_a_skops_file_without_those_that_are_safe_in_it(tmp_path: Path)
     assert read_loading(root, types_in).skops_types == ("my_package.Scale",)
     pickled = folder(tmp_path / "p", {"sklearn": SKLEARN}, "model.pkl")
     assert read_loading(pickled, types_in).skops_types == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (["notes.md"], "not exactly one model file: none"),
+        (["a.ubj", "b.onnx"], "not exactly one model file: a.ubj, b.onnx"),
+        (["MLmodel"], "holds no mapping"),
+    ],
+)
+def test_what_no_spec_can_make_servable(tmp_path: Path, files: list[str], words: str) -> None:
+    """In the words of the server, which reads the artifact again."""
+    from servestack_server.errors import StartError
+    from servestack_server.models.mlmodel import read_artifact
+
+    for name in files:
+        (tmp_path / name).touch()
+    assert words in read_loading(tmp_path, none_of).unservable
+    with pytest.raises(StartError) as caught:
+        read_artifact(tmp_path)
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("flavors", "words"),
+    [
+        ({"crate": {"version": 1}}, "has no flavor that can be served: crate"),
+        ({}, "has no flavor that can be served: none"),
+        ({"xgboost": {"data": "model.ubj"}}, "does not have the file that MLmodel names"),
+        ({"xgboost": {}}, "does not have the file that MLmodel names"),
+    ],
+)
+def test_a_description_without_a_model(tmp_path: Path, flavors: dict[str, Any], words: str) -> None:
+    assert words in read_loading(folder(tmp_path / "m", flavors), none_of).unservable
+
+
+def test_an_archive_is_not_looked_into(tmp_path: Path) -> None:
+    for name in ("model.zip", "model.tar.gz", "model.tgz", "model.tar"):
+        (tmp_path / name).touch()
+        assert read_loading(tmp_path / name, none_of) == Loading()
+    (tmp_path / "model.exe").touch()
+    assert read_loading(tmp_path / "model.exe", none_of).unservable

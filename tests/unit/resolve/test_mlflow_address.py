@@ -104,9 +104,12 @@ def test_unity_catalog_is_asked_for_the_version_itself(
     monkeypatch.setattr(store, "get_registered_model", RegisteredModel)
     location = "s3://bucket/models/7"
     monkeypatch.setattr(store, "get_model_version_download_uri", lambda name, number: location)
-    monkeypatch.setattr(
-        "mlflow.artifacts.download_artifacts", lambda **given: asked.append(given) or str(tmp_path)
-    )
+
+    def download(**given: Any) -> str:
+        asked.append(given)
+        return str(tmp_path)
+
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", download)
     found = registry.find(parse_artifact_uri("models:/main.growth.iris@champion"))
     assert (found.version, found.source, found.is_archived) == ("7", location, False)
     registry.download(found, tmp_path)

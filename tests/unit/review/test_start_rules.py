@@ -134,6 +134,13 @@ def test_redact_unknown(tmp_path: Path) -> None:
     assert "the columns are sepal_length, sepal_width" in found.hint
 
 
+def test_two_columns_of_one_name(tmp_path: Path) -> None:
+    """A DataFrame may have them, and so a signature."""
+    inputs = [{"name": "a", "type": "double", "required": True}] * 2
+    found = only(said(tmp_path, "SRV628", artifact={"signature": {"inputs": inputs}}))
+    assert found.message == "two columns are called 'a'"
+
+
 def test_redaction_of_a_tensor(tmp_path: Path) -> None:
     spec = {
         "api": {"input": {"tensor": {"dtype": "float32", "shape": [-1, 2]}}},

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from servestack_contract.references import (
     unknown_redactions,
     unknown_router_columns,
 )
+from servestack_contract.settings import NESTED_TYPES, Column, Param
 from servestack_contract.sources import MAX_DOWNLOAD_BYTES, why_not_fetched
 from servestack_contract.values import DescriptionError, checked_type
 
@@ -98,13 +100,13 @@ def consistent_input(subject: Subject) -> Iterator[Violation]:
     known = f"the columns are {', '.join(names)}" if names else "the input has no columns"
     described = True
     for field, parts in (("input", columns), ("params", settings.params or ())):
-        for part in parts:
+        for part in filter(_is_constrained, parts):
             try:
                 checked_type(part, part.name)
             except DescriptionError as error:
                 described = False
                 yield Violation(("api", field), str(error), "write values of the column's type")
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
         described = False
         hint = "log the model with other names, or write api.input.columns"
         yield Violation(("api", "input"), f"two columns are called {repeated[0]!r}", hint)
@@ -121,11 +123,20 @@ def consistent_input(subject: Subject) -> Iterator[Violation]:
             yield Violation(("graph",), f"the router's column {name!r} is not in the input", known)
 
 
+def _is_constrained(given: Column | Param) -> bool:
+    """Whether more is said than a plain type, which cannot be wrong."""
+    bounds = (given.minimum, given.maximum, given.enum)
+    return given.type in NESTED_TYPES or any(bound is not None for bound in bounds)
+
+
 @rule("SRV629", "warning", "describes the columns that its models were logged with")
 def logged_columns(subject: Subject) -> Iterator[Violation]:
     declared = {column.name: column for column in subject.settings.input.columns or ()}
     entries = entry_names(subject.settings)
-    for _, model in fetched(subject):
+    is_written = subject.service.spec.api.input.is_known
+    for index, model in fetched(subject):
+        if not is_written and index == 0:
+            continue  # The input is that of its signature.
         logged = input_of(model.artifact.signature).columns or ()
         if not declared or not logged or model.name not in entries:
             continue

@@ -196,7 +196,7 @@ class AzureSource:
 
 
 def _is_folder(blob: Any) -> bool:
-    return (blob.metadata or {}).get("hdi_isfolder", "").lower() == "true"
+    return str((blob.metadata or {}).get("hdi_isfolder", "")).lower() == "true"
 
 
 def _variable(*names: str) -> str:
