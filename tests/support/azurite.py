@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import secrets
 import socket
@@ -48,6 +49,17 @@ class Azurite:
         """The account's own host, as addresses of Azure have it."""
         return f"{ACCOUNT}.blob.localhost:{self.port}"
 
+    @staticmethod
+    def token() -> str:
+        """A token as Microsoft Entra issues it. Azurite reads its claims and no signature."""
+        now = int(time.time())
+        issuer = "https://sts.windows.net/00000000-0000-0000-0000-000000000000/"
+        claims = {"aud": "https://storage.azure.com", "iss": issuer, "iat": now - 60}
+        claims |= {"nbf": now - 60, "exp": now + 3600}
+        parts = ({"alg": "HS256", "typ": "JWT"}, claims)
+        encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()) for part in parts]
+        return b".".join([*(part.rstrip(b"=") for part in encoded), b"c2ln"]).decode()
+
     def service(self) -> Any:
         """Azure's client, with all rights."""
         from azure.storage.blob import BlobServiceClient
@@ -77,7 +89,7 @@ def running_azurite(folder: Path) -> Iterator[Azurite]:
         "setpriv", "--pdeathsig", "KILL",
         str(program), "--blobHost=127.0.0.1", f"--blobPort={port}", "--inMemoryPersistence",
         # The client is newer than the emulator, which refuses versions that it does not know.
-        "--skipApiVersionCheck", "--disableTelemetry", "--silent",
+        "--skipApiVersionCheck", "--disableTelemetry", "--silent", "--oauth=basic",
         f"--cert={folder / 'server.pem'}", f"--key={folder / 'server.key'}",
     ]  # fmt: skip
     environment = os.environ | {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import random
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from serving_image.tests.support.fetching import Fetch
@@ -165,9 +167,31 @@ def test_a_sas_token(
     assert "sig=" not in str(error.value)
 
 
+def test_the_pods_identity(
+    azurite: Azurite, reachable: str, run: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Azurite takes tokens of Microsoft Entra; who issues them here stands in for it."""
+    from azure.core.credentials import AccessToken
+
+    class Identity:
+        def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+            assert scopes == ("https://storage.azure.com/.default",)
+            return AccessToken(azurite.token(), int(time.time()) + 3600)
+
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", Identity)
+    run(Pin("m", f"abfss://{CONTAINER}@{reachable}/bare/model.onnx"))
+
+
+def test_no_identity(reachable: str, run: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
+    with pytest.raises(StartError, match="no access: ") as error:
+        run(Pin("m", f"abfss://{CONTAINER}@{reachable}/iris"))
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("key", "words"),
-    [("d3Jvbmc=", "access is refused: answered 403"), ("hunter", "no access: ")],
+    [("d3Jvbmc=", "access is refused: answered "), ("hunter", "no access: ")],
 )
 def test_a_wrong_key(
     reachable: str, run: Fetch, monkeypatch: pytest.MonkeyPatch, key: str, words: str
