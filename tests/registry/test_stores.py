@@ -54,20 +54,20 @@ def hdfs(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield "hdfs://namenode:8020/models"
 
 
-@pytest.fixture(params=["azure", "dbfs", "hdfs"])
-def store(request: pytest.FixtureRequest) -> str:
-    """The address of a folder with the files."""
-    return str(request.getfixturevalue(request.param))
-
-
 def locked(uri: str, root: Path, registry: Registry | None = None) -> LockedArtifact:
     request = LockRequest("iris", "iris", uri, Location(Path("models/iris.yaml"), 4, 1))
     report = lock_artifacts([request], Lock("prod"), lambda _: registry or ArtifactStore(root))
     return report.lock.models["iris"]["iris"]
 
 
-@pytest.mark.parametrize("path", ["iris", "one/model.onnx"])
-def test_what_is_locked_is_fetched(store: str, tmp_path: Path, path: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [("azure", "iris"), ("azure", "one/model.onnx"), ("dbfs", "iris"), ("hdfs", "one/model.onnx")],
+)
+def test_what_is_locked_is_fetched(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str, path: str
+) -> None:
+    store = str(request.getfixturevalue(kind))
     artifact = locked(f"{store}/{path}", tmp_path)
     assert artifact.source == f"{store}/{path}"
     assert artifact.size_bytes == sum(
@@ -84,12 +84,12 @@ def test_a_registered_model_in_azure(azure: str, tmp_path: Path) -> None:
     assert (path / "MLmodel").read_bytes() == b"flavors: {}"
 
 
-def test_what_is_not_there(store: str, tmp_path: Path) -> None:
+def test_what_is_not_there(hdfs: str, tmp_path: Path) -> None:
     with pytest.raises(RegistryError) as caught:
-        locked(f"{store}/none", tmp_path)
+        locked(f"{hdfs}/none", tmp_path)
     (problem,) = caught.value.problems
     assert problem.id == "SRV226"
-    assert f"{store}/none" in problem.message
+    assert f"{hdfs}/none" in problem.message
     assert "is not there" in problem.message
     assert problem.hint
 

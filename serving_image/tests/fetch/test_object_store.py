@@ -153,6 +153,7 @@ def test_what_amazon_answers_when_it_refuses(
         refusing.everything = (status, f"<Error><Code>{code}</Code><Message>m</Message></Error>")
         monkeypatch.setenv("AWS_ENDPOINT_URL", refusing.url)
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)  # Its waits are seconds.
         with pytest.raises(StartError, match=words):
             run(Pin("m", "s3://models/iris"))
 
