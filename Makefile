@@ -63,6 +63,7 @@ lint: setup ## lint, spelling, links, types, import contracts, generated files
 	@$(BIN)/python tools/dashboards.py --check
 	@$(BIN)/python tools/stock_image.py --check
 	@$(BIN)/python tools/schemas/bundle.py --check
+	@$(BIN)/python tools/secrets/bundle.py --check
 
 .PHONY: unit
 unit: setup ## the tests that need nothing but Python
@@ -74,6 +75,7 @@ generate: setup ## write what is generated and committed: docs, dashboard, schem
 	@$(BIN)/python tools/dashboards.py
 	@$(BIN)/python tools/stock_image.py
 	@$(BIN)/python tools/schemas/bundle.py
+	@$(BIN)/python tools/secrets/bundle.py
 	@for project in . examples/*/; do if test -d $$project/stacks; then $(BIN)/servestack render -C $$project; fi; done
 
 .PHONY: docs

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from servestack.secrets.search import masked_text
+
 
 @dataclass(frozen=True, slots=True)
 class Location:
@@ -32,7 +34,8 @@ class Problem:
     """One thing that is wrong.
 
     `id` stays the same across releases (docs/errors.md lists them). `field` is the dotted path in
-    the file (`autoscaling.min`). `hint` says what would be right.
+    the file (`autoscaling.min`). `hint` says what would be right. Whatever looks like a credential in
+    one of the texts is masked here, so that no message of any origin can show one.
     """
 
     id: str
@@ -40,6 +43,10 @@ class Problem:
     location: Location | None = None
     field: str = ""
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("message", "field", "hint"):
+            object.__setattr__(self, name, masked_text(getattr(self, name)))
 
     def __str__(self) -> str:
         where = f"{self.location}: " if self.location else ""

@@ -15,133 +15,120 @@ from servestack.resolve.environment import resolve_environment
 from servestack.resolve.lock import Lock, read_lock
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Environment
-from servestack.spec.load import Loaded, load_environment, load_model_service
+from servestack.spec.load import Loaded, load_environment
+from servestack.spec.model_files import MODELS_FOLDER, ModelFiles, Selection, load_model_files
 from servestack.spec.model_service import ModelService
 
-MODELS_FOLDER = Path("models")
 STACKS_FOLDER = Path("stacks")
 RENDERED_FOLDER = Path("rendered")
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The specs, the environment and its lock, as loaded. `root` is the project's folder."""
+    """The specs, the environment and its lock, as loaded. `root` is the project's folder.
+
+    `lock_problems` say why the lock counts as empty.
+    """
 
     root: Path
-    specs: tuple[Loaded[ModelService], ...]
+    files: ModelFiles
     environment: Loaded[Environment]
     lock: Lock
+    lock_problems: tuple[Problem, ...] = ()
+
+    @property
+    def specs(self) -> tuple[Loaded[ModelService], ...]:
+        return self.files.specs
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """One environment: its inputs, its resolved services and its manifests."""
+class Resolved:
+    """One environment: its inputs and its resolved services.
+
+    With a selection, only those of the selected models.
+    """
 
     inputs: Inputs
     services: tuple[ResolvedService, ...]
-    manifests: tuple[Manifest, ...]
+    selection: Selection | None
 
     @property
     def environment(self) -> Environment:
         return self.inputs.environment.value
 
-
-def build_environment(root: Path, environment: str) -> Built:
-    """Load, resolve and build one environment. Raises ServestackError with all problems found."""
-    inputs, services = load_resolved(root, environment)
-    manifests = build_manifests(
-        inputs.environment.value, inputs.environment.document.file.as_posix(), services
-    )
-    return Built(inputs, services, manifests)
-
-
-def load_resolved(root: Path, environment: str) -> tuple[Inputs, tuple[ResolvedService, ...]]:
-    """Load and resolve one environment. Raises ServestackError with all problems found."""
-    inputs = load_inputs(root, environment)
-    return inputs, resolve_environment(inputs.specs, inputs.environment, inputs.lock)
+    def covers(self, group: str) -> bool:
+        """Whether the manifests hold all of a group: a model's, or the environment's own."""
+        return self.selection is None or any(
+            self.selection.holds_spec(spec)
+            for spec in self.inputs.specs
+            if spec.value.name == group
+        )
 
 
-def load_inputs(root: Path, environment: str, *, tolerate_broken_lock: bool = False) -> Inputs:
+@dataclass(frozen=True, slots=True)
+class Built(Resolved):
+    """One environment as resolved, and its manifests."""
+
+    manifests: tuple[Manifest, ...]
+
+
+def build_environment(root: Path, environment: str, selection: Selection | None = None) -> Built:
+    """Load, resolve and build one environment, or only the selected models of it.
+
+    Raises ServestackError with all problems found. Those of models that are not selected are left
+    out.
+    """
+    resolved = load_resolved(root, environment, selection)
+    source = resolved.inputs.environment.document.file.as_posix()
+    manifests = build_manifests(resolved.environment, source, resolved.services)
+    if selection is not None:
+        manifests = tuple(m for m in manifests if resolved.covers(m.group))
+    return Built(resolved.inputs, resolved.services, selection, manifests)
+
+
+def load_resolved(root: Path, environment: str, selection: Selection | None = None) -> Resolved:
+    """Load and resolve one environment, as `build_environment` does."""
+    inputs = load_inputs(root, environment, selection=selection)
+    services = resolve_environment(inputs.specs, inputs.environment, inputs.lock, selection)
+    return Resolved(inputs, services, selection)
+
+
+def load_inputs(root: Path, environment: str, *, selection: Selection | None = None) -> Inputs:
     """Read the specs, the environment and its lock.
 
-    With `tolerate_broken_lock` a lock that is not valid counts as empty, for a command that will
-    write it again. Raises SpecError with every problem of every file.
+    Raises SpecError with every problem of every file, but for the specs that are not selected, and
+    for names and folders of the selection that select none (SRV209).
     """
     problems: list[Problem] = []
-    loaded_environment: Loaded[Environment] | None = None
-    specs: tuple[Loaded[ModelService], ...] = ()
-    lock = Lock(environment)
+    inputs: Inputs | None = None
+    files = ModelFiles(())
     try:
-        loaded_environment = load_environment(*_environment_file(root, environment))
+        files = load_model_files(root)
+        if selection is not None:
+            selection.require_known(files)
     except ServestackError as error:
         problems += error.problems
     try:
-        specs = load_specs(root)
+        inputs = load_around(root, environment, files)
+        problems += inputs.lock_problems
     except ServestackError as error:
-        problems += error.problems
+        problems = [*error.problems, *problems]
+    problems += files.problems(selection)
+    if problems or inputs is None:
+        raise SpecError(problems)
+    return inputs
+
+
+def load_around(root: Path, environment: str, files: ModelFiles) -> Inputs:
+    """Read an environment and its lock, for specs that are loaded, of which some may be broken.
+
+    A lock that is not valid counts as empty. Raises SpecError if the environment is not valid.
+    """
+    loaded = load_environment(*_environment_file(root, environment))
     try:
-        lock = read_lock(root / lock_file(environment), environment)
+        return Inputs(root, files, loaded, read_lock(root / lock_file(environment), environment))
     except ServestackError as error:
-        problems += () if tolerate_broken_lock else error.problems
-    if problems or loaded_environment is None:
-        raise SpecError(problems)
-    return Inputs(root, specs, loaded_environment, lock)
-
-
-def load_specs(root: Path) -> tuple[Loaded[ModelService], ...]:
-    """Load all specs below models/, in the order of their paths.
-
-    Raises SpecError with every problem, among them a name that two specs share (SRV204).
-    """
-    problems: list[Problem] = []
-    specs: list[Loaded[ModelService]] = []
-    files: dict[str, Path] = {}
-    for file in spec_files(root):
-        shown = file.relative_to(root)
-        try:
-            spec = load_model_service(file, shown)
-        except ServestackError as error:
-            problems += error.problems
-            continue
-        name = spec.value.name
-        if name in files:
-            problems.append(
-                Problem(
-                    "SRV204",
-                    f"{name!r} is also the name of {files[name]}",
-                    spec.document.location(("name",)),
-                    "name",
-                    "give each model a different name",
-                )
-            )
-        files.setdefault(name, shown)
-        specs.append(spec)
-    if problems:
-        raise SpecError(problems)
-    return tuple(specs)
-
-
-def spec_files(root: Path) -> list[Path]:
-    """List the YAML files below models/, sorted, without names that start with `.` or `_`.
-
-    Raises SpecError (SRV205) if there is no folder models/.
-    """
-    folder = root / MODELS_FOLDER
-    if not folder.is_dir():
-        raise SpecError(
-            Problem(
-                "SRV205",
-                "there is no folder models/",
-                Location(root),
-                hint="run this in a project's folder, or create one with `servestack init`",
-            )
-        )
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix in (".yaml", ".yml")
-        and not any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
-    )
+        return Inputs(root, files, loaded, Lock(environment), error.problems)
 
 
 def find_root(folder: Path | None) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from servestack.cores import in_parts
 from servestack.manifests.assemble import build_environment_manifests, build_service_manifests
-from servestack.project import Inputs, load_resolved
+from servestack.project import Inputs, Resolved, load_resolved
 from servestack.render.tree import Texts, to_texts
 from servestack.resolve.resolved import ResolvedService
 from servestack.review.findings import (
@@ -20,17 +20,21 @@ from servestack.review.findings import (
     name_of,
 )
 from servestack.review.gate import refuse
+from servestack.spec.model_files import Selection
 
 
-def render_checked(root: Path, environment: str) -> Texts:
-    """The files of an environment, none of them written yet.
+def render_checked(
+    root: Path, environment: str, selection: Selection | None = None
+) -> tuple[Resolved, Texts]:
+    """The files of an environment, or of the selected models of it, none of them written yet.
 
     A model's objects are kept as text alone, which takes a third of their memory. Raises
     ServestackError with all problems, or with every finding of severity error.
     """
-    inputs, services = load_resolved(root, environment)
+    resolved = load_resolved(root, environment, selection)
+    inputs, services = resolved.inputs, resolved.services
     source = inputs.environment.document.file.as_posix()
-    own = build_environment_manifests(inputs.environment.value, source)
+    own = build_environment_manifests(resolved.environment, source) if selection is None else []
     findings = find_in_each((), own, inputs.environment.document)
     names = [name_of(manifest) for manifest in own]
     texts = to_texts(own)
@@ -40,7 +44,7 @@ def render_checked(root: Path, environment: str) -> Texts:
         texts |= part[2]
     findings += find_taken_names(services, names)
     refuse(in_order(findings))
-    return texts
+    return resolved, texts
 
 
 def _render(

@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 
 from servestack.errors import Problem, ResolveError
-from servestack.project import MODELS_FOLDER, STACKS_FOLDER, Built, build_environment
+from servestack.project import STACKS_FOLDER, Built, build_environment
+from servestack.spec.model_files import MODELS_FOLDER
 
 _GIT_SECONDS = 60
 

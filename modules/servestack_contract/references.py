@@ -8,10 +8,17 @@ from servestack_contract.settings import Chain, Node, Router, ServerSettings, ch
 
 
 def unknown_redactions(settings: ServerSettings) -> list[str]:
-    """Return the redacted columns that the input does not have, which would be logged in clear."""
+    """Return the names to redact that the input does not have, and would be logged in clear."""
     events = settings.events
     redact = events.predictions.redact if events and events.predictions else {}
-    return sorted(set(redact) - {column.name for column in settings.input.columns or ()})
+    return sorted(redact.keys() - set(redactable(settings)))
+
+
+def redactable(settings: ServerSettings) -> list[str]:
+    """Return the names of what a request holds: columns, tensors and params."""
+    columns = [column.name for column in settings.input.columns or ()]
+    tensors = [tensor.name for tensor in settings.input.arrays if tensor.name]
+    return [*columns, *tensors, *(param.name for param in settings.params or ())]
 
 
 def unknown_router_columns(node: Node, columns: Collection[str]) -> list[str]:

@@ -7,9 +7,11 @@ time ends with its unit.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+import msgspec.structs
 
 from servestack_contract.events import Kind
 from servestack_contract.metrics import REQUEST_SECONDS_BUCKETS
@@ -75,8 +77,10 @@ class Trust(Section, frozen=True):
     skops_types: tuple[str, ...] = ()
 
 
-class Constraints(Section, frozen=True, kw_only=True):
-    """The values that something may take.
+class Constraints(Section, frozen=True, kw_only=True, omit_defaults=True):
+    """The values that something may take. What is not written has its default.
+
+    There is one for each column, and thousands of columns must fit into a ConfigMap.
 
     `items` describes the elements of an array, `values` those of a map, whose keys are text, and
     `properties` the members of an object, each with its name.
@@ -173,7 +177,8 @@ class Shutdown(Section, frozen=True):
 
 
 class PredictionLog(Section, frozen=True):
-    """Content of a prediction event. `sample` is a share up to 1; `redact` maps columns."""
+    """Content of a prediction event. `sample` is a share up to 1; `redact` maps names of columns,
+    tensors and params."""
 
     sample: float = 1.0
     inputs: bool = True
@@ -301,6 +306,8 @@ class ServerSettings(Section, frozen=True, kw_only=True):
 
     `protocols` are spoken beside the service's own, Open Inference Protocol V2 and MLflow's.
     `outputs` are those of an ONNX graph that the service's own routes answer; None: as usual.
+    `path_prefix` is a path below which everything answers once more: callers outside the cluster
+    come by it, probes and callers inside do not.
     """
 
     name: str
@@ -325,6 +332,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     api_keys: ApiKeys | None = None
     cors: Cors | None = None
     protocols: tuple[Protocol, ...] | None = None
+    path_prefix: str | None = None
     log: Log | None = None
 
     @property
@@ -349,16 +357,26 @@ def children(graph: Graph) -> tuple[Node, ...]:
 
 
 def to_plain(settings: Section) -> dict[str, Any]:
-    """Return a section as plain JSON data with the file's keys, without fields that are None."""
+    """Return a section as plain JSON data with the file's keys.
+
+    Fields that are None are left out, and in a section with `omit_defaults` those that have their
+    default. Elsewhere a default is written: a reviewer sees it, and another version of the server
+    keeps it.
+    """
     config = settings.__struct_config__
     plain: dict[str, Any] = {config.tag_field: config.tag} if config.tag_field else {}
-    for key, name in zip(
-        settings.__struct_encode_fields__, settings.__struct_fields__, strict=True
-    ):
+    for key, name, default in _fields(type(settings)):
         value = getattr(settings, name)
-        if value is not None:
+        if value is not None and not (config.omit_defaults and value == default):
             plain[key] = _plain(value)
     return plain
+
+
+@cache
+def _fields(section: type[Section]) -> tuple[tuple[str, str, Any], ...]:
+    """(key in the file, name, default) of each field."""
+    fields = msgspec.structs.fields(section)
+    return tuple((field.encode_name, field.name, field.default) for field in fields)
 
 
 def _plain(value: Any) -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from servestack_contract.moments import moment
 from servestack_contract.settings import NESTED_TYPES, Column, Element, Param
 from servestack_contract.wrong_values import WrongValueError, listed, wrong_part
 
@@ -217,8 +217,6 @@ def _ceiling(number: float) -> int:
 
 
 _URL_SAFE = str.maketrans("-_", "+/")
-_DATED = range(1678, 2262)
-"""The years that the models' 64 bits of nanoseconds around 1970 hold as a whole."""
 
 
 def from_base64(text: str) -> bytes:
@@ -231,19 +229,6 @@ def from_base64(text: str) -> bytes:
         return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise WrongValueError("not_allowed", "expected base64") from None
-
-
-def moment(text: str) -> datetime:
-    """Read a date and time in ISO 8601. Raises WrongValueError."""
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        message = "expected a date and time like 2026-01-31T12:00:00Z"
-        raise WrongValueError("not_allowed", message) from None
-    if read.year not in _DATED:
-        message = f"expected a year from {_DATED[0]} to {_DATED[-1]}"
-        raise WrongValueError("out_of_range", message)
-    return read
 
 
 def columns_of(given: Sequence[Column]) -> tuple[tuple[Any, ...], list[tuple[int, Check]]]:

@@ -25,3 +25,12 @@ def memory_bytes(limits: tuple[Path, ...] = _LIMITS) -> int:
         if text.isdigit():  # v2 has the word max for no limit
             return min(int(text), machine)
     return machine
+
+
+def free_bytes() -> int:
+    """Return how many bytes this process may still take; the limit itself where that is not known."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        pages = 0
+    return memory_bytes() - pages * os.sysconf("SC_PAGE_SIZE")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-OTHER_TESTS = {"docs/tutorial.md": "tests/quickstart/test_quickstart_page.py"}
+OTHER_TESTS = {
+    "docs/tutorial.md": "tests/quickstart/test_quickstart_page.py",
+    "docs/how-to/fixed-count-to-autoscaling.md": "tests/real/test_handover.py",
+}
 """Pages that another test types, and that test."""
 
 STARTS_AT = {"docs/how-to/roll-back.md": "moved"}
@@ -42,6 +45,10 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
             ("docs/how-to/kafka-with-tls.md", "kubectl create namespace models"),
             (
                 "docs/how-to/kafka-with-tls.md",
+                "kubectl -n models create secret tls filebeat-tls --cert=filebeat.crt --key=filebeat.key",
+            ),
+            (
+                "docs/how-to/kafka-with-tls.md",
                 "kubectl -n models logs deployment/iris -c filebeat --since=10m | grep -iE 'kafka|error'",
             ),
             (
@@ -63,7 +70,7 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
             ),
             (
                 "docs/how-to/rotate-keys.md",
-                "printf '%s\\n' \"$new\" | kubectl -n models create secret generic iris-api-keys --from-file=api-keys=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -",
+                "printf '%s\\n' \"$new\" | kubectl -n models create secret generic iris-api-keys --from-file=api-keys=/dev/stdin --dry-run=client -o yaml | kubectl apply --server-side --force-conflicts -f -",
             ),
             ("docs/how-to/rotate-keys.md", "read -rsp 'new password: ' password"),
             (

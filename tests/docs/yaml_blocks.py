@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from servestack.spec.environment import Environment
-from servestack.spec.load import load_environment, load_model_service
+from servestack.spec.load import load_environment, load_folder, load_model_service
 from servestack.spec.model_service import ModelService
 
 OTHERS = ("Application", "GitRepository", "Kustomization")
@@ -18,6 +19,11 @@ OTHERS = ("Application", "GitRepository", "Kustomization")
 _FIELDS = {
     model: {field.alias or name for name, field in model.model_fields.items()}
     for model in (ModelService, Environment)
+}
+_LOADERS: dict[str, Callable[[Path], object]] = {
+    "ModelService": load_model_service,
+    "Environment": load_environment,
+    "Folder": load_folder,
 }
 _BASE: dict[type, dict[str, Any]] = {
     ModelService: {"name": "iris", "artifact": "models:/iris@production"},
@@ -44,7 +50,7 @@ def check(text: str, folder: Path) -> None:
             continue
         if kind is None:
             text, kind = _completed(data)
-        assert kind in ("ModelService", "Environment"), f"{kind}: no kind of ours or of {OTHERS}"
+        assert kind in _LOADERS, f"{kind}: no kind of ours or of {OTHERS}"
         _load(text, kind, folder)
 
 
@@ -60,7 +66,4 @@ def _load(text: str, kind: str, folder: Path) -> None:
     found = re.search(r"^name: *(\S+)", text, re.MULTILINE)
     file = folder / f"{found[1] if found else 'nameless'}.yaml"
     file.write_text(text, encoding="utf-8")
-    if kind == "ModelService":
-        load_model_service(file)
-    else:
-        load_environment(file)
+    _LOADERS[kind](file)

@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
+from servestack.live.client import Cluster
+from servestack.live.kubeconfig import load_configuration
+from servestack.live.ownership import MANAGED_BY_LABEL
+from servestack.manifests.kinds import NAMESPACED
+from servestack.manifests.names import MANAGED_BY
 from tests.engine.projects import edit, on_apiserver
-from tests.support.apiserver import ApiServer
+from tests.support.apiserver import CONTEXT, ApiServer
 from tests.support.forked import servestack
 
 NAMESPACE: dict[str, Any] = {
@@ -59,6 +64,44 @@ def test_a_namespace_of_the_platform_is_used_and_left(prod: Path, apiserver: Api
     announced = next(line for line in destroyed.stderr.splitlines() if line.startswith("deletes"))
     assert "Deployment/iris" in announced
     assert "Namespace" not in announced
+
+
+def test_namespace_adopted(prod: Path, apiserver: ApiServer) -> None:
+    """destroy names all that it deletes, deletes all that it named, and nothing beside it.
+
+    Namespace and foreign objects stay under the identity that they had.
+    """
+    uids = {kind: uid(apiserver, body) for kind, body in FOREIGN.items()}
+    assert servestack("up", "prod", "--yes", folder=prod).returncode == 0
+    ours = set(of_servestack(apiserver))
+    assert {"Deployment/iris", "Service/iris", "NetworkPolicy/default-deny"} <= ours
+
+    destroyed = servestack("destroy", "prod", "--yes", folder=prod)
+    assert destroyed.returncode == 0, destroyed.stderr
+    (announced,) = (line for line in destroyed.stderr.splitlines() if line.startswith("deletes: "))
+    assert set(announced.removeprefix("deletes: ").split(", ")) == ours
+    assert of_servestack(apiserver) == []
+    assert {kind: uid(apiserver, body) for kind, body in FOREIGN.items()} == uids
+
+
+FOREIGN = {"Namespace": NAMESPACE, "Secret": SECRET}
+
+
+def uid(apiserver: ApiServer, body: dict[str, Any]) -> str:
+    """The identity of an object: one that was deleted and made again has another."""
+    found: str = (apiserver.client.get(body) or {})["metadata"]["uid"]
+    return found
+
+
+def of_servestack(apiserver: ApiServer) -> list[str]:
+    """What the namespace has with our label, as `Deployment/iris`."""
+    cluster = Cluster(load_configuration(str(apiserver.kubeconfig), CONTEXT))
+    label = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+    return [
+        f"{kind.name}/{body['metadata']['name']}"
+        for kind in NAMESPACED
+        for body in cluster.list(kind, "models", label) or ()
+    ]
 
 
 def test_another_namespace_in_the_environment_deletes_none(

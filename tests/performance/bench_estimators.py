@@ -5,8 +5,9 @@ the estimator itself (an array, or a DataFrame where it needs one, both made bef
 mlflow.pyfunc with a DataFrame. Ours begin with the rows as a request holds them, a tuple each, and so
 does whoever calls an estimator in a server: `rows` is the time to put them into one array, and counts
 with the bare call in the ratios. Below 1 ours is faster. The last column says how many times faster
-than mlflow.pyfunc, whose DataFrame is made before. One thread each; LightGBM's and XGBoost's own
-classes take theirs from n_jobs.
+than mlflow.pyfunc, whose DataFrame is made before. One thread each, the bare
+call as well: LightGBM's and XGBoost's classes are made with n_jobs=1. Only where the name says
+n_jobs=-1 the bare call has all cores, and ours still one.
 """
 
 from __future__ import annotations

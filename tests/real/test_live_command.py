@@ -83,7 +83,13 @@ def test_outputs_and_exit_codes(run: Run, apiserver: ApiServer) -> None:
     text = run()
     assert text.returncode == 2
     assert "drift: kubectl-set changed spec.template.spec.containers[server].image" in text.stdout
-    assert "(runs another image; pods restart, one at a time)" in text.stdout
+    elsewhere = (
+        "runs an image of another repository: theirs→registry.example.com/servestack/serving"
+    )
+    assert text.stdout.startswith(f"security: iris: {elsewhere}\n")
+    assert f"(security: {elsewhere}; pods restart, one at a time)" in text.stdout
+    assert run("--fail-on", "security").returncode == 3
+    assert run("--fail-on", "data").returncode == 0
     report = json.loads(run("-o", "json").stdout)
     (model,) = report["models"]
     (field,) = model["objects"][0]["fields"]

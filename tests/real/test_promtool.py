@@ -150,6 +150,52 @@ def test_latency(
     assert {window for alert, window in fired if alert == "ModelServiceSlow"} == windows
 
 
+MOVED = {"slo": {"availability": 99, "latency": {"percentile": 95, "milliseconds": 75}}}
+
+
+@pytest.mark.parametrize(
+    ("slow", "windows"),
+    [
+        pytest.param(0, set(), id="quiet"),
+        pytest.param(73, {"1h", "6h", "1d", "3d"}, id="new pods are slow"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("started", "minutes"),
+    [
+        pytest.param(355, 360, id="rolling"),
+        pytest.param(60, 360, id="rolled out"),
+    ],
+)
+def test_latency_objective_moved(
+    tmp_path: Path, slow: float, windows: set[str], started: int, minutes: int
+) -> None:
+    """Old pods have no bucket at the new threshold, and still answer while pods are replaced."""
+    service = resolved(tmp_path / "project", {"monitoring": MOVED, "owner": "ml"})
+    name = "servestack_request_duration_seconds_"
+    old = 'endpoint="/predict", pod="old"'
+    new = 'endpoint="/predict", pod="new"'
+    absent = f"_x{started} "
+    series = {
+        f'{name}bucket{{{old}, le="0.06"': "0+100",
+        f'{name}bucket{{{old}, le="+Inf"': "0+100",
+        f"{name}count{{{old}": "0+100",
+        f'{name}bucket{{{new}, le="0.075"': f"{absent}0+{100 - slow}",
+        f'{name}bucket{{{new}, le="+Inf"': f"{absent}0+100",
+        f"{name}count{{{new}": f"{absent}0+100",
+        **requests(200, 0),
+    }
+    assert {w for a, w in play(tmp_path, service, series, minutes) if a == "ModelServiceSlow"} == (
+        windows
+    )
+
+
+def test_no_pod_has_the_new_threshold_yet(tmp_path: Path) -> None:
+    """The rules are applied before the first pod is replaced."""
+    service = resolved(tmp_path / "project", {"monitoring": MOVED, "owner": "ml"})
+    assert play(tmp_path, service, latencies(100, 0), 360) == set()
+
+
 def test_few_requests_say_nothing(tmp_path: Path, service: ResolvedService) -> None:
     per_minute = MINIMUM_REQUESTS / 60 * 0.9
     fired = play(tmp_path, service, requests(0, per_minute), 60)

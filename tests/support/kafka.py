@@ -1,4 +1,4 @@
-"""A real Kafka broker as a process: KRaft, SASL (SCRAM-SHA-512) over TLS, one node."""
+"""A real Kafka broker as a process: KRaft, TLS with SASL or client certificates or both, one node."""
 
 from __future__ import annotations
 
@@ -34,12 +34,10 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
-listeners=SASL_SSL://{host}:{port},CONTROLLER://127.0.0.1:{controller_port}
-listener.security.protocol.map=SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
-inter.broker.listener.name=SASL_SSL
-sasl.enabled.mechanisms=SCRAM-SHA-512
-sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
-listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={login} required username="{user}" password="{password}";
+listeners={protocol}://{host}:{port},CONTROLLER://127.0.0.1:{controller_port}
+listener.security.protocol.map={protocol}:{protocol},CONTROLLER:PLAINTEXT
+inter.broker.listener.name={protocol}
+{sasl}listener.name.{listener}.ssl.client.auth={client_auth}
 ssl.keystore.type=PEM
 ssl.keystore.location={folder}/broker.pem
 ssl.truststore.type=PEM
@@ -49,17 +47,28 @@ offsets.topic.replication.factor=1
 group.initial.rebalance.delay.ms=0
 log.dirs={folder}/data
 """
+_SASL_SETTINGS = """\
+sasl.enabled.mechanisms=SCRAM-SHA-512
+sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={login} required username="{user}" password="{password}";
+"""
 _LOGIN_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
 
 @dataclass(frozen=True)
 class KafkaBroker:
-    """A running broker at `address` (host:port), the authority of its certificate, and a user."""
+    """A running broker at `address` (host:port), the authority of its certificate, and a user.
+
+    `client` is the folder with tls.crt and tls.key of a client, as a Secret of type
+    kubernetes.io/tls has them; None where the broker asks for no certificate.
+    """
 
     address: str
     ca: Path
     password: str
     process: subprocess.Popen[bytes]
+    protocol: str = "SASL_SSL"
+    client: Path | None = None
 
     def create_topics(self, model: str, prefix: str = "servestack") -> None:
         """The topics of a model as logging/topics.yaml has them, but for the copies."""
@@ -106,14 +115,23 @@ class KafkaBroker:
 
     def client_settings(self) -> dict[str, Any]:
         """What a client of librdkafka needs to speak to it."""
-        return {
+        settings = {
             "bootstrap.servers": self.address,
-            "security.protocol": "SASL_SSL",
-            "sasl.mechanism": "SCRAM-SHA-512",
-            "sasl.username": USERNAME,
-            "sasl.password": self.password,
+            "security.protocol": self.protocol,
             "ssl.ca.location": str(self.ca),
         }
+        if self.protocol.startswith("SASL"):
+            settings |= {
+                "sasl.mechanism": "SCRAM-SHA-512",
+                "sasl.username": USERNAME,
+                "sasl.password": self.password,
+            }
+        if self.client is not None:
+            settings |= {
+                "ssl.certificate.location": str(self.client / "tls.crt"),
+                "ssl.key.location": str(self.client / "tls.key"),
+            }
+        return settings
 
 
 def _read_all(consumer: Consumer, topic: str) -> list[tuple[str, bytes]]:
@@ -143,8 +161,18 @@ def _read_all(consumer: Consumer, topic: str) -> list[tuple[str, bytes]]:
 
 
 @contextmanager
-def running_kafka(folder: Path, host: str = "127.0.0.1") -> Iterator[KafkaBroker]:
-    """Start one that keeps everything in `folder`; ended by its own handle."""
+def running_kafka(
+    folder: Path,
+    host: str = "127.0.0.1",
+    *,
+    protocol: str = "SASL_SSL",
+    wants_certificates: bool = False,
+) -> Iterator[KafkaBroker]:
+    """Start one that keeps everything in `folder`; ended by its own handle.
+
+    `protocol` is SSL or SASL_SSL. With `wants_certificates` a client must have one of the same
+    authority.
+    """
     java = [str(installed("java")), *_JAVA_OPTIONS, "-cp", f"{installed('kafka')}/*"]
     port, controller_port = free_ports(2)
     password = secrets.token_hex(16)
@@ -154,7 +182,10 @@ def running_kafka(folder: Path, host: str = "127.0.0.1") -> Iterator[KafkaBroker
     settings.write_text(
         _SETTINGS.format(
             folder=folder, host=host, port=port, controller_port=controller_port,
-            login=_LOGIN_MODULE, user=USERNAME, password=password,
+            protocol=protocol, listener=protocol.lower(),
+            client_auth="required" if wants_certificates else "none",
+            sasl=_SASL_SETTINGS.format(login=_LOGIN_MODULE, user=USERNAME, password=password)
+            if protocol.startswith("SASL") else "",
         )
     )  # fmt: skip
     format_log = [
@@ -167,7 +198,8 @@ def running_kafka(folder: Path, host: str = "127.0.0.1") -> Iterator[KafkaBroker
     command = ["setpriv", "--pdeathsig", "KILL", *java, "kafka.Kafka", str(settings)]
     with (folder / "kafka.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
-    broker = KafkaBroker(f"{host}:{port}", folder / "ca.crt", password, process)
+    client = folder / "client" if wants_certificates else None
+    broker = KafkaBroker(f"{host}:{port}", folder / "ca.crt", password, process, protocol, client)
     try:
         _wait_until_ready(broker, folder / "kafka.log")
         yield broker
@@ -181,8 +213,14 @@ def running_kafka(folder: Path, host: str = "127.0.0.1") -> Iterator[KafkaBroker
 
 
 def _write_certificates(folder: Path, host: str) -> None:
-    """ca.crt, and broker.pem with the key in PKCS#8, the one form that Kafka reads."""
+    """ca.crt, client/ with tls.crt and tls.key, and broker.pem with the key in PKCS#8, the one form
+    that Kafka reads."""
     authority = trustme.CA()
+    client = authority.issue_cert("filebeat.example.com")
+    (folder / "client").mkdir(0o700)
+    client.private_key_pem.write_to_path(folder / "client/tls.key")
+    for blob in client.cert_chain_pems:
+        blob.write_to_path(folder / "client/tls.crt", append=True)
     authority.cert_pem.write_to_path(folder / "ca.crt")
     issued = authority.issue_cert(host)
     key = serialization.load_pem_private_key(issued.private_key_pem.bytes(), None).private_bytes(

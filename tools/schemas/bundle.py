@@ -4,7 +4,10 @@ The sources are pinned in go.mod next to this file: Kubernetes' OpenAPI, and the
 API and prometheus-operator. Closed objects get `additionalProperties: false`, so that a field
 which the apiserver would refuse or drop is an error here.
 
-    python tools/schemas/bundle.py          write modules/servestack/review/schemas/
+The keys by which Kubernetes merges the lists of its own kinds come from the same OpenAPI.
+
+    python tools/schemas/bundle.py          write modules/servestack/review/schemas/ and
+                                            modules/servestack/manifests/merge_keys.json
     python tools/schemas/bundle.py --check  fail where it is stale
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ from servestack.manifests.kinds import KINDS, Kind
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent.parent / "modules/servestack/review/schemas"
+MERGE_KEYS = HERE.parent.parent / "modules/servestack/manifests/merge_keys.json"
 KUBERNETES = "k8s.io/kubernetes"
 GATEWAY_API = "sigs.k8s.io/gateway-api"
 PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
@@ -56,6 +61,9 @@ def main() -> int:
         for n, text in files.items()
         if not (TARGET / n).is_file() or (TARGET / n).read_text() != text
     ]
+    merge_keys = json.dumps(all_merge_keys(folders), indent=1, sort_keys=True) + "\n"
+    if not MERGE_KEYS.is_file() or MERGE_KEYS.read_text() != merge_keys:
+        stale.append(MERGE_KEYS.name)
     left_over = sorted(file.name for file in TARGET.glob("*.json") if file.name not in files)
     if "--check" in sys.argv[1:]:
         for name in (*stale, *left_over):
@@ -65,7 +73,9 @@ def main() -> int:
         return 1 if stale or left_over else 0
     TARGET.mkdir(parents=True, exist_ok=True)
     for name in stale:
-        (TARGET / name).write_text(files[name])
+        if name in files:
+            (TARGET / name).write_text(files[name])
+    MERGE_KEYS.write_text(merge_keys)
     for name in left_over:
         (TARGET / name).unlink()
     print(f"{len(files)} files, {len(stale)} written", file=sys.stderr)
@@ -90,11 +100,8 @@ def module_folders() -> tuple[dict[str, Path], dict[str, str]]:
 
 def all_schemas(folders: dict[str, Path]) -> list[Schema]:
     """One schema for each kind in servestack.manifests.kinds."""
-    core = [kind for kind in KINDS.values() if kind.group not in CRDS]
-    definitions: Schema = {}
-    for api_version in dict.fromkeys(kind.api_version for kind in core):
-        file = folders[KUBERNETES] / f"api/openapi-spec/v3/{openapi_name(api_version)}"
-        definitions |= json.loads(file.read_text())["components"]["schemas"]
+    core = core_kinds()
+    definitions = read_definitions(folders, core)
     definitions = {name: cleaned(schema) for name, schema in definitions.items()}
     definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = QUANTITY
     definitions["io.k8s.apimachinery.pkg.util.intstr.IntOrString"] = INT_OR_STRING
@@ -104,17 +111,66 @@ def all_schemas(folders: dict[str, Path]) -> list[Schema]:
     ]
 
 
+def core_kinds() -> list[Kind]:
+    """The kinds that Kubernetes itself defines."""
+    return [kind for kind in KINDS.values() if kind.group not in CRDS]
+
+
+def read_definitions(folders: dict[str, Path], kinds: list[Kind]) -> Schema:
+    """The definitions of Kubernetes' OpenAPI for the versions of some kinds, as published."""
+    definitions: Schema = {}
+    for api_version in dict.fromkeys(kind.api_version for kind in kinds):
+        file = folders[KUBERNETES] / f"api/openapi-spec/v3/{openapi_name(api_version)}"
+        definitions |= json.loads(file.read_text())["components"]["schemas"]
+    return definitions
+
+
+def all_merge_keys(folders: dict[str, Path]) -> dict[str, dict[str, str]]:
+    """Kind → field with dots → key by which the items of that list are merged.
+
+    The key is empty for a list of plain values. A list without a row is replaced.
+    """
+    core = core_kinds()
+    definitions = read_definitions(folders, core)
+    return {
+        kind.name: dict(merge_keys(definition_of(definitions, kind), definitions, ""))
+        for kind in core
+    }
+
+
+def merge_keys(schema: Schema, definitions: Schema, field: str) -> Iterator[tuple[str, str]]:
+    """(field, key) of every merged list below a schema."""
+    for name, inner in schema.get("properties", {}).items():
+        here = f"{field}.{name}" if field else name
+        strategies = inner.get("x-kubernetes-patch-strategy", "").split(",")
+        if "merge" in strategies and inner.get("type") == "array":
+            yield here, inner.get("x-kubernetes-patch-merge-key", "")
+        for reference in {*references(inner), *references(inner.get("items", {}))}:
+            yield from merge_keys(definitions[reference], definitions, here)
+
+
+def references(schema: Schema) -> list[str]:
+    """The definitions that a field refers to, directly or wrapped for a default."""
+    wrapped = [schema, *schema.get("allOf", ())]
+    return [part["$ref"].rpartition("/")[2] for part in wrapped if "$ref" in part]
+
+
 def openapi_name(api_version: str) -> str:
     root = "apis" if "/" in api_version else "api"
     return f"{root}__{api_version.replace('/', '__')}_openapi.json"
 
 
 def core_schema(definitions: Schema, kind: Kind) -> Schema:
+    return as_kind(definition_of(definitions, kind), definitions, kind)
+
+
+def definition_of(definitions: Schema, kind: Kind) -> Schema:
+    """The definition of a kind. Raises SystemExit if there is none."""
     for schema in definitions.values():
         for entry in schema.get("x-kubernetes-group-version-kind", ()):
             found = f"{entry['group']}/{entry['version']}".lstrip("/")
             if (found, entry["kind"]) == (kind.api_version, kind.name):
-                return as_kind(schema, definitions, kind)
+                return dict(schema)
     raise SystemExit(f"{kind.name} is not in {kind.api_version}")
 
 

@@ -24,7 +24,9 @@ from servestack.apply.pending import PendingCreate, pending_creates, settled
 from servestack.apply.program import declare, declare_built
 from servestack.errors import ApplyError, Location, Problem
 from servestack.review.gate import build_checked
-from servestack.review.mask import MASK
+from servestack.review.mask import masked
+from servestack.secrets.search import MASK
+from servestack.words import counted
 
 _OLDEST_CLI = VersionInfo(3, 200, 0)
 """The CLI is at least as new as the SDK that pyproject.toml allows."""
@@ -147,7 +149,8 @@ def _object(resource: Mapping[str, Any]) -> str:
 def _pending_words(pending: list[PendingCreate], made: list[PendingCreate]) -> str:
     names = ", ".join(create.name for create in made) or "none"
     return (
-        f"an earlier run was killed while it created {len(pending)} objects; made so far: {names}"
+        f"an earlier run was killed while it created {counted(len(pending), 'object')}; made so far: "
+        f"{names}"
     )
 
 
@@ -156,4 +159,4 @@ def _counts(changes: Mapping[Any, int]) -> dict[str, int]:
 
 
 def _values(outputs: Mapping[str, automation.OutputValue]) -> dict[str, Any]:
-    return {n: MASK if output.secret else output.value for n, output in outputs.items()}
+    return {n: MASK if output.secret else masked(output.value) for n, output in outputs.items()}

@@ -38,5 +38,6 @@ def rollout_seconds(manifests: Sequence[Manifest]) -> int | None:
     deployment = bodies["Deployment"]
     scaler = bodies.get("HorizontalPodAutoscaler", {})
     pods = int(scaler.get("maxReplicas", deployment.get("replicas", 1)))
-    stays_ready = int(deployment["minReadySeconds"]) * max(0, pods - 1)
-    return int(deployment["progressDeadlineSeconds"]) + stays_ready + MARGIN_SECONDS
+    # A patch may leave out either; these are the defaults of Kubernetes.
+    stays_ready = int(deployment.get("minReadySeconds", 0)) * max(0, pods - 1)
+    return int(deployment.get("progressDeadlineSeconds", 600)) + stays_ready + MARGIN_SECONDS

@@ -6,12 +6,15 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from servestack.cli.output import say, say_problems, write
 from servestack.errors import Problem, ServestackError, SpecError
+
+if TYPE_CHECKING:
+    from servestack.spec.model_files import Selection
 
 app = typer.Typer(
     name="servestack",
@@ -36,9 +39,17 @@ class CheckOutput(StrEnum):
     SARIF = "sarif"
 
 
+class FailOn(StrEnum):
+    SECURITY = "security"
+    DATA = "data"
+    AVAILABILITY = "availability"
+    RESTART = "restart"
+
+
 class SchemaKind(StrEnum):
     MODEL_SERVICE = "model-service"
     ENVIRONMENT = "environment"
+    FOLDER = "folder"
 
 
 Project = Annotated[
@@ -52,6 +63,14 @@ Project = Annotated[
 Environment = Annotated[str, typer.Argument(help="Name of the environment, such as prod.")]
 Environments = Annotated[
     list[str] | None, typer.Argument(help="Names of environments. Default: all.")
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", help="Name of a model; may be repeated. Default: all models."),
+]
+Folders = Annotated[
+    list[Path] | None,
+    typer.Option("--folder", help="Folder of models, such as models/growth; may be repeated."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
@@ -93,13 +112,19 @@ def new(
 @app.command()
 def lock(
     environments: Environments = None,
+    model: Models = None,
+    folder: Folders = None,
     refresh: Annotated[bool, typer.Option(help="Fetch and digest every artifact again.")] = False,
     project: Project = None,
 ) -> None:
-    """Resolve artifacts to exact versions and digests, and write them to the lock file."""
+    """Resolve artifacts to exact versions and digests, and write them to the lock file.
+
+    Exit code: 0 if all are locked, 3 if some are and others failed, 1 for an error.
+    """
     from servestack.cli.lock_command import lock as run
 
-    run(find_project(project), environments, refresh=refresh)
+    root, selection = find_selected(project, model, folder)
+    raise typer.Exit(run(root, environments, refresh=refresh, selection=selection))
 
 
 @app.command()
@@ -109,12 +134,19 @@ def render(
     stdout: Annotated[
         bool, typer.Option("--stdout", help="Print instead of writing files.")
     ] = False,
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Delete what is left of environments that do not exist."),
+    ] = False,
+    model: Models = None,
+    folder: Folders = None,
     project: Project = None,
 ) -> None:
-    """Write rendered/<env>/: plain YAML for `kubectl apply -R -f`."""
+    """Write rendered/<env>/: plain YAML for `kubectl apply --server-side -R -f`."""
     from servestack.cli.render_command import render as run
 
-    run(find_project(project), environments, check=check, stdout=stdout)
+    root, selection = find_selected(project, model, folder)
+    run(root, environments, check=check, stdout=stdout, prune=prune, selection=selection)
 
 
 @app.command()
@@ -137,20 +169,34 @@ def diff(
     output: Annotated[
         DiffOutput, typer.Option("--output", "-o", help="Format of the output.")
     ] = DiffOutput.TEXT,
+    fail_on: Annotated[
+        list[FailOn] | None,
+        typer.Option(
+            help="End with 3 if a change has this category, else with 0. May be repeated."
+        ),
+    ] = None,
+    model: Models = None,
+    folder: Folders = None,
     project: Project = None,
 ) -> None:
     """Show what a change does. Exit code: 0 for no changes, 2 for changes, 1 for an error."""
-    if (live and against) or (not live and (kubeconfig or context)):
-        hint = "use --kubeconfig and --context only with --live, and --against only without it"
+    categories = tuple(category.value for category in fail_on or ())
+    if (live and (against or model or folder)) or (not live and (kubeconfig or context)):
+        hint = (
+            "use --kubeconfig and --context only with --live, and --against, --model and --folder "
+            "only without it"
+        )
         raise SpecError(Problem("SRV154", "these options of diff exclude each other", hint=hint))
     if live:
         from servestack.cli.live_command import LiveOptions, diff_live
 
         options = LiveOptions(kubeconfig, context)
-        raise typer.Exit(diff_live(find_project(project), environments, options, output.value))
+        root = find_project(project)
+        raise typer.Exit(diff_live(root, environments, options, output.value, categories))
     from servestack.cli.review_commands import diff as run
 
-    raise typer.Exit(run(find_project(project), environments, against, output.value))
+    root, selection = find_selected(project, model, folder)
+    raise typer.Exit(run(root, environments, against, output.value, categories, selection))
 
 
 @app.command()
@@ -159,12 +205,15 @@ def check(
     output: Annotated[
         CheckOutput, typer.Option("--output", "-o", help="Format of the output.")
     ] = CheckOutput.TEXT,
+    model: Models = None,
+    folder: Folders = None,
     project: Project = None,
 ) -> None:
     """Check models against the Kubernetes API and the policy. Exit code: 1 for an error."""
     from servestack.cli.review_commands import check as run
 
-    raise typer.Exit(run(find_project(project), environments, output.value))
+    root, selection = find_selected(project, model, folder)
+    raise typer.Exit(run(root, environments, output.value, selection))
 
 
 @app.command()
@@ -222,11 +271,29 @@ def schema(
         SchemaKind, typer.Argument(help="Which file the schema is for.")
     ] = SchemaKind.MODEL_SERVICE,
 ) -> None:
-    """Print the JSON schema of a spec or an environment, for editors."""
+    """Print the JSON schema of a spec, an environment or a folder, for editors."""
     from servestack.cli.output import write
     from servestack.spec.schema import schema_text
 
     write(schema_text(kind.value))
+
+
+@app.command()
+def handover(
+    environment: Environment,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="Kubeconfig to use. Default: the environment's.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="Context to use. Default: the environment's.")
+    ] = None,
+    project: Project = None,
+) -> None:
+    """Keep the number of pods while autoscaling replaces `replicas`. `up` does so itself."""
+    from servestack.cli.handover_command import handover as run
+    from servestack.cli.live_command import LiveOptions
+
+    run(find_project(project), environment, LiveOptions(kubeconfig, context))
 
 
 @app.command()
@@ -266,6 +333,16 @@ def find_project(folder: Path | None) -> Path:
     from servestack.project import find_root
 
     return find_root(folder)
+
+
+def find_selected(
+    project: Path | None, models: list[str] | None, folders: list[Path] | None
+) -> tuple[Path, Selection | None]:
+    """Return the project's folder, and the selection of --model and --folder."""
+    from servestack.spec.model_files import select
+
+    root = find_project(project)
+    return root, select(root, models, folders)
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from servestack.errors import Problem
+from servestack.secrets.search import masked_text
+from servestack.words import counted
 
 
 def write(text: str) -> None:
@@ -17,8 +19,8 @@ def write(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Write one message to stderr."""
-    sys.stderr.write(f"{text}\n")
+    """Write one message to stderr. What others said, such as Pulumi, may hold a credential."""
+    sys.stderr.write(f"{masked_text(text)}\n")
     sys.stderr.flush()
 
 
@@ -31,7 +33,7 @@ def say_problems(problems: Iterable[Problem]) -> None:
         mark = "\x1b[31merror\x1b[0m" if color else "error"
         say(f"{mark}: {problem}")
     if count > 1:
-        say(f"{count} errors")
+        say(counted(count, "error"))
 
 
 def wants_color(stream: TextIO) -> bool:

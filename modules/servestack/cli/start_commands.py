@@ -13,7 +13,7 @@ from servestack.cli.installed import requirement
 from servestack.cli.output import say
 from servestack.errors import Location, Problem, SpecError
 from servestack.files import write_atomically
-from servestack.project import MODELS_FOLDER, STACKS_FOLDER, environment_names
+from servestack.project import STACKS_FOLDER, environment_names
 from servestack.resolve.mlflow_address import MlflowAddress, address_of
 from servestack.spec.artifact_uri import (
     LOGGED_MODEL,
@@ -21,8 +21,9 @@ from servestack.spec.artifact_uri import (
     ArtifactUri,
     parse_artifact_uri,
 )
-from servestack.spec.document import parse_document
+from servestack.spec.document import MAX_FILE_BYTES, parse_document
 from servestack.spec.load import check_model_service, load_environment
+from servestack.spec.model_files import MODELS_FOLDER
 from servestack.yaml_writer import dump
 
 _SKELETON = Path(__file__).parent.parent / "skeleton"
@@ -124,10 +125,36 @@ def new(root: Path, name: str | None, artifact: str, tracking_uri: str | None) -
             data |= _input_of(uri, asked)
         else:
             say("api.input was not filled in: name an MLflow server with --tracking-uri")
-    text = dump(data)
+    text = _readable_text(data, file)
     _check(parse_document(text, file).data, file)
     write_atomically(file, text)
     say(f"wrote {file}; next: servestack lock")
+
+
+def _readable_text(data: dict[str, Any], file: Path) -> str:
+    """Return the spec's text, without the parts of `api.input` that make it too large to be read.
+
+    What describes the input is in the lock as well, as the model's signature.
+    """
+    text = dump(data)
+    given = data.get("api", {}).get("input", {})
+    for part in ("columns", "example"):
+        if part in given and not _is_readable(text, file):
+            del given[part]
+            say(f"api.input.{part} was left out: with it no command could read {file}")
+            text = dump(data if given else {k: v for k, v in data.items() if k != "api"})
+    return text
+
+
+def _is_readable(text: str, file: Path) -> bool:
+    """Return whether a file of this text is within the limits of `read_document`."""
+    if len(text.encode()) > MAX_FILE_BYTES:
+        return False
+    try:
+        parse_document(text, file)
+    except SpecError:
+        return False
+    return True
 
 
 def _check(data: Any, file: Path) -> None:

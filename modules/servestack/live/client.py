@@ -15,6 +15,7 @@ CONNECTIONS = 8
 """Requests at the same time. A cluster answers a dry run within a few milliseconds."""
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
+_APPLY, _MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 
 
 class Cluster:
@@ -87,6 +88,21 @@ class Cluster:
             raise failure(404, b'{"message": "not found"}', self._host, about)
         return result
 
+    def apply(self, kind: Resource, body: Body, manager: str) -> Body | None:
+        """Server-side apply of some fields by a manager, never over a value of somebody else.
+
+        Returns the object, or None where there is none.
+        """
+        metadata = body["metadata"]
+        path = kind.path(metadata.get("namespace", ""), metadata["name"])
+        query = {"fieldManager": manager, "fieldValidation": "Strict"}
+        return self._ask("PATCH", path, query, body, about=f"{kind.name}/{metadata['name']}")
+
+    def merge(self, kind: Resource, namespace: str, name: str, body: Body, manager: str) -> None:
+        """JSON merge patch of an object. With its resourceVersion, only as it was read."""
+        path, about = kind.path(namespace, name), f"{kind.name}/{name}"
+        self._ask("PATCH", path, {"fieldManager": manager}, body, about=about, patch=_MERGE)
+
     def _ask(
         self,
         method: str,
@@ -95,6 +111,7 @@ class Cluster:
         body: Body | None = None,
         *,
         about: str,
+        patch: str = _APPLY,
         retries: bool = True,
     ) -> Body | None:
         import urllib3
@@ -102,7 +119,7 @@ class Cluster:
         url = f"{self._host}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = self._headers | {"Accept": "application/json"}
         if body is not None:
-            headers["Content-Type"] = "application/apply-patch+yaml"
+            headers["Content-Type"] = patch
         try:
             answer = self._pool.request(
                 method, url, headers=headers, timeout=self._timeout,

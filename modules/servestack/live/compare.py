@@ -20,7 +20,9 @@ from servestack.manifests.kinds import NAMESPACE, NAMESPACED, Kind, Resource
 from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
 from servestack.manifests.names import MANAGED_BY
 from servestack.review.diff import key_of_manifest
+from servestack.review.effects import effects_of
 from servestack.review.summary import FieldReview, GroupReview, ObjectReview, Review, review
+from servestack.words import counted
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -121,11 +123,16 @@ def _with_writers(item: ObjectReview, compared: Compared | None) -> ObjectReview
     if item.operation == "remove":
         # Pulumi deletes what its state holds; `kubectl apply` deletes nothing.
         (field,) = item.fields
-        effect = f"left over, nobody declares it; once deleted: {field.effect}"
-        return replace(item, fields=(replace(field, effect=effect),))
+        effects = tuple(
+            replace(e, words=f"left over, nobody declares it; once deleted: {e.words}")
+            for e in field.effects
+        )
+        return replace(item, fields=(replace(field, effects=effects),))
     if compared is None or compared.live is None or compared.desired is None:
         return item
     live, desired = compared.live, compared.desired
+    if _is_handed_over(compared.declared):
+        item = replace(item, fields=tuple(map(_without_count, item.fields)))
     fields = (
         # Nobody wrote a field that does not exist.
         field
@@ -136,6 +143,18 @@ def _with_writers(item: ObjectReview, compared: Compared | None) -> ObjectReview
     return replace(item, fields=tuple(fields))
 
 
+def _is_handed_over(declared: Manifest) -> bool:
+    """Whether the count of pods is left to an autoscaler."""
+    return declared.kind == "Deployment" and "replicas" not in declared.body["spec"]
+
+
+def _without_count(field: FieldReview) -> FieldReview:
+    """The dry run shows the API's default in place of a count that is no longer declared."""
+    if field.change.path != ("spec", "replicas") or field.change.operation != "change":
+        return field
+    return replace(field, effects=effects_of(replace(field.change, operation="remove", new=None)))
+
+
 def _causes(objects: Iterable[ObjectReview]) -> Iterator[str]:
     for item in objects:
         by_writer: dict[tuple[str, str], list[FieldReview]] = {}
@@ -144,5 +163,5 @@ def _causes(objects: Iterable[ObjectReview]) -> Iterator[str]:
                 writer = (field.changed_by.manager, field.changed_by.time)
                 by_writer.setdefault(writer, []).append(field)
         for (manager, time), fields in by_writer.items():
-            what = fields[0].change.field if len(fields) == 1 else f"{len(fields)} fields"
+            what = fields[0].change.field if len(fields) == 1 else counted(len(fields), "field")
             yield f"drift: {manager} changed {what} of {item.key} at {time}"

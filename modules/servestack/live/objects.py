@@ -21,7 +21,7 @@ from servestack.manifests.manifest import Body, Manifest
 from servestack.manifests.names import MANAGED_BY
 from servestack.review.diff import Key, Path, compare_data
 
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _BOOKKEEPING = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 
 Listed = dict[str, Body] | Problem
@@ -77,7 +77,7 @@ def plain(body: Body) -> Body:
     """An object without what the API maintains: its status and the bookkeeping in metadata."""
     metadata = {key: v for key, v in body["metadata"].items() if key not in _BOOKKEEPING}
     annotations = metadata.pop("annotations", None) or {}
-    if kept := {key: v for key, v in annotations.items() if key != _LAST_APPLIED}:
+    if kept := {key: v for key, v in annotations.items() if key != LAST_APPLIED}:
         metadata["annotations"] = kept
     return {key: v for key, v in body.items() if key != "status"} | {"metadata": metadata}
 
@@ -85,7 +85,7 @@ def plain(body: Body) -> Body:
 def _without_what_kubectl_removes(live: Body, desired: Body, declared: Body) -> Body:
     """Remove what a client-side `kubectl apply` would: applied before, and no longer declared."""
     try:
-        last = json.loads(live["metadata"]["annotations"][_LAST_APPLIED])
+        last = json.loads(live["metadata"]["annotations"][LAST_APPLIED])
     except (KeyError, ValueError):
         # Nobody did so, or somebody wrote into the annotation, which kubectl then refuses.
         return desired

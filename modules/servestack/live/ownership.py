@@ -49,6 +49,26 @@ def foreign_writer(live: Body, desired: Body, path: Path) -> Writer | None:
     return Writer(str(last.get("manager", "")), _time(last))
 
 
+def applies_more(live: Body, manager: str, path: Path) -> bool:
+    """Whether a manager has applied other fields than this one: an apply of it alone drops them."""
+    only: Entry = {}
+    for part in reversed(path):
+        only = {f"f:{part}": only}
+    return any(
+        entry.get("manager") == manager
+        and entry.get("operation") == "Apply"
+        and entry["fieldsV1"] not in ({}, only)
+        for entry in _entries(live)
+    )
+
+
+def owned_by_us_alone(live: Body, path: Path) -> bool:
+    """Whether the field has an owner, and nobody but the managers that apply the object."""
+    owners = [entry for entry in _entries(live) if _owns(entry, live, live, path)]
+    ours = _ours(live)
+    return bool(owners) and all(entry in ours for entry in owners)
+
+
 def item_at(items: list[Any], others: list[Any], name: str, key: str) -> int | None:
     """Index of the item that a path's Key names; None if there is none.
 

@@ -9,6 +9,7 @@ from servestack.live.client import Cluster
 from servestack.manifests.kinds import KINDS, Resource
 from servestack.manifests.manifest import Body
 from servestack.manifests.names import LABEL_DOMAIN
+from servestack.secrets.search import masked_value
 
 _DEPLOYMENT = KINDS["apps/v1", "Deployment"]
 _REPLICA_SET = Resource("apps/v1", "ReplicaSet", "replicasets")
@@ -99,7 +100,7 @@ def _reasons(cluster: Cluster, namespace: str, pod: Body) -> Iterator[str]:
         if ended and ended.get("exitCode", 0) != 0:
             yield _ended(container["name"], ended)
         elif waiting and waiting.get("reason") not in _STARTS:
-            words = " ".join(waiting.get("message", "").split())
+            words = " ".join(masked_value(waiting.get("message", "")).split())
             yield f"{container['name']}: {waiting.get('reason')}: {words}".rstrip(": ")
         elif (
             "running" in state and not container.get("ready") and container.get("started") is False
@@ -115,7 +116,8 @@ def _ended(step: str, ended: Body) -> str:
 
 
 def _with_lines(head: str, text: str) -> str:
-    lines = [line.rstrip() for line in text.strip().splitlines() if line.strip()]
+    # What a pod prints may hold what it was given.
+    lines = [line.rstrip() for line in masked_value(text).strip().splitlines() if line.strip()]
     return "\n".join([head, *(f"  {line}" for line in lines[-_LAST_LINES:])])
 
 

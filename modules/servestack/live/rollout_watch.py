@@ -11,6 +11,7 @@ from typing import Any
 from servestack.errors import ClusterError, Problem
 from servestack.live.client import Cluster
 from servestack.live.rollout import Rollout, see_rollout
+from servestack.words import counted
 
 _POLL_SECONDS = 2.0
 _UNCHANGED_SECONDS = 15.0
@@ -118,7 +119,7 @@ def _serving_words(serving: Counter[str]) -> str:
     if not serving:
         return "no pod serves this model"
     counts = [
-        f"version {version} with {count} pod{'s' if count > 1 else ''}"
+        f"version {version} with {counted(count, 'pod')}"
         for version, count in sorted(serving.items())
     ]
     return f"still serving: {', '.join(counts)}"

@@ -23,7 +23,7 @@ from servestack.manifests.server_settings import (
     serve_argument,
     settings_text,
 )
-from servestack.project import Inputs, chosen_environments, load_inputs
+from servestack.project import Inputs, chosen_environments, load_around
 from servestack.resolve.lock import Lock
 from servestack.resolve.lock_requests import lock_requests, registries
 from servestack.resolve.locking import lock_artifacts
@@ -31,6 +31,7 @@ from servestack.resolve.mlflow_address import from_folder
 from servestack.resolve.resolved import ResolvedService
 from servestack.resolve.service import resolve_service
 from servestack.spec.load import Loaded
+from servestack.spec.model_files import load_model_files
 from servestack.spec.model_service import ModelService
 from servestack_contract.settings import FILE
 
@@ -59,7 +60,11 @@ def serve(
                 hint="pip install 'servestack[serve]'",
             )
         )
-    inputs = load_inputs(root, environment or _default_environment(root))
+    name = environment or _default_environment(root)
+    # What is wrong with other models does not matter here.
+    inputs = load_around(root, name, load_model_files(root))
+    if inputs.lock_problems:
+        raise SpecError(inputs.lock_problems)
     service = _resolved(inputs, _chosen(inputs, spec), say)
     if service.spec.api.auth is not None and options.api_keys is None:
         say("the server asks for no API key here; --api-keys FILE makes it ask")
@@ -84,6 +89,12 @@ def _chosen(inputs: Inputs, spec: str) -> Loaded[ModelService]:
     for loaded in inputs.specs:
         if spec == loaded.value.name or (inputs.root / loaded.document.file).resolve() == file:
             return loaded
+    for broken in inputs.files.broken:
+        if (
+            spec == (broken.name or broken.file.stem)
+            or (inputs.root / broken.file).resolve() == file
+        ):
+            raise SpecError(broken.problems)
     names = ", ".join(loaded.value.name for loaded in inputs.specs)
     raise SpecError(
         Problem("SRV202", f"there is no model or file {spec!r}", hint=f"models: {names}")

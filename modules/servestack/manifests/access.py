@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+from typing import Any
 from urllib.parse import urlsplit
 
 from servestack.manifests import names
 from servestack.manifests.manifest import Body
 from servestack.manifests.server_settings import is_in_image, mlflow_uri
+from servestack.resolve.addresses import certificate_issuer
 from servestack.resolve.resolved import ResolvedService
-from servestack.spec.environment import Peer
+from servestack.spec.environment import Network, Peer
+from servestack.spec.exposure import EgressRule, PortRange
 
 _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
-_DNS_PORT = 53
-_OUTSIDE = {
-    "0.0.0.0/0": ("169.254.0.0/16",),
-    # The second is the address of AWS's metadata service in IPv6.
-    "::/0": ("fe80::/10", "fd00:ec2::254/128"),
-}
+SOLVER_LABEL = "acme.cert-manager.io/http01-solver"
+"""Label of the pods that answer cert-manager's HTTP-01 challenges."""
+_SOLVER_PORT = 8089
+_LEFT_OUT = tuple(
+    # Link-local addresses, and that of AWS's metadata service in IPv6.
+    map(ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128"))
+)
 
 
 def build_service_account(service: ResolvedService) -> Body | None:
@@ -60,10 +65,39 @@ def build_network_policy(service: ResolvedService) -> Body | None:
     }
 
 
+def build_solver_network_policy(service: ResolvedService) -> Body | None:
+    """The NetworkPolicy of cert-manager's pods that answer an HTTP-01 challenge for this model.
+
+    They run in this namespace, where everything is denied that no policy names. None where no
+    issuer makes the model's certificates, and without network policies.
+
+    Source: pkg/issuer/acme/http/http.go of cert-manager (the label, and acmeSolverListenPort).
+    """
+    environment = service.environment
+    if certificate_issuer(service.spec, environment) is None or not environment.network.policy:
+        return None
+    assert environment.ingress is not None  # an issuer belongs to an Ingress
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": names.metadata(service, names.solver_policy_name(service)),
+        "spec": {
+            "podSelector": {"matchLabels": {SOLVER_LABEL: "true"}},
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {
+                    "from": [_namespace(environment.ingress.namespace)],
+                    "ports": _tcp((_SOLVER_PORT,)),
+                }
+            ],
+        },
+    }
+
+
 def _ingress(service: ResolvedService) -> list[Body]:
     environment = service.environment
     namespaces = list(service.spec.service.callers)
-    if environment.ingress is not None and service.host:
+    if environment.ingress is not None and service.hosts:
         namespaces.append(environment.ingress.namespace)
     if environment.prometheus is not None:
         namespaces.append(environment.prometheus.namespace)
@@ -75,12 +109,7 @@ def _ingress(service: ResolvedService) -> list[Body]:
 
 def _egress(service: ResolvedService) -> list[Body]:
     network = service.environment.network
-    rules: list[Body] = [
-        {
-            "to": [_namespace(network.dns_namespace)],
-            "ports": [{"protocol": protocol, "port": _DNS_PORT} for protocol in ("UDP", "TCP")],
-        },
-    ]
+    rules = [_dns(network)]
     if not all(is_in_image(model) for model in service.models):
         rules.append(_egress_rule(_artifact_store(service)))
     kafka = service.environment.kafka
@@ -88,13 +117,35 @@ def _egress(service: ResolvedService) -> list[Body]:
         ports = tuple(sorted({int(broker.rpartition(":")[2]) for broker in kafka.brokers}))
         rules.append(_egress_rule(network.kafka or Peer.model_construct(ports=ports)))
     for rule in service.spec.egress:
-        peer: Body = {"ipBlock": {"cidr": rule.cidr}}
-        if rule.namespace is not None:
-            peer = _namespace(rule.namespace)
-        if rule.pod_labels:
-            peer["podSelector"] = {"matchLabels": dict(sorted(rule.pod_labels.items()))}
-        rules.append({"to": [peer], "ports": _tcp(rule.ports)})
+        peer = _block(rule.cidr) if rule.cidr is not None else _namespace(rule.namespace or "")
+        peer |= _pods(rule.pod_labels)
+        rules.append({"to": [peer], "ports": _ports(rule)})
     return rules
+
+
+def _dns(network: Network) -> Body:
+    """The rule for DNS: its ranges may be link-local, as the cache on a node is."""
+    dns = network.dns
+    namespace = network.dns_namespace or dns.namespace
+    targets = [_namespace(namespace)] if namespace is not None else []
+    targets += map(_block, dns.cidrs)
+    return {
+        "to": targets,
+        "ports": [
+            {"protocol": protocol, "port": port}
+            for port in dns.ports
+            for protocol in ("UDP", "TCP")
+        ],
+    }
+
+
+def _ports(rule: EgressRule) -> list[Body]:
+    return [
+        {"protocol": rule.protocol, "port": ports.port, "endPort": ports.end_port}
+        if isinstance(ports, PortRange)
+        else {"protocol": rule.protocol, "port": ports}
+        for ports in rule.ports
+    ]
 
 
 def _artifact_store(service: ResolvedService) -> Peer:
@@ -109,9 +160,9 @@ def _artifact_store(service: ResolvedService) -> Peer:
 
 def _egress_rule(peer: Peer) -> Body:
     """An egress rule to a peer. A peer without an address allows its ports everywhere."""
-    targets: list[Body] = [{"ipBlock": {"cidr": cidr}} for cidr in peer.cidrs]
+    targets = [_block(cidr) for cidr in peer.cidrs]
     if peer.namespace is not None:
-        targets.insert(0, _namespace(peer.namespace))
+        targets.insert(0, _namespace(peer.namespace) | _pods(peer.pod_labels))
     return {"to": targets or _anywhere(), "ports": _tcp(peer.ports)}
 
 
@@ -121,12 +172,33 @@ def _anywhere() -> list[Body]:
     Pods are named as well, because it depends on the network plugin whether an address block
     covers them. At link-local addresses clouds hand out the node's credentials.
     """
-    blocks = ({"cidr": cidr, "except": list(left_out)} for cidr, left_out in _OUTSIDE.items())
-    return [{"namespaceSelector": {}}, *({"ipBlock": block} for block in blocks)]
+    return [{"namespaceSelector": {}}, _block("0.0.0.0/0"), _block("::/0")]
+
+
+def _block(cidr: str) -> Body:
+    parts = list(left_out(cidr))
+    return {"ipBlock": {"cidr": cidr, **({"except": parts} if parts else {})}}
+
+
+def left_out(cidr: str) -> tuple[str, ...]:
+    """The link-local ranges in an address range, which a policy leaves out.
+
+    Empty for a range that is link-local itself: it was meant.
+    """
+    network: Any = ip_network(cidr)
+    return tuple(
+        str(part)
+        for part in _LEFT_OUT
+        if part.version == network.version and part != network and part.subnet_of(network)
+    )
 
 
 def _namespace(name: str) -> Body:
     return {"namespaceSelector": {"matchLabels": {_NAMESPACE_LABEL: name}}}
+
+
+def _pods(labels: dict[str, str]) -> Body:
+    return {"podSelector": {"matchLabels": dict(sorted(labels.items()))}} if labels else {}
 
 
 def _tcp(ports: tuple[int, ...]) -> list[Body]:

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from servestack.manifests.access import build_network_policy, build_service_account
+from servestack.errors import BuildError, Problem
+from servestack.manifests.access import (
+    build_network_policy,
+    build_service_account,
+    build_solver_network_policy,
+)
 from servestack.manifests.autoscaling import build_horizontal_pod_autoscaler
 from servestack.manifests.environment import build_default_network_policy, build_namespace
 from servestack.manifests.log_shipping import build_filebeat_config_map
@@ -19,6 +24,7 @@ from servestack.manifests.monitoring import (
     build_rules_config_map,
 )
 from servestack.manifests.network import build_http_route, build_ingress, build_service
+from servestack.manifests.patches import apply_patches
 from servestack.manifests.server_settings import build_server_config_map
 from servestack.manifests.workload import build_deployment, build_pod_disruption_budget
 from servestack.resolve.resolved import ResolvedService
@@ -34,6 +40,7 @@ ENVIRONMENT_BUILDERS: tuple[tuple[str, EnvironmentBuilder], ...] = (
 SERVICE_BUILDERS: tuple[tuple[str, ServiceBuilder], ...] = (
     ("access", build_service_account),
     ("access", build_network_policy),
+    ("access", build_solver_network_policy),
     ("log_shipping", build_filebeat_config_map),
     ("workload", build_server_config_map),
     ("workload", build_deployment),
@@ -55,11 +62,18 @@ def build_manifests(
 ) -> tuple[Manifest, ...]:
     """The environment's own objects, then each model's.
 
-    `source` is the environment's file, relative to the project.
+    `source` is the environment's file, relative to the project. Raises BuildError with the problems
+    of all models.
     """
     manifests = build_environment_manifests(environment, source)
+    problems: list[Problem] = []
     for service in services:
-        manifests += build_service_manifests(service)
+        try:
+            manifests += build_service_manifests(service)
+        except BuildError as error:
+            problems += error.problems
+    if problems:
+        raise BuildError(problems)
     return tuple(manifests)
 
 
@@ -73,12 +87,13 @@ def build_environment_manifests(environment: Environment, source: str) -> list[M
 
 
 def build_service_manifests(service: ResolvedService) -> list[Manifest]:
-    """The objects of one model."""
-    return [
+    """The objects of one model, patched. Raises BuildError for a patch that does not fit them."""
+    built = [
         Manifest(service.name, concern, dotted_name(build), service.source, body)
         for concern, build in SERVICE_BUILDERS
         if (body := build(service)) is not None
     ]
+    return apply_patches(service, built) if service.spec.patches else built
 
 
 def dotted_name(build: Callable[..., object]) -> str:

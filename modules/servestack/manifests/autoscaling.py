@@ -5,6 +5,7 @@ from __future__ import annotations
 from servestack.manifests import names
 from servestack.manifests.manifest import Body
 from servestack.resolve.resolved import ResolvedService
+from servestack.spec.quantities import written_count
 from servestack.spec.scaling import Autoscaling
 from servestack_contract.metrics import IN_FLIGHT
 
@@ -46,7 +47,7 @@ def _metrics(service: ResolvedService, scaling: Autoscaling) -> list[Body]:
                     "metric": {"name": IN_FLIGHT.name},
                     "target": {
                         "type": "AverageValue",
-                        "averageValue": str(scaling.in_flight_per_pod),
+                        "averageValue": written_count(scaling.in_flight_per_pod),
                     },
                 },
             }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from servestack.manifests.manifest import Body
 from servestack.manifests.names import MANAGED_BY
 from servestack.spec.environment import Environment
+from servestack.spec.reserved import DEFAULT_POLICY
 
 _LABELS = {"app.kubernetes.io/managed-by": MANAGED_BY, "app.kubernetes.io/part-of": "servestack"}
 
@@ -40,7 +41,7 @@ def build_default_network_policy(environment: Environment) -> Body | None:
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {
-            "name": "default-deny",
+            "name": DEFAULT_POLICY,
             "namespace": environment.namespace,
             "labels": dict(_LABELS),
         },

@@ -70,5 +70,7 @@ def variables(given: tuple[EnvironmentVariable, ...]) -> list[Body]:
             reference = {"name": variable.value_from.secret, "key": variable.value_from.key}
             bodies.append({"name": variable.name, "valueFrom": {"secretKeyRef": reference}})
         else:
-            bodies.append({"name": variable.name, "value": variable.value or ""})
+            # The API drops an empty value, which means the same.
+            value = {"value": variable.value} if variable.value else {}
+            bodies.append({"name": variable.name, **value})
     return bodies

@@ -59,6 +59,7 @@ def filebeat_config(service: ResolvedService, kafka: Kafka) -> str:
         sasl_mechanism=security.mechanism if security.protocol.startswith("SASL") else "",
         tls=tls,
         ca_file=f"{names.KAFKA_CA_FOLDER}/{security.ca.key}" if tls and security.ca else "",
+        client_certificate=_client_certificate_files(kafka),
         shutdown_seconds=max(service.spec.shutdown.log_drain_seconds, 1),
     )
     checked = text
@@ -66,6 +67,18 @@ def filebeat_config(service: ResolvedService, kafka: Kafka) -> str:
         checked = checked.replace(f'"{topic}"', f'"{kind}"')
     _check(checked)
     return text
+
+
+def _client_certificate_files(kafka: Kafka) -> dict[str, str]:
+    """The files of the certificate and of its key; empty where Filebeat has none."""
+    client = kafka.security.client_certificate
+    if client is None:
+        return {}
+    folder = names.KAFKA_CLIENT_FOLDER
+    return {
+        "certificate": f"{folder}/{client.certificate_key}",
+        "key": f"{folder}/{client.private_key_key}",
+    }
 
 
 def largest_event_bytes(service: ResolvedService) -> int:
@@ -139,6 +152,10 @@ def build_filebeat_container(service: ResolvedService) -> Body | None:
         container["volumeMounts"].append(
             {"name": "kafka-ca", "mountPath": names.KAFKA_CA_FOLDER, "readOnly": True}
         )
+    if kafka.security.client_certificate is not None:
+        container["volumeMounts"].append(
+            {"name": "kafka-client", "mountPath": names.KAFKA_CLIENT_FOLDER, "readOnly": True}
+        )
     credentials = kafka.security.credentials
     if credentials is not None:
         keys = (("USERNAME", credentials.username_key), ("PASSWORD", credentials.password_key))
@@ -171,6 +188,13 @@ def filebeat_volumes(service: ResolvedService) -> list[Body]:
     ]
     ca = kafka.security.ca
     if ca is not None:
-        source = {"secretName": ca.secret, "items": [{"key": ca.key, "path": ca.key}]}
+        source: Body = {"secretName": ca.secret, "items": [{"key": ca.key, "path": ca.key}]}
         volumes.append({"name": "kafka-ca", "secret": source})
+    client = kafka.security.client_certificate
+    if client is not None:
+        keys = dict.fromkeys((client.certificate_key, client.private_key_key))
+        items = [{"key": key, "path": key} for key in keys]
+        # The private key is for the pod's group alone (fsGroup), which is Filebeat's.
+        source = {"secretName": client.secret, "defaultMode": 0o440, "items": items}
+        volumes.append({"name": "kafka-client", "secret": source})
     return volumes

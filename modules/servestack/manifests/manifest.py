@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
+
+from servestack.errors import Location
 
 Body = dict[str, Any]
 """A Kubernetes object as plain data: dict, list, str, int, float, bool. Never shared, never None."""
@@ -17,12 +20,25 @@ Namespace in here comes before everything that lives in it.
 
 
 @dataclass(frozen=True, slots=True)
+class AppliedPatch:
+    """A patch that is merged into an object: its number in the spec, its fields and their places.
+
+    `locate` takes a path within `fields`.
+    """
+
+    number: int
+    fields: Body
+    locate: Callable[[tuple[str | int, ...]], Location] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One Kubernetes object, and where it came from.
 
     `group` is the model's name, or ENVIRONMENT_GROUP; `concern` the module of servestack.manifests
     that made it (`workload`, `network`, ...); `builder` the function's dotted name; `source`
-    the spec or environment file, relative to the project, with forward slashes.
+    the spec or environment file, relative to the project, with forward slashes. `patches` are
+    merged into the body, the last one wins; `unpatched` is the body before them.
     """
 
     group: str
@@ -30,6 +46,8 @@ class Manifest:
     builder: str
     source: str
     body: Body
+    patches: tuple[AppliedPatch, ...] = ()
+    unpatched: Body | None = None
 
     @property
     def api_version(self) -> str:

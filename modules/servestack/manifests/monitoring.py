@@ -8,9 +8,8 @@ from servestack.manifests.manifest import Body
 from servestack.manifests.rules import rule_groups, threshold_seconds
 from servestack.resolve.resolved import ResolvedService
 from servestack.yaml_writer import dump
+from servestack_contract import routes
 from servestack_contract.metrics import REQUEST_SECONDS_BUCKETS
-
-METRICS_PATH = "/metrics"
 
 
 def latency_buckets(service: ResolvedService) -> tuple[float, ...]:
@@ -28,7 +27,7 @@ def scrape_annotations(service: ResolvedService) -> dict[str, str]:
     return {
         "prometheus.io/scrape": "true",
         "prometheus.io/port": str(names.HTTP_PORT),
-        "prometheus.io/path": METRICS_PATH,
+        "prometheus.io/path": routes.METRICS,
     }
 
 
@@ -46,7 +45,7 @@ def build_pod_monitor(service: ResolvedService) -> Body | None:
             "podMetricsEndpoints": [
                 {
                     "port": names.HTTP_PORT_NAME,
-                    "path": METRICS_PATH,
+                    "path": routes.METRICS,
                     "interval": f"{service.spec.monitoring.scrape_interval_seconds}s",
                     # Otherwise the operator overwrites the request's `endpoint` label with its own.
                     "honorLabels": True,

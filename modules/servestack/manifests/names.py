@@ -8,6 +8,8 @@ from servestack.resolve.resolved import ResolvedService
 
 LABEL_DOMAIN = "servestack.dev"
 MANAGED_BY = "servestack"
+PUBLIC_VARIABLES = f"{LABEL_DOMAIN}/public-variables"
+"""Annotation: the variables whose values look like secrets, and whose owner says that they are none."""
 
 SERVER_CONTAINER = "server"
 FETCH_CONTAINER = "fetch"
@@ -24,6 +26,7 @@ FILEBEAT_CONFIG_FOLDER = "/etc/filebeat"
 FILEBEAT_DATA_FOLDER = "/var/lib/filebeat"
 FILEBEAT_REGISTRY_FOLDER = f"{FILEBEAT_DATA_FOLDER}/registry/filebeat"
 KAFKA_CA_FOLDER = "/etc/kafka-ca"
+KAFKA_CLIENT_FOLDER = "/etc/kafka-client"
 
 
 def selector(service: ResolvedService) -> dict[str, str]:
@@ -76,6 +79,11 @@ def server_config_name(service: ResolvedService) -> str:
 def filebeat_config_name(service: ResolvedService) -> str:
     """Name of the ConfigMap with filebeat.yml."""
     return f"{service.name}-filebeat"
+
+
+def solver_policy_name(service: ResolvedService) -> str:
+    """Name of the NetworkPolicy of cert-manager's HTTP-01 solvers."""
+    return f"{service.name}-acme"
 
 
 def dashboard_name(service: ResolvedService) -> str:

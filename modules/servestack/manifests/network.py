@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from servestack.manifests import names
 from servestack.manifests.manifest import Body
+from servestack.resolve.addresses import certificate_issuer, certificates, public_paths
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Gateway, IngressController
+
+_GATEWAY_GROUP = "gateway.networking.k8s.io"
 
 
 def build_service(service: ResolvedService) -> Body:
@@ -29,34 +32,33 @@ def build_service(service: ResolvedService) -> Body:
     }
 
 
-def public_paths(service: ResolvedService) -> tuple[str, ...]:
-    """Path prefixes that are public: the model's routes in both protocols, never /metrics."""
-    return (service.spec.base_path, f"/v2/models/{service.name}")
-
-
 def build_ingress(service: ResolvedService) -> Body | None:
     """The Ingress; None unless the model has a host and the environment an ingress controller."""
     way_in = service.environment.ingress
-    if not service.host or not isinstance(way_in, IngressController):
+    if not service.hosts or not isinstance(way_in, IngressController):
         return None
-    annotations = dict(way_in.annotations) | dict(service.spec.ingress.annotations)
+    annotations = _issuer_annotations(service) | dict(way_in.annotations)
+    annotations |= dict(service.spec.ingress.annotations)
     backend = {"service": {"name": service.name, "port": {"name": names.HTTP_PORT_NAME}}}
+    paths = public_paths(service.spec, service.environment)
     spec: Body = {
         "rules": [
             {
-                "host": service.host,
+                "host": host,
                 "http": {
                     "paths": [
-                        {"path": path, "pathType": "Prefix", "backend": backend}
-                        for path in public_paths(service)
+                        {"path": path, "pathType": "Prefix", "backend": dict(backend)}
+                        for path in paths
                     ]
                 },
             }
+            for host in service.hosts
         ]
     }
-    tls = service.spec.ingress.tls or way_in.tls
-    if tls is not None:
-        spec = {"tls": [{"hosts": [service.host], "secretName": tls.secret}]} | spec
+    tls = certificates(service.spec, service.environment)
+    if tls:
+        entries = [{"hosts": list(hosts), "secretName": secret} for secret, hosts in tls.items()]
+        spec = {"tls": entries} | spec
     if way_in.class_name is not None:
         spec = {"ingressClassName": way_in.class_name} | spec
     return {
@@ -67,30 +69,57 @@ def build_ingress(service: ResolvedService) -> Body | None:
     }
 
 
+def _issuer_annotations(service: ResolvedService) -> dict[str, str]:
+    """The annotation by which cert-manager makes the certificates of an Ingress, if it does.
+
+    Source: https://cert-manager.io/docs/usage/ingress/
+    """
+    issuer = certificate_issuer(service.spec, service.environment)
+    if issuer is None:
+        return {}
+    kind = "cluster-issuer" if issuer.kind == "ClusterIssuer" else "issuer"
+    return {f"cert-manager.io/{kind}": issuer.name}
+
+
 def build_http_route(service: ResolvedService) -> Body | None:
     """The HTTPRoute; None unless the model has a host and the environment a Gateway."""
     way_in = service.environment.ingress
-    if not service.host or not isinstance(way_in, Gateway):
+    if not service.hosts or not isinstance(way_in, Gateway):
         return None
-    parent: Body = {"name": way_in.name, "namespace": way_in.namespace}
+    # What the API fills in is written out: these lists are compared as a whole, and a controller
+    # would find a route without it different for ever (argoproj/argo-cd#22151).
+    parent: Body = {
+        "group": _GATEWAY_GROUP,
+        "kind": "Gateway",
+        "name": way_in.name,
+        "namespace": way_in.namespace,
+    }
     if way_in.section_name is not None:
         parent["sectionName"] = way_in.section_name
     return {
-        "apiVersion": "gateway.networking.k8s.io/v1",
+        "apiVersion": f"{_GATEWAY_GROUP}/v1",
         "kind": "HTTPRoute",
         "metadata": names.metadata(
             service, service.name, annotations=dict(service.spec.ingress.annotations)
         ),
         "spec": {
             "parentRefs": [parent],
-            "hostnames": [service.host],
+            "hostnames": list(service.hosts),
             "rules": [
                 {
                     "matches": [
                         {"path": {"type": "PathPrefix", "value": path}}
-                        for path in public_paths(service)
+                        for path in public_paths(service.spec, service.environment)
                     ],
-                    "backendRefs": [{"name": service.name, "port": service.spec.service.port}],
+                    "backendRefs": [
+                        {
+                            "group": "",
+                            "kind": "Service",
+                            "name": service.name,
+                            "port": service.spec.service.port,
+                            "weight": 1,
+                        }
+                    ],
                 }
             ],
         },

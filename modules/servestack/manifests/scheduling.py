@@ -10,7 +10,7 @@ from servestack.resolve.resolved import ResolvedService
 from servestack.spec.affinity import Affinity
 from servestack.spec.base import SpecModel
 from servestack.spec.gpus import DEFAULT_TYPE, GpuType, tolerated_resource
-from servestack.spec.scaling import TopologySpread
+from servestack.spec.scaling import Toleration, TopologySpread
 
 _MIG = "/mig-"
 """In the name of a part of a GPU, as NVIDIA's device plugin writes it: nvidia.com/mig-1g.5gb."""
@@ -79,8 +79,14 @@ def _tolerations(service: ResolvedService, gpus: list[GpuType]) -> list[Body]:
     tolerations += [
         tolerated_resource(name) for name in sorted(resources.extended) if name not in described
     ]
-    bodies = [t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in tolerations]
+    bodies = [_toleration(toleration) for toleration in tolerations]
     return [body for index, body in enumerate(bodies) if body not in bodies[:index]]
+
+
+def _toleration(toleration: Toleration) -> Body:
+    """A toleration without an empty value, which the API drops."""
+    body: Body = toleration.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {key: value for key, value in body.items() if value != ""}
 
 
 def spread_constraints(service: ResolvedService) -> list[Body]:

@@ -12,6 +12,7 @@ from servestack.manifests.log_shipping import largest_event_bytes
 from servestack.manifests.manifest import Body
 from servestack.manifests.monitoring import latency_buckets
 from servestack.manifests.readable_json import readable_json
+from servestack.resolve.addresses import path_prefix
 from servestack.resolve.resolved import ResolvedModel, ResolvedService
 from servestack.spec import api, columns, graph, observability
 from servestack.spec.artifact_uri import ArtifactKind, parse_artifact_uri
@@ -72,6 +73,7 @@ def server_settings(service: ResolvedService) -> ServerSettings:
         api_keys=_api_keys(spec.api.auth),
         cors=_cors(spec.api),
         protocols=spec.api.protocols or None,
+        path_prefix=path_prefix(spec, service.environment) or None,
         log=_log(spec.logging),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 from servestack.manifests import names
 from servestack.manifests.further_containers import further_containers, variables
@@ -26,11 +27,13 @@ from servestack.manifests.server_settings import (
 )
 from servestack.manifests.volumes import container_mounts, own_volumes, server_mounts
 from servestack.resolve.resolved import ResolvedService
-from servestack.spec.quantities import byte_count
+from servestack.spec.quantities import byte_count, written_mebibytes
 from servestack.spec.scaling import Resources
-from servestack_contract import settings
+from servestack_contract import routes, settings
 
 PROBE_PERIOD_SECONDS = 2
+CONFIG_DIGEST = f"{names.LABEL_DOMAIN}/config-sha256"
+"""Annotation of the pods: the digest of their configuration, with which they restart."""
 KUBELET_MARGIN_SECONDS = 5
 """Time that the kubelet needs to stop a pod's containers one after the other."""
 
@@ -43,7 +46,8 @@ def build_deployment(service: ResolvedService) -> Body:
         "kind": "Deployment",
         "metadata": names.metadata(service, service.name, annotations=_annotations(service)),
         "spec": {
-            "minReadySeconds": spec.rollout.min_ready_seconds,
+            # The API drops a zero, which means the same.
+            **({"minReadySeconds": ready} if (ready := spec.rollout.min_ready_seconds) else {}),
             "progressDeadlineSeconds": spec.rollout.progress_deadline_seconds,
             "revisionHistoryLimit": 5,
             # By default: surge by one, never drop below the count. A proxy answers 503 if all pods
@@ -73,24 +77,26 @@ def _annotations(service: ResolvedService) -> dict[str, str]:
     if spec.rollout.strategy == "canary":
         steps = ",".join(str(step) for step in spec.rollout.steps)
         annotations[f"{names.LABEL_DOMAIN}/canary-steps"] = steps
+    if public := spec.public_variables():
+        annotations[names.PUBLIC_VARIABLES] = ",".join(public)
     if spec.description:
         annotations[f"{names.LABEL_DOMAIN}/description"] = spec.description
     return annotations
 
 
 def _pod_metadata(service: ResolvedService) -> Body:
-    annotations = dict(service.spec.annotations) | scrape_annotations(service)
-    annotations[f"{names.LABEL_DOMAIN}/config-sha256"] = _config_digest(service)
+    annotations = scrape_annotations(service) | service.spec.annotations
+    configs = (build_server_config_map(service), build_filebeat_config_map(service))
+    annotations[CONFIG_DIGEST] = config_digest([c for c in configs if c is not None])
     return {
         "labels": names.labels(service) | {f"{names.LABEL_DOMAIN}/version": service.version},
         "annotations": dict(sorted(annotations.items())),
     }
 
 
-def _config_digest(service: ResolvedService) -> str:
-    """Digest of what the pod reads from ConfigMaps: pods restart when it changes."""
-    configs = (build_server_config_map(service), build_filebeat_config_map(service))
-    data = [config["data"] for config in configs if config is not None]
+def config_digest(configs: Sequence[Body]) -> str:
+    """Digest of the ConfigMaps that the pods read, in hex: the server's, then Filebeat's."""
+    data = [config.get("data", {}) for config in configs]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
@@ -182,10 +188,10 @@ def _server_container(service: ResolvedService) -> Body:
         "resources": _resources(spec.resources, devices(service)),
         # Ready means loaded and warmed up; liveness depends only on the process itself.
         "startupProbe": _probe(
-            "/readyz", PROBE_PERIOD_SECONDS, failures=_startup_failures(service)
+            routes.READY, PROBE_PERIOD_SECONDS, failures=_startup_failures(service)
         ),
-        "readinessProbe": _probe("/readyz", 5, failures=2),
-        "livenessProbe": _probe("/livez", 10, failures=3),
+        "readinessProbe": _probe(routes.READY, 5, failures=2),
+        "livenessProbe": _probe(routes.LIVE, 10, failures=3),
         "securityContext": container_security_context(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": _server_mounts(service),
@@ -256,7 +262,7 @@ def _server_mounts(service: ResolvedService) -> list[Body]:
 
 def _volumes(service: ResolvedService, budget_bytes: int) -> list[Body]:
     # An eviction has no grace period, so the server's own budget lies well below this limit.
-    events_limit = f"{budget_bytes * 3 // 2 // 2**20}Mi"
+    events_limit = written_mebibytes(budget_bytes * 3 // 2 // 2**20)
     volumes: list[Body] = [
         {"name": "config", "configMap": {"name": names.server_config_name(service)}},
         {"name": "models", "emptyDir": {}},

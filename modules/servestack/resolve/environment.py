@@ -6,32 +6,42 @@ from collections.abc import Iterator, Sequence
 
 from servestack.errors import Problem, ResolveError, ServestackError
 from servestack.resolve.lock import Lock
+from servestack.resolve.public_paths import shared_paths
 from servestack.resolve.resolved import ResolvedService
 from servestack.resolve.service import resolve_service
 from servestack.spec.document import dotted
 from servestack.spec.environment import Environment
 from servestack.spec.load import Loaded
+from servestack.spec.model_files import Selection
 from servestack.spec.model_service import ModelService
 
 
 def resolve_environment(
-    specs: Sequence[Loaded[ModelService]], environment: Loaded[Environment], lock: Lock
+    specs: Sequence[Loaded[ModelService]],
+    environment: Loaded[Environment],
+    lock: Lock,
+    selection: Selection | None = None,
 ) -> tuple[ResolvedService, ...]:
     """Resolve every model that runs in the environment, in the order of their names.
 
-    Raises ResolveError with the problems of all models.
+    With a selection, returns only the selected ones. Raises ResolveError with the problems of all
+    that it would return.
     """
-    problems = list(_unknown_names(specs, environment))
+    # A selection says nothing of models that were not selected, or that are not valid.
+    problems = [] if selection is not None else list(_unknown_names(specs, environment))
     services: list[ResolvedService] = []
+    wanted: set[str] = set()
     for spec in deployed(specs, environment.value):
+        is_wanted = selection is None or selection.holds_spec(spec)
+        wanted |= {spec.value.name} if is_wanted else set()
         try:
             services.append(resolve_service(spec, environment, lock))
         except ServestackError as error:
-            problems += error.problems
-    problems += _shared_addresses(services)
+            problems += error.problems if is_wanted else ()
+    problems += shared_paths(services, wanted)
     if problems:
         raise ResolveError(problems)
-    return tuple(services)
+    return tuple(service for service in services if service.name in wanted)
 
 
 def deployed(
@@ -59,18 +69,3 @@ def _unknown_names(
                 dotted(path),
                 "name a model of models/, or remove it",
             )
-
-
-def _shared_addresses(services: Sequence[ResolvedService]) -> Iterator[Problem]:
-    seen: dict[str, ResolvedService] = {}
-    for service in services:
-        if service.url in seen:
-            other = seen[service.url]
-            yield Problem(
-                "SRV203",
-                f"{service.url} is also the address of {other.name} ({other.source})",
-                service.provenance.location(("ingress", "host")),
-                "ingress.host",
-                "give it another ingress.host or api.basePath",
-            )
-        seen.setdefault(service.url, service)

@@ -18,6 +18,7 @@ import msgspec
 
 from servestack.errors import Location, Problem, SpecError
 from servestack.files import write_atomically
+from servestack.secrets.search import find_secrets
 from servestack_contract.loading import Loading
 
 
@@ -77,7 +78,8 @@ _CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 def read_lock(file: Path, environment: str) -> Lock:
     """Read the lock of an environment. It is empty if there is no file.
 
-    Raises SpecError at the first line that `servestack lock` would not have written.
+    Raises SpecError at the first line that `servestack lock` would not have written, and for a
+    credential in it (SRV107).
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -121,6 +123,7 @@ def read_lock(file: Path, environment: str) -> Lock:
                 artifacts[name] = _read_artifact(facts)
             except ValueError as error:
                 raise broken(number, str(error)) from None
+            _refuse_secrets(artifacts[name], Location(file, number))
         else:
             raise broken(number, "is not a line of a lock")
     if not artifacts:
@@ -137,6 +140,15 @@ def _read_artifact(text: str) -> LockedArtifact:
     except (ValueError, RecursionError):
         raise ValueError("is not valid JSON") from None
     return msgspec.convert(facts, LockedArtifact)
+
+
+def _refuse_secrets(artifact: LockedArtifact, location: Location) -> None:
+    for path, what in find_secrets(msgspec.to_builtins(artifact)):
+        hint = (
+            "register the artifact under an address without it, and give pods the credential "
+            "through fetch.secret of the environment"
+        )
+        raise SpecError(Problem("SRV107", what, location, str(path[0]), hint))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -168,11 +180,25 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
 
 
+def is_lock(file: Path) -> bool:
+    """Whether a file begins as a lock of ours does, valid or not. Raises OSError."""
+    with file.open("rb") as stream:
+        return stream.read(64).startswith(b"# Written by `servestack lock ")
+
+
 def write_lock(file: Path, lock: Lock) -> bool:
-    """Write a lock whole or not at all; False where it already says the same."""
+    """Write a lock whole or not at all; False where it already says the same.
+
+    Raises SpecError if the registry answered with a credential (SRV107), or if the file cannot be
+    written (SRV213).
+    """
+    for artifacts in lock.models.values():
+        for artifact in artifacts.values():
+            _refuse_secrets(artifact, Location(file))
     text = dump_lock(lock)
     try:
-        if file.exists() and file.read_bytes() == text.encode():
+        # A checkout with CRLF says the same.
+        if file.exists() and file.read_bytes().replace(b"\r\n", b"\n") == text.encode():
             return False
         write_atomically(file, text)
     except OSError as error:

@@ -1,12 +1,13 @@
-"""Resolves and pins every artifact of an environment, for `servestack lock`.
+"""Resolves and pins the artifacts of an environment, for `servestack lock`.
 
-It is all or nothing: if one address cannot be resolved, nothing is written.
+A service is locked whole or not at all: if one of its addresses cannot be resolved, it keeps what
+the lock says of it, and the other services are locked.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,7 +36,8 @@ class LockRequest:
 
 @dataclass(frozen=True, slots=True)
 class LockEntry:
-    """The change of one artifact. `what` is `added`, `moved`, `unchanged` or `removed`."""
+    """The change of one artifact: `added`, `moved`, `unchanged`, `removed`, or `kept` after a
+    failure."""
 
     service: str
     model: str
@@ -46,10 +48,14 @@ class LockEntry:
 
 @dataclass(frozen=True, slots=True)
 class LockReport:
-    """The new lock, and how it differs from the old one."""
+    """The new lock, and how it differs from the old one in what was asked for.
+
+    `problems` are those of the services that could not be locked.
+    """
 
     lock: Lock
     entries: tuple[LockEntry, ...]
+    problems: tuple[Problem, ...] = ()
 
 
 RegistryOf = Callable[[ArtifactUri], Registry]
@@ -64,11 +70,30 @@ def lock_artifacts(
     refresh: bool = False,
     progress: Progress = lambda request, step: None,
 ) -> LockReport:
-    """Resolve and pin artifacts. A locked version is not fetched again without `refresh`.
-
-    `progress` is called with each request and its step, `asking` or `fetching`.
+    """Resolve and pin artifacts, as `lock_services` does, all of them or none.
 
     Raises RegistryError with every address that could not be resolved, at its place in the spec.
+    """
+    report = lock_services(requests, lock, registry_of, refresh=refresh, progress=progress)
+    if report.problems:
+        raise RegistryError(report.problems)
+    return report
+
+
+def lock_services(
+    requests: Sequence[LockRequest],
+    lock: Lock,
+    registry_of: RegistryOf,
+    *,
+    refresh: bool = False,
+    kept: Collection[str] = (),
+    progress: Progress = lambda request, step: None,
+) -> LockReport:
+    """Resolve and pin artifacts. A locked version is not fetched again without `refresh`.
+
+    `kept` are services of which the lock goes on saying what it says. `progress` is called with
+    each request and its step, `asking` or `fetching`. The report has a problem for every address
+    that could not be resolved, at its place in the spec.
     """
 
     def find(request: LockRequest) -> Found | ServestackError:
@@ -93,21 +118,27 @@ def lock_artifacts(
         found = list(pool.map(find, requests))
         answers = list(pool.map(pin, requests, found))
     problems: dict[tuple[str, str], Problem] = {}
+    failed: set[str] = set()
     models: dict[str, dict[str, LockedArtifact]] = {}
     for request, answer in zip(requests, answers, strict=True):
         if isinstance(answer, LockedArtifact):
             models.setdefault(request.service, {})[request.model] = answer
             continue
+        failed.add(request.service)
         for problem in answer.problems:
             # A server that is down is one problem, however many models are on it.
             problems.setdefault(
                 (problem.id, problem.message),
                 replace(problem, location=request.location, field=problem.field or "artifact"),
             )
-    if problems:
-        raise RegistryError(problems.values())
+    for service in {*failed, *kept}:
+        models.pop(service, None)
+        if service in lock.models:
+            models[service] = lock.models[service]
     new = Lock(lock.environment, models)
-    return LockReport(new, _entries(lock, new))
+    entries = _entries(lock, new, failed)
+    asked = tuple(entry for entry in entries if entry.service not in kept)
+    return LockReport(new, asked, tuple(problems.values()))
 
 
 def _find(request: LockRequest, registry_of: RegistryOf, progress: Progress) -> Found:
@@ -158,14 +189,14 @@ def _pin(
     )
 
 
-def _entries(old: Lock, new: Lock) -> tuple[LockEntry, ...]:
+def _entries(old: Lock, new: Lock, failed: Collection[str]) -> tuple[LockEntry, ...]:
     entries = []
     names = {(s, m) for lock in (old, new) for s, models in lock.models.items() for m in models}
     for service, model in sorted(names):
         before = old.models.get(service, {}).get(model)
         after = new.models.get(service, {}).get(model)
         what = "added" if before is None else "removed" if after is None else "moved"
-        entries.append(
-            LockEntry(service, model, "unchanged" if before == after else what, before, after)
-        )
+        if before == after:
+            what = "kept" if service in failed else "unchanged"
+        entries.append(LockEntry(service, model, what, before, after))
     return tuple(entries)

@@ -1,21 +1,25 @@
-"""Merges the layers of a spec: environment's defaults < spec < environment's overrides.
+"""Merges the layers of a spec: environment < folders < spec < environment's overrides.
 
-Mappings are merged key by key, everything else is replaced as a whole. Some fields exclude each
-other: a layer that sets only `replicas` removes the `autoscaling` of the layers below it.
+Mappings are merged key by key. The lists that the spec marks as `Merged` are added to entry by
+entry. Everything else is replaced as a whole. Some fields exclude each other: a layer that sets
+only `replicas` removes the `autoscaling` of the layers below it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from servestack.errors import Location
 from servestack.resolve.provenance import Origin, Path, Provenance
 from servestack.spec.document import Document
+from servestack.spec.merging import REPLACE, Merged, is_replacement, merged_lists
+from servestack.spec.model_service import ModelService
 
 _ALTERNATIVES = (("replicas", "autoscaling"), ("artifact", "models"))
 _WHOLE = {("graph",), ("api", "input", "example"), ("api", "input", "tensor")}
+Origins = dict[Path, tuple[Origin, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ def merge(layers: Sequence[Layer], file: Location) -> tuple[dict[str, Any], Prov
     Returns the merged data, and the provenance of each of its leaves.
     """
     merged: dict[str, Any] = {}
-    origins: dict[Path, tuple[Origin, ...]] = {}
+    origins: Origins = {}
     for layer in layers:
         data = layer.data
         for group in _ALTERNATIVES:
@@ -59,14 +63,16 @@ def merge(layers: Sequence[Layer], file: Location) -> tuple[dict[str, Any], Prov
 
 
 def _merge_into(
-    target: dict[str, Any],
-    data: Mapping[str, Any],
-    path: Path,
-    layer: Layer,
-    origins: dict[Path, tuple[Origin, ...]],
+    target: dict[str, Any], data: Mapping[str, Any], path: Path, layer: Layer, origins: Origins
 ) -> None:
+    lists = merged_lists(ModelService)
     for key, value in data.items():
         here = (*path, key)
+        if here in lists and (is_replacement(value) or (isinstance(value, list) and value)):
+            target[key] = _merge_list(target.get(key), value, here, layer, origins, lists[here])
+            continue
+        if here in lists and value == [] and target.get(key):
+            continue  # It adds nothing.
         if isinstance(value, Mapping) and value and here not in _WHOLE:
             inner = target.get(key)
             if not isinstance(inner, dict):
@@ -76,19 +82,47 @@ def _merge_into(
             continue
         _hide(origins, here)
         target[key] = value
-        origins[here] = (*origins.get(here, ()), Origin(layer.name, value, here, layer.location))
+        _append(origins, here, Origin(layer.name, value, here, layer.location))
 
 
-def _hide(origins: dict[Path, tuple[Origin, ...]], path: Path) -> None:
+def _merge_list(
+    weaker: Any,
+    value: list[Any] | Mapping[str, list[Any]],
+    here: Path,
+    layer: Layer,
+    origins: Origins,
+    mark: Merged,
+) -> list[Any]:
+    """Return the weaker layers' entries, followed by those of a layer that they do not have yet."""
+    merged, own, entries = list(weaker) if isinstance(weaker, list) else [], here, value
+    if is_replacement(value):
+        _hide(origins, here)
+        merged, own, entries = [], (*here, REPLACE), value[REPLACE]
+        if not entries:
+            _append(origins, here, Origin(layer.name, [], here, layer.location))
+    known = [mark.identity(entry) for entry in merged]
+    for index, entry in enumerate(entries):
+        identity = mark.identity(entry)
+        position = known.index(identity) if identity in known else len(merged)
+        merged[position : position + 1] = [entry]
+        place = (*here, position)
+        _hide(origins, place)
+        in_file = _renamed(place, (*own, index))
+        _append(origins, place, Origin(layer.name, entry, place, layer.location, in_file))
+    return merged
+
+
+def _renamed(merged: Path, own: Path) -> Callable[[Path], Path]:
+    """Return a function that turns paths at or below `merged` into those of the layer's file."""
+    size = len(merged)
+    return lambda path: (*own, *path[size:]) if path[:size] == merged else path
+
+
+def _append(origins: Origins, path: Path, origin: Origin) -> None:
+    origins[path] = (*origins.get(path, ()), origin)
+
+
+def _hide(origins: Origins, path: Path) -> None:
     """Mark everything that the layers so far set at or below a path as replaced."""
     for written in [w for w in origins if w[: len(path)] == path]:
         origins[written] = tuple(replace(origin, hidden=True) for origin in origins[written])
-
-
-def leaves(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yield (path, value) of everything that is not a mapping with content."""
-    if isinstance(data, Mapping) and data and path not in _WHOLE:
-        for key, value in data.items():
-            yield from leaves(value, (*path, key))
-    else:
-        yield path, data

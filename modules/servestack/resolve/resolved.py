@@ -42,7 +42,7 @@ class ResolvedService:
 
     - `spec` holds the effective values (defaults < environment < spec < override).
     - `input` holds the columns of the spec, or else of the signature; `params` likewise.
-    - `host` is the public host name, or "" without external access.
+    - `hosts` are the public host names, the main one first; empty without external access.
     - `url` is the public or in-cluster address up to the base path.
     - `source` is the spec's path in the project.
     """
@@ -53,7 +53,7 @@ class ResolvedService:
     input: Input
     params: tuple[Param, ...]
     image: Image
-    host: str
+    hosts: tuple[str, ...]
     url: str
     topics: Topics
     source: str
@@ -62,6 +62,11 @@ class ResolvedService:
     @property
     def name(self) -> str:
         return self.spec.name
+
+    @property
+    def host(self) -> str:
+        """The first public host name, or "" without external access."""
+        return self.hosts[0] if self.hosts else ""
 
     @property
     def namespace(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from servestack.errors import Problem, ResolveError
+from servestack.resolve.addresses import public_hosts, service_url
 from servestack.resolve.devices import device_problems
 from servestack.resolve.lock import Lock, LockedArtifact
 from servestack.resolve.overlay import Layer, merge
@@ -29,12 +30,10 @@ def effective_spec(
 
     Raises ResolveError if the merged spec is not valid.
     """
-    merged, provenance = merge(
-        _layers(spec.document, environment.document, spec.value.name), spec.document.location()
-    )
+    merged, provenance = merge(_layers(spec, environment.document), spec.document.location())
     value = spec.value
-    if environment.value.defaults or environment.value.overrides:
-        checked, problems = check_model_service(merged, provenance.location)
+    if environment.value.defaults or environment.value.overrides or spec.folders:
+        checked, problems = check_model_service(merged, provenance.location, provenance.field)
         if checked is None or problems:
             raise ResolveError(problems)
         value = checked
@@ -45,12 +44,14 @@ def effective_spec(
     return value, provenance
 
 
-def _layers(spec: Document, environment: Document, name: str) -> tuple[Layer, ...]:
+def _layers(spec: Loaded[ModelService], environment: Document) -> tuple[Layer, ...]:
+    folders = (Layer(f"folder {d.file.parent.as_posix()}", d, ("defaults",)) for d in spec.folders)
     return (
         Layer("environment", environment, ("defaults",)),
-        Layer("spec", spec),
+        *folders,
+        Layer("spec", spec.document),
         Layer("override of every model", environment, ("overrides", "*")),
-        Layer("override", environment, ("overrides", name)),
+        Layer("override", environment, ("overrides", spec.value.name)),
     )
 
 
@@ -67,7 +68,6 @@ def resolve_service(
     problems = list(device_problems(value, settings, provenance))
     if problems:
         raise ResolveError(problems)
-    host = public_host(value, settings)
     return ResolvedService(
         spec=value,
         environment=settings,
@@ -75,8 +75,8 @@ def resolve_service(
         input=_input(value, models),
         params=_params(value, models),
         image=value.image.over(settings.images.server) if value.image else settings.images.server,
-        host=host,
-        url=_url(value, settings, host),
+        hosts=public_hosts(value, settings),
+        url=service_url(value, settings),
         topics=_topics(value, settings),
         source=spec.document.file.as_posix(),
         provenance=provenance,
@@ -126,23 +126,6 @@ def _params(spec: ModelService, models: tuple[ResolvedModel, ...]) -> tuple[Para
     """Return the params of the spec, or else of the first model's signature."""
     given = spec.api.params
     return given if given is not None else params_of(models[0].artifact.signature)
-
-
-def public_host(spec: ModelService, environment: Environment) -> str:
-    """Return the host name outside the cluster, or "" without external access."""
-    if environment.ingress is None or not spec.ingress.enabled:
-        return ""
-    return spec.ingress.host or f"{spec.name}.{environment.ingress.host_suffix}"
-
-
-def _url(spec: ModelService, environment: Environment, host: str) -> str:
-    if host:
-        way_in = environment.ingress
-        edge = way_in.tls if way_in is not None else None
-        scheme = "https" if spec.ingress.tls or edge else "http"
-        return f"{scheme}://{host}{spec.base_path}"
-    port = "" if spec.service.port == 80 else f":{spec.service.port}"
-    return f"http://{spec.name}.{environment.namespace}.svc{port}{spec.base_path}"
 
 
 def _topics(spec: ModelService, environment: Environment) -> Topics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import msgspec
 from servestack.manifests.manifest import ENVIRONMENT_GROUP
 from servestack.project import Inputs
 from servestack.review.diff import Path, compare_data, path_text
-from servestack.review.mask import masked
+from servestack.review.mask import masked_at
 
 
 def causes_of(old: Inputs, new: Inputs) -> dict[str, tuple[str, ...]]:
@@ -22,14 +23,16 @@ def causes_of(old: Inputs, new: Inputs) -> dict[str, tuple[str, ...]]:
     before, after = _files(old), _files(new)
     causes: dict[str, list[str]] = {}
     for file in sorted({*before, *after}):
-        owner = after.get(file, before.get(file, _File("", None))).group
+        owners = after.get(file, before.get(file, _File((), None))).groups
         for _, path, was, now in compare_data(_data(before, file), _data(after, file)):
             if file.endswith(_LOCK) and path and path[-1] not in _TELLING:
                 continue
-            group = _group_of(owner, file, path)
             name = path_text(path[1:] if file.endswith(_LOCK) else path)
             field = f" {name}" if name else ""
-            causes.setdefault(group, []).append(f"{file}:{field} {_words(was)} → {_words(now)}")
+            for group in dict.fromkeys(_group_of(owner, file, path) for owner in owners):
+                causes.setdefault(group, []).append(
+                    f"{file}:{field} {_words(path, was)} → {_words(path, now)}"
+                )
     return {group: tuple(lines) for group, lines in causes.items()}
 
 
@@ -40,20 +43,26 @@ _TELLING = ("version", "sha256")
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    group: str
+    """A file's data, and the groups that it concerns."""
+
+    groups: tuple[str, ...]
     data: Any
 
 
 def _files(inputs: Inputs) -> dict[str, _File]:
     """Every file of a project by its path."""
     environment = inputs.environment.document
-    files = {environment.file.as_posix(): _File(ENVIRONMENT_GROUP, environment.data)}
+    files = {environment.file.as_posix(): _File((ENVIRONMENT_GROUP,), environment.data)}
     for spec in inputs.specs:
-        files[spec.document.file.as_posix()] = _File(spec.value.name, spec.document.data)
+        files[spec.document.file.as_posix()] = _File((spec.value.name,), spec.document.data)
+        for folder in spec.folders:
+            file = folder.file.as_posix()
+            others = files[file].groups if file in files else ()
+            files[file] = _File((*others, spec.value.name), folder.data)
     locked = {
         service: msgspec.to_builtins(artifacts) for service, artifacts in inputs.lock.models.items()
     }
-    files[environment.file.with_suffix(_LOCK).as_posix()] = _File(ENVIRONMENT_GROUP, locked)
+    files[environment.file.with_suffix(_LOCK).as_posix()] = _File((ENVIRONMENT_GROUP,), locked)
     return files
 
 
@@ -75,10 +84,11 @@ def _group_of(owner: str, file: str, path: Path) -> str:
     return owner
 
 
-def _words(value: Any) -> str:
+def _words(path: Path, value: Any) -> str:
     if value is None:
         return "nothing"
-    text = str(masked(value))
+    shown = masked_at(path, value)
+    text = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
     if re.fullmatch(r"[0-9a-f]{64}", text):
         return text[:12]
     return text if len(text) <= 60 else f"{text[:59]}…"

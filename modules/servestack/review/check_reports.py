@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import servestack
+from servestack.claims import ADDRESS_ID, OBJECTS_ID
 from servestack.review.findings import NAME_ID, SCHEMA_ID, Finding
 from servestack.review.policy.registry import RULES
+from servestack.words import counted
 
 _GITHUB_LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 _COLORS = {"error": "\x1b[31m", "warning": "\x1b[33m", "note": "\x1b[36m"}
@@ -29,9 +31,7 @@ def to_text(findings: Sequence[Finding], environment: str, *, color: bool = Fals
         if finding.hint:
             lines.append(f"    {finding.hint}")
     counts = {level: sum(f.severity == level for f in findings) for level in _COLORS}
-    said = ", ".join(
-        f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts.items() if count
-    )
+    said = ", ".join(counted(count, level) for level, count in counts.items() if count)
     lines.append(f"{environment}: {said or 'no findings'}")
     return "\n".join(lines) + "\n"
 
@@ -85,6 +85,8 @@ def _property(text: str) -> str:
 def to_sarif(findings: Sequence[Finding], environment: str) -> str:
     """A SARIF log with one run, whose rules are those of the policy."""
     rules = [
+        (OBJECTS_ID, "error", "makes objects that no other environment makes"),
+        (ADDRESS_ID, "error", "has a public address that it has in no other environment"),
         (SCHEMA_ID, "error", "is valid against the Kubernetes API"),
         (NAME_ID, "error", "shares no object's name with another model"),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,16 @@ from servestack.spec.problems import known_fields, models_in
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One field: its value now, its default, and what each layer wrote, the strongest last."""
+    """One field: its value now, its default, and what each layer wrote, the strongest last.
+
+    An entry of a list or of a mapping has no default of its own: `is_entry`.
+    """
 
     path: Path
     value: Any
     default: Any
     origins: tuple[Origin, ...]
+    is_entry: bool = False
 
     @property
     def winner(self) -> str:
@@ -33,24 +38,40 @@ class Explanation:
 
 
 def explain(service: ResolvedService, field: str) -> tuple[Explanation, ...]:
-    """Explain a field, or every field of a section. Raises SpecError if there is no such field."""
-    path = parse_field(field)
+    """Explain a field, every field of a section, or every entry of a list that layers add to.
+
+    Raises SpecError if there is no such field.
+    """
+    return _explain(service, parse_field(field))
+
+
+def _explain(service: ResolvedService, path: Path) -> tuple[Explanation, ...]:
     value = _value_at(service.spec, path)
+    if not service.provenance.of(path):
+        # No layer wrote it as a whole: its parts may come from different ones.
+        below = [(*path, key) for key in _parts(value) if service.provenance.below((*path, key))]
+        if isinstance(value, BaseModel):
+            below = [(*path, key) for key in _parts(value)]
+        if below:
+            return tuple(entry for inner in below for entry in _explain(service, inner))
+    is_entry = bool(path) and not isinstance(_value_at(service.spec, path[:-1]), BaseModel)
+    default = None if is_entry else _default_at(path)
+    return (Explanation(path, value, default, _origins(service, path), is_entry),)
+
+
+def _parts(value: Any) -> list[str | int]:
+    """The fields of a section, the keys of a mapping, or the positions of a list."""
     if isinstance(value, BaseModel):
-        return tuple(
-            entry
-            for name, info in type(value).model_fields.items()
-            for entry in explain(service, dotted((*path, info.alias or name)))
-        )
-    default = _default_at(path)
-    origins = service.provenance.of(path)
-    if not origins:
-        # Written as part of a larger value: a list, or a section that was replaced as a whole.
-        for length in range(len(path) - 1, 0, -1):
-            origins = service.provenance.of(path[:length])
-            if origins:
-                break
-    return (Explanation(path, value, default, origins),)
+        return [info.alias or name for name, info in type(value).model_fields.items()]
+    if isinstance(value, dict):
+        return list(value)
+    return list(range(len(value))) if isinstance(value, tuple) else []
+
+
+def _origins(service: ResolvedService, path: Path) -> tuple[Origin, ...]:
+    """What layers wrote for a field, or for the list or section that it was written in."""
+    found = (service.provenance.of(path[:length]) for length in range(len(path), 0, -1))
+    return next((origins for origins in found if origins), ())
 
 
 def _default_at(path: Path) -> Any:
@@ -69,15 +90,18 @@ def _default_at(path: Path) -> Any:
     return None if default is PydanticUndefined else default
 
 
+_PART = re.compile(
+    r"""\[(?P<index>\d+)\] | \[(?P<quote>['"])(?P<key>.*?)(?P=quote)\] | (?P<name>[^.\[\]]+)""",
+    re.X,
+)
+
+
 def parse_field(field: str) -> Path:
-    """`api.input.columns[0].name` as a path."""
-    path: list[str | int] = []
-    for part in field.replace("[", ".[").split("."):
-        if part.startswith("[") and part.endswith("]") and part[1:-1].isdigit():
-            path.append(int(part[1:-1]))
-        elif part:
-            path.append(part.strip("[]'"))
-    return tuple(path)
+    """`api.input.columns[0].name` or `labels['example.com/team']` as a path."""
+    return tuple(
+        int(part["index"]) if part["index"] else part["key"] or part["name"]
+        for part in _PART.finditer(field)
+    )
 
 
 _MISSING = object()

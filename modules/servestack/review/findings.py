@@ -9,9 +9,11 @@ from servestack.errors import Location, Problem
 from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
 from servestack.resolve.resolved import ResolvedService
 from servestack.review.diff import path_text
+from servestack.review.patched import place_of_patch
 from servestack.review.policy.registry import RULES
 from servestack.review.policy.rule import Severity, Subject
 from servestack.review.validate import validate
+from servestack.secrets.search import masked_text
 from servestack.spec.document import Document, dotted
 
 SCHEMA_ID = "SRV501"
@@ -20,7 +22,10 @@ NAME_ID = "SRV502"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding. `field` is a path in the file at `location`, `model` empty for the environment."""
+    """One finding. `field` is a path in the file at `location`, `model` empty for the environment.
+
+    Like a Problem, it shows no credential.
+    """
 
     id: str
     severity: Severity
@@ -29,6 +34,10 @@ class Finding:
     location: Location
     field: str = ""
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("message", "field", "hint"):
+            object.__setattr__(self, name, masked_text(getattr(self, name)))
 
     def as_problem(self) -> Problem:
         """The finding as part of an error."""
@@ -60,9 +69,14 @@ def find_in_each(
         findings += _schema_findings(manifest, "", environment.location())
     for service in services:
         subject = Subject(service, tuple(by_group.get(service.name, ())))
+        of_patches = False
         for manifest in subject.manifests:
-            findings += _schema_findings(manifest, service.name, service.provenance.file)
-        findings += _violations(subject, environment)
+            faults = list(_service_schema_findings(service, manifest))
+            of_patches = of_patches or bool(faults and manifest.patches)
+            findings += faults
+        if not of_patches:
+            # The rules read objects as they should be, and a patch can make anything of them.
+            findings += _violations(subject, environment)
     return findings
 
 
@@ -78,6 +92,16 @@ def name_of(manifest: Manifest) -> Name:
 def errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings that keep a model from being rendered."""
     return tuple(finding for finding in findings if finding.severity == "error")
+
+
+def _service_schema_findings(service: ResolvedService, manifest: Manifest) -> Iterator[Finding]:
+    for fault in validate(manifest.body):
+        message = f"{manifest.kind} {manifest.name}: {path_text(fault.path)}: {fault.message}"
+        location, field, hint = service.provenance.file, "", ""
+        path = (*fault.path, *fault.unknown[:1])
+        if place := place_of_patch(manifest, path):
+            location, field, hint = place, "patches", "correct the patch in this line"
+        yield Finding(SCHEMA_ID, "error", service.name, message, location, field, hint)
 
 
 def _schema_findings(manifest: Manifest, model: str, location: Location) -> Iterator[Finding]:
@@ -111,6 +135,7 @@ def _violations(subject: Subject, environment: Document) -> Iterator[Finding]:
                 where, model = environment.location(path), ""
             else:
                 where, model = service.provenance.location(path), service.name
+                path = service.provenance.field(path)
             yield Finding(
                 rule.id,
                 rule.severity,

@@ -3,36 +3,57 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
+from servestack.manifests import names
+from servestack.manifests.manifest import Body
 from servestack.review.diff import Change, Path
-from servestack.spec.secrets import SECRET_NAME, find_secrets
+from servestack.secrets.names import is_placeholder, is_public, tells_secret
+from servestack.secrets.search import MASK, is_argument_of_secret, masked_value, secret_under_name
 
-MASK = "(masked)"
-_HOLDERS = {"env", "data", "args", "command", "annotations"}
+_HOLDERS = {"env", "data", "args", "command", "annotations", "labels"}
 """Below these, users choose the names, and a name can show that its value is a secret."""
 _REFERENCES = {"secretName", "secret", "secretKeyRef", "imagePullSecrets", "secretRef"}
 """Below these stands the name of a Secret, never its content."""
 _LABELS = {"name", "key", "file", "header"}
 """Fields that say which secret is meant, or where it is read from."""
 
-_PLACEHOLDER = re.compile(r"\$[({][A-Za-z_][A-Za-z0-9_.]*[)}]")
-_PASSWORD_IN_ADDRESS = re.compile(r"(?<=://)[^/\s:@]+:[^/\s]+(?=@)")
-_ASSIGNED = re.compile(r"(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]+)[\"']?\s*[=:]\s*")
-_ASSIGNED_VALUE = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|[^\n]+")
+Vouched = frozenset[str]
+"""Names of variables whose values are public, as their owner says."""
 
 
-def masked_values(change: Change) -> tuple[Any, Any]:
-    """The old and new value as a report may show them. It stays visible that they differ."""
+def vouched_in(body: Body | None) -> Vouched:
+    """The variables that an object calls public, in the annotation that the workload's builder sets."""
+    annotations = ((body or {}).get("metadata") or {}).get("annotations") or {}
+    return frozenset(filter(None, str(annotations.get(names.PUBLIC_VARIABLES, "")).split(",")))
+
+
+def masked_values(
+    change: Change, vouched: tuple[Vouched, Vouched] = (frozenset(), frozenset())
+) -> tuple[Any, Any]:
+    """The old and new value as a report may show them. It stays visible that they differ.
+
+    `vouched` are the variables that the old and the new object call public.
+    """
     if change.object.kind == "Secret" and _is_content_of_secret(change.path):
         old, new = (None if value is None else MASK for value in (change.old, change.new))
     else:
-        secret = _is_secret(change.path)
-        old, new = masked(change.old, secret=secret), masked(change.new, secret=secret)
+        old, new = (
+            masked_at(change.path, value, public)
+            for value, public in zip((change.old, change.new), vouched, strict=True)
+        )
     if change.operation == "change" and MASK in repr(old) and repr(old) == repr(new):
         new = f"{new} changed" if isinstance(new, str) else f"{MASK} changed"
     return old, new
+
+
+def masked_at(path: Path, value: Any, vouched: Vouched = frozenset()) -> Any:
+    """The value of the field at a path, whose names may show that it is a secret."""
+    if len(path) > 1 and path[-1] == "value" and path[-2] in vouched:
+        return value
+    of_variable = path[-1:] == ("value",) and "env" in path[:-2]
+    name = str(path[-2]) if of_variable else ""
+    return masked(value, secret=_is_secret(path), name=name, vouched=vouched)
 
 
 def _is_content_of_secret(path: Path) -> bool:
@@ -41,10 +62,10 @@ def _is_content_of_secret(path: Path) -> bool:
 
 
 def _is_secret(path: Path) -> bool:
-    names = [str(part) for part in path]
-    holder = next((index for index, name in enumerate(names) if name in _HOLDERS), len(names))
+    parts = [str(part) for part in path]
+    holder = next((index for index, name in enumerate(parts) if name in _HOLDERS), len(parts))
     secret = False
-    for name in names[holder + 1 :]:
+    for name in parts[holder + 1 :]:
         secret = _is_secret_below(name, secret)
     return secret
 
@@ -53,62 +74,60 @@ def _is_secret_below(name: str, secret: bool) -> bool:
     """Whether the value under a name is a secret. `secret`: the value around it already was."""
     if name in _REFERENCES or (secret and name in _LABELS):
         return False
-    return secret or _tells_secret(name)
+    return secret or tells_secret(name)
 
 
-def _tells_secret(name: str) -> bool:
-    return SECRET_NAME.search(name.rpartition("/")[2]) is not None
-
-
-def masked(value: Any, *, secret: bool = False) -> Any:
+def masked(
+    value: Any, *, secret: bool = False, name: str = "", vouched: Vouched = frozenset()
+) -> Any:
     """A value as JSON can hold it, with MASK for every part that looks like a credential.
 
-    `secret` says that the value's name already shows that it is one.
+    `secret` says that the value's place already shows that it is one, `name` is the variable whose
+    value it is. The values of variables that
+    are `vouched` for are shown, and so is one that says `public: true` itself, as a spec does.
     """
     if isinstance(value, dict):
-        if value.get("kind") == "Secret":
-            return {
-                str(key): MASK if key in ("data", "stringData") else masked(inner)
-                for key, inner in value.items()
-            }
-        named = isinstance(value.get("name"), str) and _tells_secret(value["name"])
-        return {
-            str(key): masked(
-                inner,
-                secret=_is_secret_below(str(key), secret) or (key == "value" and named),
-            )
-            for key, inner in value.items()
-        }
+        return _masked_mapping(value, secret, vouched)
     if isinstance(value, list):
-        return [masked(inner, secret=secret) for inner in value]
+        return [
+            MASK
+            if isinstance(item, str) and is_argument_of_secret(before, item)
+            else masked(item, secret=secret, vouched=vouched)
+            for before, item in zip([None, *value], value, strict=False)
+        ]
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return _masked_text(value, secret)
-    if secret:
-        return MASK
+        return _masked_text(value, secret, name)
     return value if isinstance(value, (int, float)) and math.isfinite(value) else str(value)
 
 
-def _masked_text(text: str, secret: bool) -> str:
-    if _PLACEHOLDER.fullmatch(text) or not text:
+def _masked_mapping(value: dict[Any, Any], secret: bool, vouched: Vouched) -> dict[str, Any]:
+    if value.get("kind") == "Secret":
+        return {
+            str(key): MASK if key in ("data", "stringData") else masked(inner)
+            for key, inner in value.items()
+        }
+    name = value.get("name")
+    public = (isinstance(name, str) and name in vouched) or value.get("public") is True
+    named = isinstance(name, str) and tells_secret(name)
+    return {
+        str(key): inner
+        if public and key == "value"
+        else masked(
+            inner,
+            secret=_is_secret_below(str(key), secret) or (key == "value" and named),
+            name=name if key == "value" and isinstance(name, str) else "",
+            vouched=vouched,
+        )
+        for key, inner in value.items()
+    }
+
+
+def _masked_text(text: str, secret: bool, name: str) -> str:
+    if is_placeholder(text):
         return text
-    if secret:
+    if secret and not is_public(text):
         return MASK
-    text = _PASSWORD_IN_ADDRESS.sub(MASK, text)
-    if next(find_secrets(text), None) is not None:
-        return MASK
-    return _without_assignments(text)
-
-
-def _without_assignments(text: str) -> str:
-    """Mask `--password=…` and `password: …` within a text; references to variables stay."""
-    pieces, done = [], 0
-    for match in _ASSIGNED.finditer(text):
-        if match.start() < done or not _tells_secret(match[1]):
-            continue
-        value = _ASSIGNED_VALUE.match(text, match.end())
-        if value and not _PLACEHOLDER.fullmatch(value[0]):
-            pieces += [text[done : match.end()], MASK]
-            done = value.end()
-    return "".join([*pieces, text[done:]])
+    shown = masked_value(text)
+    return MASK if shown == text and name and secret_under_name(name, text) else shown

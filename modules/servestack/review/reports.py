@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from servestack.manifests.manifest import ENVIRONMENT_GROUP
-from servestack.review.diff import Change
+from servestack.review.effects import CATEGORIES
 from servestack.review.mask import masked_values
 from servestack.review.summary import FieldReview, GroupReview, ObjectReview, Review
+from servestack.words import counted
 
 JSON_VERSION = 1
 GITHUB_LIMIT = 65_536
@@ -19,23 +20,42 @@ GITHUB_LIMIT = 65_536
 
 _SIGNS = {"add": "+", "remove": "-", "change": "~", "move": "↕"}
 _COLORS = {"add": "\x1b[32m", "remove": "\x1b[31m", "change": "\x1b[33m", "move": "\x1b[33m"}
+_RED = "\x1b[1;31m"
 _VALUE_LENGTH = 90
 
 
 def to_text(review: Review, *, color: bool = False) -> str:
-    """For a reader at a terminal: model → object → field, effect at the end of the line."""
+    """For a reader at a terminal: security first, then model → object → field with their effects."""
     if review.is_empty:
         return f"{review.environment}: {_nothing(review)}\n"
-    lines: list[str] = []
+    lines = [
+        _painted(f"security: {_title(group)}: {_printable(words)}", _RED, color)
+        for group, words in _security(review)
+    ]
+    lines += [""] if lines else []
     for group in review.groups:
         lines.append(_painted(_title(group), "\x1b[1m", color))
         lines += [f"  {_printable(cause)}" for cause in group.causes]
-        lines.append(f"  → {_printable('; '.join(group.effects))}")
+        security = _printable("; ".join(group.of_category("security")))
+        others = [e.words for e in group.categorised if e.category != "security"]
+        if security:
+            lines.append(_painted(f"  → security: {security}", _RED, color))
+        if others:
+            lines.append(f"  → {_printable('; '.join(others))}")
+        for field in group.settings:
+            lines.append(_field_line(field, _marked(field), "  ", color))
         for item in group.objects:
             lines += _object_lines(item, color)
         lines.append("")
     lines.append(f"{review.environment}: {_count(review)} against {review.against}")
     return "\n".join(lines) + "\n"
+
+
+def _security(review: Review) -> Iterator[tuple[GroupReview, str]]:
+    """What concerns security, by model."""
+    for group in review.groups:
+        for words in group.of_category("security"):
+            yield group, words
 
 
 def _nothing(review: Review) -> str:
@@ -44,8 +64,11 @@ def _nothing(review: Review) -> str:
 
 
 def _count(review: Review) -> str:
-    count = review.object_count
-    return "1 object changes" if count == 1 else f"{count} objects change"
+    objects, settings = review.object_count, review.setting_count
+    parts = [counted(objects, "object", "change")] if objects or not settings else []
+    if settings:
+        parts.append(counted(settings, "environment setting", "change"))
+    return ", ".join(parts)
 
 
 def _title(group: GroupReview) -> str:
@@ -55,24 +78,46 @@ def _title(group: GroupReview) -> str:
 def _object_lines(item: ObjectReview, color: bool) -> Iterator[str]:
     head = f"  {_SIGNS[item.operation]} {item.key}"
     if item.operation != "change":
-        yield f"{_painted(head, _COLORS[item.operation], color)}  ({item.fields[0].effect})"
+        effect = _marked(item.fields[0])
+        yield f"{_painted(head, _COLORS[item.operation], color)}  ({effect})"
         return
     yield _painted(head, _COLORS["change"], color)
-    for field in item.fields:
-        sign = _SIGNS[field.change.operation]
-        text = f"      {sign} {_printable(field.change.field)}: {_values(field.change)}"
-        effect = _printable(field.effect)
-        yield f"{_painted(text, _COLORS[field.change.operation], color)}  ({effect})"
+    for field, marked in _with_marks(item.fields):
+        yield _field_line(field, marked, "      ", color)
 
 
-def _values(change: Change) -> str:
-    old, new = _shown(change)
+def _with_marks(fields: Iterable[FieldReview]) -> Iterator[tuple[FieldReview, str]]:
+    """Each field of an object with its effects in one line. Several effects are told once."""
+    told: set[str] = set()
+    for field in fields:
+        marked = _marked(field)
+        yield field, "as above" if marked in told else marked
+        if len(field.effects) > 1:
+            told.add(marked)
+
+
+def _field_line(field: FieldReview, marked: str, indent: str, color: bool) -> str:
+    sign = _SIGNS[field.change.operation]
+    text = f"{indent}{sign} {_printable(field.change.field)}: {_values(field)}"
+    return f"{_painted(text, _COLORS[field.change.operation], color)}  ({marked})"
+
+
+def _marked(field: FieldReview) -> str:
+    """The effects in one line; those that concern security come first, and are marked."""
+    mark = "security: " if field.category == "security" else ""
+    patch = f"; by the patch at {field.patched_at}" if field.patched_at else ""
+    return _printable(mark + field.effect + patch)
+
+
+def _values(field: FieldReview) -> str:
+    old, new = _shown(field)
     return " → ".join(value for value in (old, new) if value)
 
 
-def _shown(change: Change) -> tuple[str, str]:
+def _shown(field: FieldReview) -> tuple[str, str]:
     """Old and new value on one line each, empty where there is none; long ones where they differ."""
-    old, new = masked_values(change)
+    change = field.change
+    old, new = masked_values(change, field.vouched)
     before = "" if change.operation == "add" else _one_line(old)
     after = "" if change.operation == "remove" else _one_line(new)
     if before and after and len(before) + len(after) > 2 * _VALUE_LENGTH - 20:
@@ -119,15 +164,8 @@ def to_json(review: Review) -> str:
         "version": JSON_VERSION,
         "environment": review.environment,
         "against": review.against,
-        "models": [
-            {
-                "name": "" if group.group == ENVIRONMENT_GROUP else group.group,
-                "causes": list(group.causes),
-                "effects": list(group.effects),
-                "objects": [_object_data(item) for item in group.objects],
-            }
-            for group in review.groups
-        ],
+        "categories": list(review.categories),
+        "models": [_group_data(group) for group in review.groups],
     }
     if review.problems:
         data["problems"] = [
@@ -135,6 +173,22 @@ def to_json(review: Review) -> str:
             for problem in review.problems
         ]
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _group_data(group: GroupReview) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "name": "" if group.group == ENVIRONMENT_GROUP else group.group,
+        "causes": list(group.causes),
+        "effects": list(group.effects),
+        "effectsByCategory": {
+            category: list(words)
+            for category in CATEGORIES
+            if (words := group.of_category(category))
+        },
+    }
+    if group.settings:
+        data["settings"] = [_field_data(field) for field in group.settings]
+    return data | {"objects": [_object_data(item) for item in group.objects]}
 
 
 def _object_data(item: ObjectReview) -> dict[str, Any]:
@@ -145,11 +199,12 @@ def _object_data(item: ObjectReview) -> dict[str, Any]:
         "operation": item.operation,
         "fields": [_field_data(field) for field in item.fields if field.change.path],
         "effect": item.fields[0].effect if item.operation != "change" else "",
+        "category": item.category,
     }
 
 
 def _field_data(field: FieldReview) -> dict[str, Any]:
-    old, new = masked_values(field.change)
+    old, new = masked_values(field.change, field.vouched)
     data: dict[str, Any] = {"path": field.change.field, "operation": field.change.operation}
     if old is not None:
         data["old"] = old
@@ -157,7 +212,9 @@ def _field_data(field: FieldReview) -> dict[str, Any]:
         data["new"] = new
     if field.changed_by is not None:
         data["changedBy"] = {"manager": field.changed_by.manager, "time": field.changed_by.time}
-    return data | {"effect": field.effect}
+    if field.patched_at is not None:
+        data["patchedAt"] = str(field.patched_at)
+    return data | {"effect": field.effect, "category": field.category}
 
 
 def to_github(review: Review) -> str:
@@ -167,14 +224,27 @@ def to_github(review: Review) -> str:
         return "\n".join([f"**{review.environment}**: {_nothing(review)}", *problems]) + "\n"
     head = [f"### {review.environment}: {_count(review)}", ""]
     head += [*problems, ""] if problems else []
-    head += ["| model | objects | effect |", "| --- | --- | --- |"]
-    text, rows_left = _filled("\n".join(head) + "\n", map(_row, review.groups), GITHUB_LIMIT // 2)
-    if rows_left:
-        text += f"\n…and {rows_left} more models; `servestack diff` shows them all.\n"
+    text = _with_security("\n".join([*head, ""]), review)
+    text += "| model | objects | effect |\n| --- | --- | --- |\n"
+    text, left = _filled(text, map(_row, review.groups), GITHUB_LIMIT // 2)
+    if left:
+        text += f"\n…and {counted(left, 'more model')}; `servestack diff` shows them all.\n"
     text, left = _filled(text, map(_details, review.groups), GITHUB_LIMIT - _NOTE_LENGTH)
     if left:
         text += f"\n…and the details of {left} more; `servestack diff` shows them all.\n"
     return text
+
+
+def _with_security(text: str, review: Review) -> str:
+    """The text, with an alert that GitHub shows in red, if anything concerns security."""
+    lines = [f"> - **{_title(g)}**: {_in_markdown(words)}\n" for g, words in _security(review)]
+    if not lines:
+        return text
+    text += "> [!CAUTION]\n> **Security**\n"
+    text, left = _filled(text, lines, GITHUB_LIMIT // 4)
+    if left:
+        text += f"> - …and {left} more; `servestack diff` shows them all.\n"
+    return f"{text}\n"
 
 
 _NOTE_LENGTH = 200
@@ -207,17 +277,23 @@ def _details(group: GroupReview) -> str:
     lines = ["", "<details>", f"<summary>{_title(group)}</summary>"]
     lines += ["", *(f"- `{_fenced(cause)}`" for cause in group.causes)] if group.causes else []
     lines += ["", "```diff"]
+    for field in group.settings:
+        lines += _field_in_details(field, _marked(field))
     for item in group.objects:
         if item.operation != "change":
             sign = {"add": "+", "remove": "-"}[item.operation]
-            lines.append(f"{sign} {item.key}  ({item.fields[0].effect})")
+            lines.append(f"{sign} {item.key}  ({_fenced(_marked(item.fields[0]))})")
             continue
         lines.append(f"# {item.key}")
-        for field in item.fields:
-            lines.append(f"@@ {_fenced(field.change.field)} @@ {_fenced(field.effect)}")
-            values = zip("-+", _shown(field.change), strict=True)
-            lines += [f"{mark} {_fenced(value)}" for mark, value in values if value]
+        for field, marked in _with_marks(item.fields):
+            lines += _field_in_details(field, marked)
     return "\n".join([*lines, "```", "", "</details>", ""])
+
+
+def _field_in_details(field: FieldReview, marked: str) -> Iterator[str]:
+    yield f"@@ {_fenced(field.change.field)} @@ {_fenced(marked)}"
+    values = zip("-+", _shown(field), strict=True)
+    yield from (f"{mark} {_fenced(value)}" for mark, value in values if value)
 
 
 def _fenced(text: str) -> str:

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import jsonschema_rs
 
 from servestack.manifests.manifest import Body
+from servestack.review.mask import masked_at
+from servestack.secrets.search import masked_value
 
 Path = tuple[str | int, ...]
 
@@ -27,18 +29,15 @@ _MAX_OBJECT_BYTES = 1024 * 1024
 _MAX_WORDS = 300
 
 
-class SchemaFault(tuple[Path, str]):
-    """(path in the manifest, what is wrong in words)."""
+class SchemaFault(NamedTuple):
+    """What is wrong with the field at a path of a manifest, in words.
 
-    __slots__ = ()
+    `unknown` are the fields below it that the schema does not know.
+    """
 
-    @property
-    def path(self) -> Path:
-        return self[0]
-
-    @property
-    def message(self) -> str:
-        return self[1]
+    path: Path
+    message: str
+    unknown: tuple[str, ...] = ()
 
 
 def validate(body: Body) -> list[SchemaFault]:
@@ -48,11 +47,9 @@ def validate(body: Body) -> list[SchemaFault]:
     if validator is None:
         return [
             SchemaFault(
-                (
-                    (),
-                    f"servestack has no schema of {kind!r}: its builder needs a row in "
-                    "manifests/kinds.py and a schema from tools/schemas/bundle.py",
-                )
+                (),
+                f"servestack has no schema of {kind!r}: its builder needs a row in "
+                "manifests/kinds.py and a schema from tools/schemas/bundle.py",
             )
         ]
     faults = list(_faults_beyond_schema(body))
@@ -61,7 +58,7 @@ def validate(body: Body) -> list[SchemaFault]:
             faults += [_in_words(error, kind) for error in validator.iter_errors(body)]
     except ValueError:
         # The validator takes only what JSON can hold: no dates, no keys but text.
-        faults.append(SchemaFault(((), "contains a key or a value that JSON cannot represent")))
+        faults.append(SchemaFault((), "contains a key or a value that JSON cannot represent"))
     return faults
 
 
@@ -84,7 +81,7 @@ def _validator(kind: str) -> Any:
 def _in_words(error: Any, kind: str) -> SchemaFault:
     path = tuple(error.instance_path)
     rule, facts = error.kind.name, error.kind.as_dict()
-    is_not = f"not {_shown(error.instance)}"
+    is_not = f"not {_shown(masked_at(path, error.instance))}"
     match rule:
         case "additionalProperties":
             message = _unknown_fields(kind, path, facts["unexpected"])
@@ -103,8 +100,14 @@ def _in_words(error: Any, kind: str) -> SchemaFault:
         case "const":
             message = f"must be {_shown(facts['expected_value'])}, {is_not}"
         case _:
-            message = str(error.message)
-    return SchemaFault((path, _shortened(message)))
+            # The validator quotes the value, whatever it is.
+            message = (
+                masked_value(str(error.message))
+                if masked_at(path, error.instance) == error.instance
+                else "is not allowed"
+            )
+    unknown = tuple(facts["unexpected"]) if rule == "additionalProperties" else ()
+    return SchemaFault(path, _shortened(message), unknown)
 
 
 def _alternatives(facts: dict[str, Any]) -> list[tuple[int, Any]]:
@@ -165,7 +168,7 @@ def _faults_beyond_schema(body: Body) -> Iterator[SchemaFault]:
     """What the apiserver refuses and its schema does not describe; the schema checks the types."""
     metadata = _mapping(body.get("metadata"))
     if "metadata" in body and "name" not in metadata:
-        yield SchemaFault((("metadata", "name"), "is required"))
+        yield SchemaFault(("metadata", "name"), "is required")
     else:
         pattern, longest = _NAMES.get(str(body.get("kind")), (_DNS_NAME, 253))
         yield from _name_faults(("metadata", "name"), metadata.get("name"), pattern, longest)
@@ -179,7 +182,7 @@ def _faults_beyond_schema(body: Body) -> Iterator[SchemaFault]:
         yield from _label_faults((*path, "labels"), _mapping(holder.get("labels")))
         yield from _annotation_faults((*path, "annotations"), _mapping(holder.get("annotations")))
     if _size(_mapping(body.get("data"))) > _MAX_OBJECT_BYTES:
-        yield SchemaFault((("data",), "is larger than 1 MiB"))
+        yield SchemaFault(("data",), "is larger than 1 MiB")
 
 
 def _mapping(value: Any) -> dict[Any, Any]:
@@ -190,23 +193,23 @@ def _name_faults(
     path: Path, name: Any, pattern: re.Pattern[str], longest: int
 ) -> Iterator[SchemaFault]:
     if isinstance(name, str) and (len(name) > longest or not pattern.fullmatch(name)):
-        yield SchemaFault((path, f"{name!r} is not a valid name"))
+        yield SchemaFault(path, f"{name!r} is not a valid name")
 
 
 def _label_faults(path: Path, labels: dict[Any, Any]) -> Iterator[SchemaFault]:
     for key, value in labels.items():
         if not _is_qualified(key):
-            yield SchemaFault(((*path, str(key)), "is not a valid label key"))
+            yield SchemaFault((*path, str(key)), "is not a valid label key")
         elif isinstance(value, str) and value and not _QUALIFIED_NAME.fullmatch(value):
-            yield SchemaFault(((*path, key), f"{value!r} is not a valid label value"))
+            yield SchemaFault((*path, key), f"{value!r} is not a valid label value")
 
 
 def _annotation_faults(path: Path, annotations: dict[Any, Any]) -> Iterator[SchemaFault]:
     for key in annotations:
         if not _is_qualified(key):
-            yield SchemaFault(((*path, str(key)), "is not a valid annotation key"))
+            yield SchemaFault((*path, str(key)), "is not a valid annotation key")
     if _size(annotations) > _MAX_ANNOTATION_BYTES:
-        yield SchemaFault((path, "are larger than 256 KiB"))
+        yield SchemaFault(path, "are larger than 256 KiB")
 
 
 def _is_qualified(key: Any) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from servestack.spec.base import (
+    SECRET_KEY,
     Boolean,
     DnsLabel,
     DnsName,
+    HttpPath,
     HttpUrl,
     Integer,
     LabelKey,
@@ -35,7 +38,10 @@ BROKER = described(
 class Cluster(SpecModel):
     """The Kubernetes cluster of the environment."""
 
-    context: Text = Field(description="Context in the kubeconfig.")
+    context: Text = Field(
+        description="Context in the kubeconfig. Environments that have the same context and "
+        "kubeconfig share a cluster: they may not make the same objects or addresses."
+    )
     kubeconfig: Text | None = Field(
         default=None,
         description="Path of the kubeconfig, relative to the project. Default: KUBECONFIG or "
@@ -63,7 +69,12 @@ class IngressController(SpecModel):
     class_name: DnsName | None = Field(default=None, description="Name of the IngressClass.")
     host_suffix: DnsName = Field(description="Domain of the models: <name>.<host suffix>.")
     tls: IngressTls | None = Field(
-        default=None, description="Wildcard certificate for the host suffix."
+        default=None,
+        description="Wildcard certificate for the host suffix, or an issuer of cert-manager that "
+        "makes one certificate for each model.",
+    )
+    path_prefix: HttpPath | None = Field(
+        default=None, description="Path in front of every model's public paths, such as /ml."
     )
     annotations: dict[LabelKey, str] = Field(
         default={}, description="Annotations for the controller, added to every Ingress."
@@ -86,6 +97,9 @@ class Gateway(SpecModel):
     )
     host_suffix: DnsName = Field(description="Domain of the models: <name>.<host suffix>.")
     tls: Boolean = Field(default=False, description="Whether the listener terminates TLS.")
+    path_prefix: HttpPath | None = Field(
+        default=None, description="Path in front of every model's public paths, such as /ml."
+    )
 
 
 class KafkaCredentials(SpecModel):
@@ -96,20 +110,68 @@ class KafkaCredentials(SpecModel):
     password_key: Text = Field(default="password", description="Key that holds the password.")
 
 
+class ClientCertificate(SpecModel):
+    """A Secret with the certificate by which Filebeat identifies itself to the brokers."""
+
+    secret: DnsName = Field(
+        description="Name of a Secret in the environment's namespace, of type kubernetes.io/tls "
+        "or with keys of other names."
+    )
+    certificate_key: Annotated[str, StringConstraints(pattern=SECRET_KEY)] = Field(
+        default="tls.crt", description="Key that holds the certificate and its chain, as PEM."
+    )
+    private_key_key: Annotated[str, StringConstraints(pattern=SECRET_KEY)] = Field(
+        default="tls.key", description="Key that holds the private key, as PEM, not encrypted."
+    )
+
+
+_NOT_SPOKEN = {
+    "OAUTHBEARER": "protocol SSL with clientCertificate, or a SCRAM user",
+    "AWS_MSK_IAM": "a SCRAM user, which MSK keeps in Secrets Manager, or protocol SSL with "
+    "clientCertificate",
+    "GSSAPI": "a SCRAM user, or protocol SSL with clientCertificate",
+}
+"""Mechanisms of Kafka that are refused: what to use instead."""
+
+
+def _spoken(mechanism: Any) -> Any:
+    """Refuse a mechanism that Kafka has and Filebeat 7.17 lacks, and say why.
+
+    Source: libbeat/common/kafka/sasl.go of Filebeat 7.17, which knows PLAIN and SCRAM;
+    libbeat/outputs/kafka/config.go has Kerberos (GSSAPI) as a beta, with a keytab and a krb5.conf.
+    """
+    name = str(mechanism).upper()
+    if name not in _NOT_SPOKEN:
+        return mechanism
+    why = "which ships the events, has only PLAIN and SCRAM"
+    if name == "GSSAPI":
+        why = "which ships the events, has it only as a beta that needs a keytab and a krb5.conf"
+    raise PydanticCustomError(
+        "sasl_mechanism",
+        "{name} is not supported: Filebeat 7.17, {why}",
+        {"name": name, "why": why, "hint": f"use {_NOT_SPOKEN[name]}"},
+    )
+
+
 class KafkaSecurity(SpecModel):
     """Security of the connection to the brokers."""
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="SASL_SSL", description="Security protocol, as Kafka names it."
     )
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="SCRAM-SHA-512", description="SASL mechanism; used with a SASL protocol."
-    )
+    mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], BeforeValidator(_spoken)
+    ] = Field(default="SCRAM-SHA-512", description="SASL mechanism; used with a SASL protocol.")
     credentials: KafkaCredentials | None = Field(
         default=None, description="User name and password; required with a SASL protocol."
     )
     ca: SecretKey | None = Field(
         default=None, description="Certificate authority of the brokers. Default: the system's."
+    )
+    client_certificate: ClientCertificate | None = Field(
+        default=None,
+        description="Certificate by which Filebeat identifies itself (mutual TLS); used with an "
+        "SSL protocol, with or without SASL.",
     )
 
 
@@ -179,20 +241,42 @@ class Peer(SpecModel):
     """A destination outside the namespace that network policies allow."""
 
     namespace: DnsLabel | None = Field(default=None, description="Namespace in this cluster.")
+    pod_labels: dict[LabelKey, LabelValue] = Field(
+        default={}, description="Allow only pods with these labels; used with `namespace`."
+    )
     cidrs: tuple[Cidr, ...] = Field(default=(), description="Address ranges.")
     ports: tuple[Port, ...] = Field(default=(443,), min_length=1, description="TCP ports.")
+
+
+class Dns(SpecModel):
+    """Where pods look up names: the cluster's DNS, and a cache on each node if there is one."""
+
+    namespace: DnsLabel | None = Field(
+        default="kube-system",
+        description="Namespace of the DNS pods; null if only `cidrs` answer.",
+    )
+    cidrs: tuple[Cidr, ...] = Field(
+        default=(),
+        description="Address ranges outside of pods, such as NodeLocal DNSCache's "
+        "169.254.20.10/32.",
+    )
+    ports: tuple[Port, ...] = Field(
+        default=(53,),
+        min_length=1,
+        description="Ports of the DNS pods, UDP and TCP; OpenShift's listen on 5353.",
+    )
 
 
 class Network(SpecModel):
     """Network policies, which deny all traffic except what is named here.
 
-    "Anywhere" excludes link-local addresses, where clouds serve the node's credentials.
+    "Anywhere" excludes link-local addresses, where clouds serve the node's credentials. A DNS
+    cache on such an address is opened by `dns.cidrs`, on the ports of DNS alone.
     """
 
     policy: Boolean = Field(default=True, description="Render network policies.")
-    dns_namespace: DnsLabel = Field(
-        default="kube-system", description="Namespace of the cluster's DNS."
-    )
+    dns: Dns = Field(default=Dns(), description="Where pods look up names.")
+    dns_namespace: DnsLabel | None = Field(default=None, description="Older name of dns.namespace.")
     artifact_store: Peer = Field(
         default=Peer(),
         description="Where pods fetch artifacts from. Without namespace and cidrs: anywhere.",
@@ -250,6 +334,10 @@ class GuardRails(SpecModel):
     )
     require_owner: Boolean = Field(default=False, description="Models must name an owner.")
     require_tls: Boolean = Field(default=False, description="External access must use TLS.")
+    max_patches: Annotated[int, Field(strict=True, ge=0)] | None = Field(
+        default=None,
+        description="Maximum number of patches of a model; 0 forbids them. Default: no limit.",
+    )
     forbidden_formats: tuple[Literal["pickle", "skops", "onnx", "native"], ...] = Field(
         default=("pickle",), description="Artifact formats that must not be served here."
     )

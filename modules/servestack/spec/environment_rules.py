@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from servestack.spec.document import DataPath
-from servestack.spec.environment import Environment, Overlay
+from servestack.spec.environment import Dns, Environment, IngressController, Overlay, Peer
+from servestack.spec.exposure_rules import certificate_faults, cidr_faults
 from servestack.spec.faults import Fault
-from servestack.spec.model_rules import cidr_faults, toleration_faults
+from servestack.spec.folder import Folder
+from servestack.spec.model_rules import toleration_faults
+from servestack.spec.reserved import OWN_LABELS, RESERVED_NAMESPACES
 
 FIXED_FIELDS = ("apiVersion", "kind", "name")
 """Fields that identify a spec. No overlay may change them."""
@@ -15,6 +18,14 @@ FIXED_FIELDS = ("apiVersion", "kind", "name")
 
 def environment_faults(environment: Environment) -> Iterator[Fault]:
     """Yield every fault between fields, in the order of the reference."""
+    if environment.namespace.startswith(RESERVED_NAMESPACES):
+        yield Fault(
+            "SRV167",
+            ("namespace",),
+            f"{environment.namespace!r} is reserved: {RESERVED_NAMESPACES} is for Kubernetes itself",
+            f"give the models a namespace of their own, such as models-{environment.name}",
+        )
+    yield from _ingress(environment)
     yield from _kafka(environment)
     yield from _network(environment)
     for name, gpu in environment.gpus.items():
@@ -44,7 +55,25 @@ def environment_faults(environment: Environment) -> Iterator[Fault]:
             "add a section prometheus: dashboards show what it scrapes",
             (("prometheus",),),
         )
+    yield from _labels(environment)
     yield from _overlays(environment)
+
+
+def _labels(environment: Environment) -> Iterator[Fault]:
+    """Yield a fault for each label that would replace one of those that identify an object."""
+    prometheus, grafana = environment.prometheus, environment.grafana
+    keys: list[tuple[DataPath, str]] = [
+        (("prometheus", "labels", key), key) for key in (prometheus.labels if prometheus else ())
+    ]
+    keys += [(("grafana", "label"), grafana.label)] if grafana else []
+    for path, key in keys:
+        if key in OWN_LABELS or key.startswith("servestack.dev/"):
+            yield Fault(
+                "SRV134",
+                path,
+                f"{key} is set by servestack itself",
+                "choose another label, such as release: prometheus",
+            )
 
 
 def _kafka(environment: Environment) -> Iterator[Fault]:
@@ -68,14 +97,15 @@ def _kafka(environment: Environment) -> Iterator[Fault]:
             "remove it, or use a SASL protocol",
             ((*path, "protocol"),),
         )
-    if not security.protocol.endswith("SSL") and security.ca is not None:
-        yield Fault(
-            "SRV144",
-            (*path, "ca"),
-            f"is not used by protocol {security.protocol}",
-            "remove it, or use an SSL protocol",
-            ((*path, "protocol"),),
-        )
+    for key, value in (("ca", security.ca), ("clientCertificate", security.client_certificate)):
+        if not security.protocol.endswith("SSL") and value is not None:
+            yield Fault(
+                "SRV144",
+                (*path, key),
+                f"is not used by protocol {security.protocol}",
+                "remove it, or use an SSL protocol",
+                ((*path, "protocol"),),
+            )
     for index, broker in enumerate(kafka.brokers):
         if int(broker.rpartition(":")[2]) not in range(1, 65536):
             yield Fault(
@@ -86,28 +116,69 @@ def _kafka(environment: Environment) -> Iterator[Fault]:
             )
 
 
+def _ingress(environment: Environment) -> Iterator[Fault]:
+    ingress = environment.ingress
+    if not isinstance(ingress, IngressController) or ingress.tls is None:
+        return
+    path = ("ingress", "tls")
+    yield from certificate_faults(ingress.tls, path)
+    if ingress.tls.secret is not None and ingress.tls.issuer is not None:
+        yield Fault(
+            "SRV180",
+            (*path, "secret"),
+            "would be written anew for every model by the issuer",
+            "remove it: each model gets a Secret <name>-tls",
+            ((*path, "issuer"),),
+        )
+
+
 def _network(environment: Environment) -> Iterator[Fault]:
-    peers = (
-        ("artifactStore", environment.network.artifact_store),
-        ("kafka", environment.network.kafka),
+    network = environment.network
+    if network.dns_namespace is not None and "namespace" in network.dns.model_fields_set:
+        yield Fault(
+            "SRV182",
+            ("network", "dnsNamespace"),
+            "cannot be set together with network.dns.namespace",
+            "keep network.dns.namespace",
+            (("network", "dns", "namespace"),),
+        )
+    if network.dns_namespace is None and network.dns.namespace is None and not network.dns.cidrs:
+        yield Fault(
+            "SRV182",
+            ("network", "dns"),
+            "names nobody who answers",
+            "write the namespace of the DNS pods, or cidrs",
+        )
+    for name, peer in (("artifactStore", network.artifact_store), ("kafka", network.kafka)):
+        if peer is not None and peer.pod_labels and peer.namespace is None:
+            yield Fault(
+                "SRV133",
+                ("network", name, "podLabels"),
+                "needs namespace",
+                "write the namespace of the pods",
+            )
+    ranges: tuple[tuple[str, Peer | Dns | None], ...] = (
+        ("dns", network.dns),
+        ("artifactStore", network.artifact_store),
+        ("kafka", network.kafka),
     )
-    for name, peer in peers:
-        for index, cidr in enumerate(peer.cidrs if peer else ()):
+    for name, holder in ranges:
+        for index, cidr in enumerate(holder.cidrs if holder else ()):
             yield from cidr_faults(cidr, ("network", name, "cidrs", index))
+
+
+def folder_faults(folder: Folder) -> Iterator[Fault]:
+    """Yield every field of a folder's defaults that no defaults may have."""
+    yield from _fixed(("defaults",), folder.defaults)
+    yield from _of_one_model(folder.defaults)
 
 
 def _overlays(environment: Environment) -> Iterator[Fault]:
     overlays: list[tuple[DataPath, Overlay]] = [(("defaults",), environment.defaults)]
     overlays += [(("overrides", name), body) for name, body in environment.overrides.items()]
     for path, overlay in overlays:
-        for key in FIXED_FIELDS:
-            if key in overlay:
-                yield Fault("SRV145", (*path, key), "cannot be changed here", "remove it")
-    for key in ("artifact", "models", "graph"):
-        if key in environment.defaults:
-            yield Fault(
-                "SRV145", ("defaults", key), "belongs to one model", "write it in the model's spec"
-            )
+        yield from _fixed(path, overlay)
+    yield from _of_one_model(environment.defaults)
     for index, name in enumerate(environment.exclude):
         if name in environment.overrides:
             yield Fault(
@@ -116,4 +187,18 @@ def _overlays(environment: Environment) -> Iterator[Fault]:
                 f"{name!r} is also under overrides",
                 "keep one of the two",
                 (("overrides", name),),
+            )
+
+
+def _fixed(path: DataPath, overlay: Overlay) -> Iterator[Fault]:
+    for key in FIXED_FIELDS:
+        if key in overlay:
+            yield Fault("SRV145", (*path, key), "cannot be changed here", "remove it")
+
+
+def _of_one_model(defaults: Overlay) -> Iterator[Fault]:
+    for key in ("artifact", "models", "graph"):
+        if key in defaults:
+            yield Fault(
+                "SRV145", ("defaults", key), "belongs to one model", "write it in the model's spec"
             )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from servestack.spec.base import DnsName, LabelKey, SpecModel
+from servestack.spec.merging import Merged
 from servestack.spec.variables import EnvironmentVariable
 from servestack.spec.volumes import VolumeMount
 
@@ -32,11 +35,11 @@ class ModelFetch(SpecModel):
         description="Secret whose keys become its environment variables, such as "
         "MLFLOW_TRACKING_TOKEN or AWS_ACCESS_KEY_ID. Default: the environment's.",
     )
-    env: tuple[EnvironmentVariable, ...] = Field(
+    env: Annotated[tuple[EnvironmentVariable, ...], Merged("name")] = Field(
         default=(),
         description="Environment variables of the container, such as AWS_ENDPOINT_URL.",
     )
-    volume_mounts: tuple[VolumeMount, ...] = Field(
+    volume_mounts: Annotated[tuple[VolumeMount, ...], Merged("mountPath")] = Field(
         default=(),
         description="Which of `volumes` the container sees, such as a certificate authority.",
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from servestack.spec.base import DnsName, SpecModel
+from servestack.spec.merging import Merged
 from servestack.spec.patterns import described
 
 REPOSITORY = described(
@@ -66,7 +67,7 @@ class ModelImage(SpecModel):
         description="When a cluster's node pulls the image. Default: IfNotPresent, or the "
         "environment's for its image.",
     )
-    pull_secrets: tuple[DnsName, ...] = Field(
+    pull_secrets: Annotated[tuple[DnsName, ...], Merged()] = Field(
         default=(),
         description="Secrets with the credentials of the image registry, besides the environment's.",
     )

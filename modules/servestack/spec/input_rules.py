@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from servestack.spec.api import NamedTensor
+from servestack.spec.api import Input, NamedTensor
 from servestack.spec.columns import Column, Element, Param
 from servestack.spec.document import DataPath
 from servestack.spec.example_values import misfit
 from servestack.spec.faults import Fault
 from servestack.spec.model_service import ModelService
+from servestack.spec.problems import quoted
+from servestack.words import counted
 from servestack_contract.settings import NESTED_TYPES
 
 _NUMERIC = {"integer", "long", "float", "double"}
@@ -39,10 +41,11 @@ def input_faults(spec: ModelService) -> Iterator[Fault]:
     yield from _repeated_names(given.tensors or (), ("api", "input", "tensors"))
     if given.columns is not None:
         yield from _column_faults(given.columns, _COLUMNS)
-        yield from _redaction_faults(spec, given.columns)
         if given.example is not None:
             yield from _example_faults(given.example, given.columns)
     yield from _param_faults(spec.api.params or ())
+    if spec.api.params is not None:
+        yield from redaction_faults(spec, given, spec.api.params)
     yield from _batch_faults(spec)
 
 
@@ -81,7 +84,7 @@ def _param_faults(params: Sequence[Param]) -> Iterator[Fault]:
             yield Fault(
                 "SRV136",
                 (*path, "default"),
-                f"{found[1]!r} is not of type {param.type}",
+                f"{quoted(found[1], param.name)} is not of type {param.type}",
                 "write a default that the param allows",
                 ((*path, "type"),),
             )
@@ -112,7 +115,7 @@ def _constraint_faults(given: Column | Element | Param, path: DataPath) -> Itera
             yield Fault(
                 "SRV136",
                 (*path, "enum", at),
-                f"{value!r} is not of type {given.type}",
+                f"{quoted(value, getattr(given, 'name', ''))} is not of type {given.type}",
                 "write values of the column's type",
                 ((*path, "type"),),
             )
@@ -149,7 +152,7 @@ def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
                 yield Fault(
                     "SRV137",
                     path,
-                    f"has {len(row)} values for {len(columns)} columns",
+                    f"has {counted(len(row), 'value')} for {counted(len(columns), 'column')}",
                     "write one value for each column, in their order",
                     (_COLUMNS,),
                 )
@@ -178,22 +181,31 @@ def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
                 yield Fault(
                     "SRV137",
                     path,
-                    f"{wrong!r} does not fit " + (f"column {label!r}" if label else "the column"),
+                    f"{quoted(wrong, label)} does not fit "
+                    + (f"column {label!r}" if label else "the column"),
                     "write an example that the model's input allows",
                     (_COLUMNS,),
                 )
 
 
-def _redaction_faults(spec: ModelService, columns: Sequence[Column]) -> Iterator[Fault]:
-    names = {column.name for column in columns}
+def redaction_faults(spec: ModelService, given: Input, params: Sequence[Param]) -> Iterator[Fault]:
+    """Yield the names of `redact` that neither the input nor the params have.
+
+    `given` and `params` are those of the spec, or of the model's signature: as long as one of them is
+    not known, a name may be there. Nor is it known where nothing describes the input.
+    """
+    if not given.is_known:
+        return
+    arrays = [given.tensor] if given.tensor is not None else given.tensors or ()
+    named = [*(given.columns or ()), *arrays, *params]
+    known = {one.name for one in named if one.name is not None}
     for name in spec.logging.predictions.redact if spec.logging.predictions else ():
-        if name not in names:
+        if name not in known:
             yield Fault(
                 "SRV138",
                 ("logging", "predictions", "redact", name),
-                "is not a column of api.input",
-                f"the columns are {', '.join(sorted(names))}",
-                (_COLUMNS,),
+                "is not a column, a tensor or a param of the model",
+                f"the names are {', '.join(sorted(known))}" if known else "none of them has a name",
             )
 
 

@@ -11,25 +11,36 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from servestack.errors import Location, Problem, SpecError
+from servestack.secrets.search import find_secrets
 from servestack.spec.document import DataPath, Document, dotted, read_document
 from servestack.spec.environment import Environment
-from servestack.spec.environment_rules import environment_faults
+from servestack.spec.environment_rules import environment_faults, folder_faults
 from servestack.spec.faults import Fault
+from servestack.spec.folder import Folder
+from servestack.spec.merging import REPLACE, without_replacements
 from servestack.spec.model_rules import model_faults
 from servestack.spec.model_service import ModelService
 from servestack.spec.problems import describe, path_in_data, shown
-from servestack.spec.secrets import find_secrets
 
 M = TypeVar("M", bound=BaseModel)
 Locate = Callable[[DataPath], Location | None]
+InFile = Callable[[DataPath], DataPath]
+
+
+def _same(path: DataPath) -> DataPath:
+    return path
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded(Generic[M]):
-    """A valid file: its typed value, and the document with the places of its parts."""
+    """A valid file: its typed value, and the document with the places of its parts.
+
+    `folders` are the documents of the folders around a spec, the outermost first.
+    """
 
     value: M
     document: Document
+    folders: tuple[Document, ...] = ()
 
 
 def load_model_service(file: Path, name: Path | None = None) -> Loaded[ModelService]:
@@ -66,29 +77,43 @@ def load_environment(file: Path, name: Path | None = None) -> Loaded[Environment
     return Loaded(environment, document)
 
 
-def check_model_service(data: Any, locate: Locate) -> tuple[ModelService | None, list[Problem]]:
+def load_folder(file: Path, name: Path | None = None) -> Loaded[Folder]:
+    """Load what the models of a folder have in common. Messages call the file `name`.
+
+    Raises SpecError with all its problems.
+    """
+    document = read_document(file, name)
+    folder, problems = _check(Folder, document.data, folder_faults, document.location)
+    problems = [*problems, *_overlay_problems(document)]
+    if folder is None or problems:
+        raise SpecError(_in_file_order(problems))
+    return Loaded(folder, document)
+
+
+def check_model_service(
+    data: Any, locate: Locate, in_file: InFile = _same
+) -> tuple[ModelService | None, list[Problem]]:
     """Check plain data as a spec. `locate` returns the place of a path.
 
-    Returns the spec, or None if a field is not valid, and all problems in the file's order.
+    `in_file` returns what a message calls a path. Returns the spec, or None if a field is not
+    valid, and all problems in the file's order.
     """
-    return _check(ModelService, data, model_faults, locate)
+    return _check(ModelService, data, model_faults, locate, in_file)
 
 
 def _check(
-    model: type[M], data: Any, rules: Callable[[M], Iterator[Fault]], locate: Locate
+    model: type[M],
+    data: Any,
+    rules: Callable[[M], Iterator[Fault]],
+    locate: Locate,
+    in_file: InFile = _same,
 ) -> tuple[M | None, list[Problem]]:
     if not isinstance(data, Mapping):
         words = f"must be a mapping, not {shown(data)}"
         problem = Problem("SRV113", words, locate(()), hint=f"begin with `kind: {model.__name__}`")
         return None, [problem]
     problems = [
-        Problem(
-            "SRV107",
-            f"holds {what}",
-            locate(path),
-            dotted(path),
-            "keep it in a Secret, and refer to the Secret by name",
-        )
+        Problem("SRV107", what, locate(path), dotted(path), _hint_for_secret(path))
         for path, what in find_secrets(data)
     ]
     secret_fields = {problem.field for problem in problems}
@@ -100,11 +125,17 @@ def _check(
         for detail, path in zip(details, broken, strict=True):
             if dotted(path) in secret_fields or _follows(detail["type"], path, broken):
                 continue
-            problems.append(_placed(describe(detail, path, data, model), path, locate))
+            problems.append(_placed(describe(detail, path, data, model), path, locate, in_file))
         problems += _faults_beside(model, data, broken, rules, locate)
         return None, _in_file_order(problems)
-    problems += [_of_fault(fault, locate) for fault in rules(value)]
+    problems += [_of_fault(fault, locate, in_file) for fault in rules(value)]
     return value, _in_file_order(problems)
+
+
+def _hint_for_secret(path: DataPath) -> str:
+    if path[-1:] == ("value",) and "env" in path and "patches" not in path:
+        return "write valueFrom: {secret: name, key: key}, or public: true if it is no secret"
+    return "keep it in a Secret, and refer to the Secret by name"
 
 
 def _follows(kind: str, path: DataPath, broken: Sequence[DataPath]) -> bool:
@@ -193,19 +224,30 @@ def _problems_of_overlay(
         "name": "overlay",
         **({} if "models" in overlay else {"artifact": "models:/overlay/1"}),
     }
+    replaced: tuple[DataPath, ...] = ()
+    if prefix[0] == "overrides":  # Below the defaults there is nothing to replace.
+        overlay, replaced = without_replacements(ModelService, overlay)
     fixed = set(probe)
     probe |= {key: value for key, value in overlay.items() if key not in fixed or key == "artifact"}
 
+    def in_file(path: DataPath) -> DataPath:
+        for of_list in replaced:
+            size = len(of_list)
+            if path[:size] == of_list and len(path) > size:
+                return (*of_list, REPLACE, *path[size:])
+        return path
+
     def locate(path: DataPath) -> Location:
-        return document.location((*prefix, *path))
+        return document.location((*prefix, *in_file(path)))
 
     def own_faults(spec: ModelService) -> Iterator[Fault]:
         # What depends on other layers too is checked once the layers are merged.
         for fault in model_faults(spec):
-            if all(_is_written(path, locate) for path in (fault.path, *fault.with_paths)):
+            paths = (in_file(path) for path in (fault.path, *fault.with_paths))
+            if all((*prefix, *path) in document.places for path in paths):
                 yield fault
 
-    _, problems = _check(ModelService, probe, own_faults, locate)
+    _, problems = _check(ModelService, probe, own_faults, locate, in_file)
     for problem in problems:
         if problem.id == "SRV107":  # Secrets are found in the whole file.
             continue
@@ -218,16 +260,18 @@ def _is_written(path: DataPath, locate: Locate) -> bool:
     return locate(path) != locate(path[:-1])
 
 
-def _placed(problem: Problem, path: DataPath, locate: Locate) -> Problem:
-    return Problem(problem.id, problem.message, locate(path), problem.field, problem.hint)
+def _placed(problem: Problem, path: DataPath, locate: Locate, in_file: InFile) -> Problem:
+    field = dotted(in_file(path)) if problem.field == dotted(path) else problem.field
+    return Problem(problem.id, problem.message, locate(path), field, problem.hint)
 
 
-def _of_fault(fault: Fault, locate: Locate) -> Problem:
+def _of_fault(fault: Fault, locate: Locate, in_file: InFile = _same) -> Problem:
     """Place a fault at the first of its fields that the file sets; the others have defaults."""
     paths = (fault.path, *fault.with_paths)
     written = (path for path in paths if _is_written(path, locate))
     location = locate(next(written, fault.path))
-    return Problem(fault.id, fault.message, location, dotted(fault.path), fault.hint)
+    field = dotted(in_file(fault.path))
+    return Problem(fault.id, fault.message, location, field, fault.hint)
 
 
 def _in_file_order(problems: Sequence[Problem]) -> list[Problem]:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from servestack.spec.document import DataPath, dotted
+from servestack.spec.exposure_rules import exposure_faults
 from servestack.spec.faults import Fault
 from servestack.spec.graph import Router, Split, model_names
 from servestack.spec.input_rules import input_faults
 from servestack.spec.model_service import ModelService
 from servestack.spec.pod_rules import containers_of, pod_faults, stop_seconds, stops_first
 from servestack.spec.quantities import byte_count, millicores
+from servestack.spec.reserved import RESERVED_FOR_FETCHING, RESERVED_LABELS, RESERVED_VARIABLES
 from servestack.spec.scaling import Toleration
-from servestack.spec.secrets import SECRET_NAME
+from servestack.spec.taken_rules import taken_faults
 from servestack.spec.variables import EnvironmentVariable
-
-RESERVED_VARIABLES = ("SERVESTACK_", "KAFKA_", "MLFLOW_")
-RESERVED_FOR_FETCHING = ("SERVESTACK_", "MLFLOW_TRACKING_URI")
-RESERVED_LABELS = ("app.kubernetes.io/", "servestack.dev/", "kubernetes.io/", "k8s.io/")
 
 
 def model_faults(spec: ModelService) -> Iterator[Fault]:
@@ -295,44 +292,14 @@ def _variable_faults(
                 "needs exactly one of value and valueFrom",
                 "write value: text, or valueFrom: {secret: name, key: key}",
             )
-        elif variable.value is not None and SECRET_NAME.search(variable.name):
+        elif variable.public and variable.value is None:
             yield Fault(
-                "SRV107",
-                (*path, "value"),
-                f"{variable.name} looks like a secret in plain text",
-                "write valueFrom: {secret: name, key: key}",
+                "SRV148",
+                (*path, "public"),
+                "vouches for a value, and valueFrom has none here",
+                "remove it",
+                ((*path, "valueFrom"),),
             )
-
-
-def _network(spec: ModelService) -> Iterator[Fault]:
-    for index, rule in enumerate(spec.egress):
-        path = ("egress", index)
-        if (rule.cidr is None) == (rule.namespace is None):
-            yield Fault(
-                "SRV133", path, "needs exactly one of cidr and namespace", "keep one of the two"
-            )
-        if rule.pod_labels and rule.namespace is None:
-            yield Fault(
-                "SRV133", (*path, "podLabels"), "needs namespace", "write the namespace of the pods"
-            )
-        if rule.cidr is not None:
-            yield from cidr_faults(rule.cidr, (*path, "cidr"))
-    if not spec.ingress.enabled and (spec.ingress.host or spec.ingress.tls):
-        yield Fault(
-            "SRV133",
-            ("ingress", "enabled"),
-            "cannot be false together with host or tls",
-            "remove them, or enable ingress",
-            (("ingress", "host"), ("ingress", "tls")),
-        )
-
-
-def cidr_faults(cidr: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
-    """Yield a fault if `cidr` is not an address range, or has bits set after its prefix."""
-    try:
-        ipaddress.ip_network(cidr)
-    except ValueError as error:
-        yield Fault("SRV133", path, f"{error}", "write a range such as 10.0.0.0/8")
 
 
 def _labels(spec: ModelService) -> Iterator[Fault]:
@@ -362,6 +329,7 @@ _RULES: tuple[Callable[[ModelService], Iterator[Fault]], ...] = (
     _artifacts,
     _graph,
     _runtime,
+    taken_faults,
     input_faults,
     _scaling,
     _resources,
@@ -369,6 +337,6 @@ _RULES: tuple[Callable[[ModelService], Iterator[Fault]], ...] = (
     _timing,
     _rollout,
     _variables,
-    _network,
+    exposure_faults,
     _labels,
 )

@@ -14,7 +14,9 @@ from servestack.spec.exposure import EgressRule, Ingress, Service
 from servestack.spec.graph import Graph
 from servestack.spec.identity import ModelFetch, ServiceAccount
 from servestack.spec.image import ModelImage
+from servestack.spec.merging import Merged
 from servestack.spec.observability import Logging, Monitoring
+from servestack.spec.patches import Patch
 from servestack.spec.patterns import described
 from servestack.spec.rollout import Rollout, Shutdown, Startup
 from servestack.spec.scaling import Autoscaling, Resources, Scheduling
@@ -102,17 +104,17 @@ class ModelService(SpecModel):
     )
     trust: Trust = Field(default=Trust(), description="Artifact content that the owner trusts.")
     api: Api = Field(default=Api(), description="The HTTP interface.")
-    env: tuple[EnvironmentVariable, ...] = Field(
+    env: Annotated[tuple[EnvironmentVariable, ...], Merged("name")] = Field(
         default=(), description="Environment variables for the model's own code."
     )
-    volumes: tuple[Volume, ...] = Field(
+    volumes: Annotated[tuple[Volume, ...], Merged("name")] = Field(
         default=(), description="Volumes for the model's own code and for further containers."
     )
-    init_containers: tuple[InitContainer, ...] = Field(
+    init_containers: Annotated[tuple[InitContainer, ...], Merged("name")] = Field(
         default=(),
         description="Containers that run one after the other before the artifacts are fetched.",
     )
-    sidecars: tuple[Sidecar, ...] = Field(
+    sidecars: Annotated[tuple[Sidecar, ...], Merged("name")] = Field(
         default=(),
         description="Containers beside the server. They start after `initContainers` and before the "
         "artifacts are fetched, and stop after the server.",
@@ -141,7 +143,7 @@ class ModelService(SpecModel):
     )
     service: Service = Field(default=Service(), description="The Service in the cluster.")
     ingress: Ingress = Field(default=Ingress(), description="External access.")
-    egress: tuple[EgressRule, ...] = Field(
+    egress: Annotated[tuple[EgressRule, ...], Merged()] = Field(
         default=(), description="Destinations that the model's own code must reach."
     )
     logging: Logging = Field(
@@ -157,6 +159,11 @@ class ModelService(SpecModel):
     annotations: dict[LabelKey, str] = Field(
         default={}, description="Annotations added to the pods."
     )
+    patches: tuple[Patch, ...] = Field(
+        default=(),
+        description="Strategic merge patches of rendered objects, for what no other field says. They "
+        "are checked against the Kubernetes API and the policy like everything else.",
+    )
 
     def artifacts(self) -> tuple[NamedArtifact, ...]:
         """Return the service's models: `models`, or `artifact` under the service's own name."""
@@ -165,6 +172,13 @@ class ModelService(SpecModel):
         if self.artifact is None:
             return ()
         return (NamedArtifact.model_construct(name=self.name, artifact=self.artifact),)
+
+    def public_variables(self) -> tuple[str, ...]:
+        """Return the variables of any container whose values their owner calls public."""
+        found = [*self.env, *self.fetch.env]
+        for container in (*self.init_containers, *self.sidecars):
+            found += container.env
+        return tuple(dict.fromkeys(variable.name for variable in found if variable.public))
 
     @property
     def base_path(self) -> str:

@@ -32,8 +32,8 @@ class PredictionLog(SpecModel):
     outputs: Boolean = Field(default=True, description="Log the answer of the model.")
     redact: dict[str, Redaction] = Field(
         default={},
-        description="Columns to redact before they reach the disk: `drop` removes the value, `hash` "
-        "hashes it.",
+        description="Columns, tensors and params to redact before they reach the disk: `drop` "
+        "removes the value, `hash` hashes it.",
         examples=[{"email": "hash"}],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -10,8 +11,11 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from servestack.errors import Problem
+from servestack.secrets.names import tells_secret
+from servestack.secrets.search import masked_value
 from servestack.spec.document import DataPath, dotted
 from servestack.spec.patterns import words_for
+from servestack.words import counted
 
 _TYPE_WORDS = {
     "string_type": ("text", "quote it if it looks like a number"),
@@ -55,6 +59,10 @@ def describe(error: ErrorDetails, path: DataPath, data: Any, root: type[BaseMode
     """
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     field = dotted(path)
+    if _is_place_of_secret(path, root, data):
+        # The schema's own words may quote the value too.
+        value = _Hidden(value)
+        error = {**error, "msg": "is not allowed"}
     if kind == "extra_forbidden":
         known = known_fields(root, path[:-1], data)
         near = get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.6)
@@ -64,7 +72,8 @@ def describe(error: ErrorDetails, path: DataPath, data: Any, root: type[BaseMode
         return Problem("SRV112", "is required", field=field, hint=_example_of(root, path, data))
     if kind in _TYPE_WORDS:
         wanted, hint = _TYPE_WORDS[kind]
-        if isinstance(value, str) and wanted.endswith("number") and value.strip("-").isdigit():
+        given = value.value if isinstance(value, _Hidden) else value
+        if isinstance(given, str) and wanted.endswith("number") and given.strip("-").isdigit():
             hint = "write it without quotes"
         if "secret" in known_fields(root, path, data):
             hint = "refer to a Secret: {secret: <its name>}"
@@ -76,11 +85,29 @@ def describe(error: ErrorDetails, path: DataPath, data: Any, root: type[BaseMode
         return _not_a_choice(expected, value, f"{field}.kind", told=kind == "union_tag_invalid")
     if kind == "string_pattern_mismatch":
         hint = f"write {words_for(context['pattern'])}"
-        return Problem("SRV115", f"{shown(value)} is not allowed", field=field, hint=hint)
+        given = "the value" if isinstance(value, _Hidden) else shown(value)
+        return Problem("SRV115", f"{given} is not allowed", field=field, hint=hint)
     bound = _bound(kind, context, value)
     if bound:
         return Problem("SRV114", bound, field=field)
     return Problem("SRV115", error["msg"], field=field, hint=str(context.get("hint", "")))
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """A value that no message may quote, because a secret is likely to stand in its place."""
+
+    value: Any
+
+
+def _is_place_of_secret(path: DataPath, root: type[BaseModel], data: Any) -> bool:
+    """Return whether a secret may stand at a path, instead of the reference that belongs there."""
+    if "env" in path[:-1] and path[-1] != "name":
+        return True
+    if path[-1:] == ("key",) and "secret" in known_fields(root, path[:-1], data):
+        return True
+    names = [part for part in path if isinstance(part, str)]
+    return any(map(tells_secret, [*names, *known_fields(root, path, data)]))
 
 
 def _bound(kind: str, context: dict[str, Any], value: Any) -> str:
@@ -95,11 +122,12 @@ def _bound(kind: str, context: dict[str, Any], value: Any) -> str:
         case "less_than":
             return f"must be below {context['lt']}, not {shown(value)}"
         case "too_short":
-            return f"needs at least {context['min_length']} items, not {context['actual_length']}"
+            return f"needs at least {counted(context['min_length'], 'item')}, not {context['actual_length']}"
         case "string_too_short":
             return "must not be empty"
         case "string_too_long":
-            length = len(value) if isinstance(value, str) else "more"
+            given = value.value if isinstance(value, _Hidden) else value
+            length = len(given) if isinstance(given, str) else "more"
             return f"is {length} characters long; at most {context['max_length']} are allowed"
         case "finite_number":
             return "must be a finite number"
@@ -119,7 +147,9 @@ def _not_a_choice(expected: str, value: Any, field: str, *, told: bool = True) -
 
 
 def shown(value: Any) -> str:
-    """Format a value for a message: shortened, and a container only as its type."""
+    """Format a value for a message: shortened, and a container or a secret only as its type."""
+    if isinstance(value, _Hidden):
+        return _kind_of(value.value)
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, (list, tuple)):
@@ -128,8 +158,23 @@ def shown(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
-    text = repr(value) if isinstance(value, str) else str(value)
+    text = repr(masked_value(value)) if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def quoted(value: Any, name: str) -> str:
+    """Return a value of the field `name` as Python writes it; not where the name tells a secret."""
+    if tells_secret(name):
+        return "the value"
+    return repr(masked_value(value) if isinstance(value, str) else value)
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, str):
+        return "text" if value else "an empty text"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return "a number"
+    return shown(value)
 
 
 def known_fields(root: type[BaseModel], path: DataPath, data: Any) -> list[str]:

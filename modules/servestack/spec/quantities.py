@@ -127,6 +127,16 @@ def _canonical(size_bytes: int, text: str) -> str:
     return f"{size_bytes // factor}{suffix}"
 
 
+def written_count(number: int) -> str:
+    """Write a plain number as the API stores it as a quantity: `1k` for 1000."""
+    return _canonical(number, "")
+
+
+def written_mebibytes(mebibytes: int) -> str:
+    """Write a size as the API stores it: `3Gi` for 3072 mebibytes."""
+    return _canonical(mebibytes * 2**20, "Mi")
+
+
 def _as_text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return ""

@@ -13,10 +13,21 @@ from pydantic_core import PydanticUndefined
 
 from servestack.errors import Problem, SpecError
 from servestack.spec.environment import Environment
+from servestack.spec.folder import FOLDER_FILE, Folder
+from servestack.spec.merging import Merged
 from servestack.spec.model_service import ModelService
 from servestack.spec.problems import known_fields
 
-PAGES: dict[str, type[BaseModel]] = {"model-service": ModelService, "environment": Environment}
+PAGES: dict[str, type[BaseModel]] = {
+    "model-service": ModelService,
+    "environment": Environment,
+    "folder": Folder,
+}
+_PLACES = {
+    "model-service": "models/<name>.yaml",
+    "environment": "stacks/<name>.yaml",
+    "folder": f"models/<folder>/{FOLDER_FILE}",
+}
 
 Row = tuple[str, str, str, str]
 """Field, type, default, description."""
@@ -28,11 +39,10 @@ def reference_page(kind: str) -> str:
     `kind` is a key of PAGES.
     """
     model = PAGES[kind]
-    place = "models/<name>.yaml" if model is ModelService else "stacks/<name>.yaml"
     lines = [
         f"# {model.__name__}",
         "",
-        f"{(model.__doc__ or '').strip()} File: `{place}`. Written by `tools/docs.py` from "
+        f"{(model.__doc__ or '').strip()} File: `{_PLACES[kind]}`. Written by `tools/docs.py` from "
         f"`servestack.spec`; the schema for editors is `docs/schema/{kind}.json`.",
         "",
         "| field | type | default | meaning |",
@@ -75,7 +85,7 @@ def rows(
     once = set() if once is None else once
     for name, info in model.model_fields.items():
         field = f"{prefix}{info.alias or name}"
-        yield field, type_words(info.annotation), _default(info), info.description or ""
+        yield field, type_words(info.annotation), _default(info), _meaning(info)
         below = _nested(info.annotation)
         told = (*seen, model, *(nested for nested, _ in below))
         for nested, suffix in below:
@@ -84,6 +94,17 @@ def rows(
             if _holds_itself(nested):
                 once.add(nested)
             yield from rows(nested, f"{field}{suffix}.", told, once)
+
+
+def _meaning(info: FieldInfo) -> str:
+    """Return a field's description, and how layers add to it if it is such a list."""
+    mark = next((mark for mark in info.metadata if isinstance(mark, Merged)), None)
+    if mark is None:
+        return info.description or ""
+    same = f"; one with the same `{mark.key}` replaces theirs" if mark.key else ""
+    return (
+        f"{info.description or ''} Each layer adds its entries to those of the weaker ones{same}."
+    )
 
 
 def _holds_itself(model: type[BaseModel]) -> bool:

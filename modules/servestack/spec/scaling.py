@@ -17,6 +17,7 @@ from servestack.spec.base import (
     SpecModel,
     Text,
 )
+from servestack.spec.merging import Merged
 from servestack.spec.patterns import described
 from servestack.spec.quantities import Cpu, Memory
 
@@ -142,7 +143,7 @@ class Scheduling(SpecModel):
     node_selector: dict[LabelKey, LabelValue] = Field(
         default={}, description="Labels that a node must have."
     )
-    tolerations: tuple[Toleration, ...] = Field(
+    tolerations: Annotated[tuple[Toleration, ...], Merged()] = Field(
         default=(), description="Taints that the pods tolerate."
     )
     priority_class: DnsName | None = Field(

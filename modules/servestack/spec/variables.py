@@ -22,3 +22,7 @@ class EnvironmentVariable(SpecModel):
         default=None, description="Plain value. Never a secret."
     )
     value_from: SecretKey | None = Field(default=None, description="Key of a Secret.")
+    public: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Whether the value is public although it looks like a secret. Reviewers see this.",
+    )

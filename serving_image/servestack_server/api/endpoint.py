@@ -14,7 +14,7 @@ from servestack_server.input.bodies import Rows
 from servestack_server.input.content_type import ContentType
 from servestack_server.input.language_models import is_chat
 from servestack_server.input.params import Params
-from servestack_server.input.problems import too_many_rows
+from servestack_server.input.problems import NoRowsError, too_many_rows
 from servestack_server.input.readers import read_body, read_loose_body
 from servestack_server.models.model import Form
 from servestack_server.prediction.outputs import listed
@@ -61,14 +61,21 @@ class Endpoint:
         self.service.require_room()
         try:
             rows = self.read(request)
+        except NoRowsError as error:
+            self.without_rows(request, error)
+            return
         except RequestError as error:
             self.service.inputs.refused(error)
             raise
         self.check_count(rows)
-        params = self.params_of(request) if self.params is not None else None
+        params = self.params_of(request)
         self.target.submit(
             RequestJob(request, rows, self.deadline(request), self.finish, params, self.form)
         )
+
+    def without_rows(self, request: Request, error: NoRowsError) -> None:
+        """Answer a request that has no rows, or raise the error, as all protocols but one do."""
+        raise error
 
     def body(self, request: Request) -> bytes:
         """Return the body, decompressed. Raises RequestError as `body_of` does."""
@@ -146,7 +153,7 @@ class Endpoint:
                     request.id_bytes, request.headers.get(b"traceparent"), job.model, job.version,
                     self.path, 200, request.started + request.seconds, request.seconds, job.rows,
                     values, rows_json, values_json,
-                    job.params.json if job.params is not None else b"",
+                    job.params.json if self.params is not None and job.params is not None else b"",
                 )
             )  # fmt: skip
         if service.inputs.is_on:

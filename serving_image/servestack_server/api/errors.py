@@ -6,11 +6,9 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any
 
+from servestack_contract import routes
 from servestack_server.errors import RequestError
 from servestack_server.http.request import Request
-
-SELDON_PATHS = ("/api/v1.0/predictions", "/api/v0.1/predictions")
-"""How the paths of Seldon Core 1's prediction API end."""
 
 
 class ErrorForm(Enum):
@@ -43,11 +41,12 @@ _MLFLOW_CODES = {
 
 def form_of_path(path: str) -> ErrorForm:
     """Return the form of errors for a path that has no route, or whose request was not complete."""
-    if path.endswith(SELDON_PATHS):
+    if path.endswith(routes.SELDON):
         return ErrorForm.SELDON
-    if path.startswith(("/v2/", "/v1/models/")):
+    if path.startswith((f"{routes.V2}/", f"{routes.V1_MODELS}/")):
         return ErrorForm.KSERVE
-    return ErrorForm.MLFLOW if path.startswith(("/invocations", "/endpoints/")) else ErrorForm.OWN
+    mlflow = (routes.INVOCATIONS, f"{routes.DEPLOYMENTS}/")
+    return ErrorForm.MLFLOW if path.startswith(mlflow) else ErrorForm.OWN
 
 
 def fail(request: Request, error: RequestError) -> None:

@@ -7,9 +7,15 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from servestack_server.api.tensors import DTYPES, Shape, from_bytes, from_json, with_content_type
+from servestack_server.api.tensors import (
+    Shape,
+    from_bytes,
+    from_json,
+    with_content_type,
+)
 from servestack_server.http.request import Request
 from servestack_server.input.bodies import decode_json
+from servestack_server.input.datatypes import BINARY_ONLY, DTYPES
 from servestack_server.input.problems import invalid, malformed
 
 _HEADER_LENGTH = b"inference-header-content-length"
@@ -39,6 +45,26 @@ class Inference(msgspec.Struct):
     id: str | None = None
     outputs: list[Wanted] | None = None
     parameters: dict[str, Any] | None = None
+
+    def release(self) -> None:
+        """Forget the tensors, of which the answer needs no more than the first one's parameters."""
+        del self.inputs[1:]
+        self.inputs[0].data = None
+
+
+_OF_ENCODING = frozenset({
+    "binary_data", "binary_data_output", "binary_data_size", "content_type", "headers",
+})  # fmt: skip
+"""Parameters that say how a request is written, or what its answer is to be like."""
+
+
+def callers_own(parameters: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Return the parameters that go back to the caller as members of an answer; none if there are none.
+
+    KServe's servers leave this to a model; the ones of its tests send all of them back.
+    """
+    own = {key: value for key, value in (parameters or {}).items() if key not in _OF_ENCODING}
+    return {"parameters": own} if own else {}
 
 
 def parse(request: Request, body: bytes) -> tuple[Inference, bytes]:
@@ -76,6 +102,9 @@ def named_inputs(asked: Inference, raw: bytes) -> dict[str, np.ndarray]:
             raise invalid("ambiguous", "two tensors have the same name", field=tensor.name)
         parameters = tensor.parameters or {}
         size = parameters.get("binary_data_size")
+        if size is None and tensor.datatype in BINARY_ONLY:
+            message = f"{tensor.datatype} is not sent as JSON: send binary data, or FP32"
+            raise invalid("binary_only", message, field=tensor.name)
         if size is None:
             array = from_json(tensor.data, tensor.datatype, tensor.shape, tensor.name)
         else:

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from servestack_server import __version__
 from servestack_server.api.tensors import datatype_of, named_arrays
 from servestack_server.http.request import Request
+from servestack_server.input.datatypes import datatype_of_column, datatype_of_dtype
 from servestack_server.input.schema import TableSchema
 from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema
 from servestack_server.models.model import Model
 from servestack_server.prediction.target import ModelTarget
 from servestack_server.service import Service
-
-_COLUMN_TYPES = {
-    "boolean": "BOOL", "integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64",
-}  # fmt: skip
 
 
 def input_tensors(schema: Any) -> list[dict[str, Any]]:
@@ -28,13 +23,13 @@ def input_tensors(schema: Any) -> list[dict[str, Any]]:
         return [_described(schema)]
     if not isinstance(schema, TableSchema):
         return []
-    kinds = {_COLUMN_TYPES.get(column.type, "BYTES") for column in schema.columns}
+    kinds = {datatype_of_column(column.type) for column in schema.columns}
     if len(kinds) == 1 and kinds != {"BYTES"}:
         return [{"name": "input", "datatype": kinds.pop(), "shape": [-1, len(schema.columns)]}]
     return [
         {
             "name": column.name or "input",
-            "datatype": _COLUMN_TYPES.get(column.type, "BYTES"),
+            "datatype": datatype_of_column(column.type),
             "shape": [-1],
         }
         for column in schema.columns
@@ -43,7 +38,7 @@ def input_tensors(schema: Any) -> list[dict[str, Any]]:
 
 def _described(schema: TensorSchema) -> dict[str, Any]:
     tensor = schema.tensor
-    datatype = datatype_of(np.empty(0, schema.dtype))
+    datatype = datatype_of_dtype(schema.dtype.name)
     return {"name": tensor.name or "input", "datatype": datatype, "shape": list(tensor.shape)}
 
 
@@ -102,10 +97,14 @@ class ModelPages:
 
 
 def _parameters(model: Model) -> dict[str, Any]:
-    """Say how far a converted model's numbers were from its framework's."""
-    if model.difference is None:
-        return {}
-    return {"parameters": {"largest_difference": model.difference}}
+    """Say how far a converted model's numbers were from its framework's, and which calls of a compiled
+    model the framework's own library answers."""
+    said = {
+        "largest_difference": model.difference,
+        "library_from_rows": getattr(model.native, "library_rows", None),
+    }
+    said = {name: value for name, value in said.items() if value is not None}
+    return {"parameters": said} if said else {}
 
 
 def server_alive(request: Request) -> None:

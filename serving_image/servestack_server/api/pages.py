@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from servestack_contract import routes
 from servestack_server.docs_page.swagger import CONTENT_SECURITY_POLICY, PAGE, swagger_page
 from servestack_server.http.request import Request
 from servestack_server.http.response import JSON, encode_json
@@ -30,10 +31,10 @@ class Documentation:
 
     def add_to(self, page: Callable[[str, Any], None], prefix: str) -> None:
         """Add the page and the document below a prefix. `page(path, handler)` adds one route."""
-        page(f"{prefix}/openapi.json", self.document)
-        page(f"{prefix}/docs", self.file(PAGE))
+        page(f"{prefix}{routes.OPENAPI}", self.document)
+        page(f"{prefix}{routes.DOCS}", self.file(PAGE))
         for name in _FILES:
-            page(f"{prefix}/docs/{name}", self.file(name))
+            page(f"{prefix}{routes.DOCS}/{name}", self.file(name))
 
     def document(self, request: Request) -> None:
         """GET …/openapi.json: the OpenAPI document."""

@@ -54,6 +54,11 @@ class Router:
         """Add a path. If it is there already, the first one stays."""
         self._routes.setdefault(path, route)
 
+    def repeat_below(self, prefix: str) -> None:
+        """Add every path once more below a prefix, with the same handlers and metrics."""
+        for path, route in tuple(self._routes.items()):
+            self.add(prefix + path.removesuffix("/"), route)
+
     def find(self, target: str) -> Route:
         """Return the route of a request's target. Raises RequestError (404) if there is none."""
         route = self._routes.get(target)

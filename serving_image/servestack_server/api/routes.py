@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
+from servestack_contract import routes
 from servestack_server.api import model_metadata, scoring
 from servestack_server.api.batch import BatchEndpoint
-from servestack_server.api.errors import SELDON_PATHS, ErrorForm
+from servestack_server.api.errors import ErrorForm
 from servestack_server.api.feedback import FeedbackEndpoint
 from servestack_server.api.health import Health
 from servestack_server.api.inference import InferEndpoint
@@ -44,15 +45,15 @@ def build_router(service: Service) -> Router:
 
     def seldon_routes(path: str, target: Target) -> None:
         if "seldon" in (service.settings.protocols or ()):
-            for end in SELDON_PATHS:
+            for end in routes.SELDON:
                 seldon = SeldonEndpoint(service, target, f"{path}{end}")
                 counted(f"{path}{end}", seldon, ErrorForm.SELDON)
 
     if service.root is not None:
         own_routes(base, service.root)
         seldon_routes("", service.root)
-        scored = InvocationsEndpoint(service, service.root, "/invocations")
-        counted("/invocations", scored, ErrorForm.MLFLOW)
+        scored = InvocationsEndpoint(service, service.root, routes.INVOCATIONS)
+        counted(routes.INVOCATIONS, scored, ErrorForm.MLFLOW)
     if len(service.targets) > 1:
         for name, target in service.targets.items():
             own_routes(f"{base}/{name}", target)
@@ -60,27 +61,29 @@ def build_router(service: Service) -> Router:
         counted(f"{base}/feedback", FeedbackEndpoint(service, f"{base}/feedback"), own)
     _inference_routes(service, counted, page)
     health = Health(service)
-    page("/livez", health.live)
-    for path in ("/readyz", "/ping", "/health"):
+    page(routes.LIVE, health.live)
+    for path in (routes.READY, routes.PING, routes.HEALTH):
         page(path, health.ready)
-    page("/metrics", health.metrics)
-    page("/version", scoring.version)
+    page(routes.METRICS, health.metrics)
+    page(routes.VERSION, scoring.version)
     documentation = Documentation(service)
     for prefix in ("", base):
         documentation.add_to(page, prefix)
     # MLServer has them here, and calls the document dataplane.json.
-    for prefix in ("/v2", *chain.from_iterable(map(_model_paths, service.targets.values()))):
+    for prefix in (routes.V2, *chain.from_iterable(map(_model_paths, service.targets.values()))):
         documentation.add_to(page, prefix)
-        page(f"{prefix}/docs/dataplane.json", documentation.document)
+        page(f"{prefix}{routes.DOCS}/dataplane.json", documentation.document)
+    if service.settings.path_prefix is not None:
+        router.repeat_below(service.settings.path_prefix)
     return router
 
 
 def _inference_routes(service: Service, counted: Any, page: Any) -> None:
-    page("/v2", model_metadata.server_metadata)
-    page("/v2/health/live", model_metadata.server_live)
-    page("/v2/health/ready", model_metadata.ServerReady(service))
+    page(routes.V2, model_metadata.server_metadata)
+    page(f"{routes.V2_HEALTH}/live", model_metadata.server_live)
+    page(f"{routes.V2_HEALTH}/ready", model_metadata.ServerReady(service))
     page("/", model_metadata.server_alive)
-    for path in ("/v1/models", "/v2/models"):
+    for path in (routes.V1_MODELS, routes.V2_MODELS):
         page(path, model_metadata.ModelList(service), needs_key=True)
     targets: dict[str, ModelTarget] = dict(service.targets)
     for name, target in targets.items():
@@ -91,19 +94,19 @@ def _inference_routes(service: Service, counted: Any, page: Any) -> None:
             infer = InferEndpoint(service, target, f"{path}/infer")
             counted(f"{path}/infer", infer, ErrorForm.KSERVE)
         # The same handlers under the paths of KServe's V1 protocol and MLflow's deployments client.
-        page(f"/v1/models/{name}", pages.ready)
+        page(f"{routes.V1_MODELS}/{name}", pages.ready)
         for alias, form, by_row in (
-            (f"/v1/models/{name}:predict", ErrorForm.KSERVE, True),
-            (f"/endpoints/{name}/invocations", ErrorForm.MLFLOW, False),
+            (f"{routes.V1_MODELS}/{name}:predict", ErrorForm.KSERVE, True),
+            (f"{routes.DEPLOYMENTS}/{name}/invocations", ErrorForm.MLFLOW, False),
         ):
             counted(alias, InvocationsEndpoint(service, target, alias, by_row=by_row), form)
     if service.root is not None and service.settings.name not in targets:
-        path = f"/v2/models/{service.settings.name}"
+        path = f"{routes.V2_MODELS}/{service.settings.name}"
         infer = InferEndpoint(service, service.root, f"{path}/infer")
         counted(f"{path}/infer", infer, ErrorForm.KSERVE)
 
 
 def _model_paths(target: ModelTarget) -> tuple[str, str]:
     """Return a model's paths in the Open Inference Protocol, without and with its version."""
-    path = f"/v2/models/{target.name}"
+    path = f"{routes.V2_MODELS}/{target.name}"
     return path, f"{path}/versions/{target.version}"

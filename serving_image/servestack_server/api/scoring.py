@@ -15,6 +15,8 @@ from servestack_server.http.request import Request
 from servestack_server.http.response import TEXT, encode_any
 from servestack_server.input.bodies import Rows
 from servestack_server.input.content_type import ContentType
+from servestack_server.input.params import NO_PARAMS, Params
+from servestack_server.input.problems import NoRowsError
 from servestack_server.prediction.outputs import listed
 from servestack_server.prediction.target import ModelTarget, Target
 from servestack_server.service import Service
@@ -27,7 +29,8 @@ class InvocationsEndpoint(Endpoint):
     """`POST /invocations`: answers `{"predictions": …}`.
 
     Of code of the owner's and of ONNX models it takes the whole answer, in the form of MLflow's own
-    server. With `by_row` it takes one value per row of ONNX models, as KServe's V1 protocol has it.
+    server. With `by_row` it is KServe's V1 protocol: one value per row of ONNX models, and an empty
+    list of predictions for an empty list of rows.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class InvocationsEndpoint(Endpoint):
         if whole is not None and not (whole.by_row and by_row):
             self.form = "whole"
         self._by_name = self.form == "whole" and whole is not None and whole.by_row
+        self._by_row = by_row
 
     def read_as(self, given: ContentType, body: bytes, request: Request) -> Rows:
         """Read the body. MLflow's server makes a DataFrame of CSV."""
@@ -51,6 +55,22 @@ class InvocationsEndpoint(Endpoint):
         if self._by_name and isinstance(data, dict):
             is_frame = any(key.startswith("dataframe_") for key in data)
             request.kept = request.kept._replace(is_frame=is_frame)
+
+    def params_of(self, request: Request) -> Params | None:
+        """Return the params of a request. MLflow's server gives a language model none of them as an
+        empty mapping, and None to any other model."""
+        params = super().params_of(request)
+        kept = request.kept
+        return NO_PARAMS if params is None and kept is not None and kept.is_chat else params
+
+    def without_rows(self, request: Request, error: NoRowsError) -> None:
+        """Answer an empty list by row: KServe's V1 protocol has one prediction for each instance."""
+        if not self._by_row:
+            raise error
+        job = RequestedJob(request, [], self.deadline(request), self.finish)
+        job.model, job.version, job.outputs = self.target.name, self.target.version, []
+        request.answer(200, b'{"predictions":[]}')
+        self.log(job)
 
     def reply(self, job: RequestedJob) -> None:
         """Answer in the form of MLflow's own server, which does not wrap a language model's."""

@@ -18,31 +18,25 @@ import numpy as np
 from servestack_contract.values import from_base64
 from servestack_contract.wrong_values import WrongValueError
 from servestack_server.http.response import encode_any
+from servestack_server.input.datatypes import DTYPES, datatype_of_dtype
 from servestack_server.input.problems import invalid, refused
 
-DTYPES: dict[str, str] = {
-    "BOOL": "bool", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64",
-    "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64",
-    "FP16": "float16", "FP32": "float32", "FP64": "float64", "BYTES": "object",
-}  # fmt: skip
-"""The protocol's data types, and numpy's dtype for each."""
 Shape = Annotated[
     list[Annotated[int, msgspec.Meta(ge=0, le=2**31)]], msgspec.Meta(min_length=1, max_length=16)
 ]
 """The type of a tensor's shape in a request."""
-_BY_DTYPE = {dtype: name for name, dtype in DTYPES.items() if dtype != "object"}
 
 
 def datatype_of(array: np.ndarray) -> str:
     """Return the protocol's data type of an array; BYTES if it is neither a number nor a boolean."""
-    return _BY_DTYPE.get(array.dtype.name, "BYTES")
+    return datatype_of_dtype(array.dtype.name)
 
 
 def from_json(data: Any, datatype: str, shape: list[int], name: str) -> np.ndarray:
     """Make an array from nested or flat lists.
 
-    null is NaN in a tensor of floats; with null among other values the array holds Python's own.
-    `name` is the tensor's, for messages. Raises RequestError (422) if the values do not fit the type
+    null is NaN in a tensor of floats; with null among other values the array holds Python's own. 0 and
+    1 are booleans, as they are in binary data. `name` is the tensor's, for messages. Raises RequestError (422) if the values do not fit the type
     or the shape.
     """
     kinds = _kinds(data)
@@ -50,6 +44,8 @@ def from_json(data: Any, datatype: str, shape: list[int], name: str) -> np.ndarr
         raise invalid("wrong_type", f"the data is not {datatype}", field=name)
     try:
         with np.errstate(over="raise"):
+            if datatype == "BOOL" and int in kinds:
+                data = _as_booleans(data)
             if NoneType not in kinds or datatype in _NULLABLE:
                 array = np.array(data, dtype=DTYPES[datatype])
             else:
@@ -63,7 +59,7 @@ def from_json(data: Any, datatype: str, shape: list[int], name: str) -> np.ndarr
 
 
 _WHOLE = {int, NoneType}
-_KINDS: dict[str, set[type]] = {"BO": {bool, NoneType}, "FP": {int, float, NoneType}}
+_KINDS: dict[str, set[type]] = {"BO": {bool, int, NoneType}, "FP": {int, float, NoneType}}
 """The types of values by the first letters of the data type; _WHOLE for all others but BYTES."""
 _NULLABLE = ("FP16", "FP32", "FP64", "BYTES")
 
@@ -80,6 +76,14 @@ def _kinds(data: Any) -> set[type]:
         else:
             kinds.add(type(value))
     return kinds
+
+
+def _as_booleans(data: Any) -> np.ndarray:
+    """Return an array of objects with booleans for 0 and 1. Raises ValueError for another number."""
+    values = np.array(data, dtype=object)
+    if any(value not in (0, 1, None) for value in values.flat):
+        raise ValueError
+    return _each(values, lambda value: value if value is None else bool(value))
 
 
 def _with_nulls(data: Any, datatype: str) -> np.ndarray:

@@ -10,24 +10,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from servestack_contract import routes
 from servestack_contract.settings import NESTED_TYPES, Column, Tensor
 from servestack_server.docs_page.answers import answer, error_references, plain_answer
 from servestack_server.docs_page.value_schema import Schema
-
-_DATATYPES = [
-    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
-    "FP16", "FP32", "FP64", "BYTES",
-]  # fmt: skip
-
-_OF_COLUMN = {
-    "boolean": "BOOL",
-    "integer": "INT32",
-    "long": "INT64",
-    "float": "FP32",
-    "double": "FP64",
-}
-
-_OF_DTYPE = {"bool": "BOOL", "float16": "FP16", "float32": "FP32", "float64": "FP64"}
+from servestack_server.input.datatypes import (
+    BINARY_ONLY,
+    DTYPES,
+    datatype_of_column,
+    datatype_of_dtype,
+)
 
 _TAG = "inference protocol"
 
@@ -46,12 +38,16 @@ def inference_paths(
     name = _path_parameter("name", [name for name, _ in models])
     version = _path_parameter("version", [version for _, version in models if version])
     return {
-        "/v2": {"get": _get("serverMetadata", "The server's name and extensions")},
-        "/v2/health/live": {"get": _get("serverLive", "Whether the process is alive")},
-        "/v2/health/ready": {"get": _get("serverReady", "Whether the server is ready", "503")},
-        "/v2/models": {"get": _get("listModels", "The models' names")},
-        **_model_paths("/v2/models/{name}", [name], "", request),
-        **_model_paths("/v2/models/{name}/versions/{version}", [name, version], "Version", request),
+        routes.V2: {"get": _get("serverMetadata", "The server's name and extensions")},
+        f"{routes.V2_HEALTH}/live": {"get": _get("serverLive", "Whether the process is alive")},
+        f"{routes.V2_HEALTH}/ready": {
+            "get": _get("serverReady", "Whether the server is ready", "503")
+        },
+        routes.V2_MODELS: {"get": _get("listModels", "The models' names")},
+        **_model_paths(f"{routes.V2_MODELS}/{{name}}", [name], "", request),
+        **_model_paths(
+            f"{routes.V2_MODELS}/{{name}}/versions/{{version}}", [name, version], "Version", request
+        ),
     }
 
 
@@ -68,17 +64,24 @@ def infer_example(
     if columns:
         by_column = _column_tensors(columns, rows)
         return {"inputs": by_column} if by_column else None
+    if not tensors:
+        return None
     if len(tensors) > 1:
-        return {"inputs": [_tensor(one, [row[one.name] for row in rows]) for one in tensors]}
-    return {"inputs": [_tensor(tensors[0], rows)]} if tensors else None
+        told = [_tensor(one, [row[one.name] for row in rows]) for one in tensors]
+    else:
+        told = [_tensor(tensors[0], rows)]
+    # Where numbers come in half precision the answer has them too, and they are no JSON.
+    halves = any(datatype_of_dtype(tensor.dtype) in BINARY_ONLY for tensor in tensors)
+    return {"inputs": told} | ({"parameters": {"binary_data_output": True}} if halves else {})
 
 
 def _tensor(tensor: Tensor, data: list[Any]) -> Schema:
-    datatype = _OF_DTYPE.get(tensor.dtype, tensor.dtype.upper())
+    """A type that is no JSON, which is float16, is sent as FP32."""
+    datatype = datatype_of_dtype(tensor.dtype)
     return {
         "name": tensor.name or "input",
         "shape": _shape(data),
-        "datatype": datatype if datatype in _DATATYPES else "BYTES",
+        "datatype": "FP32" if datatype in BINARY_ONLY else datatype,
         "data": data,
     }
 
@@ -86,7 +89,7 @@ def _tensor(tensor: Tensor, data: list[Any]) -> Schema:
 def _column_tensors(columns: tuple[Column, ...], rows: list[Any]) -> list[Schema]:
     """Tensors cannot hold null, so an optional column with nulls is left out. What holds other
     values is sent as JSON text."""
-    datatypes = {_OF_COLUMN.get(column.type, "BYTES") for column in columns}
+    datatypes = {datatype_of_column(column.type) for column in columns}
     whole = all(value is not None for row in rows for value in row)
     if whole and len(datatypes) == 1 and datatypes != {"BYTES"}:
         shape = [len(rows), len(columns)]
@@ -98,7 +101,7 @@ def _column_tensors(columns: tuple[Column, ...], rows: list[Any]) -> list[Schema
             if column.required:
                 return []
             continue
-        datatype = _OF_COLUMN.get(column.type, "BYTES")
+        datatype = datatype_of_column(column.type)
         if column.type in NESTED_TYPES:
             values = [json.dumps(value) for value in values]
         name = column.name or "input"
@@ -110,7 +113,7 @@ def inference_schemas() -> dict[str, Schema]:
     """Return the schemas of requests, answers and metadata for `components/schemas`."""
     described = {
         "name": {"type": "string"},
-        "datatype": {"type": "string", "enum": _DATATYPES},
+        "datatype": {"type": "string", "enum": [*DTYPES]},
         "shape": {"type": "array", "items": {"type": "integer"}},
     }
     tensor = {
@@ -145,6 +148,7 @@ def inference_schemas() -> dict[str, Schema]:
                 "id": text,
                 "model_name": text,
                 "model_version": text,
+                "parameters": {"type": "object"},
                 "outputs": tensors,
             },
             "required": ["model_name", "outputs"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from servestack_contract import routes
 from servestack_contract.settings import Column, ServerSettings, Tensor
 from servestack_server.docs_page.answers import (
     ERRORS,
@@ -50,7 +51,7 @@ def openapi_document(
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": _info(config, models),
-        "servers": [{"url": "/"}],
+        "servers": [{"url": config.path_prefix or "/"}],
         "tags": [
             {"name": "predict", "description": "The service's own routes."},
             {"name": "inference protocol", "description": "Open Inference Protocol V2."},
@@ -116,7 +117,7 @@ def _mlflow_paths(body: Schema) -> dict[str, Schema]:
         "required": ["predictions"],
     }
     return {
-        "/invocations": {
+        routes.INVOCATIONS: {
             "post": {
                 "tags": ["MLflow"],
                 "operationId": "invocations",
@@ -134,12 +135,12 @@ def _mlflow_paths(body: Schema) -> dict[str, Schema]:
 
 def _operation_paths() -> dict[str, Schema]:
     return {
-        "/ping": _get("MLflow", "ping", "Whether the service is ready", unready=True),
-        "/health": _get("MLflow", "health", "Whether the service is ready", unready=True),
-        "/version": _get("MLflow", "version", "The version of MLflow's protocol"),
-        "/livez": _get("operation", "livez", "Whether the process is alive"),
-        "/readyz": _get("operation", "readyz", "Whether the service is ready", unready=True),
-        "/metrics": _get("operation", "metrics", "Metrics for Prometheus"),
+        routes.PING: _get("MLflow", "ping", "Whether the service is ready", unready=True),
+        routes.HEALTH: _get("MLflow", "health", "Whether the service is ready", unready=True),
+        routes.VERSION: _get("MLflow", "version", "The version of MLflow's protocol"),
+        routes.LIVE: _get("operation", "livez", "Whether the process is alive"),
+        routes.READY: _get("operation", "readyz", "Whether the service is ready", unready=True),
+        routes.METRICS: _get("operation", "metrics", "Metrics for Prometheus"),
     }
 
 

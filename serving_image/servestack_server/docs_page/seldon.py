@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from servestack_contract import routes
 from servestack_contract.settings import Column
 from servestack_server.docs_page.answers import ERRORS, answer, error_references
 from servestack_server.docs_page.request_bodies import request_body
 from servestack_server.docs_page.value_schema import Schema
 
-PATH = "/api/v1.0/predictions"
+PATH = routes.SELDON[0]
 
 
 def seldon_paths(

@@ -117,7 +117,7 @@ class PredictionEvents:
         if answered.rows is not None and self._inputs:
             inputs_json = self._inputs_json(answered.rows, room)
             if answered.params_json:
-                inputs_json += b',"params":' + answered.params_json
+                inputs_json += b',"params":' + self._redaction.params(answered.params_json)
         end = _END
         if len(inputs_json) + len(outputs_json) > room:
             end = _END_CUT

@@ -22,8 +22,8 @@ import numpy as np
 
 from servestack_contract.example_tensors import FORMS, SPLIT_KEYS
 from servestack_server.input.language_models import LoneBody, is_chat
-from servestack_server.input.problems import invalid, malformed
-from servestack_server.input.records import by_name, from_columns
+from servestack_server.input.problems import NoRowsError, invalid, malformed
+from servestack_server.input.records import by_name, from_columns, require_distinct
 from servestack_server.input.schema import AnySchema, Row, Schema, TableSchema, ValueSchema
 from servestack_server.input.tensor_rows import TensorRows
 from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema
@@ -57,7 +57,7 @@ def read_loose_rows(body: bytes, schema: Schema, beside: Beside | None = None) -
         beside(data)
     rows = normalised(data, schema)
     if not len(rows):
-        raise invalid("no_rows", "there are no rows")
+        raise NoRowsError
     return rows
 
 
@@ -179,8 +179,7 @@ def _split(value: Any, schema: Schema) -> list[Any]:
         return rows
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise invalid("wrong_type", "expected a list of names", field="dataframe_split.columns")
-    if len(set(names)) != len(names):
-        raise invalid("ambiguous", "a column is named twice", field="dataframe_split.columns")
+    require_distinct(names, field="dataframe_split.columns")
     return by_name(names, rows)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from servestack_server.input.content_type import ContentType
 from servestack_server.input.problems import invalid, malformed, too_many_rows
-from servestack_server.input.records import by_name
+from servestack_server.input.records import by_name, require_distinct
 from servestack_server.input.schema import AnySchema, Schema, TableSchema, ValueSchema
 from servestack_server.input.tensor_schema import TensorSchema
 
@@ -109,9 +109,7 @@ def _check_names(names: list[str], schema: Schema) -> None:
         shown = ",".join(names)[:60]
         message = f"the first line must have the column names, {wanted}; it is {shown!r}"
         raise invalid("no_header", message)
-    if len(set(names)) != len(names):
-        name = next(name for name in names if names.count(name) > 1)
-        raise invalid("ambiguous", f"column {name!r} is named twice", field=name)
+    require_distinct(names)
     if "" in names and not may_be_unnamed:
         message = "a column has no name; pandas leaves out the index with to_csv(index=False)"
         raise invalid("unknown_column", message)

@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 
 from servestack_contract.example_tensors import FORMS
+from servestack_contract.moments import in_microseconds
 from servestack_contract.settings import Param
-from servestack_contract.values import DescriptionError, checked_type, part_check
+from servestack_contract.values import Check, DescriptionError, checked_type, part_check
 from servestack_contract.wrong_values import WrongValueError, listed
 from servestack_server.errors import StartError
 from servestack_server.input.language_models import is_chat
@@ -42,6 +43,10 @@ class Params:
         return hash(self.json)
 
 
+NO_PARAMS = Params({})
+"""For a model that gets a mapping of params, and has none."""
+
+
 class ParamsSchema:
     """Reads params, and fills in defaults. Raises StartError for bounds that do not fit a type."""
 
@@ -51,7 +56,7 @@ class ParamsSchema:
                 checked_type(param, param.name)
         except DescriptionError as error:
             raise StartError(str(error)) from None
-        self._checks = {param.name: part_check(param) for param in params}
+        self._checks = {param.name: _check_of(param) for param in params}
         self._defaults = {param.name: param.default for param in params}
         self.defaults = Params(self._defaults)
 
@@ -90,3 +95,16 @@ class ParamsSchema:
                 message = f"param {place!r}: {error.message}"
                 raise invalid(error.code, message, field=f"params.{place}") from None
         return Params(values)
+
+
+def _check_of(param: Param) -> Check:
+    """Return the check of a param, whose dates MLflow gives to a model in microseconds."""
+    check = part_check(param)
+    kinds = (param.type, param.items.type if param.items is not None else None)
+    return (lambda value: _in_microseconds(check(value))) if "datetime" in kinds else check
+
+
+def _in_microseconds(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_in_microseconds(item) for item in value]
+    return None if value is None else in_microseconds(value)

@@ -17,6 +17,13 @@ def invalid(code: str, message: str, *, field: str = "", row: int | None = None)
     )
 
 
+class NoRowsError(RequestError):
+    """A body is well-formed, and is a list without rows (422)."""
+
+    def __init__(self, message: str = "there are no rows") -> None:
+        super().__init__(HTTPStatus.UNPROCESSABLE_ENTITY, "no_rows", message)
+
+
 def malformed(code: str, message: str) -> RequestError:
     """Make the error (400) for a body that does not match its content type or encoding."""
     return RequestError(HTTPStatus.BAD_REQUEST, code, message)

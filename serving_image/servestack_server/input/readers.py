@@ -25,7 +25,7 @@ from servestack_server.input.bodies import (
 from servestack_server.input.content_type import JSON, ContentType
 from servestack_server.input.csv_rows import csv_rows
 from servestack_server.input.forms import form_rows, read_parts
-from servestack_server.input.problems import invalid, too_many_rows
+from servestack_server.input.problems import NoRowsError, too_many_rows
 from servestack_server.input.raw_bytes import raw_row
 from servestack_server.input.schema import Schema
 
@@ -102,7 +102,7 @@ def _rows(body: bytes, given: ContentType, schema: Schema, max_rows: int) -> lis
 def _lines(body: bytes, max_rows: int) -> list[Any]:
     rows: list[Any] = decode_json(body, _decode_lines)
     if not rows:
-        raise invalid("no_rows", "there are no rows")
+        raise NoRowsError
     if len(rows) > max_rows:
         raise too_many_rows(len(rows), max_rows)
     return rows

@@ -20,6 +20,13 @@ class NamedRow(tuple[Any, ...]):
         return row
 
 
+def require_distinct(names: Sequence[str], *, field: str = "") -> None:
+    """Raise RequestError (422) if two columns have one name. `field` is the place, else the name."""
+    if len(set(names)) != len(names):
+        name = next(name for name in names if names.count(name) > 1)
+        raise invalid("ambiguous", f"column {name!r} is named twice", field=field or name)
+
+
 def by_name(names: Sequence[str], rows: list[Any]) -> list[dict[str, Any]]:
     """Turn rows by position into mappings. Raises RequestError (422) for a row of another length."""
     for index, row in enumerate(rows):

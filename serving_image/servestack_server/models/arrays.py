@@ -22,6 +22,11 @@ DTYPES: dict[str, str] = {
 objects."""
 
 
+def rows_to_array(rows: Rows, dtype: np.dtype[Any] | type[np.generic] = np.float64) -> Array:
+    """Return rows as an array of shape (rows, columns). None becomes NaN if the type is a float."""
+    return np.asarray(rows, dtype=dtype)
+
+
 def build_array_maker(given: Input, positions: list[int] | None = None) -> Callable[[Rows], Array]:
     """Return the function from rows to an array of shape (rows, columns).
 
@@ -38,7 +43,7 @@ def build_array_maker(given: Input, positions: list[int] | None = None) -> Calla
     rounded = [at for at, own in enumerate(dtypes) if own == np.float32 != dtype]
 
     def make(rows: Rows) -> Array:
-        array = np.asarray(rows, dtype=dtype)
+        array = rows_to_array(rows, dtype)
         if positions is not None:
             array = array[:, positions]
         for at in rounded:
@@ -75,4 +80,4 @@ def _all(rows: Rows) -> Array:
     if isinstance(rows, np.ndarray):
         return rows
     is_text = len(rows) > 0 and isinstance(rows[0], str)
-    return np.array(rows) if is_text else np.asarray(rows, dtype=np.float64)
+    return np.array(rows) if is_text else rows_to_array(rows)

@@ -5,25 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from servestack_contract.settings import Column, Input, Tensor, Trust
 from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 from servestack_server.models.baked import (
+    FORMAT,
     Form,
     NotBakedError,
     baked_folder,
-    build_onnx_predict,
     checked_columns,
-    fit_shape,
     read_record,
 )
 from servestack_server.models.check_rows import Row, check_rows
@@ -32,34 +27,19 @@ from servestack_server.models.compiled.check import check_alike, edge_rows
 from servestack_server.models.compiled.compile import compile_model
 from servestack_server.models.compiled.edges import edges_of
 from servestack_server.models.compiled.plan import Plan, build_predict, write_plan
-from servestack_server.models.convert import Precision, Source, describe_source
-from servestack_server.models.flavors.onnx import open_session
+from servestack_server.models.converted import Converted, Writer, measured, one_line
 from servestack_server.models.load import load_native
 from servestack_server.models.mlmodel import Artifact, read_artifact
-from servestack_server.models.model import Loaded, Predict
+from servestack_server.models.model import Loaded
 from servestack_server.models.not_converted import NotConvertedError
-from servestack_server.models.parity import TOLERANCE, DifferentError, compare, microseconds
-from servestack_server.models.prune import keep_output
+from servestack_server.models.parity import TOLERANCE, DifferentError
+from servestack_server.models.to_onnx import convert_to_onnx
 
 _VERSIONS_OF = {
     "sklearn": ("scikit-learn", "skl2onnx"),
     "xgboost": ("xgboost-cpu", "xgboost", "onnxmltools"),
     "lightgbm": ("lightgbm", "onnxmltools"),
 }
-_SIZES = (1, 16)
-"""Number of rows of a single request and of a batch. The speed is measured on both."""
-
-
-Writer = Callable[[Path], object]
-"""Writes the files of a converted model into a folder that exists."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Converted:
-    """What gives the same answers as the original."""
-
-    write: Writer
-    record: dict[str, Any]
 
 
 def bake(
@@ -126,7 +106,7 @@ def _bake(
     write = None
     try:
         if form == "onnx":
-            converted = _convert(artifact, native, given, example, tolerance)
+            converted = convert_to_onnx(artifact, native, given, example, tolerance)
         else:
             converted = _compile(artifact, native, given, example)
         record |= converted.record | {"kept": True}
@@ -137,7 +117,7 @@ def _bake(
     return record
 
 
-def _compile(artifact: Artifact, native: Loaded, given: Input, example: Any) -> _Converted:
+def _compile(artifact: Artifact, native: Loaded, given: Input, example: Any) -> Converted:
     """Compile to a plan. Raises NotConvertedError if there is none.
 
     Raises DifferentError if it answers otherwise, which is a fault of the plan. Its speed is told and
@@ -147,13 +127,15 @@ def _compile(artifact: Artifact, native: Loaded, given: Input, example: Any) -> 
     rows = check_rows(artifact.root, example, given.columns) or [_zeros(given, plan)]
     rows += edge_rows(rows, edges_of(plan), given.columns)
     predict = build_predict(plan, given)
-    largest = check_alike(native.predict, predict, rows, given.columns)
+    largest = check_alike(
+        native.predict, predict, rows, given.columns, at_most=(plan.library_rows or 0) - 1
+    )
     try:
-        speed = _speed(native.predict, predict, rows)
+        speed = measured(native.predict, predict, rows)
     except Exception as error:  # the framework can raise anything
-        raise NotConvertedError(f"the model fails on its example: {_line(error)}") from None
+        raise NotConvertedError(f"the model fails on its example: {one_line(error)}") from None
     record = {"rows": len(rows), "largest_difference": largest, "microseconds": speed}
-    return _Converted(lambda folder: write_plan(plan, folder), record)
+    return Converted(lambda folder: write_plan(plan, folder), record)
 
 
 def _zeros(given: Input, plan: Plan) -> Row:
@@ -161,16 +143,6 @@ def _zeros(given: Input, plan: Plan) -> Row:
     if any(column.type in TEXTUAL for column in given.columns or ()):
         raise NotConvertedError("there is no example to compare the answers on")
     return (0,) * plan.width
-
-
-def _speed(native: Predict, converted: Predict, rows: list[Row]) -> dict[str, list[float]]:
-    """Measure both on rows without a missing value, which a model may refuse."""
-    rows = [row for row in rows if None not in row] or rows
-    return {
-        "rows": list(_SIZES),
-        "native": [microseconds(native, rows[:size]) for size in _SIZES],
-        "converted": [microseconds(converted, rows[:size]) for size in _SIZES],
-    }
 
 
 def write_refusal(folder: Path, given: Input, reason: str, *, required: bool) -> None:
@@ -188,73 +160,11 @@ def _describe(artifact: Artifact, given: Input, digest: str, form: Form) -> dict
     """Return the part of a record that says of what it is."""
     return {
         "form": form,
+        "format": FORMAT,
         "digest": digest,
         "columns": checked_columns(given),
         "versions": _versions(artifact.flavor),
     }
-
-
-def _convert(
-    artifact: Artifact, native: Loaded, given: Input, example: Any, tolerance: float
-) -> _Converted:
-    """Convert in float32, or in float64 if the answers differ.
-
-    Raises DifferentError if both differ, NotConvertedError if the model cannot be converted.
-    """
-    source = describe_source(artifact, native.native, given)
-    rows = check_rows(artifact.root, example, given.columns)
-    if not rows:
-        raise NotConvertedError("there is no example to compare the answers on")
-    try:
-        expected = native.predict(rows)
-    except Exception as error:  # the framework can raise anything
-        raise NotConvertedError(f"the model fails on its example: {_line(error)}") from None
-    try:
-        return _try(source, "float", native.predict, given, rows, expected, tolerance)
-    except DifferentError as first:
-        try:
-            return _try(source, "double", native.predict, given, rows, expected, tolerance)
-        except (DifferentError, NotConvertedError):
-            raise first from None
-
-
-def _try(
-    source: Source,
-    precision: Precision,
-    native: Predict,
-    given: Input,
-    rows: list[Row],
-    expected: Any,
-    tolerance: float,
-) -> _Converted:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the two libraries warn of each other's deprecations
-            model = source.convert(precision)
-        name = keep_output(model, 1 if source.scores else 0)
-        graph = model.SerializeToString()
-        session = open_session(graph)
-        plain = build_onnx_predict(session, given, source.positions, name, "plain")
-        shape = fit_shape(np.asarray(expected), np.asarray(plain(rows)))
-        predict = build_onnx_predict(session, given, source.positions, name, shape)
-        found = predict(rows)
-    except NotConvertedError:
-        raise
-    except StartError as error:
-        raise NotConvertedError(error.message) from None
-    except Exception as error:  # converters can raise anything
-        raise NotConvertedError(_line(error)) from None
-    record = {
-        "precision": precision,
-        "opset": {item.domain or "ai.onnx": item.version for item in model.opset_import},
-        "output": {"name": name, "shape": shape},
-        "positions": source.positions,
-        "rows": len(rows),
-        "tolerance": tolerance,
-        "largest_difference": compare(expected, found, tolerance=tolerance),
-        "microseconds": _speed(native, predict, rows),
-    }
-    return _Converted(lambda folder: (folder / "model.onnx").write_bytes(graph), record)
 
 
 def _known(
@@ -293,8 +203,3 @@ def _write(folder: Path, write: Writer | None, record: dict[str, Any]) -> None:
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}"

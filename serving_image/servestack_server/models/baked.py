@@ -18,6 +18,10 @@ Form = Literal["plan", "onnx"]
 """A plan is exact, and what `runtime: auto` asks for; ONNX is what `runtime: onnx` asks for."""
 
 
+FORMAT = 2
+"""Of what is written beside an artifact. One of another number is written again."""
+
+
 class NotBakedError(Exception):
     """There is no converted model to use. The message says why."""
 
@@ -38,7 +42,7 @@ def read_record(folder: Path, digest: str, given: Input) -> dict[str, Any]:
         raise NotBakedError(f"{file} cannot be read") from None
     if not isinstance(record, dict) or record.get("digest") != digest:
         raise NotBakedError("the converted model is of another artifact")
-    if record.get("form") not in ("plan", "onnx"):
+    if record.get("form") not in ("plan", "onnx") or record.get("format") != FORMAT:
         raise NotBakedError(f"{file} is of another version")
     if record.get("columns") != checked_columns(given):
         raise NotBakedError("the converted model is for other columns")

@@ -65,13 +65,13 @@ def code_input(
     codes = {}
     for feature, values in categories.items():
         at = positions[feature] if positions is not None else feature
-        _require_kind(columns[at], values, model)
+        require_kind(columns[at], values, model)
         codes[at] = {value: code for code, value in enumerate(values)}
         columns[at] = msgspec.structs.replace(columns[at], type="double", nullable=True)
     return Coded(msgspec.structs.replace(given, columns=tuple(columns)), codes)
 
 
-def _require_kind(column: Column, categories: Sequence[Any], model: str) -> None:
+def require_kind(column: Column, categories: Sequence[Any], model: str) -> None:
     """Raise StartError unless a value of the column's type can be one of its categories."""
     kinds = _KINDS.get(column.type, ())
     if categories and not any(type(value) in kinds for value in categories):
@@ -86,6 +86,17 @@ def has_categories(booster: Any) -> bool:
     """Whether a Booster of either framework was trained on pandas' categories."""
     is_xgboost = type(booster).__module__.startswith("xgboost")
     return "c" in (booster.feature_types or ()) if is_xgboost else bool(booster.pandas_categorical)
+
+
+def booster_of(estimator: Any) -> Any | None:
+    """Return the Booster of a fitted estimator of LightGBM or XGBoost; None for any other."""
+    package = type(estimator).__module__.partition(".")[0]
+    try:
+        if package == "lightgbm":
+            return getattr(estimator, "booster_", None)
+        return estimator.get_booster() if package == "xgboost" else None
+    except (AttributeError, ValueError):  # it is not fitted, or no estimator
+        return None
 
 
 def lightgbm_categories(booster: Any, columns: Sequence[Column] | None, model: str) -> Categories:

@@ -13,11 +13,13 @@ from servestack_server.errors import StartError
 from servestack_server.models.arrays import DTYPES
 from servestack_server.models.columns import TEXTUAL, feature_positions
 from servestack_server.models.model import Rows
+from servestack_server.models.moments import nanoseconds
 from servestack_server.models.nested import for_frame_of
 
 if TYPE_CHECKING:
     import pandas
 
+_MOMENTS = "datetime64[ns]"
 _WITHOUT_NULL = frozenset({"bool", "int32", "int64"})
 _OF_ARRAYS = ("sklearn.", "xgboost.", "lightgbm.")
 
@@ -68,14 +70,23 @@ def build_frame_maker(
         if column.type in NESTED_TYPES
     }
 
+    labels = pandas.Index([name for _, name, _ in plan])
+
     def make_frame(rows: Rows) -> pandas.DataFrame:
         values = list(zip(*rows, strict=True)) or [()] * len(names)
-        series = {
-            name: _series(values[position], dtype, null_dtype, convert.get(name))
-            for position, name, dtype in plan
+        taken = [
+            at
+            for at, (position, name, _) in enumerate(plan)
             if name not in optional or any(value is not None for value in values[position])
-        }
-        return pandas.DataFrame(series, copy=False)
+        ]
+        series = {}
+        for at in taken:
+            position, name, dtype = plan[at]
+            series[at] = _series(values[position], dtype, null_dtype, convert.get(name))
+        frame = pandas.DataFrame(series, copy=False)
+        # An index keeps what it has found out about its labels; a new one would find it out again.
+        frame.columns = labels if len(taken) == len(plan) else labels[taken]
+        return frame
 
     return make_frame
 
@@ -93,12 +104,12 @@ def _series(
         for at, value in enumerate(values):  # `[:]` would spread lists over another axis.
             made[at] = convert(value)
         return made
-    return np.array(values, dtype=dtype)
+    return nanoseconds(values) if dtype == _MOMENTS else np.array(values, dtype=dtype)
 
 
 def _dtype(column: Column) -> str | None:
     if column.type == "datetime":
-        return "datetime64[ns]"
+        return _MOMENTS
     return DTYPES.get(column.type)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from servestack_contract.settings import Input
@@ -79,8 +78,3 @@ class Model:
     input: Input | None = None
     named: Predict | None = None
     whole: Whole | None = None
-
-
-def rows_to_array(rows: Rows, dtype: np.dtype[Any] | type[np.generic] = np.float64) -> Array:
-    """Return rows as an array of shape (rows, columns). None becomes NaN if the type is a float."""
-    return np.asarray(rows, dtype=dtype)

@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from servestack_contract.moments import moment
 from servestack_contract.settings import NESTED_TYPES, Column, Element
 from servestack_contract.values import from_base64
 from servestack_server.errors import StartError
+from servestack_server.models.moments import nanoseconds
 
 Convert = Callable[[Any], Any]
-_OF_HINT: dict[str, Convert] = {"datetime": datetime.fromisoformat, "binary": from_base64}
+_OF_HINT: dict[str, Convert] = {"datetime": moment, "binary": from_base64}
 
 
 def for_frame_of(column: Column) -> Convert:
@@ -91,7 +92,7 @@ def _array_of_frame(items: Element, name: str) -> Convert | None:
         case "double":
             return lambda values: [np.nan if value is None else value for value in values]
         case "datetime":
-            return lambda values: np.array([_moment(value) for value in values], "datetime64[ns]")
+            return lambda values: nanoseconds([moment(value) for value in values])
         case "string" | "binary":
             return _texts
     return list
@@ -104,10 +105,8 @@ def _texts(values: list[str]) -> list[str]:
     return list(values)
 
 
-def _moment(text: str) -> np.datetime64:
-    read = datetime.fromisoformat(text)
-    naive = read if read.tzinfo is None else read.astimezone(UTC).replace(tzinfo=None)
-    return np.datetime64(naive, "ns")
+def _moment(text: str) -> Any:
+    return nanoseconds([moment(text)])[0]
 
 
 def _itself(value: Any) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from servestack_contract.settings import Column
-from servestack_server.models.categories import has_categories
+from servestack_server.models.categories import booster_of, has_categories
 from servestack_server.models.columns import TEXTUAL
+from servestack_server.models.frames import parts_of
 
 
 class NotConvertedError(Exception):
@@ -14,8 +15,13 @@ class NotConvertedError(Exception):
 
 
 def require_no_categories(flavor: str, native: Any) -> None:
-    """Raise NotConvertedError for a LightGBM or XGBoost model that was trained on categories."""
-    if flavor in ("lightgbm", "xgboost") and has_categories(getattr(native, "booster_", native)):
+    """Raise NotConvertedError for a LightGBM or XGBoost model that was trained on categories, also as
+    a part of a scikit-learn model."""
+    if flavor in ("lightgbm", "xgboost"):
+        boosters = [getattr(native, "booster_", native)]
+    else:
+        boosters = [booster for part in parts_of(native) if (booster := booster_of(part))]
+    if any(map(has_categories, boosters)):
         raise NotConvertedError("columns of pandas' type category are served natively")
 
 

@@ -20,7 +20,7 @@ Run = Callable[[Rows], list[Any]]
 
 def load_outputs(
     session: Any,
-    runner: Callable[[list[str]], Run],
+    runner: Callable[[list[str], bool], Run],
     *,
     wanted: Sequence[str],
     flat: bool,
@@ -28,19 +28,20 @@ def load_outputs(
 ) -> Loaded:
     """Return the calls of a graph for each form.
 
-    `runner` returns the function that runs the outputs of these names. `wanted` are those of the form
+    `runner` returns the function that runs the outputs of these names, with one entry for each row if
+    it is told so and can. `wanted` are those of the form
     `rows`; `flat` makes one value per row of their shape (rows, 1). `fixed_batch` is the graph's
     number of rows, None for any.
     """
     kinds = {output.name: output for output in session.get_outputs()}
     names = list(kinds)
     return Loaded(
-        _predictor(runner(list(wanted)), [kinds[name] for name in wanted], flat),
+        _predictor(runner(list(wanted), True), [kinds[name] for name in wanted], flat),
         session,
-        named=_by_name(runner(names), [_shaper(kinds[name], False) for name in names], names),
+        named=_by_name(runner(names, True), [_shaper(kinds[name], False) for name in names], names),
         whole=Whole(
-            _by_name(runner(names), [None] * len(names), names),
-            by_row=all(_is_by_row(kind, fixed_batch) for kind in kinds.values()),
+            _by_name(runner(names, False), [None] * len(names), names),
+            by_row=all(is_by_row(kind, fixed_batch) for kind in kinds.values()),
         ),
     )
 
@@ -107,7 +108,7 @@ def _shaper(output: Any, flat: bool) -> Callable[[Any], Array] | None:
     return None
 
 
-def _is_by_row(output: Any, fixed_batch: int | None) -> bool:
+def is_by_row(output: Any, fixed_batch: int | None) -> bool:
     """Whether the graph says that an output has one entry for each row."""
     if output.type.startswith("seq(map"):
         return True

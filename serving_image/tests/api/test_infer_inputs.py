@@ -17,6 +17,7 @@ from serving_image.tests.api.bent_requests import bend
 from servestack_contract.settings import Column, Input, ServerSettings, Tensor
 from servestack_server.api.inference import InferEndpoint
 from servestack_server.api.tensors import to_bytes
+from servestack_server.docs_page.inference_protocol import infer_example
 from servestack_server.errors import RequestError
 from servestack_server.input.schema import compile_schema
 
@@ -255,3 +256,38 @@ def test_a_bent_request_is_read_or_refused(data: st.DataObject) -> None:
 
 def test_bytes_of_an_output_stay() -> None:
     assert to_bytes(np.array([JPEG], dtype=object)) == struct.pack("<I", len(JPEG)) + JPEG
+
+
+def test_half_precision_is_taken_as_binary_data_alone() -> None:
+    halves = Input(tensor=Tensor("float16", (-1, 2)))
+    error = refused(halves, tensor("x", "FP16", [0.5, 1.5], [1, 2]))
+    assert (error.code, error.field) == ("binary_only", "x")
+    raw = np.array([[0.5, 65504]], "<f2").tobytes()
+    binary = {"name": "x", "datatype": "FP16", "shape": [1, 2]}
+    rows = read(halves, binary | {"parameters": {"binary_data_size": 4}}, raw=raw)
+    assert rows.dtype == np.float16
+    assert rows.tolist() == [[0.5, 65504]]
+    assert read(halves, tensor("x", "FP32", [0.5, 65504], [1, 2])).tolist() == rows.tolist()
+    assert refused(halves, tensor("x", "FP32", [0.5, 1e6], [1, 2])).code == "out_of_range"
+
+
+@pytest.mark.parametrize("given", [Tensor("bool", (-1, 2)), None])
+def test_0_and_1_are_booleans(given: Tensor | None) -> None:
+    columns = (Column("a", "boolean", nullable=True), Column("b", "boolean"))
+    schema = Input(tensor=given) if given else Input(columns=columns)
+    rows = read(schema, tensor("x", "BOOL", [0, True, 1, False], [2, 2]))
+    told = [list(row) for row in rows]
+    assert told == [[False, True], [True, False]]
+    assert {type(value) for row in told for value in row} <= {bool, np.bool_}
+    for wrong in (2, -1, 0.0, 1.5, "1"):
+        assert refused(schema, tensor("x", "BOOL", [wrong, True], [1, 2])).code == "wrong_type"
+    if given is None:
+        assert list(read(schema, tensor("x", "BOOL", [None, 1], [1, 2]))[0]) == [None, True]
+
+
+def test_the_example_of_the_page_for_half_precision_is_taken() -> None:
+    halves = Tensor("float16", (-1, 2), "x")
+    example = infer_example(None, (halves,), [[0.5, 1.5]])
+    assert example is not None
+    assert example["parameters"] == {"binary_data_output": True}
+    assert read_body(Input(tensor=halves), example, b"").tolist() == [[0.5, 1.5]]

@@ -253,3 +253,37 @@ def test_values_outside_of_their_range_are_counted(iris: Iris, tmp_path: Path) -
         assert count("servestack_input_values_total", column) == 50
     assert count("servestack_input_out_of_range_total", "petal_length") == 1
     assert count("servestack_input_out_of_range_total", "sepal_length") == 0
+
+
+def test_parameters_of_a_v2_request_come_back(logged: Logged, iris: Iris) -> None:
+    own = {"trace": "a b", "n": 2**60, "f": 1.3, "yes": True, "list": [{}]}
+    encoding = {"content_type": "np", "headers": {"a": "b"}}
+    tensor = {"name": "x", "shape": [1, 4], "datatype": "FP64", "data": iris.rows[0]}
+    asked = {"parameters": own | encoding, "inputs": [tensor | {"parameters": own | encoding}]}
+    told = logged[0].post("/v2/models/iris/infer", asked).json()
+    assert told["parameters"] == told["outputs"][0]["parameters"] == own
+    asked["outputs"] = [{"name": "predictions", "parameters": {"binary_data": True}}]
+    answer = logged[0].post("/v2/models/iris/infer", asked)
+    length = int(answer.headers["inference-header-content-length"])
+    binary = json.loads(answer.body[:length])["outputs"][0]["parameters"]
+    assert binary == own | {"binary_data_size": len(answer.body) - length}
+    for nothing in ({}, None, encoding):
+        left: Any = {"parameters": nothing, "inputs": [tensor | {"parameters": nothing}]}
+        told = logged[0].post("/v2/models/iris/infer", left).json()
+        assert "parameters" not in told.keys() | told["outputs"][0].keys()
+
+
+def test_v1_answers_an_empty_list_with_an_empty_list(logged: Logged) -> None:
+    server, folder = logged
+    empty: Any
+    not_rows: Any
+    for empty in ({"instances": []}, {"inputs": []}, {"instances": [], "signature_name": "x"}):
+        answer = server.post("/v1/models/iris:predict", empty)
+        assert (answer.status, answer.json()) == (200, {"predictions": []})
+    data = logged_event(folder, "predictions", answer.headers["x-request-id"])["data"]
+    assert (data["inputs"], data["outputs"], data["version"]) == ([], [], "7")
+    for path in ("/invocations", "/v1/iris/predict", "/v1/iris/batch"):
+        refusal = server.post(path, {"instances": []})
+        assert (refusal.status, refusal.json()["error"]["code"]) == (422, "no_rows")
+    for not_rows in ({}, {"rows": []}, {"instances": None}, {"instances": {}}):
+        assert server.post("/v1/models/iris:predict", not_rows).status == 422, not_rows

@@ -14,15 +14,25 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from serving_image.tests.events.event_support import settings as event_settings
 
 from servestack_contract.artifact import Pin
-from servestack_contract.settings import Column, Input, PredictionLog, ServerSettings
+from servestack_contract.settings import (
+    Column,
+    Input,
+    Param,
+    PredictionLog,
+    Redaction,
+    ServerSettings,
+    Tensor,
+)
 from servestack_server.errors import StartError
 from servestack_server.events.answered import Answered
 from servestack_server.events.others import OtherEvents
 from servestack_server.events.prediction import PredictionEvents
 from servestack_server.events.values import to_json
+from servestack_server.input.tensor_rows import TensorRows
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "logging/event.schema.json").read_text())
 VALIDATOR = jsonschema_rs.validator_for(SCHEMA, validate_formats=True)
@@ -203,8 +213,72 @@ def test_hashes_differ_by_service_where_no_key_is_set(monkeypatch: pytest.Monkey
 
 
 def test_a_column_that_is_not_there_is_not_logged_as_it_is() -> None:
-    with pytest.raises(StartError, match="no input column is called mail"):
+    with pytest.raises(
+        StartError, match=r"no input is called mail \(the names are age, email, city\)"
+    ):
         PredictionEvents(config(redact={"mail": "hash"}))
+
+
+def redacting(given: Input, *params: Param, **redact: Redaction) -> PredictionEvents:
+    """Prediction events of a service with that input."""
+    whole = structs.replace(config(redact=redact), input=given, params=params or None)
+    return PredictionEvents(whole)
+
+
+def test_params_are_redacted_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVESTACK_HASH_KEY", "secret")
+    params = [Param("user", "string"), Param("k", "long", 3), Param("t", "double", 0.5)]
+    events = redacting(Input(columns=COLUMNS), *params, user="hash", k="drop")
+    for user in ("jo", None):
+        line = prediction(events, params_json=to_json({"user": user, "k": 41, "t": 0.5}))
+        digest = hmac.new(b"secret", b'"jo"', hashlib.sha256).hexdigest()
+        data = checked(line)["data"]
+        assert data["params"] == {"user": digest if user else None, "k": None, "t": 0.5}
+        assert data["redacted"] == ["k", "user"]
+        assert data["inputs"] == [[5.1, 3.5, 1.4]]
+        assert line is not None
+        assert b'"jo"' not in line
+        assert b"41" not in line
+
+
+def test_a_name_of_a_column_and_of_a_param_redacts_both() -> None:
+    events = redacting(Input(columns=COLUMNS), Param("age", "long", 1), age="drop")
+    data = checked(prediction(events, params_json=b'{"age":7}'))["data"]
+    assert (data["inputs"], data["params"]) == ([[None, 3.5, 1.4]], {"age": None})
+
+
+def test_tensors_are_redacted_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVESTACK_HASH_KEY", "secret")
+    tensors = (
+        Tensor("float32", (-1, 2), "face"),
+        Tensor("str", (-1,), "town"),
+        Tensor("int64", (-1,), "n"),
+    )
+    face = np.array([[0.5, 1.5], [2.5, 3.5]], dtype=np.float32)
+    rows = TensorRows({"face": face, "town": np.array(["Bonn", "Köln"]), "n": np.arange(2)})
+    data = checked(
+        prediction(redacting(Input(tensors=tensors), face="hash", town="drop"), rows=rows)
+    )["data"]
+    digests = [
+        hmac.new(b"secret", text, hashlib.sha256).hexdigest()
+        for text in (b"[0.5,1.5]", b"[2.5,3.5]")
+    ]
+    assert data["inputs"] == [
+        {"face": digests[0], "town": None, "n": 0}, {"face": digests[1], "town": None, "n": 1},
+    ]  # fmt: skip
+    assert data["redacted"] == ["face", "town"]
+    alone = Input(tensor=tensors[0])
+    assert (
+        checked(prediction(redacting(alone, face="hash"), rows=face))["data"]["inputs"] == digests
+    )
+    assert (
+        checked(prediction(redacting(alone, face="drop"), rows=face))["data"]["inputs"]
+        == [None] * 2
+    )
+    with pytest.raises(StartError, match="no input is called town"):
+        redacting(alone, town="drop")
+    with pytest.raises(StartError, match="the input has no names"):
+        redacting(Input(tensor=Tensor("float32", (-1, 2))), town="drop")
 
 
 @pytest.mark.parametrize("share", [0.01, 0.25, 0.9])

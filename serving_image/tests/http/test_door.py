@@ -21,7 +21,7 @@ from servestack_server.http.draining import Draining
 from servestack_server.http.request import Request
 from servestack_server.http.server import HttpServer
 from servestack_server.http.state import State
-from servestack_server.memory import memory_bytes
+from servestack_server.memory import free_bytes, memory_bytes
 
 KEY = "x-api-key: the-key"
 
@@ -194,6 +194,13 @@ def test_the_memory_limit_is_the_containers(
     (tmp_path / "memory.max").write_text(text)
     found = memory_bytes((tmp_path / "missing", tmp_path / "memory.max"))
     assert found == (expected if expected is not None else memory_bytes(()))
+
+
+def test_what_is_free_is_the_limit_less_what_this_process_holds() -> None:
+    before = free_bytes()
+    held = b"x" * (64 << 20)
+    assert 48 << 20 < before - free_bytes() < 80 << 20
+    assert before < memory_bytes() - len(held) // 8
 
 
 def test_bodies_that_nobody_wants_are_read_few_at_a_time(locked: RunningServer) -> None:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from servestack_contract.example_tensors import FORMS
 from servestack_contract.settings import Column, Element, Input, Param
 from servestack_server.errors import RequestError, StartError
-from servestack_server.input.bodies import FORMS, read_rows
+from servestack_server.input.bodies import read_rows
 from servestack_server.input.params import ParamsSchema
 from servestack_server.input.schema import compile_schema
 

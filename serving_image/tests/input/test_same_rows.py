@@ -6,7 +6,6 @@ import base64
 import csv
 import io
 import json
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from serving_image.tests.support.moments import moment_texts
 from urllib3.filepost import encode_multipart_formdata
 
 from servestack_contract.settings import Column, Input, ServerSettings
@@ -44,8 +44,7 @@ def values(column: Column) -> st.SearchStrategy[Any]:
         case "binary":
             made = st.binary(max_size=12).map(lambda raw: base64.b64encode(raw).decode())
         case _:
-            within = datetime(1678, 1, 1), datetime(2261, 12, 31)
-            made = st.datetimes(*within, timezones=st.just(UTC)).map(datetime.isoformat)
+            made = moment_texts()
     if column.enum is not None:
         made = st.sampled_from(column.enum)
     return st.none() | made if column.nullable or not column.required else made

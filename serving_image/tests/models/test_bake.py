@@ -32,8 +32,7 @@ from sklearn.svm import SVC
 
 from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
-from servestack_server.models import bake as bake_module
-from servestack_server.models import convert
+from servestack_server.models import convert, to_onnx
 from servestack_server.models.bake import bake
 from servestack_server.models.check_rows import MADE_ROWS, check_rows
 from servestack_server.models.mlmodel import Artifact
@@ -190,6 +189,17 @@ def test_a_conversion_of_another_artifact_is_not_used(tmp_path: Path) -> None:
         load(folder, X, runtime="onnx")
 
 
+def test_a_conversion_of_an_earlier_servestack_is_not_used_but_made_again(tmp_path: Path) -> None:
+    """A folder beside the artifact may outlive the image: the same step may mean something else."""
+    folder = _save(MODELS["LogisticRegression"](), tmp_path / "m")
+    record = _bake(folder, X, required=False)
+    file = tmp_path / "m.baked/bake.json"
+    file.write_text(json.dumps({name: value for name, value in record.items() if name != "format"}))
+    assert load(folder, X).runtime == "native"
+    assert _bake(folder, X, required=False)["format"] == record["format"]
+    assert load(folder, X).runtime == "compiled"
+
+
 def test_a_conversion_for_other_columns_is_not_used(tmp_path: Path) -> None:
     folder = _save(MODELS["LogisticRegression"](), tmp_path / "m")
     _bake(folder, X, required=False)
@@ -226,7 +236,7 @@ def test_a_converted_model_that_differs_is_not_kept(
         other = LogisticRegression(C=1e-3, max_iter=500).fit(X, Y)
         return describe(artifact, other, given)
 
-    monkeypatch.setattr(bake_module, "describe_source", another)
+    monkeypatch.setattr(to_onnx, "describe_source", another)
     with pytest.raises(StartError, match=r"\d+ of 259 labels differ"):
         _bake(folder, X)
 

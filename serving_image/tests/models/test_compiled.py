@@ -14,34 +14,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from serving_image.tests.models.model_support import columns_of, iris, load, rows_of
-from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.ensemble import ExtraTreesRegressor, StackingClassifier, VotingClassifier
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from servestack_contract.settings import Column, Input, Trust
 from servestack_server.models import bake as bake_module
 from servestack_server.models.arrays import build_array_maker
 from servestack_server.models.bake import bake
+from servestack_server.models.compiled.check import check_alike
 from servestack_server.models.compiled.compile import compile_model
 from servestack_server.models.compiled.edges import edges_of
 from servestack_server.models.compiled.flow import Flow
 from servestack_server.models.compiled.from_sklearn import plan_of
 from servestack_server.models.compiled.plan import Plan, build_predict, read_plan, write_plan
+from servestack_server.models.compiled.tree_graphs import Tree, leaves_graph
 from servestack_server.models.compiled.trees import (
-    Tree,
     Trees,
-    build_graph,
+    TreeSums,
     first_leaves,
     round_down,
     sum_of,
 )
 from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.not_converted import NotConvertedError
+from servestack_server.models.parity import DifferentError
 
 X, Y = iris()
 _NARROW = st.floats(width=32, allow_nan=False)
@@ -59,48 +61,83 @@ def test_a_threshold_that_is_a_float32_stays(threshold: float) -> None:
     assert round_down(np.array([threshold]))[0] == np.float32(threshold)
 
 
-def _stumps(values: list[float]) -> Trees:
-    """Trees of one leaf each."""
+def _leaves(values: list[float]) -> tuple[list[Tree], list[Any]]:
+    """Trees of one leaf each, in float32."""
     none = np.zeros(1, dtype=np.int64)
     trees = [Tree(none, np.zeros(1), none, none, none, none) for _ in values]
-    leaves = np.array(values, dtype=np.float32)[:, None]
-    graph = build_graph(trees, 1, np.float32)
-    return Trees(graph, leaves, first_leaves(trees), np.zeros(1, dtype=np.float32))
+    return trees, [np.array([[value]], dtype=np.float32) for value in values]
 
 
-def test_leaves_are_added_in_the_order_of_the_trees() -> None:
+def _by_number(values: list[float]) -> Trees:
+    """Their sum, where ONNX Runtime answers with the numbers of the leaves."""
+    trees, own = _leaves(values)
+    graph = leaves_graph(trees, 1, np.float32)
+    return Trees(graph, np.concatenate(own), first_leaves(trees), np.zeros(1, dtype=np.float32))
+
+
+def _by_sum(values: list[float]) -> TreeSums:
+    """Their sum, where ONNX Runtime adds them up."""
+    trees, own = _leaves(values)
+    step = sum_of(trees, own, np.zeros(1, dtype=np.float32), 1, np.float32)
+    assert isinstance(step, TreeSums)
+    return step
+
+
+@pytest.mark.parametrize("threads", ["1", "4"])
+@pytest.mark.parametrize("make", [_by_number, _by_sum])
+def test_leaves_are_added_in_the_order_of_the_trees(
+    make: Any, threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In float32 (1e8 + 1) - 1e8 is 0; added in pairs or in float64 it would not be."""
-    values = [1e8, 1.0, -1e8, *[0.5] * 30]
+    monkeypatch.setenv("SERVESTACK_THREADS", threads)
+    values = [1e8, 1.0, -1e8, *[0.1] * 200]
     expected = np.float32(0)
     for value in values:
         expected += np.float32(value)
-    for rows in (1, 3):
-        assert (
-            _stumps(values)(np.zeros((rows, 1), np.float32)).ravel().tolist() == [expected] * rows
-        )
+    step = make(values)
+    for rows in (1, 3, 300):
+        assert step(np.zeros((rows, 1), np.float32)).ravel().tolist() == [expected] * rows
 
 
 def test_many_rows_are_added_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     from servestack_server.models.compiled import trees
 
     monkeypatch.setattr(trees, "_CHUNK_VALUES", 4)
-    assert _stumps([1.0, 2.0])(np.zeros((7, 1), np.float32)).ravel().tolist() == [3.0] * 7
+    assert _by_number([1.0, 2.0])(np.zeros((7, 1), np.float32)).ravel().tolist() == [3.0] * 7
 
 
-def test_trees_that_take_turns_add_to_their_output_alone() -> None:
-    """A fifth tree of two outputs would have no partner; the order within an output is kept."""
-    none = np.zeros(1, dtype=np.int64)
-    trees = [Tree(none, np.zeros(1), none, none, none, none)] * 4
+def test_onnx_adds_up_only_trees_that_add_to_one_output_each() -> None:
+    """Of two outputs each begins with its start, and the order within an output is kept."""
+    trees, _ = _leaves([0.0] * 4)
     own = [[1e8, 0.0], [0.0, 2.0], [1.0, 0.0], [0.0, 3.0]]
     values = [np.array([both], dtype=np.float32) for both in own]
     start = np.array([0.5, 0.25], dtype=np.float32)
-    turns = sum_of(trees, values, start, 1, np.float32)
-    both = sum_of([*trees, trees[0]], [*values, values[1]], start, 1, np.float32)
-    assert (turns.values.shape, both.values.shape) == ((4, 1), (5, 2))
+    apart = sum_of(trees, values, start, 1, np.float32)
+    both = sum_of(trees, [values[0] + values[1], *values[1:]], start, 1, np.float32)
+    assert (type(apart), type(both)) == (TreeSums, Trees)
     rows = np.zeros((3, 1), np.float32)
     first = float(np.float32(1e8) + np.float32(0.5) + np.float32(1))
-    assert turns(rows).tolist() == [[first, 5.25]] * 3
+    assert apart(rows).tolist() == [[first, 5.25]] * 3
     assert both(rows).tolist() == [[first, 7.25]] * 3
+
+
+@pytest.mark.parametrize("rows", [1, 2, 127, 300])
+def test_sums_of_onnx_are_those_of_numpy_to_the_last_bit(rows: int) -> None:
+    """Of a tree of one leaf, missing values, and more rows than ONNX Runtime takes at a time."""
+    features = np.where(X > 3, np.nan, X)
+    forest = ExtraTreesRegressor(40, random_state=0, max_leaf_nodes=9).fit(features, X.iloc[:, 0])
+    forest.estimators_.append(DecisionTreeRegressor(max_depth=1).fit(features[:1], [0.1]))
+    sums = plan_of(forest, "predict", Flow(4))[1]
+    asked = np.tile(features, (2, 1))[:rows].astype(np.float32)
+    values = np.array([part.tree_.predict(asked)[:, 0] for part in forest.estimators_])
+    assert isinstance(sums, TreeSums)
+    assert np.array_equal(sums(asked)[:, 0], np.add.accumulate(values, axis=0)[-1])
+
+
+def test_edges_of_sums_are_the_thresholds_alone() -> None:
+    tree = DecisionTreeRegressor(max_depth=1, random_state=0).fit(X, Y)
+    (edge,) = edges_of(Plan(plan_of(tree, "predict", Flow(4)), 4, None, False))
+    assert edge == (tree.tree_.feature[0], float(round_down(tree.tree_.threshold[:1])[0]))
 
 
 def test_edges_are_the_thresholds_in_terms_of_the_input() -> None:
@@ -192,6 +229,21 @@ def test_a_plan_that_answers_otherwise_is_not_kept(
     )  # fmt: skip
     assert "labels differ" in said[0]
     assert load(tmp_path / "m", X).runtime == "native"
+
+
+def test_a_plan_that_answers_few_rows_otherwise_is_refused_as_well() -> None:
+    """A call of many rows may go to a framework's library, and few do not."""
+
+    def right(rows: Any) -> Any:
+        return np.zeros(len(rows))
+
+    def wrong(rows: Any) -> Any:
+        return np.zeros(len(rows)) if len(rows) >= 64 else np.ones(len(rows))
+
+    rows: list[Any] = [("a",)] * 100
+    assert check_alike(right, wrong, rows, (Column("a", "string"),)) == 0.0
+    with pytest.raises(DifferentError, match="63 of 63 numbers differ"):
+        check_alike(right, wrong, rows, (Column("a", "string"),), at_most=63)
 
 
 def test_without_an_example_a_plan_is_checked_at_its_edges(tmp_path: Path) -> None:

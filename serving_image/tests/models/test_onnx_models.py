@@ -148,8 +148,51 @@ def test_an_image_model_without_a_signature_describes_its_input(tmp_path: Path) 
 
 def test_an_input_without_rows_is_not_described(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(_same({"x": ["n", 2], "rate": []}))
-    with pytest.raises(StartError, match=r"2 inputs \(x, rate\)"):
+    with pytest.raises(StartError, match="input 'rate' has no axis for rows"):
         load(tmp_path / "model.onnx")
+
+
+def _sums(shape: list[int], axes: list[int]) -> bytes:
+    """A graph that sums its input over some axes, without keeping them."""
+    kept = [size for at, size in enumerate(shape) if at not in axes]
+    graph = helper.make_graph(
+        [helper.make_node("ReduceSum", ["x", "axes"], ["y"], keepdims=0)],
+        "sum",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, kept)],
+        [helper.make_tensor("axes", TensorProto.INT64, [len(axes)], axes)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+@pytest.mark.parametrize(("axes", "shape"), [([0], (3, 2)), ([0, 1], (3,))])
+def test_a_graph_of_one_row_may_answer_without_an_axis_for_it(
+    tmp_path: Path, axes: list[int], shape: tuple[int, ...]
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(_sums([1, 2], axes))
+    model = load(tmp_path / "model.onnx")
+    rows = np.arange(6, dtype=np.float32).reshape(3, 2)
+    expected = rows.sum(axis=1) if len(shape) == 1 else rows
+    for answer in (model.predict(rows), model.named(rows)["y"]):
+        assert answer.shape == shape
+        assert answer.tolist() == expected.tolist()
+    # As mlflow.onnx answers: what the graph returns.
+    assert np.shape(model.whole.predict(rows[:1])["y"]) == shape[1:]
+
+
+def test_a_graph_without_a_batch_is_asked_with_all_of_its_first_axis(tmp_path: Path) -> None:
+    """Filled up to the first axis, it would answer for rows that nobody has sent."""
+    (tmp_path / "model.onnx").write_bytes(_sums([2, 3], [0]))
+    model = load(tmp_path / "model.onnx")
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert not model.whole.by_row
+    assert model.whole.predict(array)["y"].tolist() == [3, 5, 7]
+    for call in (model.predict, model.named, model.whole.predict):
+        for wrong in (array[:1], np.concatenate([array, array])):
+            with pytest.raises(ValueError, match="exactly 2 entries in the first axis"):
+                call(wrong)
 
 
 def test_whole_numbers_that_the_graph_cannot_hold_are_refused(tmp_path: Path) -> None:

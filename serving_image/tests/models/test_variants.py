@@ -150,6 +150,33 @@ for name, inputs in (("listed", [b, a]), ("named", {"a": a, "b": b})):
 for answer in served("listed", {"inputs": lists}, {"instances": records}, given={}):
     assert np.allclose(answer, by_mlflow, atol=1e-5)
 
+# Several outputs, in a list and in a mapping: one object for each row.
+x = keras.Input((4,), name="x")
+shares = keras.layers.Dense(3, activation="softmax", name="shares")
+size = keras.layers.Dense(3, name="size")
+made = [shares(x), size(x)]
+for name, outputs in (("both", made), ("mapped", dict(zip(("shares", "size"), made)))):
+    model = keras.Model(x, outputs)
+    mlflow.keras.save_model(model, str(folder / name), pip_requirements=[])
+    wanted = [keras.ops.convert_to_numpy(layer(X)) for layer in (shares, size)]
+    for rows in (X, X[:2], X[:1]):
+        answer = load(name).predict(rows)
+        assert list(answer) == ["shares", "size"], answer
+        for found, expected in zip(answer.values(), wanted):
+            assert np.allclose(found, expected[:len(rows)], atol=1e-5)
+(objects,) = served("both", {"inputs": X.tolist()})
+assert [list(one) for one in objects] == [["shares", "size"]] * 3, objects
+assert np.allclose([one["size"] for one in objects], wanted[1], atol=1e-5)
+
+class Pair(keras.Model):
+    # A subclass has no names for its outputs.
+    def call(self, x):
+        return x, x * 2
+
+from servestack_server.models.flavors.keras import _by_name
+assert list(_by_name(Pair()(X), ())) == ["output_0", "output_1"]
+assert _by_name(Pair()(X)[0], ()) is None
+
 # Rows of any rank, as the first layer describes them.
 image = keras.Sequential([keras.Input((4, None, 1)), keras.layers.GlobalMaxPooling2D()])
 mlflow.keras.save_model(image, str(folder / "image"), pip_requirements=[])

@@ -35,6 +35,11 @@ def test_the_failing_resource_and_its_reason() -> None:
     assert said == [f"SRV517 iris/deployment-iris: {reason}"]
 
 
+def test_no_failure_shows_a_secret() -> None:
+    said = told(event('env[0].value: Invalid value: "redis://:hunter2hunter2@redis"', "iris/x"))
+    assert said == ['SRV517 iris/x: env[0].value: Invalid value: "redis://(masked)@redis"']
+
+
 def test_each_failing_resource_is_told_once() -> None:
     first, second = event("no", "iris/service-iris"), event("no", "more/service-more")
     assert told(first, second, first) == [

@@ -85,6 +85,51 @@ def test_diff_against_a_revision_names_the_cause(run: Run, project: Path) -> Non
     assert "SRV232 git does not know the revision 'nowhere'" in unknown.stderr
 
 
+def test_fail_on_a_category(run: Run, project: Path) -> None:
+    assert run("render", "prod").returncode == 0
+    assert run("diff", "prod", "--fail-on", "security").returncode == 0
+    edit(project / "models/iris.yaml", "max: 10", "max: 12")
+    capacity = run("diff", "prod", "--fail-on", "security")
+    assert capacity.returncode == 0
+    assert "maximum capacity 10→12" in capacity.stdout
+    both = run("diff", "prod", "--fail-on", "security", "--fail-on", "availability")
+    assert both.returncode == 3
+    edit(project / "models/iris.yaml", "api:\n", "trust: {code: true}\napi:\n")
+    trusted = run("diff", "prod", "--fail-on", "security")
+    assert trusted.returncode == 3
+    first = trusted.stdout.splitlines()[0]
+    assert first == "security: iris: Python code from the artifact runs in the pod"
+    assert run("diff", "prod").returncode == 2
+    assert run("diff", "prod", "--fail-on", "everything").returncode == 2
+
+
+def test_a_loosened_guard_rail_is_told_against_a_revision(run: Run, project: Path) -> None:
+    """It changes no object, so that rendered files cannot show it."""
+    git(project, "init", "-q")
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "first")
+    edit(project / "stacks/prod.yaml", "  requireTls: true\n", "")
+    done = run("diff", "prod", "--against", "HEAD", "--fail-on", "security")
+    assert done.returncode == 3
+    assert done.stdout.splitlines() == [
+        "security: environment: models may be reached without TLS from outside",
+        "",
+        "environment",
+        "  stacks/prod.yaml: guardRails.requireTls true → nothing",
+        "  → security: models may be reached without TLS from outside",
+        "  ~ guardRails.requireTls: true → false  (security: models may be reached without TLS "
+        "from outside)",
+        "",
+        "prod: 1 environment setting changes against HEAD",
+    ]
+    data = json.loads(run("diff", "prod", "--against", "HEAD", "-o", "json").stdout)
+    (group,) = data["models"]
+    assert (data["categories"], group["name"], group["objects"]) == (["security"], "", [])
+    assert group["settings"][0]["category"] == "security"
+    comment = run("diff", "prod", "--against", "HEAD", "-o", "github").stdout
+    assert "> - **environment**: models may be reached without TLS from outside" in comment
+
+
 @pytest.mark.parametrize("output", ["json", "github"])
 def test_diff_for_programs(run: Run, project: Path, output: str) -> None:
     done = run("diff", "prod", "-o", output)
@@ -158,6 +203,20 @@ def test_one_clear_error(run: Run, arguments: list[str], words: str) -> None:
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_an_error_shows_no_secret_and_a_warning_neither(
+    run: Run, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from servestack.cli.output import say
+
+    stack = project / "stacks/prod.yaml"
+    stack.write_text(stack.read_text() + "fetch: {secret: hunter2 hunter2}\n")
+    failed = run("render", "prod")
+    assert failed.returncode == 1
+    assert "hunter2" not in failed.stdout + failed.stderr
+    say("pulumi: --password=hunter2hunter2")
+    assert capsys.readouterr().err == "pulumi: --password=(masked)\n"
 
 
 def test_outside_a_project(run: Run, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import pytest
 import yaml
 
@@ -155,3 +156,21 @@ def test_pages_may_send_the_key_that_is_asked_for(tmp_path: Path) -> None:
 def test_what_is_no_origin_is_refused(tmp_path: Path, origin: str) -> None:
     with pytest.raises(SpecError, match=r"api\.cors\.origins"):
         resolved(tmp_path, {"api": {"cors": {"origins": [origin]}}})
+
+
+def test_a_column_is_written_without_its_defaults(given: ServerSettings) -> None:
+    """Thousands of columns must fit into a ConfigMap. Limits are written out all the same."""
+    columns = (
+        settings.Column("plain", "double"),
+        settings.Column("optional", "double", required=False, minimum=0),
+        settings.Column("nested", "array", items=settings.Element("string", nullable=True)),
+    )
+    read = msgspec.structs.replace(given, input=settings.Input(columns=columns))
+    plain = settings.to_plain(read)
+    assert plain["input"]["columns"] == [
+        {"name": "plain", "type": "double"},
+        {"name": "optional", "type": "double", "required": False, "minimum": 0},
+        {"name": "nested", "type": "array", "items": {"type": "string", "nullable": True}},
+    ]
+    assert plain["limits"]["maxRows"] == settings.Limits().max_rows
+    assert read_settings(json.dumps(plain).encode()) == read

@@ -130,6 +130,20 @@ def test_why_pods_are_not_ready(status: dict[str, Any], reason: str) -> None:
     assert "still serving: version 2 with 1 pod\n" in text
 
 
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        ("cannot reach postgres://me:hunter2hunter2@db", "cannot reach postgres://(masked)@db"),
+        ("config: password: hunter2hunter2", "config: password: (masked)"),
+    ],
+)
+def test_what_a_pod_prints_shows_no_secret(printed: str, shown: str) -> None:
+    ended = of_container("server", state={"terminated": {"exitCode": 1, "message": printed}})
+    seen = see_rollout(FakeCluster(deployment(), [pod("new", "3", **ended)]), "models", "iris")  # type: ignore[arg-type]
+    assert seen is not None
+    assert seen.reasons == (f"server: exited with 1\n  {shown}",)
+
+
 def test_equal_reasons_of_several_pods_are_one() -> None:
     pods = [pod("new", "3", **FETCH_FAILED), pod("new", "3", **FETCH_FAILED)]
     seen = see_rollout(FakeCluster(deployment(), pods), "models", "iris")  # type: ignore[arg-type]

@@ -350,9 +350,12 @@ def test_a_name_of_63_characters(tmp_path: Path) -> None:
     assert built["Deployment"]["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"] == name
 
 
-def test_volumes_of_a_layer_replace_those_below(tmp_path: Path) -> None:
-    """As every list of a spec."""
-    volumes = [{"name": "a", "mountPath": "/a", "emptyDir": {}}]
-    environment = {"defaults": {"volumes": volumes}, "overrides": {"iris": {"volumes": []}}}
-    names = [volume["name"] for volume in pod(tmp_path, {}, environment)["volumes"]]
-    assert "a" not in names
+def test_volumes_of_all_layers_are_mounted_unless_an_override_replaces_them(tmp_path: Path) -> None:
+    def names(overrides: dict[str, Any]) -> set[str]:
+        volumes = [{"name": "a", "mountPath": "/a", "emptyDir": {}}]
+        environment = {"defaults": {"volumes": volumes}, "overrides": {"iris": overrides}}
+        own = {"volumes": [{"name": "b", "mountPath": "/b", "emptyDir": {}}]}
+        return {volume["name"] for volume in pod(tmp_path, own, environment)["volumes"]}
+
+    assert {"a", "b"} <= names({})
+    assert not {"a", "b"} & names({"volumes": {"replace": []}})

@@ -29,7 +29,7 @@ def a_process_each(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_files_are_the_same_in_the_same_order(
     project: Path, environment: str, a_process_each: None
 ) -> None:
-    texts = render_checked(project, environment)
+    _, texts = render_checked(project, environment)
     whole = to_texts(build_checked(project, environment).manifests)
     assert list(texts.items()) == list(whole.items())
 

@@ -48,14 +48,14 @@ def test_the_strongest_layer_wins(
     assert winner(resolved(tmp_path, spec, environment), "autoscaling.min") == (value, layer)
 
 
-def test_mappings_merge_and_lists_are_replaced(tmp_path: Path) -> None:
+def test_mappings_merge_and_lists_that_are_not_marked_are_replaced(tmp_path: Path) -> None:
     service = resolved(
         tmp_path,
-        {"labels": {"a": "spec"}, "env": [{"name": "A", "value": "1"}]},
-        {"defaults": {"labels": {"a": "env", "b": "env"}, "env": [{"name": "B", "value": "2"}]}},
+        {"labels": {"a": "spec"}, "trust": {"skopsTypes": ["a.A"]}},
+        {"defaults": {"labels": {"a": "env", "b": "env"}, "trust": {"skopsTypes": ["b.B"]}}},
     )
     assert service.spec.labels == {"a": "spec", "b": "env"}
-    assert [variable.name for variable in service.spec.env] == ["A"]
+    assert service.spec.trust.skops_types == ("a.A",)
 
 
 def test_replicas_and_autoscaling_hide_each_other(tmp_path: Path) -> None:

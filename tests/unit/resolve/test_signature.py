@@ -49,6 +49,31 @@ def test_what_is_not_described_is_not_checked(inputs: list[dict[str, Any]]) -> N
     assert input_of({"inputs": inputs}) == Input()
 
 
+_SIGNATURE = {
+    "inputs": [{"name": "email", "type": "string"}],
+    "params": [{"name": "user", "type": "string", "default": "", "shape": None}],
+}
+
+
+def test_names_of_the_signature_can_be_redacted(tmp_path: Path) -> None:
+    redact = {"email": "hash", "user": "drop"}
+    service = resolved(tmp_path, _redacting(redact), artifact={"signature": _SIGNATURE})
+    events = server_settings(service).events
+    assert events is not None
+    assert events.predictions is not None
+    assert events.predictions.redact == redact
+
+
+def test_what_is_not_known_is_left_to_the_model(tmp_path: Path) -> None:
+    """An ONNX graph may name its tensors itself."""
+    service = resolved(tmp_path, _redacting({"x": "drop"}), artifact={"signature": None})
+    assert service.input == Input()
+
+
+def _redacting(redact: dict[str, str]) -> dict[str, Any]:
+    return {"logging": {"predictions": {"redact": redact}}}
+
+
 def test_the_server_gets_the_tensors_by_name(tmp_path: Path) -> None:
     written = [
         {"name": "a", "dtype": "float32", "shape": [-1, 2]},

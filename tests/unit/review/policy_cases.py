@@ -17,6 +17,13 @@ from tests.support.services import NULL
 from tests.support.whole_pods import ENVIRONMENT as WHOLE
 from tests.support.whole_pods import SPEC
 
+GATEWAY = {
+    "ingress": {"kind": "gateway", "name": "g", "namespace": "g", "hostSuffix": "example.com"}
+}
+OWN_CERTIFICATE = {
+    "ingress": {"hosts": ["a.example.com", {"host": "b.example.com", "tls": {"secret": "b-tls"}}]}
+}
+
 Edit = Callable[[dict[str, Manifest]], None]
 
 
@@ -85,12 +92,19 @@ GPU: dict[str, Any] = {"resources": {"gpu": {"count": 1}}}
 FILEBEAT = {"repository": "registry.example.com/filebeat", "digest": DIGEST}
 PINNED = {"images": {"server": SERVER, "filebeat": FILEBEAT}}
 
+PATCHED = {"patches": [{"kind": "Service", "patch": {"spec": {"sessionAffinity": "ClientIP"}}}]}
 A_LENGTH = {"name": "sepal_length", "type": "double"}
 A_WIDTH = {"name": "sepal_width", "type": "double"}
 HERE = {"scikit-learn": packages_in("base")["scikit-learn"]}
 
 Pair = tuple[Case, Case]
 CASES: dict[str, Pair] = {
+    "SRV540": (Case(spec={"labels": {"team": "growth"}, "annotations": {"team": "growth"}}),
+               Case(spec={"labels": {"release": "ours"}},
+                    environment={"prometheus": {"labels": {"release": "theirs"}}})),
+    "SRV541": (Case(spec={"annotations": {"prometheus.io/scrape": "false"}}),
+               Case(spec={"annotations": {"prometheus.io/scrape": "false"}},
+                    environment={"prometheus": {"style": "annotations"}})),
     "SRV601": (Case(), Case(edit=allow_escalation)),
     "SRV602": (Case(), Case(edit=drop_limits)),
     "SRV603": (Case(), Case(edit=set_replicas)),
@@ -129,6 +143,9 @@ CASES: dict[str, Pair] = {
     "SRV644": (Case(spec={"ingress": {"tls": {"secret": "a"}}},
                     environment={"guardRails": {"requireTls": True}}),
                Case(environment={"guardRails": {"requireTls": True}})),
+    "SRV645": (Case(spec=PATCHED, environment={"guardRails": {"maxPatches": 1}}),
+               Case(spec=PATCHED, environment={"guardRails": {"maxPatches": 0}})),
+    "SRV646": (Case(), Case(spec=PATCHED)),
     "SRV661": (Case(spec={"autoscaling": {"inFlightPerPod": 4}},
                     environment={"metrics": {"customMetrics": "prometheus-adapter"}}),
                Case(spec={"autoscaling": {"inFlightPerPod": 4}})),
@@ -138,6 +155,9 @@ CASES: dict[str, Pair] = {
     "SRV665": (Case(), Case(environment={"network": {"policy": False}})),
     "SRV666": (Case(), Case(spec={"replicas": 1})),
     "SRV667": (Case(), Case(spec={"monitoring": {"slo": NULL}})),
+    "SRV668": (Case(spec={"autoscaling": {"cpuPercent": NULL, "inFlightPerPod": 8}},
+                    environment={"metrics": {"customMetrics": "prometheus-adapter"}}),
+               Case(spec={"autoscaling": {"cpuPercent": NULL, "inFlightPerPod": 8}})),
     "SRV671": (Case(spec=SPEC, environment=WHOLE), Case(spec={"volumes": [EMPTY | {"mountPath": "/models/extra"}]})),
     "SRV672": (Case(spec={"rollout": {"maxSurge": 0, "maxUnavailable": 1}}),
                Case(spec={"replicas": 1, "rollout": {"maxSurge": 0, "maxUnavailable": 1}})),
@@ -145,4 +165,15 @@ CASES: dict[str, Pair] = {
                                                "image": {"repository": "a/b", "tag": "1"}}]})),
     "SRV674": (Case(spec=GPU | {"rollout": {"maxSurge": 0, "maxUnavailable": 1}}), Case(spec=GPU)),
     "SRV675": (Case(spec=GPU, artifact={"flavor": "pyfunc"}), Case(spec=GPU)),
+    "SRV681": (Case(spec={"ingress": {"hosts": ["a.example.com"]}}, environment=GATEWAY),
+               Case(spec={"ingress": {"tls": {"secret": "a"}}}, environment=GATEWAY)),
+    "SRV682": (Case(spec=OWN_CERTIFICATE),
+               Case(spec=OWN_CERTIFICATE, environment={"ingress": {"tls": {
+                   "issuer": {"name": "letsencrypt"}}}})),
+    "SRV683": (Case(), Case(spec={"api": {"input": {"columns": [
+        {"name": f"{'<' * 150}{n}", "type": "double"} for n in range(300)]}}})),
+    "SRV684": (Case(spec={"egress": [{"cidr": "0.0.0.0/0", "ports": [80]},
+                                     {"cidr": "169.254.170.23/32", "ports": [80]}]}),
+               Case(spec={"egress": [{"cidr": "169.254.0.0/16",
+                                      "ports": [{"port": 1, "endPort": 99}]}]})),
 }  # fmt: skip

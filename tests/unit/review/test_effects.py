@@ -19,6 +19,10 @@ from tests.unit.review.bodies import (
 
 DENY: Body = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 OWN: Body = {"podSelector": {"matchLabels": {"app": "iris"}}, "ingress": [{}]}
+SOLVER: Body = {
+    "podSelector": {"matchLabels": {"acme.cert-manager.io/http01-solver": "true"}},
+    "ingress": [{}],
+}
 RECORD: Body = {"record": "iris:errors:rate5m", "expr": "sum(errors)"}
 ALERT: Body = {"alert": "Errors", "expr": "errors > 1", "labels": {"severity": "page"}}
 
@@ -37,6 +41,7 @@ def kind(name: str, spec: Any = None, **metadata: Any) -> Body:
     [
         (policy(DENY), "only traffic that a policy names", "without a policy of their own may"),
         (policy(OWN), "only named traffic is allowed", "limits on traffic no longer hold"),
+        (policy(SOLVER), "challenges are let through", "challenges are denied"),
         (config_map({"service.json": "{}"}), "settings are added", "settings are removed"),
         (config_map({"filebeat.yml": ""}), "logs are shipped", "logs are no longer shipped"),
         (config_map({"models-iris.yaml": ""}), "alerts are evaluated", "no alert fires"),
@@ -66,7 +71,7 @@ def test_whole_objects(body: Body, appears: str, goes: str) -> None:
             deployment(resources={"limits": {"cpu": "1", "memory": "1Gi"}}),
             "size of a pod nothing→limits cpu 1, memory 1Gi",
         ),
-        (deployment(), deployment(image="other"), "another image"),
+        (deployment(image="a:1"), deployment(image="a:2"), "runs another image"),
         (
             autoscaler(pods_metric("a", "1")),
             autoscaler(pods_metric("a", "2")),
@@ -76,6 +81,11 @@ def test_whole_objects(body: Body, appears: str, goes: str) -> None:
         (config_map({}), config_map({}, annotations={"a": "b"}), "no effect on traffic"),
         (config_map({}), config_map({}, labels={"a": "b"}), "who picks it up may change"),
         (kind("Ingress"), kind("Ingress", annotations={"a": "b"}), "how the controller treats"),
+        (
+            kind("Ingress"),
+            kind("Ingress", annotations={"a": "b", "cert-manager.io/issuer": "ca"}),
+            "who issues the certificate",
+        ),
         (kind("Ingress"), kind("Ingress", labels={"a": "b"}), "no effect on traffic"),
         (kind("PodMonitor"), kind("PodMonitor", labels={"a": "b"}), "which Prometheus scrapes"),
         (kind("PodMonitor"), kind("PodMonitor", {"a": "b"}), "what is scraped changes"),

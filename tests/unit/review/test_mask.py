@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from servestack.manifests.manifest import Body
 from servestack.review import reports
-from servestack.review.mask import MASK, masked
+from servestack.review.mask import masked
+from servestack.secrets.search import MASK
 from tests.unit.review.bodies import config_map, deployment, reviewed, secret
 
 KEY = "-----BEGIN PRIVATE KEY-----\n{}\nMORE\n-----END PRIVATE KEY-----\n"

@@ -13,6 +13,7 @@ from tests.support.services import resolved
 from tests.support.whole_pods import IMAGE, LIMITED
 
 SIDECAR = {"name": "proxy", "image": IMAGE, "resources": LIMITED}
+REFERENCE = "registry.example.com/tools:1.2"
 VOLUME = {"name": "lookup", "mountPath": "/data", "configMap": {"name": "lookup"}}
 ROLE = {"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/a"}}}
 
@@ -29,12 +30,15 @@ def effects(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize(
     ("new", "words"),
     [
-        (ROLE, "a cloud may give the pods other rights when they restart"),
-        ({"serviceAccount": {"name": "growth"}}, "the pods get other rights"),
+        (ROLE, "a cloud may give the pods other rights when they restart: arn:aws:iam::1:role/a"),
+        (
+            {"serviceAccount": {"name": "growth"}},
+            "the pods get other rights: service account iris→growth",
+        ),
         ({"scheduling": {"runtimeClass": "gvisor"}}, "other nodes may run the pods"),
         ({"scheduling": {"nodeSelector": {"a": "b"}}}, "other nodes may run the pods"),
-        ({"sidecars": [SIDECAR]}, "container proxy is added"),
-        ({"initContainers": [SIDECAR]}, "container proxy is added"),
+        ({"sidecars": [SIDECAR]}, f"container proxy is added, with image {REFERENCE}"),
+        ({"initContainers": [SIDECAR]}, f"container proxy is added, with image {REFERENCE}"),
         ({"volumes": [VOLUME]}, "the pods see other files"),
         ({"resources": {"gpu": {"count": 1}}}, "nvidia.com/gpu of a pod nothing→1"),
         ({"rollout": {"maxSurge": 2}}, "pods that a rollout starts first: 1→2"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -50,14 +51,40 @@ def test_a_finding_points_at_the_line_of_the_spec(tmp_path: Path) -> None:
 
 
 def test_two_objects_of_one_name_are_refused(tmp_path: Path) -> None:
-    spec = load_spec(tmp_path, name="default-deny")
+    """No two builders share a suffix today: one that did would be seen here, not in the cluster."""
     settings = load_settings(tmp_path)
-    service = resolve_service(spec, settings, lock_of(spec.value))
-    manifests = build_manifests(settings.value, "stacks/prod.yaml", [service])
-    (finding,) = [f for f in find([service], manifests, settings.document) if f.id == "SRV502"]
-    assert finding.message == "NetworkPolicy default-deny already belongs to stacks/prod.yaml"
+    specs = [load_spec(tmp_path / name, name=name) for name in ("a", "a-filebeat")]
+    services = [resolve_service(spec, settings, lock_of(spec.value)) for spec in specs]
+    manifests = build_manifests(settings.value, "stacks/prod.yaml", services)
+    assert not [f for f in find(services, manifests, settings.document) if f.id == "SRV502"]
+    (own,) = [
+        m for m in manifests if (m.group, m.path.rpartition("/")[2]) == ("a", "service-a.yaml")
+    ]
+    taken = replace(own, group="a-filebeat", source="models/other.yaml")
+    found = find(services, (*manifests, taken), settings.document)
+    (finding,) = [f for f in found if f.id == "SRV502"]
+    assert finding.message == f"Service a already belongs to {own.source}"
     line = finding.location.file.read_text().splitlines()[finding.location.line - 1]
-    assert line == "name: default-deny"
+    assert line == "name: a-filebeat"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "style"),
+    [
+        ({"prometheus.io/scrape": "false"}, "annotations"),
+        ({"prometheus.io/port": "9999"}, "annotations"),
+        ({"kubectl.kubernetes.io/default-container": "filebeat"}, "operator"),
+        ({"checksum/config": "0"}, "operator"),
+    ],
+)
+def test_user_annotation_overridden(tmp_path: Path, annotation: dict[str, str], style: str) -> None:
+    """The user's word holds on the pods."""
+    spec = load_spec(tmp_path, annotations=annotation)
+    settings = load_settings(tmp_path, prometheus={"style": style})
+    service = resolve_service(spec, settings, lock_of(spec.value))
+    (deployment,) = [m for m in build_service_manifests(service) if m.kind == "Deployment"]
+    found = deployment.body["spec"]["template"]["metadata"]["annotations"]
+    assert found.items() >= annotation.items()
 
 
 def test_sarif_is_valid_and_says_the_same(tmp_path: Path) -> None:

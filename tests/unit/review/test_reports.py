@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from servestack.manifests.manifest import Body
 from servestack.review import reports
 from servestack.review.summary import review
 from tests.unit.review.bodies import config_map, deployment, manifest, reviewed, rules
@@ -41,6 +44,35 @@ def test_text_of_others_stays_text_in_markdown() -> None:
         assert markup not in row
     assert text.count("```") == 2
     assert text.replace("\n", "").isprintable()
+
+
+def test_a_column_of_any_name_stays_text_in_the_first_lines() -> None:
+    def logged(redact: dict[str, str]) -> Body:
+        events = {"events": {"predictions": {"redact": redact}}}
+        return config_map({"service.json": json.dumps(events)})
+
+    result = reviewed(logged({HOSTILE: "hash"}), logged({}))
+    comment = reports.to_github(result)
+    alert = comment.partition("> [!CAUTION]")[2].partition("| model")[0]
+    assert "is logged in clear text" in alert
+    for markup in ("<img", "@everyone", "**x**", "```"):
+        assert markup not in alert
+    assert comment.replace("\n", "").isprintable()
+    first = reports.to_text(result).splitlines()[0]
+    assert first.startswith("security: iris: ")
+    assert first.endswith(" is logged in clear text")
+
+
+def test_a_comment_that_is_all_security_fits_as_well() -> None:
+    keys = {"service.json": json.dumps({"apiKeys": {"file": "a", "header": "b"}})}
+    old = [manifest(config_map(keys), f"model-{number}") for number in range(3_000)]
+    new = [manifest(config_map({"service.json": "{}"}), m.group) for m in old]
+    text = reports.to_github(review("prod", "nothing", old, new))
+    assert len(text) <= reports.GITHUB_LIMIT
+    shown = text.partition("| model")[0].count("no API key is asked for any more\n")
+    hidden = int(text.partition("> - …and ")[2].partition(" ")[0])
+    assert shown + hidden == 3_000
+    assert "| model | objects | effect |" in text
 
 
 def test_a_terminal_is_not_obeyed() -> None:

@@ -130,8 +130,23 @@ def test_redact_unknown(tmp_path: Path) -> None:
     spec = {"logging": {"predictions": {"redact": {"Age": "hash", "sepal_width": "drop"}}}}
     found = only(said(tmp_path, "SRV628", spec=spec))
     assert found.path == ("logging", "predictions", "redact", "Age")
-    assert "no column of the input is called 'Age'" in found.message
-    assert "the columns are sepal_length, sepal_width" in found.hint
+    assert found.message == "no column, tensor or param is called 'Age'"
+    assert found.hint == "the names are sepal_length, sepal_width"
+
+
+def test_what_is_redacted_may_be_a_param(tmp_path: Path) -> None:
+    params = [{"name": "user", "type": "string", "default": "", "shape": None}]
+    inputs = [{"name": "email", "type": "string"}]
+    spec = {"logging": {"predictions": {"redact": {"user": "drop", "usr": "drop"}}}}
+    artifact = {"signature": {"inputs": inputs, "params": params}}
+    found = only(said(tmp_path, "SRV628", spec=spec, artifact=artifact))
+    assert (found.path[-1], found.hint) == ("usr", "the names are email, user")
+
+
+def test_names_of_an_input_that_nothing_describes_are_left_to_the_model(tmp_path: Path) -> None:
+    """An ONNX graph may name its tensors itself."""
+    spec = {"logging": {"predictions": {"redact": {"x": "drop"}}}}
+    assert not said(tmp_path, "SRV628", spec=spec, artifact={"signature": None})
 
 
 def test_two_columns_of_one_name(tmp_path: Path) -> None:
@@ -146,7 +161,7 @@ def test_redaction_of_a_tensor(tmp_path: Path) -> None:
         "api": {"input": {"tensor": {"dtype": "float32", "shape": [-1, 2]}}},
         "logging": {"predictions": {"redact": {"a": "hash"}}},
     }
-    assert only(said(tmp_path, "SRV628", spec=spec)).hint == "the input has no columns"
+    assert only(said(tmp_path, "SRV628", spec=spec)).hint == "nothing in a request has a name"
 
 
 @pytest.mark.parametrize("column", ["country", "Sepal_length"])

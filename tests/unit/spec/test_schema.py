@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from servestack.spec.patterns import words_for
-from servestack.spec.schema import environment_schema, model_service_schema
+from servestack.spec.schema import environment_schema, folder_schema, model_service_schema
 from tests.support.projects import PROJECTS
 
 HERE = Path(__file__).parent
@@ -24,7 +24,9 @@ STRUCTURAL = ("SRV111", "SRV112", "SRV113", "SRV116")
 
 
 @pytest.mark.parametrize(
-    "schema", [model_service_schema(), environment_schema()], ids=["spec", "env"]
+    "schema",
+    [model_service_schema(), environment_schema(), folder_schema()],
+    ids=["spec", "env", "folder"],
 )
 def test_it_is_draft_7(schema: dict[str, Any]) -> None:
     assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"

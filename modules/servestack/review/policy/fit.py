@@ -12,12 +12,13 @@ from servestack.spec.quantities import byte_count
 def metric_source(subject: Subject) -> Iterator[Violation]:
     scaling = subject.service.spec.autoscaling
     custom = subject.service.environment.metrics.custom_metrics
-    if scaling and scaling.in_flight_per_pod is not None and custom == "none":
-        severity = "it scales by CPU alone" if scaling.cpu_percent else "it cannot scale"
+    if not scaling or scaling.in_flight_per_pod is None or scaling.cpu_percent is None:
+        return
+    if custom == "none":
         yield Violation(
             ("autoscaling", "inFlightPerPod"),
-            f"the environment has no custom metrics for the autoscaler: {severity}",
-            "install prometheus-adapter and set metrics.customMetrics, or set cpuPercent",
+            "the environment has no custom metrics for the autoscaler: it scales by CPU alone",
+            "install prometheus-adapter and set metrics.customMetrics, or remove inFlightPerPod",
         )
 
 
@@ -96,3 +97,17 @@ def objectives(subject: Subject) -> Iterator[Violation]:
         yield Violation(
             ("monitoring", "slo"), "without objectives no alert reports errors or slow answers"
         )
+
+
+@rule("SRV668", "error", "has an autoscaler with a metric that the environment has")
+def any_metric(subject: Subject) -> Iterator[Violation]:
+    """The API fills an empty list with CPU at 80% over all containers, which nobody asked for."""
+    for manifest in subject.manifests:
+        if manifest.kind == "HorizontalPodAutoscaler" and not manifest.body["spec"].get("metrics"):
+            yield Violation(
+                ("autoscaling", "inFlightPerPod"),
+                "the environment has no custom metrics, and without cpuPercent the autoscaler has "
+                "nothing to scale by",
+                "set autoscaling.cpuPercent, or install prometheus-adapter and set "
+                "metrics.customMetrics: prometheus-adapter in the environment",
+            )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from servestack.resolve.addresses import encrypted_hosts
 from servestack.review.policy.rule import Path, Subject, Violation, rule
+from servestack.spec.environment import Gateway
 from servestack.spec.image import Image
 from servestack.spec.pod_rules import containers_of
 
@@ -64,10 +66,34 @@ def owned(subject: Subject) -> Iterator[Violation]:
 @rule("SRV644", "error", "is reached by TLS where the environment asks for it")
 def encrypted(subject: Subject) -> Iterator[Violation]:
     service = subject.service
-    required = service.environment.guard_rails.require_tls
-    if required and service.host and not service.url.startswith("https://"):
+    if not service.environment.guard_rails.require_tls:
+        return
+    encrypted = encrypted_hosts(service.spec, service.environment)
+    plain = [host for host in service.hosts if host not in encrypted]
+    if plain:
+        hint = "set ingress.tls.secret, or set ingress.tls in the environment"
+        if isinstance(service.environment.ingress, Gateway):
+            hint = "set ingress.tls in the environment if the Gateway's listener terminates TLS"
+        yield Violation(("ingress", "tls"), f"{', '.join(plain)} answers without TLS", hint)
+
+
+@rule("SRV645", "error", "is patched no more often than the environment allows")
+def limited_patches(subject: Subject) -> Iterator[Violation]:
+    count = len(subject.service.spec.patches)
+    most = subject.service.environment.guard_rails.max_patches
+    if most is not None and count > most:
         yield Violation(
-            ("ingress", "tls"),
-            f"{service.host} answers without TLS",
-            "set ingress.tls.secret, or set ingress.tls in the environment",
+            ("patches", most),
+            f"{count} patches are more than the environment's guardRails.maxPatches {most}",
+            "say it with other fields of the spec, or ask who keeps the environment",
         )
+
+
+@rule("SRV646", "note", "needs no patch")
+def patched_objects(subject: Subject) -> Iterator[Violation]:
+    for manifest in subject.manifests:
+        for patch in manifest.patches:
+            yield Violation(
+                ("patches", patch.number),
+                f"{manifest.kind} {manifest.name} is patched in fields that the spec has no words for",
+            )

@@ -5,27 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from servestack.manifests import names
+from servestack.review.policy.pod_security import forbidden_in_pod
 from servestack.review.policy.rule import Subject, Violation, rule
-from servestack.spec.secrets import SECRET_NAME
-
-RESTRICTED_VOLUMES = frozenset({
-    "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim",
-    "projected", "secret",
-})  # fmt: skip
-"""The kinds of volume that the restricted level admits."""
+from servestack.secrets.search import find_secrets
 
 
 @rule("SRV601", "error", "runs under the restricted Pod Security level")
 def restricted_pods(subject: Subject) -> Iterator[Violation]:
+    for what in forbidden_in_pod(subject.pod):
+        yield Violation((), what)
     pod = subject.pod.get("securityContext", {})
     if not pod.get("runAsNonRoot") or pod.get("seccompProfile", {}).get("type") != "RuntimeDefault":
         yield Violation((), "the pod may run as root or without a seccomp profile")
     if subject.pod.get("automountServiceAccountToken") is not False:
         yield Violation((), "the pod mounts a token for the Kubernetes API")
-    for volume in subject.pod.get("volumes", []):
-        kinds = volume.keys() - RESTRICTED_VOLUMES - {"name"}
-        if kinds:
-            yield Violation((), f"volume {volume['name']} is of the kind {', '.join(kinds)}")
     for container in subject.containers:
         context = container.get("securityContext", {})
         drops = context.get("capabilities", {}).get("drop", [])
@@ -97,14 +90,27 @@ def enough_grace(subject: Subject) -> Iterator[Violation]:
 
 @rule("SRV607", "error", "has no secret written out")
 def referenced_secrets(subject: Subject) -> Iterator[Violation]:
+    vouched = subject.service.spec.public_variables()
     for container in subject.containers:
-        for variable in container.get("env", []):
-            if "value" in variable and SECRET_NAME.search(variable["name"]):
-                yield Violation(
-                    (*subject.path_of(container), "env"),
-                    f"{variable['name']} of container {container['name']} is written out as text",
-                    "refer to a Secret with valueFrom",
-                )
+        variables = container.get("env", [])
+        written = {
+            "env": [
+                variable | {"public": True} if variable["name"] in vouched else variable
+                for variable in variables
+            ],
+            "args": container.get("args", []),
+            "command": container.get("command", []),
+        }
+        for path, what in find_secrets(written):
+            name = variables[path[1]]["name"] if path[0] == "env" else f"{path[0]}[{path[1]}]"
+            yield Violation(
+                (*subject.path_of(container), "env"),
+                f"{name} of container {container['name']}: {what}",
+                "refer to a Secret with valueFrom",
+            )
+    metadata = subject.deployment["spec"]["template"].get("metadata", {})
+    for path, what in find_secrets({"annotations": metadata.get("annotations", {})}):
+        yield Violation(("annotations",), f"{path[-1]} of the pods: {what}", "refer to a Secret")
 
 
 @rule("SRV608", "error", "lives in the environment's namespace")

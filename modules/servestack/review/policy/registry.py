@@ -5,10 +5,13 @@ from __future__ import annotations
 from servestack.review.policy import (  # noqa: F401
     additions,
     artifacts,
+    exposure,
     fit,
     guard_rails,
+    own_metadata,
     pods,
     provisions,
+    sizes,
     start,
 )
 from servestack.review.policy.rule import Rule, registered

@@ -23,12 +23,15 @@ from servestack_server.models.compiled.answers import (
     Softmax,
 )
 from servestack_server.models.compiled.steps import Refuse, Step
-from servestack_server.models.compiled.trees import Tree, number_leaves, sum_of
+from servestack_server.models.compiled.tree_graphs import Tree
+from servestack_server.models.compiled.trees import TreeSums, number_leaves, sum_of
 from servestack_server.models.compiled.xgboost_steps import (
     XgboostExp,
     XgboostSigmoid,
     XgboostSoftmax,
+    XgboostSums,
     ZerosMissing,
+    library_rows,
 )
 from servestack_server.models.model import Array
 from servestack_server.models.not_converted import NotConvertedError
@@ -84,7 +87,11 @@ def xgboost_scores(
         own[:, output] = np.array(tree["split_conditions"], dtype=np.float32)[read.leaf >= 0]
         values.append(own)
     start = np.broadcast_to(_base_margin(parameters["base_score"], objective), (outputs,))
-    sums = sum_of(trees, values, start.copy(), width, np.float32, strict=True)
+    by_tree = sum_of(trees, values, start.copy(), width, np.float32, strict=True)
+    if not isinstance(by_tree, TreeSums):
+        raise TypeError("each tree of XGBoost adds to one output")
+    raw = np.frombuffer(booster.save_raw("ubj"), dtype=np.uint8)
+    sums = XgboostSums(by_tree, raw, rounds[1], library_rows(len(trees)))
     steps: list[Step] = [Refuse("float32", nan=False, infinity=not infinity)]
     if sparse:
         steps.append(ZerosMissing())

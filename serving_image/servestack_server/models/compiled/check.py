@@ -45,14 +45,23 @@ def edge_rows(
 
 
 def check_alike(
-    native: Predict, plan: Predict, rows: list[Row], columns: tuple[Column, ...] | None
+    native: Predict,
+    plan: Predict,
+    rows: list[Row],
+    columns: tuple[Column, ...] | None,
+    *,
+    at_most: int = 0,
 ) -> float:
     """Return the largest difference on these rows, and on rows of strange values.
 
+    `at_most`: ask again for so many rows at a time, since the plan then goes another way; 0 for no.
     Raises DifferentError if it is more than rounding, or if one of the two refuses a row that the
     other answers.
     """
     largest = _alike(native, plan, rows)
+    if at_most > 0:
+        parts = (rows[at : at + at_most] for at in range(0, len(rows), at_most))
+        largest = max([largest, *(_alike(native, plan, part) for part in parts)])
     return max([largest, *(_alike(native, plan, [row]) for row in strange_rows(rows[0], columns))])
 
 

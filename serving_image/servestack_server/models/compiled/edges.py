@@ -20,8 +20,9 @@ from servestack_server.models.compiled.steps import (
     width_after,
 )
 from servestack_server.models.compiled.together import Apart
-from servestack_server.models.compiled.trees import Trees
-from servestack_server.models.compiled.xgboost_steps import ZerosMissing
+from servestack_server.models.compiled.tree_graphs import splits_of
+from servestack_server.models.compiled.trees import Trees, TreeSums
+from servestack_server.models.compiled.xgboost_steps import XgboostSums, ZerosMissing
 
 _INVERSE = {
     "add": np.subtract,
@@ -44,8 +45,8 @@ def edges_of(plan: Plan) -> list[tuple[int, float]]:
 
 def _edges(steps: Sequence[Step]) -> Iterator[tuple[int, float]]:
     for number, step in enumerate(steps):
-        if isinstance(step, Trees):
-            for feature, threshold in _splits(step):
+        if isinstance(step, Trees | TreeSums | XgboostSums):
+            for feature, threshold in splits_of(step.graph):
                 yield from _before(steps[:number], feature, threshold)
         elif isinstance(step, Apart):
             for at, inner in enumerate(step.steps):
@@ -56,20 +57,6 @@ def _edges(steps: Sequence[Step]) -> Iterator[tuple[int, float]]:
 
 def _column(plan: Plan, at: int) -> int:
     return at if plan.positions is None else plan.positions[at]
-
-
-def _splits(trees: Trees) -> Iterator[tuple[int, float]]:
-    import onnx
-
-    (node,) = onnx.load_from_string(trees.graph.tobytes()).graph.node
-    attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
-    tensor = attributes.get("nodes_values_as_tensor")
-    values = onnx.numpy_helper.to_array(tensor) if tensor else attributes["nodes_values"]
-    for mode, feature, value in zip(
-        attributes["nodes_modes"], attributes["nodes_featureids"], values, strict=True
-    ):
-        if mode != b"LEAF" and np.isfinite(value):
-            yield int(feature), float(value)
 
 
 def _before(steps: Sequence[Step], feature: int, value: float) -> Iterator[tuple[int, float]]:

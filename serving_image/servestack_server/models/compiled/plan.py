@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from servestack_server.models.arrays import build_array_maker, column_dtype
 from servestack_server.models.columns import TEXTUAL
 from servestack_server.models.compiled import stored
 from servestack_server.models.compiled.steps import Step
+from servestack_server.models.compiled.together import Apart
+from servestack_server.models.compiled.xgboost_steps import XgboostSums
 from servestack_server.models.model import Array, Predict, Rows
 
 
@@ -30,6 +32,20 @@ class Plan:
     width: int
     positions: list[int] | None
     by_column: bool
+
+    @property
+    def library_rows(self) -> int | None:
+        """The rows from which on a framework's own library answers a call; None if none ever does."""
+        return min(_library_rows(self.steps), default=None)
+
+
+def _library_rows(steps: list[Any]) -> Iterator[int]:
+    for step in steps:
+        if isinstance(step, XgboostSums):
+            yield step.library_rows
+        elif isinstance(step, Apart):
+            for inner in step.steps:
+                yield from _library_rows(inner)
 
 
 def write_plan(plan: Plan, folder: Path) -> None:

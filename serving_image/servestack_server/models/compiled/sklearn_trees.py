@@ -21,9 +21,10 @@ from servestack_server.models.compiled.answers import (
 from servestack_server.models.compiled.flow import Flow, name_of, only_predict
 from servestack_server.models.compiled.steps import Refuse, Step
 from servestack_server.models.compiled.together import Median
+from servestack_server.models.compiled.tree_graphs import Tree
 from servestack_server.models.compiled.trees import (
-    Tree,
     Trees,
+    TreeSums,
     number_leaves,
     round_down,
     sum_of,
@@ -56,7 +57,7 @@ def _sums(
     *,
     features: list[Array] | None = None,
     apart: bool = False,
-) -> Trees:
+) -> Trees | TreeSums:
     """`values` has one array of shape (nodes, outputs) for each tree, `features` those it takes."""
     taken: list[Any] = features or [None] * len(trees)
     read = [_read_tree(tree, own) for tree, own in zip(trees, taken, strict=True)]

@@ -9,29 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from servestack_server.models.compiled.tree_graphs import Tree, leaves_graph, sums_graph
 from servestack_server.models.model import Array
 from servestack_server.models.not_converted import NotConvertedError
 
 _CHUNK_VALUES = 1 << 18
 """So many leaf values are in memory at a time: as many as a processor's own memory holds."""
-_OPSET, _TREE_OPSET, _IR_VERSION = 21, 3, 10
-
-
-@dataclass(frozen=True)
-class Tree:
-    """One tree; arrays have one entry a node.
-
-    A row goes left at a node if its value of `feature` is at most `threshold` (below it, for the
-    strict trees of XGBoost), or if it is NaN and `missing_left` is true. `leaf` is the number of a
-    leaf among those of its tree, -1 for other nodes.
-    """
-
-    feature: Array
-    threshold: Array
-    left: Array
-    right: Array
-    missing_left: Array
-    leaf: Array
 
 
 @dataclass(frozen=True)
@@ -40,10 +23,10 @@ class Trees:
 
     ONNX Runtime finds the leaf of each tree by comparisons alone, and answers with its number. The
     values are added here, one tree after the other and in the type in which the framework adds them,
-    so rounding is the same. `graph` is that of `build_graph` as bytes; `values` has the leaves of
-    all trees, and `first` where those of each tree begin. `start` is what the framework begins with,
-    of shape (outputs,). `values` is of shape (leaves, outputs), or (leaves, 1) if the trees add to
-    one output each, in turns. `apart`: no sum, but the value of each tree, of shape (rows, trees).
+    so rounding is the same. `graph` is that of `leaves_graph` as bytes; `values` has the leaves of
+    all trees, of shape (leaves, outputs), and `first` says where those of each tree begin. `start` is
+    what the framework begins with, of shape (outputs,). `apart`: no sum, but the value of each tree,
+    of shape (rows, trees).
     """
 
     graph: Array
@@ -72,61 +55,34 @@ class Trees:
         if self.apart:
             apart: Array = self.values.take(leaves).T
             return apart
-        outputs = self.start.size
-        if self.values.shape[1] == outputs:
-            terms = self.values.take(leaves, axis=0)
-            terms[0] += self.start
-            # Unlike add.reduce, which adds in pairs, accumulate is defined to add in order.
-            sums: Array = np.add.accumulate(terms, axis=0, out=terms)[-1]
-            return sums
-        terms = self.values.take(leaves).reshape(-1, outputs, len(values))
-        terms[0] += self.start[:, None]
-        return np.ascontiguousarray(np.add.accumulate(terms, axis=0, out=terms)[-1].T)
+        terms = self.values.take(leaves, axis=0)
+        terms[0] += self.start
+        # Unlike add.reduce, which adds in pairs, accumulate is defined to add in order.
+        sums: Array = np.add.accumulate(terms, axis=0, out=terms)[-1]
+        return sums
 
 
-def build_graph(trees: Sequence[Tree], features: int, dtype: Any, *, strict: bool = False) -> Array:
-    """Return an ONNX graph from X of shape (rows, features) to the leaf's number in each tree.
+@dataclass(frozen=True)
+class TreeSums:
+    """The same where each tree adds to one output only, as boosted trees do: of shape (rows, outputs).
 
-    `dtype` is that of X and of the thresholds: float32, or float64 (double tensors in ai.onnx.ml 3).
-    The numbers are float32, which holds each up to 2^24. Source: ONNX, TreeEnsembleRegressor.
+    ONNX Runtime adds the values as well: from zero on, one tree after the other, and in the type of
+    the graph, if it has one thread (several add up their own sums first). The first tree of each
+    output is what the framework begins with. `graph` is that of `sums_graph` as bytes.
     """
-    from onnx import TensorProto, helper
 
-    if max(int(tree.leaf.max()) for tree in trees) >= 1 << 24:
-        raise ValueError("a tree has too many leaves")
-    sizes = [tree.leaf.size for tree in trees]
-    numbers = [number for number, size in enumerate(sizes) for _ in range(size)]
-    nodes = [node for size in sizes for node in range(size)]
-    leaf = _joined(trees, "leaf")
-    is_leaf = leaf >= 0
-    found = np.flatnonzero(is_leaf)
-    branch = "BRANCH_LT" if strict else "BRANCH_LEQ"
-    tree_of, node_of = np.array(numbers)[found].tolist(), np.array(nodes)[found].tolist()
-    ensemble = helper.make_node(
-        "TreeEnsembleRegressor", ["X"], ["leaves"], domain="ai.onnx.ml",
-        n_targets=len(trees), aggregate_function="SUM", post_transform="NONE",
-        nodes_treeids=numbers, nodes_nodeids=nodes,
-        nodes_featureids=_inner(trees, "feature", is_leaf),
-        nodes_modes=["LEAF" if end else branch for end in is_leaf.tolist()],
-        nodes_truenodeids=_inner(trees, "left", is_leaf),
-        nodes_falsenodeids=_inner(trees, "right", is_leaf),
-        nodes_missing_value_tracks_true=_inner(trees, "missing_left", is_leaf),
-        target_treeids=tree_of, target_nodeids=node_of, target_ids=tree_of,
-        **_numbers(
-            dtype,
-            nodes_values=np.where(is_leaf, 0, _joined(trees, "threshold")),
-            target_weights=leaf[found],
-        ),
-    )  # fmt: skip
-    kind = TensorProto.DOUBLE if dtype == np.float64 else TensorProto.FLOAT
-    graph = helper.make_graph(
-        [ensemble], "leaves",
-        [helper.make_tensor_value_info("X", kind, [None, features])],
-        [helper.make_tensor_value_info("leaves", TensorProto.FLOAT, [None, len(trees)])],
-    )  # fmt: skip
-    opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("ai.onnx.ml", _TREE_OPSET)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
-    return np.frombuffer(model.SerializeToString(), dtype=np.uint8)
+    graph: Array
+    dtype: str
+
+    @cached_property
+    def _run(self) -> Any:
+        from servestack_server.models.flavors.onnx import open_session
+
+        return open_session(self.graph.tobytes(), threads=1).run
+
+    def __call__(self, values: Array) -> Array:
+        sums: Array = self._run(None, {"X": np.ascontiguousarray(values, dtype=self.dtype)})[0]
+        return sums
 
 
 def sum_of(
@@ -138,23 +94,32 @@ def sum_of(
     *,
     strict: bool = False,
     apart: bool = False,
-) -> Trees:
+) -> Trees | TreeSums:
     """Return the step that adds up these trees; `values` has an array (leaves, outputs) for each.
 
-    `features`, `dtype` and `strict` are those of `build_graph`, `start` and `apart` those of `Trees`.
+    `features`, `dtype` and `strict` are those of `leaves_graph`, `start` and `apart` those of `Trees`.
+    What is added is of the type of `start`, which holds all thresholds.
     """
     if not trees:
         raise NotConvertedError("it has no trees")
-    graph = build_graph(trees, features, dtype, strict=strict)
-    if start.size > 1 and _take_turns(values, start.size):
-        values = [own[:, [tree % start.size]] for tree, own in enumerate(values)]
+    places = None if apart else _places(values)
+    if places is not None:
+        own = [column[:, place] for column, place in zip(values, places, strict=True)]
+        graph = sums_graph(trees, own, places, start, features, strict=strict)
+        return TreeSums(graph, start.dtype.name)
+    graph = leaves_graph(trees, features, dtype, strict=strict)
     return Trees(graph, np.concatenate(values), first_leaves(trees), start, apart)
 
 
-def _take_turns(values: Sequence[Array], outputs: int) -> bool:
-    """Whether each tree adds to one output only, the first tree to the first, and so on in turns."""
-    others = (np.delete(own, tree % outputs, axis=1) for tree, own in enumerate(values))
-    return len(values) % outputs == 0 and not any(other.any() for other in others)
+def _places(values: Sequence[Array]) -> list[int] | None:
+    """Return to which output each tree adds; None if one adds to several."""
+    places = []
+    for own in values:
+        (found,) = np.nonzero(own.any(axis=0))
+        if found.size > 1:
+            return None
+        places.append(int(found[0]) if found.size else 0)
+    return places
 
 
 def round_down(thresholds: Array) -> Array:
@@ -177,24 +142,3 @@ def first_leaves(trees: Sequence[Tree]) -> Array:
     """Return at which place the leaves of each tree begin, if all are put one after the other."""
     counts = [int(tree.leaf.max()) + 1 for tree in trees]
     return np.cumsum([0, *counts[:-1]]).astype(np.intp)
-
-
-def _joined(trees: Sequence[Tree], name: str) -> Array:
-    return np.concatenate([getattr(tree, name) for tree in trees])
-
-
-def _inner(trees: Sequence[Tree], name: str, is_leaf: Array) -> list[int]:
-    numbers: list[int] = np.where(is_leaf, 0, _joined(trees, name)).astype(np.int64).tolist()
-    return numbers
-
-
-def _numbers(dtype: Any, **arrays: Array) -> dict[str, Any]:
-    """Return the attributes of these arrays: lists for float32, tensors for float64."""
-    from onnx import numpy_helper
-
-    if dtype == np.float64:
-        return {
-            f"{name}_as_tensor": numpy_helper.from_array(np.asarray(array, dtype=np.float64))
-            for name, array in arrays.items()
-        }
-    return {name: np.asarray(array, dtype=np.float32).tolist() for name, array in arrays.items()}

@@ -7,9 +7,10 @@ from typing import Any
 from servestack_contract.settings import Input, Trust
 from servestack_contract.stock_image import variant_hint
 from servestack_server.errors import StartError
+from servestack_server.models.arrays import rows_to_array
 from servestack_server.models.columns import feature_positions
 from servestack_server.models.mlmodel import Artifact
-from servestack_server.models.model import Array, Loaded, Rows, rows_to_array
+from servestack_server.models.model import Array, Loaded, Rows
 from servestack_server.models.threads import thread_count
 from servestack_server.models.versions import warn_other_version
 

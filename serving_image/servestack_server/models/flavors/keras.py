@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
@@ -13,8 +14,9 @@ from servestack_contract.settings import Input, Tensor, TensorType, Trust
 from servestack_contract.stock_image import variant_hint
 from servestack_server.errors import StartError
 from servestack_server.input.tensor_rows import TensorRows
+from servestack_server.models.arrays import rows_to_array
 from servestack_server.models.mlmodel import Artifact
-from servestack_server.models.model import Array, Loaded, Rows, rows_to_array
+from servestack_server.models.model import Array, Loaded, Outputs, Rows
 from servestack_server.models.versions import warn_other_version
 
 _BACKENDS = ("jax", "tensorflow", "torch")
@@ -23,7 +25,8 @@ _BACKENDS = ("jax", "tensorflow", "torch")
 def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
     """Load the model on the backend that the image has.
 
-    Rows become arrays of float32, or of the tensors' own types. Lambda layers, which are pickled
+    Rows become arrays of float32, or of the tensors' own types. Several outputs are answered by name,
+    where MLflow's wrapper fails, or stacks them. Lambda layers, which are pickled
     functions, need `trust.pickle` (Keras' safe_mode).
     """
     name = artifact.root.name
@@ -56,15 +59,35 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
         given = described
     tensors = given.arrays
     dtype = np.dtype(given.tensor.dtype if given.tensor is not None else np.float32)
-    to_numpy = keras.ops.convert_to_numpy
+    output_names = tuple(map(str, getattr(model, "output_names", None) or ()))
 
-    def predict(rows: Rows) -> Array:
+    def to_array(value: Any) -> Array:
+        array: Array = np.asarray(keras.ops.convert_to_numpy(value))
+        return array
+
+    def predict(rows: Rows) -> Outputs:
         several = len(tensors) > 1
         inputs: Any = TensorRows.of(rows, tensors).arrays if several else rows_to_array(rows, dtype)
-        answer: Array = np.asarray(to_numpy(model(inputs, training=False)))
-        return answer
+        answer = model(inputs, training=False)
+        by_name = _by_name(answer, output_names)
+        if by_name is None:
+            return to_array(answer)
+        return {name: to_array(value) for name, value in by_name.items()}
 
     return Loaded(predict, model, input=described)
+
+
+def _by_name(answer: Any, names: Sequence[str]) -> dict[str, Any] | None:
+    """Return several outputs by their names; None for a single one.
+
+    They come in a mapping, or in a list in the order of `names`, which a subclass may not have.
+    """
+    if isinstance(answer, Mapping):
+        return {str(name): value for name, value in answer.items()}
+    if not isinstance(answer, list | tuple):
+        return None
+    known = names if len(names) == len(answer) else [f"output_{at}" for at in range(len(answer))]
+    return dict(zip(known, answer, strict=True))
 
 
 def describe_input(model: Any) -> Input | None:

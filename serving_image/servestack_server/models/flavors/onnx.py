@@ -14,7 +14,7 @@ from servestack_server.input.tensor_rows import TensorRows, concatenated
 from servestack_server.models.columns import feature_positions
 from servestack_server.models.mlmodel import Artifact
 from servestack_server.models.model import Array, Loaded, Rows
-from servestack_server.models.onnx_outputs import load_outputs, wanted_outputs
+from servestack_server.models.onnx_outputs import is_by_row, load_outputs, wanted_outputs
 from servestack_server.models.threads import thread_count
 
 _DTYPES: dict[str, Any] = {
@@ -50,7 +50,7 @@ def load(
     feed = build_feed(session, given, name)
     loaded = load_outputs(
         session,
-        lambda names: run_outputs(session, feed, names),
+        lambda names, by_row: run_outputs(session, feed, names, by_row=by_row),
         wanted=wanted_outputs(session, artifact.predict_fn, outputs, name),
         flat=given.columns is not None,
         fixed_batch=_fixed_batch(session),
@@ -58,8 +58,8 @@ def load(
     return loaded._replace(input=described)
 
 
-def open_session(model: Path | bytes) -> Any:
-    """Open an InferenceSession on the CPU, with `thread_count` threads.
+def open_session(model: Path | bytes, *, threads: int | None = None) -> Any:
+    """Open an InferenceSession on the CPU, with `threads` threads (default: `thread_count`).
 
     `model` is a path or the model's bytes. Raises StartError if ONNX Runtime cannot load it.
     """
@@ -69,7 +69,7 @@ def open_session(model: Path | bytes) -> Any:
         3
     )  # only errors: its warnings about GPUs and topology files do not matter here
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = thread_count()
+    options.intra_op_num_threads = options.inter_op_num_threads = threads or thread_count()
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
@@ -99,6 +99,12 @@ def build_feed(session: Any, given: Input, model: str) -> Callable[[Rows], dict[
         return lambda rows: {name: _as_array(rows, dtype)}
     names = [item.name for item in inputs]
     if given.columns is None:
+        if single := [item.name for item in inputs if not item.shape]:
+            raise StartError(
+                f"{model}: input {single[0]!r} has no axis for rows: it is one value for all rows of a "
+                "call, so requests could not be predicted together",
+                "make it a constant of the graph, or log a pyfunc that takes it as a param and runs the graph",
+            )
         raise StartError(
             f"{model}: has {len(names)} inputs ({', '.join(names[:5])}), but the spec does not name them",
             "set api.input.tensors, or api.input.columns with one column for each input",
@@ -175,30 +181,65 @@ def _check_equal(values: Array, array: Array) -> None:
 
 
 def run_outputs(
-    session: Any, feed: Callable[[Rows], dict[str, Array]], outputs: Sequence[str]
+    session: Any,
+    feed: Callable[[Rows], dict[str, Array]],
+    outputs: Sequence[str],
+    *,
+    by_row: bool = True,
 ) -> Callable[[Rows], list[Any]]:
-    """Return the function from rows to the session's outputs. Lookups are done only once."""
+    """Return the function from rows to the session's outputs. Lookups are done only once.
+
+    A graph of a fixed number of rows is run as often as it takes, and the last rows are filled up. One
+    that takes a single row and answers without an axis for it gets that axis with `by_row`. One that
+    takes several and has an answer for all of them together is only run with just as many: its first
+    axis is no batch.
+    """
     run, names, size = session.run, list(outputs), _fixed_batch(session)
     if size is None:
         return lambda rows: run(names, feed(rows))
+    kinds = {output.name: output for output in session.get_outputs()}
+    if size > 1 and not all(is_by_row(kinds[name], size) for name in names):
+        return _run_whole(run, names, feed, size)
 
     def run_in_parts(rows: Rows) -> list[Any]:
         parts = []
+        several = by_row or len(rows) > size
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
             missing = size - len(part)
             padded = _padded(part, missing) if missing else part
             values = run(names, feed(padded))
-            # What has another length is not by row, and found out when the answer is divided.
-            parts.append(
-                [
-                    value[: len(part)] if np.shape(value)[:1] == (size,) else value
-                    for value in values
-                ]
-            )
+            parts.append([_of_rows(value, len(part), size, several=several) for value in values])
         return [_joined(values) for values in zip(*parts, strict=True)]
 
     return run_in_parts
+
+
+def _run_whole(
+    run: Any, names: list[str], feed: Callable[[Rows], dict[str, Array]], size: int
+) -> Callable[[Rows], list[Any]]:
+    def run_once(rows: Rows) -> list[Any]:
+        if len(rows) != size:
+            raise ValueError(
+                f"the graph takes exactly {size} entries in the first axis, for which it has one "
+                f"answer together; got {len(rows)}"
+            )
+        values: list[Any] = run(names, feed(rows))
+        return values
+
+    return run_once
+
+
+def _of_rows(value: Any, count: int, size: int, *, several: bool) -> Any:
+    """Return what a call of `size` rows, of which `count` were asked for, says of these."""
+    if np.shape(value)[:1] == (size,):
+        return value[:count]
+    # What has another length is not by row, and found out when the answer is divided.
+    return np.asarray(value)[None] if several and size == 1 and _is_tensor(value) else value
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic)
 
 
 def _fixed_batch(session: Any) -> int | None:
@@ -217,7 +258,7 @@ def _padded(part: Rows, missing: int) -> Rows:
 def _joined(parts: Sequence[Any]) -> Any:
     if isinstance(parts[0], list):
         return [item for part in parts for item in part]
-    return np.concatenate(parts)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _column_shape(item: Any) -> tuple[int, ...]:

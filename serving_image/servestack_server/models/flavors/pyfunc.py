@@ -56,9 +56,7 @@ def load(artifact: Artifact, given: Input, trust: Trust) -> Loaded:
         lambda rows: by_row(whole(rows)),
         model,
         predict_with=(lambda rows, params: by_row(whole_with(rows, params))) if names else None,
-        whole=Whole(whole, by_row=False, predict_with=whole_with if names else None)
-        if is_owners
-        else None,
+        whole=Whole(whole, by_row=False, predict_with=whole_with) if is_owners else None,
     )
 
 

@@ -13,8 +13,9 @@ from servestack_contract.loading import is_exported
 from servestack_contract.settings import Input, Trust
 from servestack_contract.stock_image import variant_hint
 from servestack_server.errors import StartError
+from servestack_server.models.arrays import rows_to_array
 from servestack_server.models.mlmodel import Artifact
-from servestack_server.models.model import Array, Loaded, Rows, rows_to_array
+from servestack_server.models.model import Array, Loaded, Rows
 from servestack_server.models.owner_code import add_code, describe_failure
 from servestack_server.models.threads import thread_count
 from servestack_server.models.trusting import require_pickle

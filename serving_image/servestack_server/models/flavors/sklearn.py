@@ -12,7 +12,8 @@ from servestack_contract.settings import Input, Trust
 from servestack_server.errors import StartError
 from servestack_server.models.arrays import build_array_maker, whole_as_double
 from servestack_server.models.by_row import answering_by_row
-from servestack_server.models.columns import feature_positions
+from servestack_server.models.columns import feature_positions, taken
+from servestack_server.models.frame_categories import frame_categories, with_categories
 from servestack_server.models.frames import build_frame_maker, needs_frame, parts_of
 from servestack_server.models.lean_import import forget_lean, import_lean
 from servestack_server.models.mlmodel import Artifact
@@ -76,17 +77,31 @@ def build_predict(estimator: Any, artifact: Artifact, given: Input) -> Predict:
             f"{artifact.root.name}: {type(estimator).__name__} has no {artifact.predict_fn}",
             "log the model with another pyfunc_predict_fn",
         )
-    features = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
-    if needs_frame(estimator, given.columns):
-        make_frame = build_frame_maker(given.columns, features, artifact.root.name)
+    name = artifact.root.name
+    features = [str(name) for name in _feature_names(estimator)]
+    positions = feature_positions(given.columns, features, name)
+    columns = taken(given.columns, positions)
+    count = len(columns) if columns is not None else len(features)
+    categories = frame_categories(estimator, columns, count, name)
+    if categories or needs_frame(estimator, given.columns):
+        make_frame = build_frame_maker(given.columns, features, name)
+        if categories:
+            make_frame = with_categories(make_frame, categories, positions)
         return answering_by_row(function, make_frame)
     # Arrays in the right order give the same answers as named columns, several times faster.
     warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
-    positions = feature_positions(given.columns, features, artifact.root.name)
     make_array = build_array_maker(given, positions)
     if _begins_with_lightgbm(estimator):
         make_array = whole_as_double(make_array)
     return answering_by_row(function, make_array)
+
+
+def _feature_names(estimator: Any) -> Any:
+    """Return the names of the training's columns, empty if it had none. A pipeline has those of its
+    first step, which may be one that does nothing."""
+    steps = [step for _, step in getattr(estimator, "steps", ())]
+    first = next((step for step in steps if step not in (None, "passthrough")), estimator)
+    return getattr(first, "feature_names_in_", ())
 
 
 def _begins_with_lightgbm(estimator: Any) -> bool:
