@@ -4,7 +4,8 @@
     python -m tools.install kube-apiserver etcd these
     python -m tools.install --print-path etcd   install and print the program's path
 
-Go programs are built from the go.mod files below this folder, and jars are fetched with a pom.xml.
+Go programs are built from the go.mod files below this folder, jars are fetched with a pom.xml, and
+programs for Node with a package-lock.json.
 Debian programs are unpacked from their packages without being installed, so nothing needs root and
 nothing is started. Programs that need too much around them to be unpacked (a browser, Java) are
 taken from PATH, or root installs them. The cache is $SERVESTACK_CACHE, or servestack below
@@ -202,7 +203,32 @@ class MavenTool:
         _run(command, HERE / self.module)
 
 
-Tool = GoTool | DebianTool | InstalledTool | MavenTool
+@dataclass(frozen=True)
+class NpmTool:
+    """A program for Node: one of those that a module folder's packages bring.
+
+    Their install scripts are not run, so nothing is compiled and nothing else is downloaded.
+    """
+
+    name: str
+    module: str
+
+    def key(self) -> str:
+        folder = HERE / self.module
+        return _digest(*(folder.joinpath(f).read_bytes() for f in ("package.json", _NPM_LOCK)))
+
+    def build(self, target: Path) -> None:
+        install("npm")
+        for file in ("package.json", _NPM_LOCK):
+            shutil.copy(HERE / self.module / file, target)
+        options = ["--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        _run(["npm", "ci", *options], target)
+        (target / self.name).symlink_to(Path("node_modules/.bin") / self.name)
+
+
+_NPM_LOCK = "package-lock.json"
+
+Tool = GoTool | DebianTool | InstalledTool | MavenTool | NpmTool
 
 _ALL: tuple[Tool, ...] = (
     *(
@@ -261,6 +287,8 @@ _ALL: tuple[Tool, ...] = (
     InstalledTool("java", "default-jre-headless"),
     InstalledTool("mvn", "maven", on_demand=True),
     MavenTool("kafka", "kafka"),
+    InstalledTool("npm", "npm", on_demand=True),
+    NpmTool("azurite-blob", "azurite"),
     DebianTool("wrk", "wrk", "usr/bin/wrk", libraries=("libluajit-5.1-2",)),
 )
 TOOLS = {tool.name: tool for tool in _ALL}

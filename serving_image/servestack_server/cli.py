@@ -1,9 +1,11 @@
-"""The command of the image, with three verbs: fetch, bake and serve."""
+"""The command of the image, with the verbs fetch, download, bake and serve."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import resource
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="servestack-server", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
-    verbs = parser.add_subparsers(required=True, metavar="fetch|bake|serve")
+    verbs = parser.add_subparsers(required=True, metavar="fetch|download|bake|serve")
     fetch = verbs.add_parser("fetch", help="download artifacts and verify them")
     fetch.add_argument("--into", type=Path, required=True, help="folder for the artifacts")
     fetch.add_argument(
@@ -47,6 +49,12 @@ def _parser() -> argparse.ArgumentParser:
         help="settings file; if given, also convert the models to ONNX as its runtime says",
     )
     fetch.set_defaults(run=_fetch)
+    download = verbs.add_parser(
+        "download", help="download one artifact as it is, and print its path (for servestack lock)"
+    )
+    download.add_argument("--into", type=Path, required=True, help="folder for the artifact")
+    download.add_argument("--artifact", required=True, metavar="URI")
+    download.set_defaults(run=_download, config=None)
     bake = verbs.add_parser("bake", help="convert the models of the settings to ONNX")
     bake.add_argument("--config", type=Path, required=True, help="settings file")
     bake.add_argument(
@@ -72,6 +80,18 @@ def _fetch(given: argparse.Namespace) -> int:
 
     fetch([parse_pin(text) for text in given.artifact], given.into, say=say)
     return _bake_models(given.config) if given.config is not None else 0
+
+
+def _download(given: argparse.Namespace) -> int:
+    """Print one JSON object: `path`, or `message` and `hint` of what is wrong."""
+    from servestack_server.fetch.fetch import download
+
+    try:
+        said = {"path": str(download(given.artifact, given.into, say=say))}
+    except StartError as error:
+        said = {"message": error.message, "hint": error.hint}
+    sys.stdout.write(json.dumps(said))
+    return int("path" not in said)
 
 
 def _bake(given: argparse.Namespace) -> int:

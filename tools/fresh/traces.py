@@ -41,6 +41,7 @@ TRACES = (
     Trace(HOME / ".cache/go-build", "go: objects", cache=True),
     Trace(HOME / "go", "go: modules", cache=True),
     Trace(HOME / ".m2/repository", "Maven: jars", cache=True),
+    Trace(HOME / ".npm", "npm: packages", cache=True),
     # What programs note for themselves.
     Trace(HOME / ".config/go/telemetry", "go"),
     Trace(HOME / ".config/mlflow", "mlflow: telemetry's settings"),

@@ -1,4 +1,4 @@
-"""Fetches artifacts outside a registry: s3, gs, https, and files of the project."""
+"""Fetches artifacts outside a registry: object stores, https, and files of the project."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from servestack.errors import Problem, RegistryError
-from servestack.resolve import mlflow_registry
+from servestack.resolve import mlflow_registry, store_download
 from servestack.resolve.registry import Found
 from servestack.spec.artifact_uri import ArtifactKind, ArtifactUri
 from servestack_contract.sources import MAX_DOWNLOAD_BYTES
@@ -54,6 +54,8 @@ class ArtifactStore:
         if parts.scheme == "https":
             _fetch_https(found.source, target)
             return target
+        if store_download.is_read_by_fetch(found.source):
+            return store_download.download(found.source, folder)
         return mlflow_registry.download(found.source, folder)
 
     def _local(self, path: str) -> Path:

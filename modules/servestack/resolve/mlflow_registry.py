@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from servestack.errors import RegistryError
+from servestack.resolve import store_download
 from servestack.resolve.mlflow_address import MlflowAddress, database_file, is_unity_catalog
 from servestack.resolve.mlflow_failures import (
     is_unreachable,
@@ -80,8 +81,14 @@ class MlflowRegistry:
     def download(self, found: Found, folder: Path) -> Path:
         """Fetch a source through MLflow, which knows its own artifact addresses.
 
-        Returns its path below `folder`. Raises RegistryError (SRV226, SRV227).
+        Sources that pods read without MLflow, such as abfss:, are read as pods do; but for those in
+        DBFS, MLflow knows the workspace. Returns the path below `folder`. Raises RegistryError
+        (SRV226, SRV227).
         """
+        is_in_dbfs = found.source.startswith("dbfs:")
+        is_known = not is_in_dbfs and store_download.is_read_by_fetch(found.source)
+        if is_known and not found.through:
+            return store_download.download(found.source, folder)
         # Unity Catalog lends rights for one version, and only to those who ask for that version.
         source = found.through or found.source
         return download(source, folder, self.tracking_uri, self._client_registry_uri())

@@ -5,7 +5,7 @@
     models:/iris/Production              a stage (deprecated by MLflow, still found in the field)
     models:/m-<32 hex digits>            a logged model of MLflow 3, registered or not
     runs:/<run id>/<path>                an artifact of a run
-    s3://, gs://, https://, file:        a folder or file elsewhere
+    s3://, gs://, https://, file: …      a folder or file elsewhere
     /opt/models/iris                     a path inside the serving image
 
 Names, aliases and ids have MLflow's grammar, and nothing in them is percent-encoded. Sources:
@@ -25,6 +25,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from servestack_contract.sources import SCHEMES, why_not_fetched
+
 LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}")
 """The id of a logged model."""
 _VERSION = re.compile(r"[0-9]+")
@@ -35,7 +37,7 @@ _LATEST = "latest"
 STAGES = ("Production", "Staging", "Archived", "None")
 FORMS = (
     "models:/name@alias, models:/name/3, models:/m-<id>, runs:/<run id>/<path>, s3://, gs://, "
-    "https://, file: or /path/in/image"
+    "abfss://, wasbs://, az://, dbfs:/, hdfs://, https://, file: or /path/in/image"
 )
 
 
@@ -50,6 +52,9 @@ class ArtifactKind(StrEnum):
     IN_IMAGE = "in-image"
 
 
+_STORES = tuple(
+    name for name, scheme in SCHEMES.items() if scheme.reader in ("azure", "databricks", "webhdfs")
+)
 OF_MLFLOW = frozenset({ArtifactKind.REGISTERED, ArtifactKind.LOGGED, ArtifactKind.RUN})
 """The kinds that an MLflow server resolves."""
 
@@ -183,6 +188,10 @@ def _parse_in_image(text: str) -> ArtifactUri:
 
 def _parse_url(text: str) -> ArtifactUri:
     parts = urlsplit(text)
+    if parts.scheme in _STORES:
+        if (refusal := why_not_fetched(text)) is not None:
+            raise ValueError(f"{refusal.message}; {refusal.hint}")
+        return ArtifactUri(text, ArtifactKind.REMOTE, path=parts.path)
     if parts.username or parts.password:
         raise ValueError("an address must not contain credentials; grant access to the pod instead")
     if parts.scheme == "file":

@@ -55,6 +55,22 @@ def fetch(
         raise StartError(f"{where}: {error.strerror or error}", hint) from None
 
 
+def download(
+    uri: str, into: Path, *, say: Callable[[str], None], patience: Patience | None = None
+) -> Path:
+    """Download an artifact as it is at its source into the folder `into`, and return its path.
+
+    Nothing is verified or unpacked: this is for `servestack lock`, which makes the digest that
+    `fetch` verifies. Raises StartError for every failure.
+    """
+    try:
+        partial = Partial(Pin("artifact", uri), into)
+        partial.begin()
+        return _download(partial.pin, choose_source(uri), partial, patience or Patience(), say)[0]
+    except OSError as error:
+        raise StartError(f"{error.filename or into}: {error.strerror or error}") from None
+
+
 def _fetch_one(pin: Pin, into: Path, patience: Patience, say: Callable[[str], None]) -> None:
     partial = Partial(pin, into)
     if is_there(pin, into):

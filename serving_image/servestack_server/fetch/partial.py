@@ -29,6 +29,7 @@ class Partial:
     """The folder for one pin. Another address or digest has another folder."""
 
     def __init__(self, pin: Pin, into: Path) -> None:
+        self.pin = pin
         which = hashlib.sha256(f"{pin.value}#{pin.sha256}".encode()).hexdigest()[:12]
         self.folder = into / f".partial-{pin.name}-{which}"
         self.data = self.folder / "data"

@@ -19,11 +19,14 @@ _RANGE = re.compile(r"bytes=(\d+)-")
 
 @dataclass
 class Answers:
-    """What the server does; a test changes it at will. `faults` are used up, one a request."""
+    """What the server does; a test changes it at will. `faults` are used up, one a request;
+    `everything` is status and body of every answer, if it is set.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
     faults: list[int] = field(default_factory=list)
+    everything: tuple[int, str] | None = None
     retry_after: str = ""
     ranges: bool = True
     validators: bool = True
@@ -51,7 +54,9 @@ def serving(certificate: Path | None = None) -> Iterator[Answers]:
 
         def do_GET(self) -> None:
             answers.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
-            if answers.faults:
+            if answers.everything is not None:
+                self.say(*answers.everything)
+            elif answers.faults:
                 self.fail(answers.faults.pop(0))
             elif self.path in answers.redirects:
                 self.plain(302, {"Location": answers.redirects[self.path]})
@@ -65,6 +70,12 @@ def serving(certificate: Path | None = None) -> Iterator[Answers]:
                 self.plain(status, {"Retry-After": answers.retry_after})
             else:
                 self.close_connection = True
+
+        def say(self, status: int, body: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
 
         def plain(self, status: int, headers: dict[str, str]) -> None:
             self.send_response(status)

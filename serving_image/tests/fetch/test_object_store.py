@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import random
+import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from serving_image.tests.support.fetching import Fetch
+from tests.support.azurite import resolve_localhost
 from tests.support.ports import free_ports
 
 from servestack_contract.artifact import Pin
@@ -19,6 +22,7 @@ from servestack_server.errors import StartError
 from servestack_server.fetch.digest import digest_of
 from servestack_server.fetch.sources.object_store import ObjectStoreSource
 
+from .range_server import serving
 from .test_digest import write
 
 Put = Callable[[str, bytes], None]
@@ -125,6 +129,35 @@ def test_nothing_there(store: tuple[str, Put], run: Fetch) -> None:
         run(Pin("m", f"{scheme}://models/none"))
 
 
+def test_no_such_bucket(store: tuple[str, Put], run: Fetch) -> None:
+    scheme, _ = store
+    with pytest.raises(StartError, match=f"{scheme}://nobodys/iris: there is no bucket nobodys"):
+        run(Pin("m", f"{scheme}://nobodys/iris"))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (403, "AccessDenied", "access is refused: "),
+        (403, "InvalidAccessKeyId", "access is refused: "),
+        (403, "SignatureDoesNotMatch", "access is refused: "),
+        (400, "ExpiredToken", "access is refused: "),
+        (503, "SlowDown", "4 times in a row"),
+    ],
+)
+def test_what_amazon_answers_when_it_refuses(
+    run: Fetch, s3: Put, monkeypatch: pytest.MonkeyPatch, status: int, code: str, words: str
+) -> None:
+    """moto lets everybody in and never throttles."""
+    with serving() as refusing:
+        refusing.everything = (status, f"<Error><Code>{code}</Code><Message>m</Message></Error>")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", refusing.url)
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)  # Its waits are seconds.
+        with pytest.raises(StartError, match=words):
+            run(Pin("m", "s3://models/iris"))
+
+
 def test_names_that_lead_elsewhere(s3: Put, run: Fetch, tmp_path: Path) -> None:
     s3("evil/a//b", b"bad")
     with pytest.raises(StartError, match="has an empty part"):
@@ -166,3 +199,72 @@ def test_without_the_package(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, str(tmp_path / "models")]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "s3://b/m: needs the package s3fs" in said
+    assert "run `pip install 'servestack[s3]'` on a workstation" in said
+
+
+@pytest.fixture
+def seen(s3: Put, s3_server: str) -> Iterator[list[tuple[str, str, str]]]:
+    """(host, path, authorization) of the requests to the server, from now on."""
+    from moto.moto_server import werkzeug_app
+
+    found: list[tuple[str, str, str]] = []
+    original = werkzeug_app.DomainDispatcherApplication.__call__
+
+    def noting(application: Any, environ: dict[str, str], start: Any) -> Any:
+        authorization = environ.get("HTTP_AUTHORIZATION", "")
+        found.append((environ["HTTP_HOST"], environ["PATH_INFO"], authorization))
+        return original(application, environ, start)
+
+    s3("styled/model.onnx", MODEL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(werkzeug_app.DomainDispatcherApplication, "__call__", noting)
+        yield found
+
+
+def test_an_endpoint_of_its_own_is_asked_by_path(
+    seen: list[tuple[str, str, str]], s3_server: str, run: Fetch
+) -> None:
+    """As MinIO and Ceph need it, whose certificates do not cover a host for each bucket."""
+    run(Pin("m", "s3://models/styled/model.onnx"))
+    host = s3_server.partition("://")[2]
+    assert {host for host, _, _ in seen} == {host}
+    assert all(path.startswith("/models") for _, path, _ in seen)
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL_S3", "MLFLOW_S3_ENDPOINT_URL"])
+def test_other_names_of_the_endpoint(
+    s3: Put, s3_server: str, run: Fetch, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    s3("named/model.onnx", MODEL)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv(variable, s3_server)
+    run(Pin("m", "s3://models/named/model.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("default", "region", "used"),
+    [(None, "eu-west-3", "eu-west-3"), ("us-east-1", "eu-west-3", "us-east-1")],
+)
+def test_the_region(
+    seen: list[tuple[str, str, str]], run: Fetch, monkeypatch: pytest.MonkeyPatch,
+    default: str | None, region: str, used: str,
+) -> None:  # fmt: skip
+    """EKS sets AWS_REGION, which botocore does not read."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    if default is not None:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", default)
+    monkeypatch.setenv("AWS_REGION", region)
+    run(Pin("m", "s3://models/styled/model.onnx"))
+    assert all(f"/{used}/s3/aws4_request" in authorization for _, _, authorization in seen)
+    assert seen
+
+
+def test_the_virtual_style_if_it_is_asked_for(
+    seen: list[tuple[str, str, str]], s3_server: str, run: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_localhost)
+    port = s3_server.rpartition(":")[2]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://s3.localhost:{port}")
+    monkeypatch.setenv("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE", "virtual")
+    run(Pin("m", "s3://models/styled/model.onnx", hashlib.sha256(MODEL).hexdigest()))
+    assert {host for host, _, _ in seen} == {f"models.s3.localhost:{port}"}

@@ -120,7 +120,7 @@ CASES: dict[str, Pair] = {
     "SRV624": (Case(), Case(artifact={"signature": None})),
     "SRV625": (Case(spec={"api": {"outputs": ["probabilities"]}}, artifact={"flavor": "onnx"}),
                Case(spec={"api": {"outputs": ["probabilities"]}}, artifact={"flavor": "sklearn"})),
-    "SRV626": (Case(), Case(artifact={"source": "wasbs://container@account.blob.core.windows.net/model"})),
+    "SRV626": (Case(), Case(artifact={"source": "ftp://models.example.com/iris"})),
     "SRV627": (Case(spec={"trust": {"pickle": True}}, artifact={"loading": Loading(trust="pickle")}),
                Case(artifact={"loading": Loading(trust="pickle")})),
     "SRV628": (Case(spec={"api": {"input": {"example": [[5.1, 3.5]]}}}),

@@ -136,3 +136,34 @@ def test_any_address_means_what_it_means_in_mlflow(rest: str) -> None:
         for key in ("name", "alias", "version", "stage")
         if (value := getattr(parsed, key))
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abfss://models@growth.dfs.core.windows.net/iris", "wasbs://m@growth.blob.core.windows.net/a b",
+        "az://models/iris", "abfs://models/iris/v?1#2", "dbfs:/models/iris",
+        "dbfs:/Volumes/growth/ml/models/iris", "hdfs://namenode:8020/models/iris",
+        "hdfs:///models/iris", "webhdfs://namenode:9870/models/iris", "swebhdfs://namenode/models/iris",
+    ],
+)  # fmt: skip
+def test_what_fetch_reads_can_be_written(text: str) -> None:
+    assert parse_artifact_uri(text).kind is ArtifactKind.REMOTE
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("abfss://c:hunter2@growth.dfs.core.windows.net/iris", "must hold no credentials"),
+        ("wasbs://models/iris", "names no account; write wasbs://<container>@<account>."),
+        ("dbfs:/databricks/mlflow-registry/1/model", "only MLflow's own client"),
+        ("hdfs://u:hunter2@namenode/iris", "must hold no credentials"),
+        ("webhdfs:///iris", "names no namenode"),
+        ("adl://account/iris", "not the address of an artifact"),
+    ],
+)
+def test_what_fetch_does_not_read_cannot(text: str, words: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_artifact_uri(text)
+    assert words in str(caught.value)
+    assert "hunter2" not in str(caught.value)

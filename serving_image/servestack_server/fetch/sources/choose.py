@@ -35,3 +35,15 @@ def choose_source(uri: str) -> Source:
             from servestack_server.fetch.sources.object_store import ObjectStoreSource
 
             return ObjectStoreSource(uri)
+        case "azure":
+            from servestack_server.fetch.sources.azure import AzureSource
+
+            return AzureSource(uri)
+        case "databricks":
+            from servestack_server.fetch.sources.databricks import DatabricksSource
+
+            return DatabricksSource(uri)
+        case "webhdfs":
+            from servestack_server.fetch.sources.webhdfs import webhdfs_source
+
+            return webhdfs_source(uri)

@@ -38,7 +38,10 @@ _CONTENT_RANGE = re.compile(r"bytes (?P<start>\d{1,18})-\d+/(?P<size>\d+|\*)")
 
 
 class HttpClient:
-    """Sends GET requests to a server, and follows its redirects. Others do not get `headers`."""
+    """Sends GET requests to a server, and follows its redirects. Others do not get `headers`.
+
+    Messages name `shown`, or else the address that is asked.
+    """
 
     def __init__(
         self,
@@ -47,8 +50,10 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         read_timeout_seconds: float = 60.0,
         ca_file: str | None = None,
+        shown: str = "",
     ) -> None:
         self.hint = hint
+        self._artifact = shown
         self._headers = dict(headers or {})
         self._read_timeout_seconds = read_timeout_seconds
         self._ca_file = ca_file
@@ -68,7 +73,7 @@ class HttpClient:
             self._check(response, url)
             yield response
         except HTTPError as error:
-            raise failure_of(error, without_secrets(url), self.hint) from None
+            raise failure_of(error, self._shown(url), self.hint) from None
         finally:
             response.close()
 
@@ -112,15 +117,15 @@ class HttpClient:
                     preload_content=False,
                 )
             except HTTPError as error:
-                raise failure_of(error, without_secrets(url), self.hint) from None
+                raise failure_of(error, self._shown(url), self.hint) from None
             if response.status not in _REDIRECTS or "Location" not in response.headers:
                 return response
             response.close()
-            here = _next_address(here, response.headers["Location"], without_secrets(url))
-        raise StartError(f"{without_secrets(url)}: redirects too many times", self.hint)
+            here = _next_address(here, response.headers["Location"], self._shown(url))
+        raise StartError(f"{self._shown(url)}: redirects too many times", self.hint)
 
     def _check(self, response: BaseHTTPResponse, url: str) -> None:
-        status, shown = response.status, without_secrets(url)
+        status, shown = response.status, self._shown(url)
         if status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, 416):
             return
         answer = f"answered {status}{_named(status)}"
@@ -131,6 +136,9 @@ class HttpClient:
         if status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS) or status >= 500:
             raise PassingError(answer, _retry_after_seconds(response))
         raise StartError(f"{shown}: {answer}", self.hint)
+
+    def _shown(self, url: str) -> str:
+        return self._artifact or without_secrets(url)
 
     def _pool(self, url: str) -> PoolManager:
         """Return the connections for an address: direct, or through the environment's proxy."""
@@ -183,7 +191,7 @@ def _stream(response: BaseHTTPResponse, start: int, size: str | None) -> Stream:
     # Equal weak tags do not mean equal bytes (RFC 9110, 8.8.1), so only a strong tag is used.
     tag = response.headers.get("ETag", "")
     validator = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
-    return Stream(start, number_of(size or ""), validator, _chunks(response))
+    return Stream(start, number_of(size or ""), validator, chunks_of(response))
 
 
 def number_of(text: str) -> int | None:
@@ -191,7 +199,8 @@ def number_of(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
 
 
-def _chunks(response: BaseHTTPResponse) -> Iterator[bytes]:
+def chunks_of(response: BaseHTTPResponse) -> Iterator[bytes]:
+    """Yield the body of an answer as it arrives. May raise errors of urllib3."""
     if response.chunked:
         yield from response.read_chunked(CHUNK_BYTES, decode_content=False)
         return

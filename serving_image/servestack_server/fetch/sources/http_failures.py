@@ -47,7 +47,12 @@ def failure_of(error: HTTPError, shown: str, hint: str) -> StartError | PassingE
             return StartError(f"{shown}: the server does not speak https there", hint)
         # A server that dies in the middle of a file also breaks the TLS connection.
         return PassingError("the TLS connection broke")
+    return PassingError(reason_of(text, type(error).__name__))
+
+
+def reason_of(text: str, otherwise: str) -> str:
+    """Return plain words for the text of a failed connection, or else its own last words."""
     for sign, reason in _REASONS:
         if sign in text:
-            return PassingError(reason)
-    return PassingError(text.rpartition(": ")[2] or type(error).__name__)
+            return reason
+    return text.rpartition(": ")[2] or otherwise

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from servestack_contract.sources import SCHEMES
 from servestack_server.errors import StartError, first_line
 from servestack_server.fetch.paths import checked_path
+from servestack_server.fetch.sources.missing import missing_package
 from servestack_server.fetch.sources.source import Listing, PassingError, Remote, Stream
 
 T = TypeVar("T")
@@ -79,7 +79,9 @@ class ObjectStoreSource:
         try:
             return question(self._store)
         except FileNotFoundError:
-            raise StartError(f"{self.shown}: is not there", self.hint) from None
+            bucket = self._root.partition("/")[0]
+            missing = "is not there" if self._has(bucket) else f"there is no bucket {bucket}"
+            raise StartError(f"{self.shown}: {missing}", self.hint) from None
         except PermissionError as error:
             raise StartError(f"{self.shown}: access is refused: {error}", self.hint) from None
         except Exception as error:  # botocore, aiohttp and google-auth have no common base class
@@ -91,12 +93,23 @@ class ObjectStoreSource:
                 raise StartError(f"{self.shown}: no access: {reason}", self.hint) from None
             raise PassingError(reason) from None
 
+    def _has(self, bucket: str) -> bool:
+        """Whether there is a bucket, as far as this user may know."""
+        try:
+            if self._scheme == "s3":
+                self._store.call_s3("head_bucket", Bucket=bucket)
+            else:
+                self._store.call("GET", "b/{}", bucket, json_out=True)
+        except FileNotFoundError:
+            return False
+        except Exception:
+            return True  # Who may read objects need not have a right to ask for their bucket.
+        return True
+
     def _connect(self) -> Any:
-        package = SCHEMES[self._scheme].package
         options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
-        endpoint = os.environ.get("MLFLOW_S3_ENDPOINT_URL")
-        if self._scheme == "s3" and endpoint:
-            options["client_kwargs"] = {"endpoint_url": endpoint}
+        if self._scheme == "s3":
+            options |= _s3_options()
         # Otherwise gcsfs asks over gRPC which kind of bucket it is. If only HTTPS may leave the
         # network, that takes minutes.
         os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
@@ -105,5 +118,22 @@ class ObjectStoreSource:
 
             return fsspec.filesystem(self._scheme, **options)
         except ImportError:
-            hint = f"run `pip install {package}`, or use the stock image"
-            raise StartError(f"{self.shown}: needs the package {package}", hint) from None
+            raise missing_package(self.shown, self._scheme) from None
+
+
+def _s3_options() -> dict[str, Any]:
+    """Return what the variables say that botocore does not read itself.
+
+    It reads AWS_ENDPOINT_URL and AWS_DEFAULT_REGION, and uses the path style (the bucket in the
+    path, not in the host's name) wherever an endpoint is set. The names of MLflow come from
+    mlflow/environment_variables.py of MLflow 3.17; EKS sets AWS_REGION.
+    """
+    client: dict[str, Any] = {}
+    if endpoint := os.environ.get("MLFLOW_S3_ENDPOINT_URL"):
+        client["endpoint_url"] = endpoint
+    if "AWS_DEFAULT_REGION" not in os.environ and (region := os.environ.get("AWS_REGION")):
+        client["region_name"] = region
+    options: dict[str, Any] = {"client_kwargs": client}
+    if style := os.environ.get("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE"):
+        options["config_kwargs"] = {"s3": {"addressing_style": style}}
+    return options
