@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -65,14 +64,13 @@ def test_a_signal_to_the_command_interrupts_the_cli(
 
 
 def test_it_can_be_interrupted_from_another_thread(cli: CliProcess) -> None:
-    def later() -> None:
-        time.sleep(0.3)
-        cli.interrupt()
+    def heard(line: str) -> None:
+        if line == "waiting":
+            thread.start()
 
-    thread = threading.Thread(target=later)
-    thread.start()
+    thread = threading.Thread(target=cli.interrupt)
     with pytest.raises(errors.CommandError, match="released"):
-        cli.run(["wait"], "/", {})
+        cli.run(["wait"], "/", {}, heard)
     thread.join()
 
 
