@@ -174,7 +174,7 @@ class Api(SpecModel):
     base_path: HttpPath | None = Field(
         default=None, description="Path before /predict. Default: /v1/<name>."
     )
-    input: Input = Field(default=Input(), description="The model's input.")
+    input: Input = Field(default=Input.model_construct(), description="The model's input.")
     params: tuple[Param, ...] | None = Field(
         default=None,
         description="Values beside the rows, sent as `params`. Default: those of the MLflow "
@@ -190,12 +190,13 @@ class Api(SpecModel):
         examples=[["probabilities"]],
     )
     batching: Batching | None = Field(
-        default=Batching(), description="Micro-batching of requests; null turns it off."
+        default=Batching.model_construct(),
+        description="Micro-batching of requests; null turns it off.",
     )
     auth: Auth | None = Field(
         default=None, description="Allowed callers. Default: anyone who can reach the service."
     )
-    limits: Limits = Field(default=Limits(), description="Limits of one request.")
+    limits: Limits = Field(default=Limits.model_construct(), description="Limits of one request.")
     cors: Cors | None = Field(
         default=None,
         description="Pages of other origins that may call from a browser. Default: none.",

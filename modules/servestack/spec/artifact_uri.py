@@ -19,6 +19,7 @@ import posixpath
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -77,6 +78,7 @@ class ArtifactUri:
     path: str = ""
 
 
+@lru_cache(maxsize=4096)  # Some twenty places ask for the parts of a model's address.
 def parse_artifact_uri(text: str) -> ArtifactUri:
     """Parse an address. Raises ValueError that says what is wrong, without the whole address."""
     if any(ord(character) < ord(" ") or "\x7f" <= character < "\xa0" for character in text):

@@ -45,7 +45,9 @@ class SpecModel(BaseModel):
         validate_by_name=False,
         validate_by_alias=True,
         validate_default=False,
-        defer_build=True,  # A section inside another one needs no validator of its own.
+        # A section inside another one needs no validator of its own. Defaults that are sections are
+        # made by `model_construct`, since calling the class would build one.
+        defer_build=True,
         ser_json_inf_nan="constants",
         regex_engine="rust-regex",
     )

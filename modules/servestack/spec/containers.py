@@ -40,7 +40,7 @@ class ContainerResources(SpecModel):
     cpu: Cpu | None = Field(default=None, description="CPU that the cluster reserves.")
     memory: Memory | None = Field(default=None, description="Memory that the cluster reserves.")
     limits: ContainerLimits = Field(
-        default=ContainerLimits(), description="Resource limits of the container."
+        default=ContainerLimits.model_construct(), description="Resource limits of the container."
     )
 
 
@@ -65,7 +65,7 @@ class InitContainer(SpecModel):
     args: tuple[Argument, ...] = Field(default=(), description="Arguments of the entry point.")
     env: tuple[EnvironmentVariable, ...] = Field(default=(), description="Environment variables.")
     resources: ContainerResources = Field(
-        default=ContainerResources(), description="CPU and memory; required."
+        default=ContainerResources.model_construct(), description="CPU and memory; required."
     )
     volume_mounts: tuple[VolumeMount, ...] = Field(
         default=(), description="Which of `volumes` the container sees, and where."

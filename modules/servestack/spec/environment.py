@@ -185,7 +185,8 @@ class Kafka(SpecModel):
         min_length=1, description="Bootstrap brokers, as host:port."
     )
     security: KafkaSecurity = Field(
-        default=KafkaSecurity(), description="Security of the connection to the brokers."
+        default=KafkaSecurity.model_construct(),
+        description="Security of the connection to the brokers.",
     )
     topic_prefix: TopicPart = Field(
         default="servestack",
@@ -275,10 +276,10 @@ class Network(SpecModel):
     """
 
     policy: Boolean = Field(default=True, description="Render network policies.")
-    dns: Dns = Field(default=Dns(), description="Where pods look up names.")
+    dns: Dns = Field(default=Dns.model_construct(), description="Where pods look up names.")
     dns_namespace: DnsLabel | None = Field(default=None, description="Older name of dns.namespace.")
     artifact_store: Peer = Field(
-        default=Peer(),
+        default=Peer.model_construct(),
         description="Where pods fetch artifacts from. Without namespace and cidrs: anywhere.",
     )
     kafka: Peer | None = Field(
@@ -375,10 +376,12 @@ class Environment(SpecModel):
         default=None, description="How Grafana finds dashboards. Default: no dashboards."
     )
     metrics: MetricsApi = Field(
-        default=MetricsApi(), description="Metrics that the autoscaler can use."
+        default=MetricsApi.model_construct(), description="Metrics that the autoscaler can use."
     )
-    network: Network = Field(default=Network(), description="Network policies.")
-    fetch: Fetch = Field(default=Fetch(), description="Credentials for fetching artifacts.")
+    network: Network = Field(default=Network.model_construct(), description="Network policies.")
+    fetch: Fetch = Field(
+        default=Fetch.model_construct(), description="Credentials for fetching artifacts."
+    )
     mlflow: Mlflow | None = Field(
         default=None,
         description="The MLflow model registry; required for models:/ and runs:/ addresses.",
@@ -390,7 +393,8 @@ class Environment(SpecModel):
         examples=[{"a100": {"nodeSelector": {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB"}}}],
     )
     guard_rails: GuardRails = Field(
-        default=GuardRails(), description="What the environment requires of every model."
+        default=GuardRails.model_construct(),
+        description="What the environment requires of every model.",
     )
     defaults: Overlay = Field(
         default={},

@@ -102,8 +102,10 @@ class ModelService(SpecModel):
         description="Relative difference of numbers that a conversion to ONNX may have, with "
         "`runtime: onnx`. Default: 0.0001. Labels must be equal in any case.",
     )
-    trust: Trust = Field(default=Trust(), description="Artifact content that the owner trusts.")
-    api: Api = Field(default=Api(), description="The HTTP interface.")
+    trust: Trust = Field(
+        default=Trust.model_construct(), description="Artifact content that the owner trusts."
+    )
+    api: Api = Field(default=Api.model_construct(), description="The HTTP interface.")
     env: Annotated[tuple[EnvironmentVariable, ...], Merged("name")] = Field(
         default=(), description="Environment variables for the model's own code."
     )
@@ -123,9 +125,11 @@ class ModelService(SpecModel):
         default=None, description="Serving image. Default: the environment's."
     )
     service_account: ServiceAccount = Field(
-        default=ServiceAccount(), description="The identity of the pods."
+        default=ServiceAccount.model_construct(), description="The identity of the pods."
     )
-    fetch: ModelFetch = Field(default=ModelFetch(), description="How the artifacts are fetched.")
+    fetch: ModelFetch = Field(
+        default=ModelFetch.model_construct(), description="How the artifacts are fetched."
+    )
     replicas: Annotated[int, Field(strict=True, ge=0, le=1000)] | None = Field(
         default=None,
         description="Number of pods. With `autoscaling`, the number expected under ordinary load: it "
@@ -136,23 +140,31 @@ class ModelService(SpecModel):
         description="Scaling by load. Default without `replicas`: 2 to 6 pods at 70% CPU.",
     )
     resources: Resources = Field(
-        default=Resources(), description="CPU, memory and devices of a pod."
+        default=Resources.model_construct(), description="CPU, memory and devices of a pod."
     )
     scheduling: Scheduling = Field(
-        default=Scheduling(), description="Which of the cluster's nodes run the pods."
+        default=Scheduling.model_construct(),
+        description="Which of the cluster's nodes run the pods.",
     )
-    service: Service = Field(default=Service(), description="The Service in the cluster.")
-    ingress: Ingress = Field(default=Ingress(), description="External access.")
+    service: Service = Field(
+        default=Service.model_construct(), description="The Service in the cluster."
+    )
+    ingress: Ingress = Field(default=Ingress.model_construct(), description="External access.")
     egress: Annotated[tuple[EgressRule, ...], Merged()] = Field(
         default=(), description="Destinations that the model's own code must reach."
     )
     logging: Logging = Field(
-        default=Logging(), description="Events that are sent to Kafka, and the server's own log."
+        default=Logging.model_construct(),
+        description="Events that are sent to Kafka, and the server's own log.",
     )
-    monitoring: Monitoring = Field(default=Monitoring(), description="Metrics and alerts.")
-    rollout: Rollout = Field(default=Rollout(), description="Rollout of a new version.")
-    startup: Startup = Field(default=Startup(), description="Startup of a pod.")
-    shutdown: Shutdown = Field(default=Shutdown(), description="Shutdown of a pod.")
+    monitoring: Monitoring = Field(
+        default=Monitoring.model_construct(), description="Metrics and alerts."
+    )
+    rollout: Rollout = Field(
+        default=Rollout.model_construct(), description="Rollout of a new version."
+    )
+    startup: Startup = Field(default=Startup.model_construct(), description="Startup of a pod.")
+    shutdown: Shutdown = Field(default=Shutdown.model_construct(), description="Shutdown of a pod.")
     labels: dict[LabelKey, LabelValue] = Field(
         default={}, description="Labels added to every object."
     )

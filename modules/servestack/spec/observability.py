@@ -42,7 +42,8 @@ class Logging(SpecModel):
     """Events written by the server and shipped to Kafka by Filebeat, and the server's own log."""
 
     predictions: PredictionLog | None = Field(
-        default=PredictionLog(), description="Prediction events; null turns them off."
+        default=PredictionLog.model_construct(),
+        description="Prediction events; null turns them off.",
     )
     feedback: Boolean = Field(default=True, description="Accept POST …/feedback and ship it.")
     access: Boolean = Field(default=False, description="Ship an event for each HTTP request.")
@@ -99,7 +100,8 @@ class Monitoring(SpecModel):
     """Scraping, alerts and dashboard."""
 
     slo: Slo | None = Field(
-        default=Slo(), description="Objectives, with burn-rate alerts; null turns them off."
+        default=Slo.model_construct(),
+        description="Objectives, with burn-rate alerts; null turns them off.",
     )
     alerts: Boolean = Field(default=True, description="Render alert rules.")
     dashboard: Boolean = Field(default=True, description="Render a Grafana dashboard.")

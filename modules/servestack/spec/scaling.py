@@ -59,7 +59,7 @@ class Resources(SpecModel):
         default="512Mi", description="Memory that the cluster reserves for the container."
     )
     limits: ResourceLimits = Field(
-        default=ResourceLimits(), description="Resource limits of the container."
+        default=ResourceLimits.model_construct(), description="Resource limits of the container."
     )
     gpu: Gpu | None = Field(
         default=None,
@@ -102,7 +102,9 @@ class Autoscaling(SpecModel):
         le=100_000,
         description="Target number of requests in flight in a pod. Needs a custom-metrics API.",
     )
-    scale_down: ScaleDown = Field(default=ScaleDown(), description="How slowly pods are removed.")
+    scale_down: ScaleDown = Field(
+        default=ScaleDown.model_construct(), description="How slowly pods are removed."
+    )
 
 
 class Toleration(SpecModel):
@@ -157,7 +159,8 @@ class Scheduling(SpecModel):
         default=None, description="How the pods are spread, in detail. It replaces `spreadOver`."
     )
     affinity: Affinity = Field(
-        default=Affinity(), description="Nodes and pods to be near to, or apart from."
+        default=Affinity.model_construct(),
+        description="Nodes and pods to be near to, or apart from.",
     )
     runtime_class: DnsName | None = Field(
         default=None, description="Name of a RuntimeClass. Default: that of the GPU, if it has one."
