@@ -12,7 +12,7 @@ import asyncio
 from time import perf_counter
 from typing import Protocol
 
-_AT_A_TIME = 4
+_AT_A_TIME = 2
 
 
 class Ending(Protocol):

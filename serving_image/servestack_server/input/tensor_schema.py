@@ -65,6 +65,9 @@ class TensorSchema:
             if all(isinstance(row, dict) and row.keys() == {self.tensor.name} for row in rows):
                 return self.convert_cells([row[self.tensor.name] for row in rows])
             rows = by_position(rows) if len(self.tensor.shape) == 2 else rows
+        return self._array(rows)
+
+    def _array(self, rows: Any) -> Array:
         try:
             with np.errstate(over="raise"):
                 array = np.array(self._typed(rows), dtype=self.dtype)
@@ -97,7 +100,7 @@ class TensorSchema:
         """
         if self._flat is not None and depth(cells) == len(self._flat.tensor.shape):
             return self._flat.convert(cells).reshape(-1, *self.tensor.shape[1:])
-        return self.convert(cells)
+        return self._array(cells)
 
     def from_array(self, array: Array) -> Array:
         """Return an array of another dtype in the declared one, with the same values.

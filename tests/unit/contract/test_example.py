@@ -178,6 +178,7 @@ def test_of_a_table(given: Input) -> None:
 @example(Input(tensor=Tensor("float32", (-1, 2)), example=[[3.4028235677973362e38, 0.0]]))
 @example(Input(tensor=Tensor("float16", (-1, 1)), example=[[65519.9]]))
 @example(Input(tensor=Tensor("float16", (-1, 1)), example=[[65520.0]]))
+@example(Input(tensor=Tensor("int8", (-1,), "a"), example={"a": {"a": 0}}))
 def test_of_arrays(given: Input) -> None:
     assert (example_fault(given) == "") == server_takes(given), example_fault(given)
 
