@@ -180,7 +180,7 @@ def _check(rows: list[Any], tensor: Tensor) -> None:
     shape = _shape(typed, len(tensor.shape))
     if shape is None:
         raise ExampleError("the lists of an axis differ in length")
-    if any(
+    if len(shape) != len(tensor.shape) or any(
         size not in (-1, given) for size, given in zip(tensor.shape[1:], shape[1:], strict=True)
     ):
         raise ExampleError(f"expected an array of shape {list(tensor.shape)}, got {shape}")
@@ -189,13 +189,19 @@ def _check(rows: list[Any], tensor: Tensor) -> None:
 
 
 def _shape(rows: list[Any], axes: int) -> list[int] | None:
-    """Return the length of each axis; None if lists of one axis differ in length."""
-    shape, level = [], [rows]
+    """Return the length of each axis; None if lists of one axis differ in length.
+
+    As in numpy an axis without entries is the last one.
+    """
+    shape: list[int] = []
+    level = [rows]
     for axis in range(axes):
         lengths = {len(part) for part in level}
         if len(lengths) > 1:
             return None
-        shape.append(lengths.pop() if lengths else 0)
+        shape.append(lengths.pop())
+        if not shape[-1]:
+            break
         if axis < axes - 1:
             level = [inner for part in level for inner in part]
     return shape

@@ -179,6 +179,8 @@ def test_of_a_table(given: Input) -> None:
 @example(Input(tensor=Tensor("float16", (-1, 1)), example=[[65519.9]]))
 @example(Input(tensor=Tensor("float16", (-1, 1)), example=[[65520.0]]))
 @example(Input(tensor=Tensor("int8", (-1,), "a"), example={"a": {"a": 0}}))
+@example(Input(tensor=Tensor("bool", (-1, -1, -1)), example=[[]]))
+@example(Input(tensor=Tensor("bool", (-1, -1)), example=[[]]))
 def test_of_arrays(given: Input) -> None:
     assert (example_fault(given) == "") == server_takes(given), example_fault(given)
 
