@@ -130,15 +130,7 @@ class _Table:
             if self.columns[0].type in NESTED_TYPES:
                 return [[value] for value in data]
             return [row if isinstance(row, list) and len(row) == 1 else [row] for row in data]
-        if len(self.columns) > 1:
-            flat = bool(data) and not any(isinstance(row, list | dict) for row in data)
-            return [data] if flat and len(data) == len(self.columns) else data
-        is_array = self.columns[0].type == "array" and bool(data)
-        if is_array and not any(isinstance(row, dict) for row in data):
-            deeper = depth(data) - _declared_depth(self.columns[0])
-            if deeper < 2:
-                return [[value] for value in data] if deeper == 1 else [[data]]
-        return [row if isinstance(row, list | dict) else [row] for row in data]
+        return rows_of_table(data, self.columns)
 
     def _record(self, data: dict[str, Any]) -> list[Any]:
         return self._rows_in([data]) if self.is_unnamed else [data]
@@ -155,6 +147,22 @@ class _Table:
             return False
         types = {self.by_name[name].type if name in self.by_name else None for name in data}
         return not types <= {"array", "any"} or types == {"any"}
+
+
+def rows_of_table(data: list[Any], columns: Sequence[Column]) -> list[Any]:
+    """Return the rows in a list: rows by position, records, or one row of plain values.
+
+    Where there is one column, its values may also stand alone, as in MLflow.
+    """
+    if len(columns) > 1:
+        flat = bool(data) and not any(isinstance(row, list | dict) for row in data)
+        return [data] if flat and len(data) == len(columns) else data
+    is_array = columns[0].type == "array" and bool(data)
+    if is_array and not any(isinstance(row, dict) for row in data):
+        deeper = depth(data) - _declared_depth(columns[0])
+        if deeper < 2:
+            return [[value] for value in data] if deeper == 1 else [[data]]
+    return [row if isinstance(row, list | dict) else [row] for row in data]
 
 
 def _declared_depth(given: Column) -> int:

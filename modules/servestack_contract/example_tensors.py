@@ -172,7 +172,7 @@ def _check(rows: list[Any], tensor: Tensor) -> None:
     for _ in tensor.shape:
         kind = list[kind]
     try:
-        typed = msgspec.convert(_with_whole_numbers(rows) if is_whole else rows, kind)
+        typed = msgspec.convert(with_whole_numbers(rows) if is_whole else rows, kind)
     except (msgspec.ValidationError, OverflowError) as error:
         raise ExampleError(in_words(str(error), None)[1]) from None
     if not typed:
@@ -231,7 +231,8 @@ def depth(value: Any) -> int:
     return count
 
 
-def _with_whole_numbers(value: Any) -> Any:
+def with_whole_numbers(value: Any) -> Any:
+    """Return nested lists in which 40.0 is a whole number, as for JSON Schema."""
     if isinstance(value, list):
-        return [_with_whole_numbers(item) for item in value]
+        return [with_whole_numbers(item) for item in value]
     return int(value) if type(value) is float and value.is_integer() else value

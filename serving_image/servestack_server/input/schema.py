@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from servestack_contract.example_tensors import depth
+from servestack_contract.example import rows_of_table
 from servestack_contract.settings import NESTED_TYPES, Column, Input
 from servestack_contract.values import DescriptionError, columns_of
 from servestack_contract.wrong_values import WrongValueError, listed
@@ -106,19 +106,8 @@ class TableSchema:
         return values
 
     def rows_in(self, data: list[Any]) -> list[Any]:
-        """Return the rows in a list: rows by position, records, or one row of plain values.
-
-        Where there is one column, its values may also stand alone, as in MLflow.
-        """
-        if len(self.columns) > 1:
-            flat = bool(data) and not any(isinstance(row, list | dict) for row in data)
-            return [data] if flat and len(data) == len(self.names) else data
-        is_array = self.columns[0].type == "array" and bool(data)
-        if is_array and not any(isinstance(row, dict) for row in data):
-            deeper = depth(data) - _declared_depth(self.columns[0])
-            if deeper < 2:
-                return [[value] for value in data] if deeper == 1 else [[data]]
-        return [row if isinstance(row, list | dict) else [row] for row in data]
+        """Return the rows in a list, as `rows_of_table` does."""
+        return rows_of_table(data, self.columns)
 
     def is_nested(self, name: str) -> bool:
         """Whether the values of a column may hold other values."""
@@ -256,13 +245,6 @@ class AnySchema:
                     row=index,
                 )
         return rows
-
-
-def _declared_depth(given: Column) -> int:
-    count, part = 1, given.items
-    while part is not None and part.type == "array":
-        count, part = count + 1, part.items
-    return count
 
 
 Schema = TableSchema | TensorSchema | TensorsSchema | AnySchema

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from servestack_contract.example_tensors import depth
+from servestack_contract.example_tensors import depth, with_whole_numbers
 from servestack_contract.settings import Tensor
 from servestack_contract.wrong_values import listed
 from servestack_server.errors import RequestError, StartError
@@ -86,7 +86,7 @@ class TensorSchema:
         except msgspec.ValidationError:
             if self.dtype.kind not in "iu":
                 raise
-            return msgspec.convert(_with_whole_numbers(rows), self._type)
+            return msgspec.convert(with_whole_numbers(rows), self._type)
 
     def is_row(self, record: Mapping[str, Any]) -> bool:
         """Whether a mapping is one row, as in TensorsSchema."""
@@ -240,12 +240,6 @@ def _is_row(record: Mapping[str, Any], parts: Mapping[str, TensorSchema]) -> boo
         for name, value in record.items()
         if name in parts
     )
-
-
-def _with_whole_numbers(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_with_whole_numbers(item) for item in value]
-    return int(value) if type(value) is float and value.is_integer() else value
 
 
 def _flat_schema(tensor: Tensor) -> TensorSchema | None:
