@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from servestack.spec.api import Input, NamedTensor
+from servestack.spec.api import NamedTensor
 from servestack.spec.columns import Column, Element, Param
 from servestack.spec.document import DataPath
 from servestack.spec.example_values import misfit
@@ -44,8 +44,7 @@ def input_faults(spec: ModelService) -> Iterator[Fault]:
         if given.example is not None:
             yield from _example_faults(given.example, given.columns)
     yield from _param_faults(spec.api.params or ())
-    if spec.api.params is not None:
-        yield from redaction_faults(spec, given, spec.api.params)
+    yield from _redaction_faults(spec)
     yield from _batch_faults(spec)
 
 
@@ -188,13 +187,13 @@ def _example_faults(example: Any, columns: Sequence[Column]) -> Iterator[Fault]:
                 )
 
 
-def redaction_faults(spec: ModelService, given: Input, params: Sequence[Param]) -> Iterator[Fault]:
+def _redaction_faults(spec: ModelService) -> Iterator[Fault]:
     """Yield the names of `redact` that neither the input nor the params have.
 
-    `given` and `params` are those of the spec, or of the model's signature: as long as one of them is
-    not known, a name may be there. Nor is it known where nothing describes the input.
+    A name may come from the model's signature unless the spec writes both: see rule SRV628.
     """
-    if not given.is_known:
+    given, params = spec.api.input, spec.api.params
+    if not given.is_known or params is None:
         return
     arrays = [given.tensor] if given.tensor is not None else given.tensors or ()
     named = [*(given.columns or ()), *arrays, *params]
