@@ -225,7 +225,7 @@ class KafkaCluster:
         iterations = 4096 + self._password_changes
         upsertion = UserScramCredentialUpsertion(
             user,
-            ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, iterations),  # type: ignore[attr-defined]
+            ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, iterations),
             password.encode(),
         )
         for changed in self.admin.alter_user_scram_credentials([upsertion]).values():
@@ -328,8 +328,9 @@ def _knows(admin: AdminClient, brokers: int) -> bool:
 
 
 def _scram_iterations(admin: AdminClient, user: str) -> int:
-    described = admin.describe_user_scram_credentials([user])[user].result(timeout=30)
-    return int(described.scram_credential_infos[0].iterations)
+    answers = admin.describe_user_scram_credentials([user])
+    assert isinstance(answers, dict)  # of a list of users
+    return int(answers[user].result(timeout=30).scram_credential_infos[0].iterations)
 
 
 def _java() -> list[str]:
