@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from servestack.errors import KafkaError, Location, Problem
-from servestack.kafka.failures import Reports, no_answer
+from servestack.kafka.reports import Reports, no_answer
 from servestack.spec.environment import Kafka
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _require_user(settings: Mapping[str, Any], properties: Path | None) -> None:
                 f"and {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
                 Location(properties) if properties is not None else None,
                 hint="set KAFKA_USERNAME and KAFKA_PASSWORD to your own, not Filebeat's; or write "
-                "sasl.username and sasl.password into a file and name it with --properties",
+                "sasl.username and sasl.password into a file and name it with --client-config",
             )
         )
 

@@ -62,6 +62,6 @@ def no_answer(brokers: str, reason: str, seconds: float) -> KafkaError:
             "SRV562",
             f"no broker of {brokers} has answered within {seconds:g} s{why}",
             hint="are they reachable from here? Brokers inside a cluster often are not: write their "
-            "outer addresses as bootstrap.servers into a file and name it with --properties",
+            "outer addresses as bootstrap.servers into a file and name it with --client-config",
         )
     )
