@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
+import yaml
 from confluent_kafka import Producer
 from confluent_kafka.admin import (
     AclBinding,
@@ -33,9 +35,12 @@ from servestack_server.events.answered import Answered
 from servestack_server.events.origin import Origin
 from servestack_server.events.others import OtherEvents
 from servestack_server.events.prediction import PredictionEvents
+from servestack_server.settings_file import settings_digest
+from tests.docs.blocks import blocks_of
 from tests.support.filebeat import drain, local_config, rendered_config, running_filebeat
 from tests.support.forked import servestack
 from tests.support.kafka import KafkaCluster, running_kafka
+from tests.support.projects import REPOSITORY
 from tests.support.services import ENVIRONMENT, SPEC, lock_of, merged, write
 
 OWNER = "owner"
@@ -275,7 +280,7 @@ REFUSALS: list[tuple[str, dict[str, str | None], tuple[str, ...], str]] = [
     ("no password", {"KAFKA_PASSWORD": None}, ("empty",), "KAFKA_PASSWORD is not set"),
     ("another authority", {"KAFKA_CA_FILE": None}, ("empty",), "SRV563"),
     ("no file of this name", {"KAFKA_CA_FILE": "/no/ca"}, ("empty",), "SRV561 there is no file"),
-    ("rights to write alone", {"KAFKA_USERNAME": "filebeat", "KAFKA_PASSWORD": "filebeat"},
+    ("rights to write alone", {"KAFKA_USERNAME": "filebeat", "KAFKA_PASSWORD": "filebeat's"},
      ("full",), "SRV564 your user may not read servestack.full.predictions"),
     ("a model that is not there", {}, ("iris",), "SRV202 prod has no model 'iris'"),
     ("no time", {}, ("empty", "--since", "yesterday"), "SRV568 --since: 'yesterday'"),
@@ -318,7 +323,8 @@ def test_a_refusal_is_one_message(
         if value is None:
             monkeypatch.delenv(name)
         else:
-            monkeypatch.setenv(name, kafka.passwords.get(value, value))
+            value = kafka.password if value == "filebeat's" else value
+            monkeypatch.setenv(name, value)
     done = servestack("events", "prod", *arguments, folder=several)
     assert (done.returncode, done.stdout) == (1, "")
     assert message in done.stderr
@@ -354,3 +360,43 @@ def test_head_closes_the_pipe_without_a_word(kafka: KafkaCluster, tmp_path: Path
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 0
+
+
+PAGE = "docs/how-to/read-the-events.md"
+
+
+@pytest.mark.usefixtures("as_owner")
+def test_the_commands_of_the_page_work(
+    kafka: KafkaCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = project(tmp_path, kafka, "iris")
+    kafka.create_topics("iris")
+    now = datetime.now(UTC).timestamp()
+    id_of_page = "0b5a7c1e-6c1f-4f0e-9a57-0d9b1f3f3c11"
+    events = PredictionEvents(SETTINGS, clock=lambda: now)
+    asked = [answered(number) for number in range(9)]
+    asked.append(Answered(id_of_page.encode(), None, "iris", "4", rows=[[1, 2]], values=[0]))
+    send(kafka, "iris", "predictions", [line for one in asked if (line := events.line(one))])
+    git = ("git", "-c", "user.name=Ana", "-c", "user.email=ana@example.com")
+    assert servestack("render", "prod", folder=folder).returncode == 0
+    for arguments in (("init", "-q"), ("add", "."), ("commit", "-qm", "Render")):
+        subprocess.run([*git, *arguments], cwd=folder, check=True)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    said = {}
+    for block in blocks_of(REPOSITORY / PAGE, PAGE):
+        if block.language == "sh" and block.first_line.startswith(("servestack events", "git log")):
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", block.text], cwd=folder, capture_output=True,
+                text=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            said[block.first_line] = done.stdout
+    one, head, by_id, joined, table, commits = said.values()
+    assert [len(text.splitlines()) for text in (one, head, by_id)] == [10, 3, 1]
+    assert (joined, table) == ("", "")
+    assert len((folder / "answers.ndjson").read_text().splitlines()) == 10
+    assert pyarrow.parquet.read_table(folder / "answers.parquet").num_rows == 10
+    config = yaml.safe_load((folder / "rendered/prod/iris/configmap-iris-server.yaml").read_text())
+    mounted = folder / "service.json"
+    mounted.write_text(config["data"]["service.json"])
+    assert commits.split()[1:] == [settings_digest(mounted)]

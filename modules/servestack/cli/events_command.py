@@ -65,7 +65,12 @@ def events(root: Path, environment: str, model: str, options: EventsOptions) -> 
     gc.enable()  # Entry turns it off, and this may run for long.
     export = Export(source, choice, since, options.join, say)
     if options.to is None:
-        write_ndjson(export.lines(), sys.stdout.buffer)
+        try:
+            write_ndjson(export.lines(), sys.stdout.buffer)
+        except BrokenPipeError:
+            # Whoever reads has enough, as `head` has. The interpreter would write the rest at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return
     else:
         write_file(export.lines(), options.to, options.parquet, _columns(inputs, spec))
     say(export.summary())
