@@ -25,6 +25,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from servestack.errors import KafkaError
+from servestack.kafka import topic
 from servestack.manifests import names
 from servestack.resolve.lock import write_lock
 from servestack.spec.load import load_model_service
@@ -360,6 +362,26 @@ def test_head_closes_the_pipe_without_a_word(kafka: KafkaCluster, tmp_path: Path
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 0
+
+
+def test_brokers_that_go_silent_end_the_reading(
+    kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka.create_topics("silent")
+    lines = predictions(2000, rows=[["x" * 1000]] * 2)
+    send(kafka, "silent", "predictions", lines)
+    # So little is fetched ahead that most is still at the broker when it stops.
+    for name, value in {"queued.max.messages.kbytes": 1, "fetch.max.bytes": 10_000}.items():
+        monkeypatch.setitem(topic._SETTINGS, name, value)
+    monkeypatch.setitem(topic._SETTINGS, "message.max.bytes", 10_000)
+    monkeypatch.setattr(topic, "SILENCE_SECONDS", 3)
+    monkeypatch.setattr(topic, "_BATCH", 10)
+    progress = topic.Progress()
+    found = topic.messages(kafka.client_settings(OWNER), "servestack.silent.predictions", progress)
+    assert next(found) in lines
+    with kafka.hanging(), pytest.raises(KafkaError, match=r"SRV567 .* the brokers .* went silent"):
+        list(found)
+    assert 0 < progress.done < progress.total == len(lines)
 
 
 PAGE = "docs/how-to/read-the-events.md"

@@ -8,12 +8,11 @@ from typing import Any
 from servestack.errors import KafkaError, Problem
 
 _AROUND = re.compile(
-    r"^(?:\[[^]]*\]|\S+://\S+: |\S+:\d+/\S+: )+|\s*\((?:after|[^()]*identical)[^()]*\)"
+    r"^(?:\[[^]]*\]|\S+://\S+: |\S+:\d+/\S+: )+|\s*\(after [^()]*(?:\([^()]*\)[^()]*)*\)$"
 )
 """The broker that librdkafka names first, and how often and how late it reports the same."""
-_HINT_AT_OPENSSL = re.compile(
-    r"error:[0-9A-F]+:.*?::|: \(add broker.*|: broker certificate could.*"
-)
+_OPENSSL = re.compile(r"\S+\.c:\d+: error:[0-9A-F]+:[^:]*:[^:]*:|, verify that ssl\.ca\.location.*")
+"""Where OpenSSL failed in its source, and the advice for those who set librdkafka's properties."""
 
 
 class Reports:
@@ -51,7 +50,7 @@ class Reports:
 
 def plain_reason(text: str) -> str:
     """Return a report of librdkafka without what only its developers need."""
-    return _AROUND.sub("", text).strip() or text
+    return _OPENSSL.sub("", _AROUND.sub("", text)).strip() or text
 
 
 def no_answer(brokers: str, reason: str, seconds: float) -> KafkaError:
