@@ -11,6 +11,7 @@ from servestack.data import read_template
 from servestack.errors import BuildError, Problem
 from servestack.manifests import names
 from servestack.manifests.manifest import Body
+from servestack.manifests.remembered import remembered
 from servestack.manifests.security import container_security_context
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Kafka
@@ -30,18 +31,23 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def build_filebeat_config_map(service: ResolvedService) -> Body | None:
     """The ConfigMap with Filebeat's configuration and drain script; None if nothing is shipped."""
-    kafka = service.environment.kafka
-    if kafka is None or not service.topics.shipped():
+    if not service.topics.shipped():
         return None
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": names.metadata(service, names.filebeat_config_name(service)),
         "data": {
-            _CONFIG: filebeat_config(service, kafka),
+            _CONFIG: _own_config(service),
             _DRAIN: read_template("logging/drain.sh"),
         },
     }
+
+
+@remembered
+def _own_config(service: ResolvedService) -> str:
+    assert service.environment.kafka is not None  # There are no topics without.
+    return filebeat_config(service, service.environment.kafka)
 
 
 def filebeat_config(service: ResolvedService, kafka: Kafka) -> str:
