@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -16,6 +17,7 @@ MAX_FEEDBACK_BYTES = 256 * 2**20
 """Most memory for feedback that is joined to predictions."""
 
 _DIGEST_BYTES = 16
+_BUCKET_BYTES = 2
 _ENTRY_BYTES = 250
 """About what Python needs for one entry of a dict beside its content."""
 
@@ -71,14 +73,34 @@ _head = msgspec.json.Decoder(_Head).decode
 _feedback = msgspec.json.Decoder(_Feedback).decode
 
 
+class Seen:
+    """Contents that have been seen, by 16 bytes of their digests: about 20 bytes for each.
+
+    The digests' first two bytes choose one of 65,536 buckets, in which the others stand one after
+    the other. That they are found across two of them by chance is as unlikely as two equal digests.
+    """
+
+    def __init__(self) -> None:
+        self._buckets: defaultdict[bytes, bytearray] = defaultdict(bytearray)
+
+    def add(self, content: bytes) -> bool:
+        """Remember a content. Returns False if it has been seen before."""
+        digest = blake2b(content, digest_size=_DIGEST_BYTES).digest()
+        bucket, rest = self._buckets[digest[:_BUCKET_BYTES]], digest[_BUCKET_BYTES:]
+        if rest in bucket:
+            return False
+        bucket.extend(rest)
+        return True
+
+
 def chosen(messages: Iterable[bytes], choice: Choice, counts: Counts) -> Iterator[bytes]:
     """Yield the lines of the events that are wanted, each once, without line breaks.
 
     Kafka gets events at least once. A prediction counts as repeated if its id does. Of other kinds
     an id may have several events, such as feedback that was corrected: one is repeated if all of it
-    is. Each event takes about 130 bytes of memory, whatever its size: a digest of 16 and its place.
+    is. Each event takes about 20 bytes of memory, whatever its size.
     """
-    seen: set[bytes] = set()
+    seen = Seen()
     by_id = choice.kind == "predictions"
     ids, since, until, limit = choice.ids, choice.since, choice.until, choice.limit
     for line in messages:
@@ -91,14 +113,12 @@ def chosen(messages: Iterable[bytes], choice: Choice, counts: Counts) -> Iterato
             continue
         if head.time < since or (until and head.time >= until):
             continue
-        digest = blake2b(head.id.encode() if by_id else line, digest_size=_DIGEST_BYTES).digest()
-        if digest in seen:
+        if not seen.add(head.id.encode() if by_id else line):
             counts.repeated += 1
             continue
-        seen.add(digest)
         counts.events += 1
         yield line.strip().replace(b"\n", b" ")
-        if counts.events == limit or (by_id and ids is not None and len(seen) == len(ids)):
+        if counts.events == limit or (by_id and ids is not None and counts.events == len(ids)):
             return
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from servestack.errors import KafkaError, SpecError
 from servestack.kafka import events
-from servestack.kafka.events import Choice, Counts, chosen, with_feedback
+from servestack.kafka.events import Choice, Counts, Seen, chosen, with_feedback
 from servestack.kafka.options import event_time, read_ids, read_moment
 
 NOW = datetime(2026, 11, 30, 10, 0, 0, 5000, UTC)
@@ -28,6 +29,18 @@ def test_an_event_is_chosen_once() -> None:
     found = list(chosen([first, *strange, second, first], Choice("predictions"), counts))
     assert found == [first, second]
     assert (counts.events, counts.repeated, counts.unreadable) == (2, 1, 5)
+
+
+def test_what_has_been_seen_takes_little_memory() -> None:
+    count = 200_000
+    tracemalloc.start()
+    seen = Seen()
+    assert all(seen.add(b"%d" % number) for number in range(count))
+    size_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert not any(seen.add(b"%d" % number) for number in range(0, count, 7))
+    # What 65,536 buckets take even if they hold little, and 20 bytes for each.
+    assert size_bytes < 65_536 * 160 + 20 * count
 
 
 def test_only_predictions_are_one_for_each_id() -> None:

@@ -17,7 +17,8 @@ OWN = {"KAFKA_USERNAME": "ana", "KAFKA_PASSWORD": "own"}
 
 
 def kafka(protocol: str = "SASL_SSL") -> Kafka:
-    security = KafkaSecurity.model_construct(protocol=protocol, mechanism="SCRAM-SHA-256")
+    given = {"protocol": protocol, "mechanism": "SCRAM-SHA-256"}
+    security = KafkaSecurity.model_validate(given)
     return Kafka.model_construct(brokers=("a:9093", "b:9093"), security=security)
 
 
