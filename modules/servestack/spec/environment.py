@@ -106,8 +106,12 @@ class KafkaCredentials(SpecModel):
     """A Secret with the user name and password for SASL."""
 
     secret: DnsName = Field(description="Name of a Secret in the environment's namespace.")
-    username_key: Text = Field(default="username", description="Key that holds the user name.")
-    password_key: Text = Field(default="password", description="Key that holds the password.")
+    username_key: Annotated[str, StringConstraints(pattern=SECRET_KEY)] = Field(
+        default="username", description="Key that holds the user name."
+    )
+    password_key: Annotated[str, StringConstraints(pattern=SECRET_KEY)] = Field(
+        default="password", description="Key that holds the password."
+    )
 
 
 class ClientCertificate(SpecModel):

@@ -181,7 +181,7 @@ def test_a_changed_spec(
                      "Filebeat sends its password to the brokers itself: SCRAM-SHA-512→PLAIN",
                      id="kafka-mechanism"),
         pytest.param({}, {"kafka": {"security": {"credentials": {"secret": "other"}}}}, "security",
-                     "variable KAFKA_USERNAME is read from Secret other instead of kafka",
+                     "Kafka's user name and password are read from Secret other instead of kafka",
                      id="kafka-secret"),
         pytest.param({}, {"kafka": {"brokers": ["elsewhere:9093"]}}, "data",
                      "events go to broker elsewhere:9093 instead of kafka:9093", id="brokers"),
