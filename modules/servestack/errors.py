@@ -93,5 +93,9 @@ class ClusterError(ServestackError):
     """A cluster cannot be reached, or denies access to its objects."""
 
 
+class KafkaError(ServestackError):
+    """Kafka cannot be reached, or refuses what was asked for."""
+
+
 class ServeError(ServestackError):
     """The model cannot be served on this machine."""

@@ -1,8 +1,7 @@
 """Events go through the real Filebeat to three real brokers that ask for a password over TLS.
 
 Topics have three copies, of which two must hold an event before it counts as shipped, as in
-logging/topics.yaml. Brokers end a connection after three seconds unless its client logs in again,
-so a password that has changed is felt at once.
+logging/topics.yaml.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import pytest
 import yaml
 
 from tests.real.test_filebeat import write_events
-from tests.support.kafka import KafkaCluster, running_kafka
+from tests.support.kafka import KafkaCluster
 from tests.support.sidecar import Sidecar, kafka_sidecar
 from tests.support.tools import installed
 
@@ -28,12 +27,9 @@ NASTY = """it's "q" $1 $${HOME}${HOME} \\n\\ a,b [c: {d}] #e %f @ü&*!|>`"""
 """What YAML, a shell and Filebeat's own variables would each make something else of."""
 
 
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
-    folder = tmp_path_factory.mktemp("kafka")
-    settings = {"connections.max.reauth.ms": "3000"}
-    with running_kafka(folder, brokers=3, settings=settings) as cluster:
-        yield cluster
+@pytest.fixture
+def kafka(three_brokers: KafkaCluster) -> KafkaCluster:
+    return three_brokers
 
 
 def ids(kafka: KafkaCluster, topic: str) -> list[str]:

@@ -188,16 +188,13 @@ class KafkaCluster:
         most; USERNAME may write to all topics of the prefix."""
         settings = yaml.safe_load((REPOSITORY / "logging/topics.yaml").read_text())
         copies = min(3, len(self.brokers))
-        in_sync = {"min.insync.replicas": str(max(1, copies - 1))}
+        common = settings["config"] | {"min.insync.replicas": str(max(1, copies - 1))} | config
         wanted = [
             NewTopic(
                 f"{prefix}.{model}.{kind}",
                 num_partitions=one["partitions"],
                 replication_factor=copies,
-                config=settings["config"]
-                | {"retention.ms": str(one["retentionHours"] * 3_600_000)}
-                | in_sync
-                | config,
+                config=common | {"retention.ms": str(one["retentionHours"] * 3_600_000)},
             )
             for kind, one in settings["kinds"].items()
         ]

@@ -39,7 +39,6 @@ class Sidecar:
     folder: Path
     command: list[str]
 
-
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
         """Start it; at the end nothing of it is left, whatever it was doing."""

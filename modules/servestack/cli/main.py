@@ -46,6 +46,11 @@ class FailOn(StrEnum):
     RESTART = "restart"
 
 
+class TopicsOutput(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
 class SchemaKind(StrEnum):
     MODEL_SERVICE = "model-service"
     ENVIRONMENT = "environment"
@@ -244,6 +249,51 @@ def serve(
     options = ServeOptions(host, port, events, api_keys)
     root = find_project(project)
     raise typer.Exit(run(root, spec, environment, options, say=say, write=write))
+
+
+@app.command()
+def topics(
+    environment: Environment,
+    apply: Annotated[
+        bool,
+        typer.Option("--apply", help="Create missing topics, and change settings that differ."),
+    ] = False,
+    raise_partitions: Annotated[
+        bool,
+        typer.Option(
+            "--raise-partitions",
+            help="With --apply: add partitions where there are too few. Events of one key then go "
+            "to another partition than before.",
+        ),
+    ] = False,
+    client_config: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with settings of the client, name=value as for `kcat -F`, such as "
+            "ssl.ca.location. KAFKA_USERNAME and KAFKA_PASSWORD win over it."
+        ),
+    ] = None,
+    output: Annotated[
+        TopicsOutput, typer.Option("--output", "-o", help="Format of the output.")
+    ] = TopicsOutput.TEXT,
+    model: Models = None,
+    folder: Folders = None,
+    project: Project = None,
+) -> None:
+    """Show how Kafka's topics differ from those that the models need. Never deletes one.
+
+    Exit code: 0 if nothing differs, 2 if something does (with --apply: still does), 1 for an error.
+    """
+    from servestack.cli.topics_command import TopicsOptions
+    from servestack.cli.topics_command import topics as run
+
+    if raise_partitions and not apply:
+        hint = "write both, or neither to see the plan"
+        message = "--raise-partitions works with --apply alone"
+        raise SpecError(Problem("SRV559", message, hint=hint))
+    root, selection = find_selected(project, model, folder)
+    options = TopicsOptions(apply, raise_partitions, client_config, output.value)
+    raise typer.Exit(run(root, environment, options, selection))
 
 
 @app.command()

@@ -28,6 +28,7 @@ from servestack.spec.image import Image
 from servestack.spec.observability import TopicPart
 from servestack.spec.patterns import described
 from servestack.spec.quantities import MessageSize
+from servestack.spec.topics import Topics
 
 BROKER = described(
     r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:\d{1,5}$",
@@ -199,6 +200,10 @@ class Kafka(SpecModel):
     max_message: MessageSize = Field(
         default="1Mi",
         description="Maximum size of a message; at most the brokers' message.max.bytes.",
+    )
+    topics: Topics = Field(
+        default=Topics.model_construct(),
+        description="Who makes the models' topics, and their settings.",
     )
 
 
