@@ -177,7 +177,7 @@ def test_filebeat_reads_the_password_that_the_secret_has(
     secrets = tmp_path / "memory/secrets.yml"
     with sidecar.running():
         wait_for(lambda: secrets.is_file() and secrets.read_text().endswith("ca.crt\n"))
-    export = [
+    export: list[str | Path] = [
         installed("filebeat"), "export", "config", "--strict.perms=false",
         "-c", tmp_path / "config/filebeat.yml", "-c", secrets,
     ]  # fmt: skip

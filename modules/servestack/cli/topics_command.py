@@ -51,7 +51,7 @@ def topics(
         _refuse_strimzis(environment, kafka)
     wanted = [topic for service in resolved.services for topic in wanted_topics(service)]
     admin = KafkaAdmin(client_settings(kafka, options.client_config, os.environ))
-    plans = plan(wanted, admin.existing(topic.name for topic in wanted))
+    plans: Sequence[TopicPlan] = plan(wanted, admin.existing(topic.name for topic in wanted))
     _refuse_too_many_copies(plans, admin.brokers)
     if options.apply:
         _apply(admin, plans, raise_partitions=options.raise_partitions)

@@ -23,6 +23,14 @@ _KAFKAS_LARGEST_MESSAGE = 1_048_588
 """Kafka's default of max.message.bytes: its documentation, topic configs."""
 
 
+_KEPT = {
+    "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+    "kustomize.toolkit.fluxcd.io/prune": "disabled",
+}
+"""Strimzi deletes the topic, with its events, when its KafkaTopic is deleted. So Argo CD and Flux
+leave it when nobody declares it any more; Pulumi does by `retain_on_delete`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """A topic as it is wanted. `config` holds Kafka's names and values as Kafka writes them."""
@@ -91,7 +99,9 @@ def _kafka_topic(service: ResolvedService, kind: Kind) -> Body | None:
     if topic is None:
         return None
     cluster = {"strimzi.io/cluster": kafka.topics.cluster or ""}
-    metadata = names.metadata(service, object_name(topic.name), extra_labels=cluster)
+    metadata = names.metadata(
+        service, object_name(topic.name), extra_labels=cluster, annotations=_KEPT
+    )
     metadata["namespace"] = kafka.topics.namespace
     return {
         "apiVersion": "kafka.strimzi.io/v1",

@@ -27,6 +27,7 @@ Data = dict[str, Any]
 
 KEYS: Data = {"api": {"auth": {"apiKeys": {"secret": "keys"}}}}
 REDACTED: Data = {"logging": {"predictions": {"redact": {"email": "hash"}}}}
+STRIMZI: Data = {"managedBy": "strimzi", "cluster": "events", "namespace": "kafka"}
 KAFKA_BY_TLS: Data = {
     "kafka": {
         "brokers": ["kafka:9093"],
@@ -187,6 +188,38 @@ def test_a_changed_spec(
                      "events go to broker elsewhere:9093 instead of kafka:9093", id="brokers"),
         pytest.param({}, {"kafka": None, "network": {"kafka": None}}, "data",
                      "logs are no longer shipped", id="kafka-removed"),
+        pytest.param({"kafka": {"topics": STRIMZI}}, {}, "data",
+                     "the topic stays, with its events, and nobody manages it; once its KafkaTopic is "
+                     "deleted by hand, Strimzi deletes both", id="topics-not-managed"),
+        pytest.param({}, {"kafka": {"topics": STRIMZI}}, "data", "Strimzi makes the topic",
+                     id="topics-managed"),
+        pytest.param({"kafka": {"topics": STRIMZI}},
+                     {"kafka": {"topics": STRIMZI | {"predictions": {"partitions": 4}}}}, "data",
+                     "Strimzi refuses fewer partitions, and the topic keeps 6: 6→4",
+                     id="fewer-partitions"),
+        pytest.param({"kafka": {"topics": STRIMZI}},
+                     {"kafka": {"topics": STRIMZI | {"predictions": {"partitions": 9}}}}, "data",
+                     "events of one key go to another partition than before: 6→9",
+                     id="more-partitions"),
+        pytest.param({"kafka": {"topics": STRIMZI}},
+                     {"kafka": {"topics": STRIMZI | {"predictions": {"retentionHours": 24}}}}, "data",
+                     "Kafka deletes events that are older than 24 h, and kept them for 168 h",
+                     id="retention-lowered"),
+        pytest.param({"kafka": {"topics": STRIMZI}},
+                     {"kafka": {"topics": STRIMZI | {"replicationFactor": 5}}}, "availability",
+                     "copies of each event 3→5: Strimzi changes them with Cruise Control alone",
+                     id="copies"),
+        pytest.param({"kafka": {"topics": STRIMZI}},
+                     {"kafka": {"topics": STRIMZI | {"minInSyncReplicas": 1}}}, "data",
+                     "copies that hold an event before it counts as shipped: 2→1", id="in-sync"),
+        pytest.param({"kafka": {"topics": STRIMZI}},
+                     {"kafka": {"topics": STRIMZI | {"cluster": "other"}}}, "data",
+                     "another Kafka gets the topic, and the events so far stay where they are: "
+                     "events→other", id="other-kafka"),
+        pytest.param({"kafka": {"topics": STRIMZI}},
+                     {"kafka": {"topics": STRIMZI, "topicPrefix": "renamed"}}, "data",
+                     "the topic stays, with its events, and nobody manages it; once its KafkaTopic is "
+                     "deleted by hand, Strimzi deletes both", id="topic-renamed"),
         pytest.param({}, {"podSecurity": "baseline"}, "security",
                      "the namespace admits pods with more rights: restricted→baseline",
                      id="pod-security"),
