@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -70,7 +71,7 @@ def traffic(sidecar: Sidecar) -> Iterator[Traffic]:
         (sidecar.folder / "events/.server-exited").touch()
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 30) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline
@@ -202,3 +203,54 @@ def test_a_lost_broker_costs_no_event(kafka: KafkaCluster, tmp_path: Path) -> No
         assert sidecar.drain(60) == ""
     arrived = ids(kafka, "lost")
     assert set(arrived) == expected(written.count)
+
+
+def filebeats(group: int) -> list[int]:
+    """The Filebeat processes of a group."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (
+                os.getpgid(int(folder.name)) == group
+                and (folder / "comm").read_text() == "filebeat\n"
+            ):
+                found.append(int(folder.name))
+        except (ProcessLookupError, FileNotFoundError):
+            continue
+    return found
+
+
+def test_the_script_ends_with_filebeat_and_filebeat_with_the_script(
+    kafka: KafkaCluster, tmp_path: Path
+) -> None:
+    """As the kubelet needs it: SIGTERM ends both and is no failure; a crash restarts the container."""
+    kafka.create_topics("ends")
+    sidecar = kafka_sidecar(tmp_path, kafka, "ends")
+    with sidecar.running() as process:
+        write_events(tmp_path, "predictions", 0, 100)
+        wait_for(lambda: len(ids(kafka, "ends")) == 100)
+        process.terminate()
+        assert process.wait(30) == 0
+        assert filebeats(process.pid) == []
+    with sidecar.running() as process:
+        wait_for(lambda: len(filebeats(process.pid)) == 1)
+        (filebeat,) = filebeats(process.pid)
+        os.kill(filebeat, signal.SIGKILL)
+        assert process.wait(30) == 128 + signal.SIGKILL
+
+
+def test_a_pod_that_ends_while_its_password_changes_ends(
+    kafka: KafkaCluster, tmp_path: Path
+) -> None:
+    """Kafka says nothing, so that Filebeat needs its whole time to end; it is not started again."""
+    sidecar = kafka_sidecar(tmp_path, kafka, "ends")
+    with sidecar.running() as process:
+        wait_for(lambda: len(filebeats(process.pid)) == 1)
+        write_events(tmp_path, "predictions", 0, 100)
+        with kafka.hanging():
+            write_events(tmp_path, "predictions", 100, 100)
+            sidecar.mount_credentials("another")
+            sidecar.wait_for_starts(1)
+            process.terminate()
+            process.wait(60)
+        assert filebeats(process.pid) == []
