@@ -70,8 +70,11 @@ auto.create.topics.enable=false
 default.replication.factor={copies}
 offsets.topic.replication.factor={copies}
 group.initial.rebalance.delay.ms=0
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
+# A machine that has other work must not look like a lost broker or controller.
+broker.session.timeout.ms=9000
+broker.heartbeat.interval.ms=1000
+initial.broker.registration.timeout.ms=120000
+controller.quorum.fetch.timeout.ms=8000
 log.dirs={folder}/data
 """
 _SASL_SETTINGS = """\
