@@ -19,6 +19,7 @@ from servestack.review import reports
 from servestack.review.effects import CATEGORIES, settings
 from servestack.review.effects.environment import environment_changes
 from servestack.review.summary import Review, review
+from servestack.spec.environment import Environment
 from servestack_contract.settings import Section, ServerSettings
 from tests.support.services import ARTIFACT, NULL, load_settings, resolved
 from tests.unit.review.bodies import config_map, deployment, manifest, reviewed
@@ -446,6 +447,26 @@ def test_guard_rails_change_no_object_and_are_told(
     assert [e.category for _, effects in changes for e in effects] == [category] * bool(category)
     assert all(e.words.startswith(words) for _, effects in changes for e in effects)
     assert environment_changes(after, after) == []
+
+
+def test_settings_of_topics_that_no_object_shows_are_told(tmp_path: Path) -> None:
+    kafka = {"brokers": ["kafka:9093"], "security": {"credentials": {"secret": "kafka"}}}
+
+    def environment(name: str, **topics: Any) -> Environment:
+        return load_settings(tmp_path / name, kafka=kafka | {"topics": topics}).value
+
+    plain = environment("plain")
+    shorter = environment("shorter", predictions={"retentionHours": 24})
+    ((change, (effect,)),) = environment_changes(plain, shorter)
+    assert change.field == "kafka.topics.predictions.retentionHours"
+    assert effect.category == "data"
+    assert effect.words == "`servestack topics --apply` changes how long Kafka keeps events"
+    ((_, (effect,)),) = environment_changes(plain, environment("copies", replicationFactor=2))
+    assert effect.words == "`servestack topics` shows which topics differ from these settings"
+    # Objects show what Strimzi makes.
+    strimzis = environment("strimzis", **STRIMZI)
+    longer = environment("longer", **STRIMZI, predictions={"retentionHours": 24})
+    assert environment_changes(strimzis, longer) == []
 
 
 def test_a_new_model_with_code_of_its_own_says_so(tmp_path: Path) -> None:
