@@ -44,7 +44,7 @@ USERNAME = "filebeat"
 """It may write and describe the topics of the prefixes that `allow_writing` names, as docs say."""
 ADMINISTRATOR = "admin"
 """It may do everything."""
-_READY_SECONDS = 120
+_READY_SECONDS = 300
 _JAVA_OPTIONS = ("-Xms64m", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """A broker that lives for minutes does not get back what optimizing its code costs."""
 _SETTINGS = """\
