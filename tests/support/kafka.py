@@ -44,7 +44,7 @@ USERNAME = "filebeat"
 """It may write and describe the topics of the prefixes that `allow_writing` names, as docs say."""
 ADMINISTRATOR = "admin"
 """It may do everything."""
-_READY_SECONDS = 60
+_READY_SECONDS = 300
 _JAVA_OPTIONS = ("-Xms64m", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """A broker that lives for minutes does not get back what optimizing its code costs."""
 _SETTINGS = """\
@@ -70,8 +70,11 @@ auto.create.topics.enable=false
 default.replication.factor={copies}
 offsets.topic.replication.factor={copies}
 group.initial.rebalance.delay.ms=0
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
+# A machine that has other work must not look like a lost broker or controller.
+broker.session.timeout.ms=9000
+broker.heartbeat.interval.ms=1000
+initial.broker.registration.timeout.ms=120000
+controller.quorum.fetch.timeout.ms=8000
 log.dirs={folder}/data
 """
 _SASL_SETTINGS = """\
@@ -188,16 +191,13 @@ class KafkaCluster:
         most; USERNAME may write to all topics of the prefix."""
         settings = yaml.safe_load((REPOSITORY / "logging/topics.yaml").read_text())
         copies = min(3, len(self.brokers))
-        in_sync = {"min.insync.replicas": str(max(1, copies - 1))}
+        common = settings["config"] | {"min.insync.replicas": str(max(1, copies - 1))} | config
         wanted = [
             NewTopic(
                 f"{prefix}.{model}.{kind}",
                 num_partitions=one["partitions"],
                 replication_factor=copies,
-                config=settings["config"]
-                | {"retention.ms": str(one["retentionHours"] * 3_600_000)}
-                | in_sync
-                | config,
+                config=common | {"retention.ms": str(one["retentionHours"] * 3_600_000)},
             )
             for kind, one in settings["kinds"].items()
         ]

@@ -21,10 +21,15 @@ def broker_pem(authority: trustme.CA, host: str, expires: datetime | None = None
     return key + b"".join(blob.bytes() for blob in issued.cert_chain_pems)
 
 
-def client_folder(authority: trustme.CA, folder: Path, user: str) -> Path:
+def client_folder(
+    authority: trustme.CA, folder: Path, user: str, expires: datetime | None = None
+) -> Path:
     """`folder` with tls.crt and tls.key of a client whose certificate names the user."""
     folder.mkdir(0o700, exist_ok=True)
-    issued = authority.issue_cert(f"{user}.example.com", common_name=user)
+    begins = (expires or datetime.now(UTC)) - timedelta(days=1)
+    issued = authority.issue_cert(
+        f"{user}.example.com", common_name=user, not_before=begins, not_after=expires
+    )
     issued.private_key_pem.write_to_path(folder / "tls.key")
     chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
     (folder / "tls.crt").write_bytes(chain)

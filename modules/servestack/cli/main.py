@@ -62,6 +62,11 @@ class EventOutput(StrEnum):
     PARQUET = "parquet"
 
 
+class TopicsOutput(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
 class SchemaKind(StrEnum):
     MODEL_SERVICE = "model-service"
     ENVIRONMENT = "environment"
@@ -303,6 +308,51 @@ def events(
         output is EventOutput.PARQUET, to, client_config,
     )  # fmt: skip
     run(find_project(project), environment, model, options)
+
+
+@app.command()
+def topics(
+    environment: Environment,
+    apply: Annotated[
+        bool,
+        typer.Option("--apply", help="Create missing topics, and change settings that differ."),
+    ] = False,
+    raise_partitions: Annotated[
+        bool,
+        typer.Option(
+            "--raise-partitions",
+            help="With --apply: add partitions where there are too few. Events of one key then go "
+            "to another partition than before.",
+        ),
+    ] = False,
+    client_config: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with properties of librdkafka, name=value as for `kcat -F`. It wins over "
+            "KAFKA_USERNAME, KAFKA_PASSWORD and the environment."
+        ),
+    ] = None,
+    output: Annotated[
+        TopicsOutput, typer.Option("--output", "-o", help="Format of the output.")
+    ] = TopicsOutput.TEXT,
+    model: Models = None,
+    folder: Folders = None,
+    project: Project = None,
+) -> None:
+    """Show how Kafka's topics differ from those that the models need. Never deletes one.
+
+    Exit code: 0 if nothing differs, 2 if something does (with --apply: still does), 1 for an error.
+    """
+    from servestack.cli.topics_command import TopicsOptions
+    from servestack.cli.topics_command import topics as run
+
+    if raise_partitions and not apply:
+        hint = "write both, or neither to see the plan"
+        message = "--raise-partitions works with --apply alone"
+        raise SpecError(Problem("SRV559", message, hint=hint))
+    root, selection = find_selected(project, model, folder)
+    options = TopicsOptions(apply, raise_partitions, client_config, output.value)
+    raise typer.Exit(run(root, environment, options, selection))
 
 
 @app.command()

@@ -35,6 +35,12 @@ ANSWER_SECONDS = 15.0
 """How long brokers have to answer the first request."""
 
 _ATTEMPT_SECONDS = 0.5
+_JAVA_ONLY = {
+    "sasl.jaas.config": "sasl.username and sasl.password",
+    "ssl.truststore.location": "ssl.ca.location, a PEM file",
+    "ssl.keystore.location": "ssl.certificate.location and ssl.key.location, PEM files",
+}
+"""Properties of Java's clients that librdkafka lacks, and what it has instead."""
 
 
 def client_settings(
@@ -65,6 +71,9 @@ def client_settings(
     }
     if security.protocol.startswith("SASL"):
         settings["sasl.mechanism"] = security.mechanism
+    if "sasl.mechanisms" in given:
+        # Kafka's tools call it sasl.mechanism, librdkafka's documentation sasl.mechanisms.
+        given["sasl.mechanism"] = given.pop("sasl.mechanisms")
     settings |= given
     if settings["security.protocol"].upper().startswith("SASL"):
         _require_user(settings, properties)
@@ -86,7 +95,7 @@ def _own_settings(protocol: str, variables: Mapping[str, str]) -> dict[str, str]
 
 
 def _require_user(settings: Mapping[str, Any], properties: Path | None) -> None:
-    mechanism = str(settings.get("sasl.mechanism", settings.get("sasl.mechanisms", "")))
+    mechanism = str(settings.get("sasl.mechanism", ""))
     missing = [
         variable
         for variable in ("KAFKA_USERNAME", "KAFKA_PASSWORD")
@@ -131,8 +140,20 @@ def _read_properties(file: Path) -> dict[str, str]:
             raise KafkaError(
                 Problem("SRV561", "this line is not name=value", Location(file, number), hint=hint)
             )
-        found[name.strip()] = value.strip()
+        name = name.strip()
+        if name in _JAVA_ONLY:
+            message = f"{name} is a property of Java's clients"
+            hint = f"write {_JAVA_ONLY[name]}"
+            raise KafkaError(Problem("SRV561", message, Location(file, number), hint=hint))
+        found[name] = value.strip()
     return found
+
+
+def wrong_setting(error: Exception) -> KafkaError:
+    """Return the error (SRV561) for what the client's constructor has raised."""
+    reason = error.args[0].str() if hasattr(error.args[0], "str") else str(error)
+    hint = "write properties of librdkafka; Java's clients have others"
+    return KafkaError(Problem("SRV561", f"a setting is not valid: {reason}", hint=hint))
 
 
 def wait_for_brokers(

@@ -15,6 +15,13 @@ _OPENSSL = re.compile(r"\S+\.c:\d+: error:[0-9A-F]+:[^:]*:[^:]*:|, verify that s
 """Where OpenSSL failed in its source, and the advice for those who set librdkafka's properties."""
 
 
+_OF_LOGIN = "are KAFKA_USERNAME and KAFKA_PASSWORD yours, and is kafka.security.mechanism theirs?"
+_OF_TLS = (
+    "does KAFKA_CA_FILE hold the authority of the brokers' certificates, are they valid for these "
+    "names, and do the brokers ask for a client's certificate (KAFKA_CERTIFICATE_FILE)?"
+)
+
+
 class Reports:
     """What the client reports beside its answers, as its `error_cb`.
 
@@ -25,6 +32,7 @@ class Reports:
     def __init__(self) -> None:
         self.last = ""
         self.refusal = ""
+        self._hint = ""
 
     def __call__(self, error: Any) -> None:
         from confluent_kafka import KafkaError as Code
@@ -32,6 +40,7 @@ class Reports:
         reason = plain_reason(error.str())
         if error.code() in (Code._AUTHENTICATION, Code._SSL):
             self.refusal = reason
+            self._hint = _OF_LOGIN if error.code() == Code._AUTHENTICATION else _OF_TLS
         if error.code() != Code._ALL_BROKERS_DOWN or not self.last:
             self.last = reason
 
@@ -42,8 +51,7 @@ class Reports:
                 Problem(
                     "SRV563",
                     f"the connection to {brokers} is refused: {self.refusal}",
-                    hint="are KAFKA_USERNAME and KAFKA_PASSWORD yours, and does KAFKA_CA_FILE hold the "
-                    "authority of the brokers' certificates?",
+                    hint=self._hint,
                 )
             )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from servestack.errors import KafkaError, Problem
-from servestack.kafka.connection import ANSWER_SECONDS, wait_for_brokers
+from servestack.kafka.connection import ANSWER_SECONDS, wait_for_brokers, wrong_setting
 from servestack.kafka.reports import Reports, plain_reason
 
 if TYPE_CHECKING:
@@ -60,11 +60,7 @@ def messages(
     try:
         consumer = Consumer({**settings, **_SETTINGS, "error_cb": reports})
     except (KafkaException, TypeError, ValueError) as error:
-        reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
-        hint = "write properties of librdkafka; Java's clients have others"
-        raise KafkaError(
-            Problem("SRV561", f"a setting is not valid: {reason}", hint=hint)
-        ) from None
+        raise wrong_setting(error) from None
     brokers = str(settings["bootstrap.servers"])
     try:
         yield from _read(consumer, reports, brokers, topic, progress, since_seconds)

@@ -57,7 +57,7 @@ def test_a_file_of_properties_wins(tmp_path: Path) -> None:
     assert (found["bootstrap.servers"], found["sasl.password"]) == ("out:9094", "a=b")
     file.write_text("security.protocol=PLAINTEXT\n")
     assert client_settings(kafka(), {}, file)["security.protocol"] == "PLAINTEXT"
-    file.write_text("sasl.mechanism=OAUTHBEARER\n")
+    file.write_text("sasl.mechanisms=OAUTHBEARER\n")
     assert client_settings(kafka(), {}, file)["sasl.mechanism"] == "OAUTHBEARER"
 
 
@@ -70,6 +70,12 @@ def test_a_file_of_properties_wins(tmp_path: Path) -> None:
         (OWN, "ssl.ca.location=/no/ca", "no file /no/ca\n    correct ssl.ca.location in"),
         (OWN, "a=b\nsasl.password", ":2: SRV561 this line is not name=value"),
         (OWN, "missing", "cannot be read: No such file"),
+        (
+            OWN,
+            "\nsasl.jaas.config=x password=canary-77aa01",
+            ":2: SRV561 sasl.jaas.config is a property",
+        ),
+        (OWN, "ssl.truststore.location=/a", "write ssl.ca.location, a PEM file"),
     ],
 )
 def test_what_is_missing(
@@ -81,6 +87,7 @@ def test_what_is_missing(
     with pytest.raises(KafkaError) as raised:
         client_settings(kafka(), variables, file if text is not None else None)
     assert message in str(raised.value)
+    assert "canary" not in str(raised.value)
 
 
 def test_the_client_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
