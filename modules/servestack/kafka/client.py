@@ -33,7 +33,8 @@ class KafkaAdmin:
         self._refused = KafkaException
         reports = Reports()
         try:
-            self._admin: AdminClient = AdminClient({**settings, "error_cb": reports})
+            options: dict[str, Any] = {**settings, "error_cb": reports}
+            self._admin: AdminClient = AdminClient(options)
         except (KafkaException, ValueError, TypeError) as error:
             raise wrong_setting(error) from None
         metadata = wait_for_brokers(self._admin, reports, str(settings["bootstrap.servers"]))
