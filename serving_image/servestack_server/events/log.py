@@ -82,13 +82,13 @@ class EventLog:
             return frozenset()
         if quick:
             lines = self._predictions.as_json(quick)
-            writer.extend("predictions", lines, [one[0] for one in quick] if self._refuses else ())
+            owners = [one[0] for one in quick] if self._refuses else ()
+            writer.extend("predictions", lines, len(quick), owners)
             quick.clear()
         return writer.write_turn()
 
     def _append_quick(self, quick: Quick) -> None:
-        (line,) = self._predictions.as_json((quick,))
-        self._append("predictions", line, None)
+        self._append("predictions", self._predictions.as_json((quick,))[:-1], None)
 
     def prediction(self, answered: Answered, owner: Any) -> None:
         """Log a prediction that was answered, if it is sampled. Check `takes_predictions` first."""

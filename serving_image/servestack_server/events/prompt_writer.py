@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence, Set
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from servestack_contract.settings import Events
-from servestack_server.events.writer import RETRY_SECONDS, EventWriter
+from servestack_server.events.writer import RETRY_SECONDS, EventWriter, Reason
 
 SLOW_SECONDS = 0.1
 """A write that takes longer shows that the disk blocks. The event loop then leaves writing to the
@@ -19,11 +19,25 @@ _TRIAL_DATA = bytes(64 * 2**10)
 _NOBODY: Set[Any] = frozenset()
 
 
-class _Turn(NamedTuple):
-    """The lines of a kind, and the owners of those that have one, by the lines' position."""
+class _Turn:
+    """The lines of a kind: parts of whole lines, their number, and owners by the lines' position."""
 
-    lines: list[bytes]
-    owners: dict[int, Any]
+    __slots__ = ("count", "owners", "parts")
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.count = 0
+        self.owners: dict[int, Any] = {}
+
+    def take(self) -> tuple[bytes, int, dict[int, Any]]:
+        """Return the lines, their number and their owners, and forget them."""
+        parts, count, owners = self.parts, self.count, self.owners
+        lines = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self.count = 0
+        if owners:
+            self.owners = {}
+        return lines, count, owners
 
 
 class PromptWriter(EventWriter):
@@ -44,7 +58,7 @@ class PromptWriter(EventWriter):
         self, events: Events, *, worker: str = "0", workers: int = 1, registry: Path | None = None
     ) -> None:
         super().__init__(events, worker=worker, workers=workers, registry=registry)
-        self._turn = {kind: _Turn([], {}) for kind in events.kinds}
+        self._turn = {kind: _Turn() for kind in events.kinds}
         self._refused: set[Any] = set()
         # The event loop sets both after a write that was slow, and only the first after one that
         # failed. The thread withdraws the first after a good trial, and the event loop the second.
@@ -62,70 +76,52 @@ class PromptWriter(EventWriter):
         if turn is None:
             return False
         if owner is not None:
-            turn.owners[len(turn.lines)] = owner
-        turn.lines.append(line)
+            turn.owners[turn.count] = owner
+        turn.parts += (line, b"\n")
+        turn.count += 1
         return True
 
-    def extend(self, kind: str, lines: Sequence[bytes], owners: Sequence[Any]) -> None:
-        """Take lines of a kind that is logged. Each has an owner, or none of them has."""
+    def extend(self, kind: str, lines: bytes, count: int, owners: Sequence[Any]) -> None:
+        """Take `count` lines, each with its newline, that all have an owner or all have none."""
         turn = self._turn[kind]
         if owners:
-            turn.owners.update(enumerate(owners, len(turn.lines)))
-        turn.lines.extend(lines)
+            turn.owners.update(enumerate(owners, turn.count))
+        turn.parts.append(lines)
+        turn.count += count
 
     def write_turn(self) -> Set[Any]:
         """Write the lines of this turn. Returns the owners of those that are not written."""
-        if self._limit_bytes < 0:
-            self._give_up_turn()
-            return self._take_refused()
-        if self._is_slow:
-            if self._in_doubt or self._done_bytes < self._appended_bytes:
-                self._leave_to_thread()
-                return self._take_refused()
-            self._is_slow = False
         for kind, turn in self._turn.items():
-            if turn.lines:
-                self._write_lines(kind, turn)
+            if turn.count:
+                self._write_lines(kind, *turn.take())
         return self._take_refused() if self._refused else _NOBODY
 
     def _take_refused(self) -> Set[Any]:
         refused, self._refused = self._refused, set()
         return refused
 
-    def _write_lines(self, kind: str, turn: _Turn) -> None:
-        lines, owners = turn
-        count = len(lines)
-        lines.append(b"")
-        data = b"\n".join(lines)
-        if len(data) > self.largest_line_bytes or len(data) > self._room_bytes():
-            lines.pop()
-            self._sift(kind, turn)
-            count = len(lines)
-            lines.append(b"")
-            data = b"\n".join(lines)
-        lines.clear()
+    def _write_lines(self, kind: str, lines: bytes, count: int, owners: dict[int, Any]) -> None:
+        size = len(lines)
+        room = self._room_bytes()
+        if size > self.largest_line_bytes or size > room or self._is_slow or self._limit_bytes < 0:
+            lines, count, owners = self._sifted(kind, lines, owners, room)
+            if not count:
+                return
         before = time.perf_counter()
         try:
-            size, error = self._files.write(kind, data)
+            written, error = self._files.write(kind, lines)
         except Exception as failure:  # The answers must leave, or be refused, after any error.
-            size, error = 0, OSError(0, repr(failure))
+            written, error = 0, OSError(0, repr(failure))
         seconds = time.perf_counter() - before
-        if error is None:
-            self.written[kind] += count
-            if seconds > SLOW_SECONDS:
-                self._is_slow = True
-                self._doubt(f"a write took {seconds:.1f} s")
-            elif self.last_error is not None:
-                self.last_error = None
-        else:
-            written = data.count(b"\n", 0, size)
-            self.written[kind] += written
-            refused = [owner for at, owner in owners.items() if at >= written]
-            self._refused.update(refused)
-            self.dropped[kind, "disk_error"] += count - written - len(refused)
+        if error is not None:
+            count = self._not_written(kind, lines, written, owners)
             self._doubt(str(error.strerror))
-        if owners:
-            owners.clear()
+        elif seconds > SLOW_SECONDS:
+            self._is_slow = True
+            self._doubt(f"a write took {seconds:.1f} s")
+        elif self.last_error is not None:
+            self.last_error = None
+        self.written[kind] += count
         file = self._files.current.get(kind)
         if file is not None and file.size >= self._file_bytes:
             self._files.rotate(kind, file)
@@ -135,42 +131,52 @@ class PromptWriter(EventWriter):
         if self._unready_when_full:
             self._judge_full(self._room_bytes())
 
-    def _sift(self, kind: str, turn: _Turn) -> None:
-        """Take out the lines that Kafka would not take, or for which there is no room."""
-        lines, owners = turn
-        given, owned = lines.copy(), owners.copy()
-        lines.clear()
-        owners.clear()
-        room = self._room_bytes()
-        for at, line in enumerate(given):
-            size, owner = len(line) + 1, owned.get(at)
-            if size > self.largest_line_bytes:
-                self.dropped[kind, "too_large"] += 1
-            elif size <= room:
+    def _not_written(self, kind: str, lines: bytes, written: int, owners: dict[int, Any]) -> int:
+        """Count or refuse the lines behind the first `written` bytes. Returns how many came before."""
+        whole = lines.count(b"\n", 0, written)
+        refused = [owner for at, owner in owners.items() if at >= whole]
+        self._refused.update(refused)
+        self.dropped[kind, "disk_error"] += lines.count(b"\n", written) - len(refused)
+        return whole
+
+    def _sifted(
+        self, kind: str, lines: bytes, owners: dict[int, Any], room: int
+    ) -> tuple[bytes, int, dict[int, Any]]:
+        """Return the lines that the event loop may write, their number and their owners.
+
+        The others are refused or counted, or go to the thread.
+        """
+        is_thread_ahead = self._is_slow and (
+            self._in_doubt or self._done_bytes < self._appended_bytes
+        )
+        self._is_slow = is_thread_ahead
+        sifted = _Turn()
+        for at, line in enumerate(lines.split(b"\n")[:-1]):
+            size, owner = len(line) + 1, owners.get(at)
+            reason: Reason | None = None
+            if self._limit_bytes < 0:
+                reason = "not_running"
+            elif size > self.largest_line_bytes:
+                reason = "too_large"
+            elif is_thread_ahead and owner is None:
+                super().append(kind, line)
+                continue
+            elif is_thread_ahead:
+                reason = "disk_error"
+            elif size > room:
+                reason = "disk_budget"
+            else:
                 room -= size
-                self.append(kind, line, owner)
-            elif owner is not None:
+                if owner is not None:
+                    sifted.owners[sifted.count] = owner
+                sifted.parts += (line, b"\n")
+                sifted.count += 1
+                continue
+            if owner is not None:
                 self._refused.add(owner)
             else:
-                self.dropped[kind, "disk_budget"] += 1
-
-    def _give_up_turn(self) -> None:
-        """Count the lines that came before `start` or after `close`."""
-        for kind, (lines, owners) in self._turn.items():
-            self._refused.update(owners.values())
-            self.dropped[kind, "not_running"] += len(lines) - len(owners)
-            lines.clear()
-            owners.clear()
-
-    def _leave_to_thread(self) -> None:
-        for kind, (lines, owners) in self._turn.items():
-            for at, line in enumerate(lines):
-                if at in owners:
-                    self._refused.add(owners[at])
-                else:
-                    super().append(kind, line)
-            lines.clear()
-            owners.clear()
+                self.dropped[kind, reason] += 1
+        return sifted.take()
 
     def _doubt(self, problem: str) -> None:
         self.last_error = f"{self._folder}: {problem}"
