@@ -45,7 +45,7 @@ class AfterLog:
         """Write the events that wait, then send the answers that wait."""
         held = self.held.copy()
         self.held.clear()
-        refused = self._log.write_turn()
+        refused = self._write()
         if refused:
             held, replaced = self._replaced(held, refused)
             held += replaced
@@ -66,14 +66,21 @@ class AfterLog:
         """Log the accesses, and return the answers with those replaced that are not logged."""
         for request, status, *_ in held:
             log_access(request, status, request)
-        refused = self._log.write_turn()
+        refused = self._write()
         if not refused:
             return held
         held, replaced = self._replaced(held, refused)
         for request, status, *_ in replaced:
             log_access(request, status, None)  # A refusal cannot be refused.
-        self._log.write_turn()
+        self._write()
         return held + replaced
+
+    def _write(self) -> Set[Any]:
+        try:
+            return self._log.write_turn()
+        except Exception as error:  # The answers must leave.
+            log_failure(log, "events could not be written", error)
+            return frozenset()
 
     def _replaced(self, held: list[Held], refused: Set[Any]) -> tuple[list[Held], list[Held]]:
         """Return the answers to requests that are not refused, and refusals of the others."""

@@ -81,10 +81,12 @@ class EventLog:
         if not isinstance(writer, PromptWriter):
             return frozenset()
         if quick:
-            lines = self._predictions.as_json(quick)
-            owners = [one[0] for one in quick] if self._refuses else ()
-            writer.extend("predictions", lines, len(quick), owners)
-            quick.clear()
+            try:
+                lines = self._predictions.as_json(quick)
+                owners = [one[0] for one in quick] if self._refuses else ()
+                writer.extend("predictions", lines, len(quick), owners)
+            finally:
+                quick.clear()
         return writer.write_turn()
 
     def _append_quick(self, quick: Quick) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from servestack_contract.settings import Events
-from servestack_server.events.writer import RETRY_SECONDS, EventWriter, Reason
+from servestack_server.events.writer import RETRY_SECONDS, EventWriter
 
-SLOW_SECONDS = 0.1
+SLOW_SECONDS = 1.0
 """A write that takes longer shows that the disk blocks. The event loop then leaves writing to the
-thread, until a trial has shown that the disk is quick again."""
+thread, until a trial has shown that the disk is quick again. Less would take a process that gets no
+processor for a disk that blocks."""
 TRIAL = ".trial"
 """File of a trial. Its name is none that Filebeat looks for."""
 _TRIAL_DATA = bytes(64 * 2**10)
@@ -69,11 +70,14 @@ class PromptWriter(EventWriter):
     def append(self, kind: str, line: bytes, owner: Any = None) -> bool:
         """Take one line, a JSON object that begins with `{"id":"`, without a newline.
 
-        Returns False if lines of this kind are not taken. `owner` is refused if the line is not
-        written.
+        Returns False if the line is too long, or lines of this kind are not taken. `owner` is refused
+        if the line is not written.
         """
         turn = self._turn.get(kind)
         if turn is None:
+            return False
+        if len(line) >= self.largest_line_bytes:
+            self.dropped[kind, "too_large"] += 1
             return False
         if owner is not None:
             turn.owners[turn.count] = owner
@@ -82,7 +86,10 @@ class PromptWriter(EventWriter):
         return True
 
     def extend(self, kind: str, lines: bytes, count: int, owners: Sequence[Any]) -> None:
-        """Take `count` lines, each with its newline, that all have an owner or all have none."""
+        """Take `count` lines, each with its newline and none too long.
+
+        `owners` has one for each line, or is empty.
+        """
         turn = self._turn[kind]
         if owners:
             turn.owners.update(enumerate(owners, turn.count))
@@ -101,9 +108,8 @@ class PromptWriter(EventWriter):
         return refused
 
     def _write_lines(self, kind: str, lines: bytes, count: int, owners: dict[int, Any]) -> None:
-        size = len(lines)
         room = self._room_bytes()
-        if size > self.largest_line_bytes or size > room or self._is_slow or self._limit_bytes < 0:
+        if len(lines) > room or self._is_slow or self._limit_bytes < 0:
             lines, count, owners = self._sifted(kind, lines, owners, room)
             if not count:
                 return
@@ -150,32 +156,22 @@ class PromptWriter(EventWriter):
             self._in_doubt or self._done_bytes < self._appended_bytes
         )
         self._is_slow = is_thread_ahead
+        is_running = self._limit_bytes >= 0
         sifted = _Turn()
         for at, line in enumerate(lines.split(b"\n")[:-1]):
             size, owner = len(line) + 1, owners.get(at)
-            reason: Reason | None = None
-            if self._limit_bytes < 0:
-                reason = "not_running"
-            elif size > self.largest_line_bytes:
-                reason = "too_large"
-            elif is_thread_ahead and owner is None:
-                super().append(kind, line)
-                continue
-            elif is_thread_ahead:
-                reason = "disk_error"
-            elif size > room:
-                reason = "disk_budget"
-            else:
+            if size <= room and is_running and not is_thread_ahead:
                 room -= size
                 if owner is not None:
                     sifted.owners[sifted.count] = owner
                 sifted.parts += (line, b"\n")
                 sifted.count += 1
-                continue
-            if owner is not None:
+            elif owner is not None:
                 self._refused.add(owner)
+            elif is_thread_ahead:
+                super().append(kind, line)
             else:
-                self.dropped[kind, reason] += 1
+                self.dropped[kind, "disk_budget" if is_running else "not_running"] += 1
         return sifted.take()
 
     def _doubt(self, problem: str) -> None:
@@ -189,12 +185,18 @@ class PromptWriter(EventWriter):
         self.write_turn()
         return super().flush(timeout_seconds)
 
+    def close(self, timeout_seconds: float) -> bool:
+        """Write the turn, and end as EventWriter does. Returns False if lines were lost."""
+        self.write_turn()
+        return super().close(timeout_seconds)
+
     # The thread runs the methods below.
 
     def _write(self) -> None:
         if self._appended_bytes > self._done_bytes:
             super()._write()
-        if self._in_doubt and time.monotonic() >= self._trial_at:
+        is_missed = self._is_slow or self._unready_when_full  # Else the next write is the trial.
+        if self._in_doubt and is_missed and time.monotonic() >= self._trial_at:
             self._try_disk()
 
     def _try_disk(self) -> None:
