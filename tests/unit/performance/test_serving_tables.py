@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.performance.serving.bars import LogCost, judge
+from tests.performance.serving.bars import judge
+from tests.performance.serving.log_cost import LogCost
 from tests.performance.serving.contender import ONE, SIXTEEN
 from tests.performance.serving.measurement import Result
 from tests.performance.serving.ours import NATIVE
