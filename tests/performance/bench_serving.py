@@ -52,7 +52,9 @@ def main() -> int:
         say("training the models …")
         models = train_models(folder)
         mine = _ours(models, folder)
-        field = [contender for name, contender in mine.items() if name in (ours.NATIVE, ours.COMPILED)]
+        field = [
+            contender for name, contender in mine.items() if name in (ours.NATIVE, ours.COMPILED)
+        ]
         field += [*(PEERS[peer] for peer in arguments.peers), *FLOORS]
         os.sched_setaffinity(0, {CLIENT_CORE})
         results = _measure_all(field, models, folder, arguments.seconds)

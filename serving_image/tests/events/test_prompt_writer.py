@@ -288,9 +288,7 @@ def test_what_comes_too_early_too_late_or_too_long_is_counted(tmp_path: Path) ->
     assert on_disk(tmp_path) == [2]
 
 
-def test_files_are_deleted_beside_writes(
-    writers: Writers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_are_deleted_beside_writes(writers: Writers, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread deletes the oldest where nobody ships, while turns are written."""
     monkeypatch.setattr("servestack_server.events.writer.MAINTENANCE_SECONDS", 0.01)
     writer = PromptWriter(settings(writers.folder, disk_budget_bytes=2 << 20))

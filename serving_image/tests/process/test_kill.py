@@ -83,7 +83,9 @@ def test_no_answer_that_was_read_lacks_its_events(
     with running_server(config, tmp_path) as server:
 
         def load(path: str, body: Any, callers: int = 2, good: int = 200) -> Load:
-            return Load(server.port, json.dumps(body).encode(), callers=callers, path=path, good=good)
+            return Load(
+                server.port, json.dumps(body).encode(), callers=callers, path=path, good=good
+            )
 
         predicting = [
             load("/v1/iris/predict", row, callers=8),
