@@ -1,8 +1,9 @@
 """Predicts the rows of several requests in one call.
 
 All requests that have arrived when the event loop reaches the queue go into one batch. The queue
-waits only for requests that are partly received. So a single request is answered at once, and the
-next batch fills while a call runs. A call that is expected to take longer than INLINE_SECONDS runs
+waits only for requests that are partly received, and after a batch of several for one turn of the
+event loop: callers who were answered together ask again nearly together. So a single request is
+answered at once, and the next batch fills while a call runs. A call that is expected to take longer than INLINE_SECONDS runs
 in a thread, so that the server can answer probes and requests for other models meanwhile.
 """
 
@@ -107,6 +108,7 @@ class Batcher:
         self._queue: deque[Job] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
+        self._last_jobs = 0
         self._first_queued = 0.0
         self._running = False
         self._thread: ThreadPoolExecutor | None = None
@@ -151,7 +153,7 @@ class Batcher:
             self._first_queued = perf_counter()
             if self._loop is None:
                 self._loop = asyncio.get_running_loop()
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush_later if self._last_jobs > 1 else self._flush)
 
     def predict_now(self, job: Job) -> None:
         """Predict without the queue, for warm-up. Raises the error that a caller would get."""
@@ -159,6 +161,10 @@ class Batcher:
         error = job.error
         if error is not None:
             raise error
+
+    def _flush_later(self) -> None:
+        """Flush the queue in the next turn of the event loop, after what has arrived meanwhile."""
+        self._loop.call_soon(self._flush)  # type: ignore[union-attr]
 
     def _flush(self) -> None:
         """Predict the jobs that wait, or wait a little for requests that are partly received."""
@@ -176,6 +182,7 @@ class Batcher:
         self._deliver(late)
         if not jobs:
             return
+        self._last_jobs = len(jobs)
         if self._is_quick(jobs):
             self._run(jobs)
             self._deliver(jobs)
