@@ -15,7 +15,7 @@ SLOW_SECONDS = 1.0
 thread, until a trial has shown that the disk is quick again. Less would take a process that gets no
 processor for a disk that blocks."""
 TRIAL = ".trial"
-"""File of a trial. Its name is none that Filebeat looks for."""
+"""Start of the name of a trial's file, which is none that Filebeat looks for."""
 _TRIAL_DATA = bytes(64 * 2**10)
 _NOBODY: Set[Any] = frozenset()
 
@@ -59,13 +59,14 @@ class PromptWriter(EventWriter):
         self, events: Events, *, worker: str = "0", workers: int = 1, registry: Path | None = None
     ) -> None:
         super().__init__(events, worker=worker, workers=workers, registry=registry)
-        self._turn = {kind: _Turn() for kind in events.kinds}
+        self._turn: dict[str, _Turn] = {kind: _Turn() for kind in events.kinds}
         self._refused: set[Any] = set()
         # The event loop sets both after a write that was slow, and only the first after one that
         # failed. The thread withdraws the first after a good trial, and the event loop the second.
         self._in_doubt = False
         self._is_slow = False
         self._trial_at = 0.0
+        self._trial = self._folder / f"{TRIAL}-{worker}"
 
     def append(self, kind: str, line: bytes, owner: Any = None) -> bool:
         """Take one line, a JSON object that begins with `{"id":"`, without a newline.
@@ -175,8 +176,8 @@ class PromptWriter(EventWriter):
         return sifted.take()
 
     def _doubt(self, problem: str) -> None:
-        self.last_error = f"{self._folder}: {problem}"
         self._in_doubt = True
+        self.last_error = f"{self._folder}: {problem}"
         self._trial_at = time.monotonic() + RETRY_SECONDS
         self._ring()
 
@@ -195,6 +196,8 @@ class PromptWriter(EventWriter):
     def _write(self) -> None:
         if self._appended_bytes > self._done_bytes:
             super()._write()
+        elif not self._in_doubt:
+            self.last_error = None  # Of an accident in this thread.
         is_missed = self._is_slow or self._unready_when_full  # Else the next write is the trial.
         if self._in_doubt and is_missed and time.monotonic() >= self._trial_at:
             self._try_disk()
@@ -202,12 +205,11 @@ class PromptWriter(EventWriter):
     def _try_disk(self) -> None:
         """Withdraw the doubt if the disk takes data, and quickly."""
         before = time.monotonic()
-        trial = self._folder / TRIAL
         try:
             try:
-                trial.write_bytes(_TRIAL_DATA)
+                self._trial.write_bytes(_TRIAL_DATA)
             finally:
-                trial.unlink(missing_ok=True)
+                self._trial.unlink(missing_ok=True)
         except OSError as error:
             self.last_error = f"{self._folder}: {error.strerror}"
         else:

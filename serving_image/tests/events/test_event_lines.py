@@ -6,8 +6,9 @@ import datetime
 import hashlib
 import hmac
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jsonschema_rs
 import numpy as np
@@ -338,7 +339,8 @@ def test_the_owners_events_have_a_name_and_values() -> None:
     }  # fmt: skip
 
 
-class Timed(NamedTuple):
+@dataclass
+class Timed:
     """A request that took so long."""
 
     seconds: float

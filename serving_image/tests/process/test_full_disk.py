@@ -36,7 +36,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SmallDisk]:
     if request.param != "tmpfs":
         yield SmallDisk(folder, DISK_BYTES)
         return
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", folder]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(folder)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("no right to mount: only the file size limit is tested")
     yield SmallDisk(folder)
