@@ -25,7 +25,7 @@ class Service:
 
     `root` is the target of <basePath>/predict: the only model, or the graph. It is None for several
     models without a graph. `receiving` returns how many requests are only partly received,
-    and `delivered` is called when the jobs of a batch have their answers.
+    and `delivering` is called with True and False before and after the answers of a batch.
     `is_input_declared`: the settings came with an input; else a model may have described its own.
     """
 
@@ -42,7 +42,7 @@ class Service:
         self.stopping = False
         self.is_input_declared = is_input_declared
         self.receiving: Callable[[], int] = int
-        self.delivered: Callable[[], None] = _nothing
+        self.delivering: Callable[[bool], None] = bool
         self.inputs = InputCounts(schema, metrics, is_on=settings.metrics.drift)
         self.targets = {model.name: self._target(model) for model in models}
         self.root = self._root()
@@ -62,7 +62,7 @@ class Service:
                 max_wait_seconds=settings.max_latency_ms / 1000,
                 max_queue=self.settings.limits.max_queue,
                 receiving=lambda: self.receiving(),
-                delivered=lambda: self.delivered(),
+                delivering=lambda begins: self.delivering(begins),
             )
         )
 
@@ -103,7 +103,3 @@ class Service:
                 HTTPStatus.SERVICE_UNAVAILABLE, "log_full", "the event log is full",
                 retry_after_seconds=5,
             )  # fmt: skip
-
-
-def _nothing() -> None:
-    pass

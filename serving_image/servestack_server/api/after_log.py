@@ -29,11 +29,24 @@ class AfterLog:
     """
 
     def __init__(self, event_log: EventLog, log_access: LogAccess | None) -> None:
-        self.held: list[Held] = []
+        self._held: list[Held] = []
         self._log = event_log
         self._log_access = log_access
-        self._is_scheduled = False
         self._loop = asyncio.get_running_loop()
+        self._is_scheduled = False
+        self._is_delivering = False
+
+    def hold(self, answer: Held) -> None:
+        """Keep an answer until the end of its batch, or else of this turn of the event loop."""
+        self._held.append(answer)
+        if not (self._is_delivering or self._is_scheduled):
+            self.schedule()
+
+    def delivering(self, is_delivering: bool) -> None:
+        """Hear that the answers of a batch begin, or end: then they leave."""
+        self._is_delivering = is_delivering
+        if not is_delivering:
+            self.release()
 
     def schedule(self) -> None:
         """Call `release` at the end of this turn."""
@@ -43,8 +56,8 @@ class AfterLog:
 
     def release(self) -> None:
         """Write the events that wait, then send the answers that wait."""
-        held = self.held.copy()
-        self.held.clear()
+        held = self._held.copy()
+        self._held.clear()
         refused = self._write()
         if refused:
             held, replaced = self._replaced(held, refused)
@@ -89,8 +102,8 @@ class AfterLog:
             if request in refused:
                 request.answered = False
                 fail(request, _not_logged())
-        refusals = self.held.copy()
-        self.held.clear()
+        refusals = self._held.copy()
+        self._held.clear()
         return kept, refusals
 
 

@@ -40,14 +40,13 @@ class Dispatch:
         self._cors = CorsPolicy(cors) if cors is not None else None
         logs_access = service.log.wants("access")
         self._answered = self._count_and_log if logs_access else self._count
-        self._after_log: AfterLog | None = None
-        self._held: list[Held] | None = None
+        self._hold: Callable[[Held], None] | None = None
         if service.log.is_before_answers:
-            self._after_log = AfterLog(service.log, self._log_access if logs_access else None)
-            self._held = self._after_log.held
+            after_log = AfterLog(service.log, self._log_access if logs_access else None)
+            self._hold = after_log.hold
             self._answered = self._count
-            service.log.on_custom = self._after_log.schedule
-            service.delivered = self._after_log.release
+            service.log.on_custom = after_log.schedule
+            service.delivering = after_log.delivering
 
     def is_vital(self, request: Request) -> bool:
         """Whether this asks for a probe, the metrics or a page, which need no key."""
@@ -71,7 +70,7 @@ class Dispatch:
     def handle(self, request: Request) -> None:
         """Answer a complete request, now or later."""
         request.on_answered = self._answered
-        request.held = self._held
+        request.hold = self._hold
         request.answer_headers = self._headers(request)
         try:
             # `OPTIONS *` asks about the server as a whole (RFC 9110, 9.3.7).
@@ -91,18 +90,13 @@ class Dispatch:
         except Exception as error:
             log_failure(log, "the server failed", error, request.id)
             fail(request, internal_error())
-        finally:
-            if self._held:
-                self._after_log.schedule()  # type: ignore[union-attr]
 
     def refused(self, request: Request, error: RequestError) -> None:
         """Answer a request that was incomplete or outside the limits."""
         request.on_answered = self._answered
-        request.held = self._held
+        request.hold = self._hold
         request.answer_headers = self._headers(request)
         self._refuse(request, error)
-        if self._after_log is not None:
-            self._after_log.schedule()
 
     def timed_out(self, request: Request) -> None:
         """Answer a request whose time is up with 503."""
@@ -116,8 +110,6 @@ class Dispatch:
                 retry_after_seconds=1,
             ),
         )
-        if self._after_log is not None:
-            self._after_log.schedule()
 
     def _headers(self, request: Request) -> bytes:
         """Return the header lines that every answer to the request has, errors included."""

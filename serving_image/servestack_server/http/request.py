@@ -29,12 +29,12 @@ class Request:
     `seconds` is the time from the first byte to the answer, and 0 before the answer. The application
     sets `route`, `kept` (data that the answer needs again), `answer_headers` (whole lines, in every
     answer to this request), `on_answered`, which is called with the request and the status, and
-    `held`, a list that takes the answer until the application hands it to `respond` and calls
+    `hold`, which takes the answer until the application hands it to `respond` and calls
     `on_answered`; without it `answer` does so at once.
     """
 
     __slots__ = (
-        "_id", "answer_headers", "answered", "body", "headers", "held", "keep_alive", "kept", "method",
+        "_id", "answer_headers", "answered", "body", "headers", "hold", "keep_alive", "kept", "method",
         "on_answered", "path", "query", "respond", "route", "seconds", "started",
     )  # fmt: skip
 
@@ -53,7 +53,7 @@ class Request:
         self.route: Any = None
         self.kept: Any = None
         self.on_answered: Callable[[Request, int], None] | None = None
-        self.held: list[Held] | None = None
+        self.hold: Callable[[Held], None] | None = None
         self._id = b""
 
     @property
@@ -83,8 +83,8 @@ class Request:
         self.answered = True
         self.seconds = time.perf_counter() - self.started
         headers += self.answer_headers
-        if self.held is not None:
-            self.held.append((self, status, shown or status, content_type, headers, body))
+        if self.hold is not None:
+            self.hold((self, status, shown or status, content_type, headers, body))
             return
         self.respond(self, shown or status, content_type, headers, body)
         if self.on_answered is not None:

@@ -82,8 +82,8 @@ class Batcher:
 
     A batch has at most `max_rows` rows, unless a single request has more. `max_wait_seconds` is how
     long the first request of a batch waits for others that are partly received; `receiving` returns
-    their number. `max_queue` is the number of requests that may wait. `delivered` is called when the
-    jobs of a batch are finished.
+    their number. `max_queue` is the number of requests that may wait. `delivering` is called
+    with True before the jobs of a batch are finished, and with False after that.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Batcher:
         max_wait_seconds: float,
         max_queue: int,
         receiving: Callable[[], int],
-        delivered: Callable[[], None] = lambda: None,
+        delivering: Callable[[bool], object] = bool,
     ) -> None:
         self.model = model
         self.metrics = metrics
@@ -104,7 +104,7 @@ class Batcher:
         self.call_time = CallTime()
         self._max_wait_seconds = max_wait_seconds
         self._receiving = receiving
-        self._delivered = delivered
+        self._delivering = delivering
         self._queue: deque[Job] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
@@ -243,14 +243,17 @@ class Batcher:
         self._deliver(jobs)
 
     def _deliver(self, jobs: list[Job]) -> None:
-        for job in jobs:
-            try:
-                job.finish(job)
-            except Exception as error:  # The outputs cannot be encoded.
-                job.error = self._failed(error, job)
-                job.finish(job)
         if jobs:
-            self._delivered()
+            self._delivering(True)
+            try:
+                for job in jobs:
+                    try:
+                        job.finish(job)
+                    except Exception as error:  # The outputs cannot be encoded.
+                        job.error = self._failed(error, job)
+                        job.finish(job)
+            finally:
+                self._delivering(False)
         if self._queue and not self._scheduled and not self._running:
             self._scheduled = True
             self._first_queued = perf_counter()

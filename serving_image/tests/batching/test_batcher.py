@@ -65,12 +65,12 @@ def batcher(
     max_wait_seconds: float = 0.0,
     max_queue: int = 512,
     receiving: Callable[[], int] = int,
-    delivered: Callable[[], None] = lambda: None,
+    delivering: Callable[[bool], object] = bool,
 ) -> Batcher:
     model = model or Model("m", "1", "", "sklearn", "native", fake.predict, None, owner)
     return Batcher(
         model, ModelMetrics("m", "1", ""), max_rows=max_rows, max_wait_seconds=max_wait_seconds,
-        max_queue=max_queue, receiving=receiving, delivered=delivered,
+        max_queue=max_queue, receiving=receiving, delivering=delivering,
     )  # fmt: skip
 
 
@@ -123,20 +123,23 @@ def test_after_a_batch_of_several_it_waits_for_one_turn() -> None:
     assert fake.calls == [[1], [2], [3, 4], [5, 6]]
 
 
-def test_it_says_once_that_all_jobs_of_a_batch_have_their_answers() -> None:
+def test_it_says_when_the_jobs_of_a_batch_get_their_answers() -> None:
     fake = Fake()
-    said: list[list[bool]] = []
+    said: list[tuple[bool, list[bool]]] = []
 
     async def run() -> None:
         asked: list[Asked] = []
-        queue = batcher(fake, delivered=lambda: said.append([one.done.done() for one in asked]))
+        queue = batcher(
+            fake, delivering=lambda on: said.append((on, [one.done.done() for one in asked]))
+        )
         asked += [Asked(queue, [value]) for value in range(4)]
         asked.append(Asked(queue, [9], deadline=0.0))
         for one in asked[:4]:
             await one.values()
 
     asyncio.run(run())
-    assert said == [[False] * 4 + [True], [True] * 5]
+    late, all_of_them = [False] * 4 + [True], [True] * 5
+    assert said == [(True, [False] * 5), (False, late), (True, late), (False, all_of_them)]
 
 
 @pytest.mark.parametrize("place", ["loop", "thread"])
