@@ -42,7 +42,7 @@ class Service:
         self.stopping = False
         self.is_input_declared = is_input_declared
         self.receiving: Callable[[], int] = int
-        self.delivering: Callable[[bool], None] = bool
+        self.delivering: Callable[[bool], object] = bool
         self.inputs = InputCounts(schema, metrics, is_on=settings.metrics.drift)
         self.targets = {model.name: self._target(model) for model in models}
         self.root = self._root()
