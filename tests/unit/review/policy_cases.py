@@ -136,6 +136,7 @@ CASES: dict[str, Pair] = {
     "SRV635": (Case(artifact={"size_bytes": 100 << 20}), Case(artifact={"size_bytes": 900 << 20})),
     "SRV636": (Case(spec={"logging": {"whenFull": "unready"}}),
                Case(spec={"logging": {"whenFull": "unready", "durability": "buffered"}})),
+    "SRV638": (Case(), Case(environment={"kafka": {"topics": {"replicationFactor": 1}}})),
     "SRV641": (Case(environment={"guardRails": {"minReplicas": 2}}),
                Case(environment={"guardRails": {"minReplicas": 3}})),
     "SRV642": (Case(environment=PINNED | {"guardRails": {"requireImageDigest": True}}),
@@ -178,4 +179,10 @@ CASES: dict[str, Pair] = {
                                      {"cidr": "169.254.170.23/32", "ports": [80]}]}),
                Case(spec={"egress": [{"cidr": "169.254.0.0/16",
                                       "ports": [{"port": 1, "endPort": 99}]}]})),
+    "SRV685": (Case(spec={"ingress": {"hosts": [
+                        "iris.example.com", "*.example.com",
+                        {"host": "iris.example.org", "tls": {"secret": "org-tls"}}]}},
+                    environment={"ingress": {"tls": {"secret": "wildcard"}}}),
+               Case(spec={"ingress": {"host": "a.iris.example.com"}},
+                    environment={"ingress": {"tls": {"secret": "wildcard"}}})),
 }  # fmt: skip
