@@ -68,8 +68,8 @@ def serve(
 ) -> int:
     """Serve until SIGTERM or SIGINT.
 
-    `spec_digest` is that of the settings file, for events. Returns the exit code: 0, or 1 if
-    requests or events were lost. Raises StartError if the server cannot become ready.
+    `spec_digest` is that of the settings file, for events. Returns the exit code: 0, or 1 if requests or events were lost. Raises StartError if the server
+    cannot become ready.
     """
     # The event loop sets its own handler later. Until then this one is needed, because the first
     # process of a container ignores a signal without a handler.

@@ -34,10 +34,8 @@ class EventLog:
 
     `is_before_answers`: an event has to be written by `write_turn` before its answer leaves.
 
-    `origin` is another object once the variant has changed.
-
     `log_quick` logs a prediction whose rows and values exist as JSON, if they have together fewer
-    bytes than `quick_bytes`, the request has no traceparent, and `takes_predictions`.
+    bytes than `quick_bytes`, and `takes_predictions`.
     """
 
     def __init__(
@@ -48,7 +46,7 @@ class EventLog:
         origin: Origin = Origin(),  # noqa: B008 - it is frozen
     ) -> None:
         self.writer = writer
-        self.origin = origin
+        self._origin = origin
         self._predictions = PredictionEvents(settings, pins=pins, origin=origin)
         self._others = OtherEvents(settings.events or Events(folder="", source=""), origin=origin)
         self._append = writer.append if writer is not None else _not_kept
@@ -75,9 +73,9 @@ class EventLog:
 
     def change_variant(self, variant: Variant) -> None:
         """Write another variant into the events that follow."""
-        self.origin = structs.replace(self.origin, variant=variant)
-        self._predictions.change_origin(self.origin)
-        self._others.change_origin(self.origin)
+        self._origin = structs.replace(self._origin, variant=variant)
+        self._predictions.change_origin(self._origin)
+        self._others.change_origin(self._origin)
 
     def wants(self, kind: Kind) -> bool:
         """Whether events of this kind are logged."""
@@ -87,10 +85,6 @@ class EventLog:
     def takes_no_more(self) -> bool:
         """Whether the log is full and the spec wants every answer logged (`whenFull: unready`)."""
         return self.writer is not None and self.writer.is_full
-
-    def data(self, model: str, version: str, endpoint: str) -> bytes:
-        """Return what `log_quick` needs of a model and a route."""
-        return self._predictions.data(model, version, endpoint, 200)
 
     def write_turn(self) -> Set[Any]:
         """Write what a PromptWriter has to write. Returns the owners of what is not written."""

@@ -141,6 +141,7 @@ def test_predictions_are_off_where_they_are_not_shipped(kinds: tuple[str, ...]) 
 TRACE, SPAN = PARENT[3:35], PARENT[36:52]
 
 
+@pytest.mark.parametrize("is_ready", [True, False], ids=["ready JSON", "values"])
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
@@ -161,8 +162,14 @@ TRACE, SPAN = PARENT[3:35], PARENT[36:52]
         ("", None),
     ],
 )
-def test_a_traceparent_is_kept_where_it_is_valid(given: str, kept: str | None) -> None:
-    line = prediction(PredictionEvents(config()), traceparent=given.encode())
+def test_a_traceparent_is_kept_where_it_is_valid(
+    given: str, kept: str | None, is_ready: bool
+) -> None:
+    events = PredictionEvents(config())
+    line: bytes | None = ready(events, b"[[ 1]]", b"[ 0]", traceparent=given.encode())
+    if not is_ready:
+        line = prediction(events, traceparent=given.encode())
+    assert (b"[[ 1]]" in (line or b"")) == is_ready
     assert checked(line).get("traceparent") == kept
 
 
@@ -264,7 +271,7 @@ def test_a_column_that_is_not_there_is_not_logged_as_it_is() -> None:
 def redacting(given: Input, *params: Param, **redact: Redaction) -> PredictionEvents:
     """Prediction events of a service with that input."""
     whole = structs.replace(config(redact=redact), input=given, params=params or None)
-    return PredictionEvents(whole)
+    return PredictionEvents(whole, clock=clock)
 
 
 def test_params_are_redacted_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,12 +401,19 @@ class Timed:
     seconds: float
 
 
+SERVED = ("iris", "4", "/v1/iris/predict", 200)
+
+
 def ready(
-    events: PredictionEvents, rows_json: bytes, values_json: bytes, seconds: float = 0.00125
+    events: PredictionEvents,
+    rows_json: bytes,
+    values_json: bytes,
+    seconds: float = 0.00125,
+    traceparent: bytes | None = None,
 ) -> bytes:
     """The event of a prediction whose JSON exists, without its newline."""
-    data = events.data("iris", "4", "/v1/iris/predict", 200)
-    lines = events.as_json([(Timed(seconds), to_json(ID)[1:-1], data, rows_json, values_json)])
+    quick = (Timed(seconds), to_json(ID)[1:-1], traceparent, SERVED, rows_json, values_json)
+    lines = events.as_json([quick])
     assert lines.endswith(b"\n")
     return lines[:-1]
 
@@ -426,9 +440,8 @@ def test_a_line_of_ready_json_is_the_same_event(time: float, seconds: float) -> 
 
 def test_lines_of_one_turn_are_lines_of_their_own() -> None:
     events = PredictionEvents(config())
-    data = events.data("iris", "4", "/v1/iris/predict", 200)
     ids = [f"id-{number:06d}".encode() for number in range(3)]
-    turn = [(Timed(0.001), one, data, b"[[%d]]" % at, b"[0]") for at, one in enumerate(ids)]
+    turn = [(Timed(0.001), one, None, SERVED, b"[[%d]]" % at, b"[0]") for at, one in enumerate(ids)]
     lines = events.as_json(turn).splitlines()
     assert [checked(line)["id"].encode() for line in lines] == ids
     assert [json.loads(line)["data"]["inputs"] for line in lines] == [[[0]], [[1]], [[2]]]
@@ -445,10 +458,10 @@ def test_ready_json_that_is_short_enough_never_makes_a_line_too_long() -> None:
     for most in (1 << 14, 1 << 20):
         section = {"max_event_bytes": most, "source": "/" + "n" * 63 + "/" + "m" * 63}
         pins = [Pin("m" * 63, "v" * 128, "ab" * 32)]
-        events = PredictionEvents(config(section), pins=pins)
-        data = events.data("m" * 63, "v" * 128, "/" + "p" * 1024 + "/predict", 200)
+        events = PredictionEvents(config(section), pins=pins, origin=ORIGIN)
+        served = ("m" * 63, "v" * 128, "/" + "p" * 1024 + "/predict", 200)
         rows = b"1" * (events.quick_bytes - 2)
-        lines = events.as_json([(Timed(1e6), b"i" * 128, data, rows, b"0")])
+        lines = events.as_json([(Timed(1e6), b"i" * 128, PARENT.encode(), served, rows, b"0")])
         assert len(lines) + 64 <= most
 
 
