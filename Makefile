@@ -60,7 +60,7 @@ lint: setup ## lint, spelling, links, types, import contracts, generated files
 	@cd tests && MYPYPATH=..:../modules ../$(BIN)/mypy --config-file ../pyproject.toml --cache-dir ~/.cache/servestack/mypy-server ../serving_image/tests
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/docs.py --check
-	@$(BIN)/python tools/dashboards.py --check
+	@$(BIN)/python -m tools.dashboards --check
 	@$(BIN)/python tools/stock_image.py --check
 	@$(BIN)/python tools/schemas/bundle.py --check
 	@$(BIN)/python tools/secrets/bundle.py --check
@@ -72,7 +72,7 @@ unit: setup ## the tests that need nothing but Python
 .PHONY: generate
 generate: setup ## write what is generated and committed: docs, dashboard, schemas, rendered
 	@$(BIN)/python tools/docs.py
-	@$(BIN)/python tools/dashboards.py
+	@$(BIN)/python -m tools.dashboards
 	@$(BIN)/python tools/stock_image.py
 	@$(BIN)/python tools/schemas/bundle.py
 	@$(BIN)/python tools/secrets/bundle.py

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from servestack.data import read_template
+from servestack.manifests import names
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.observability import LatencyObjective
 from servestack.spec.quantities import byte_count
@@ -28,7 +29,9 @@ MINIMUM_REQUESTS = 100
 BURN_RATES = (14.4, 6, 3, 1)
 """Burn rates at which the template's alerts fire, as multiples of the month's error budget."""
 
-_TEMPLATES = ("monitoring/rules/slo.yaml.j2", "monitoring/rules/operations.yaml.j2")
+_SLO, _OPERATIONS, _INFO = (
+    f"monitoring/rules/{name}.yaml.j2" for name in ("slo", "operations", "info")
+)
 _PLACEHOLDER = re.compile(r"@([a-z_]+)@")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -56,11 +59,13 @@ class _Shape:
     events: bool
     drift: bool
     parked: bool
+    dashboards: bool
 
 
 def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
     """The groups of a model's Prometheus rule file, each {"name": ..., "rules": [...]}."""
     spec = service.spec
+    grafana = service.environment.grafana
     own = objectives(service)
     shape = _Shape(
         fastest=tuple((each.kind, _fastest_burn(each)) for each in own),
@@ -68,12 +73,14 @@ def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
         events=bool(service.topics.shipped()),
         drift=spec.monitoring.drift,
         parked=spec.autoscaling is None and not spec.replicas,
+        dashboards=grafana is not None and (grafana.fleet or spec.monitoring.dashboard),
     )
     values = {
         "service": service.name,
         "environment": service.environment.name,
         "owner": spec.owner or "unowned",
         "runbook": spec.monitoring.runbook or "",
+        "dashboard": _dashboard(service),
         "max_queue": str(spec.api.limits.max_queue),
         "disk_budget_bytes": str(byte_count(spec.logging.disk_budget)),
     }
@@ -84,7 +91,8 @@ def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
     groups: list[dict[str, Any]] = json.loads(fill(_rendered(shape), values))
     prometheus = service.environment.prometheus
     runbooks = prometheus.runbooks if prometheus else None
-    return [_with_runbooks(group, runbooks) for group in groups]
+    dashboard = _dashboard_address(service)
+    return [_with_links(group, runbooks, dashboard) for group in groups]
 
 
 def format_of(text: str) -> str:
@@ -155,7 +163,9 @@ def bucket_matcher(objective: LatencyObjective) -> str:
 @lru_cache(maxsize=512)
 def _rendered(shape: _Shape) -> str:
     """The groups of both templates as a %-format of JSON."""
-    own = ("service", "environment", "owner", "runbook", "max_queue", "disk_budget_bytes")
+    own = (
+        "service", "environment", "owner", "runbook", "dashboard", "max_queue", "disk_budget_bytes",
+    )  # fmt: skip
     values: dict[str, Any] = {name: f"@{name}@" for name in own}
     values |= {name: getattr(shape, name) for name in ("alerts", "events", "drift", "parked")}
     values["objectives"] = [
@@ -166,9 +176,8 @@ def _rendered(shape: _Shape) -> str:
     values["selector"] = 'environment="@environment@", model_service="@service@"'
     values["minimum_requests"] = MINIMUM_REQUESTS
     groups: list[dict[str, Any]] = []
-    for name in _TEMPLATES:
-        if name.endswith("operations.yaml.j2") and not shape.alerts:
-            continue
+    wanted = {_SLO: True, _OPERATIONS: shape.alerts, _INFO: shape.dashboards}
+    for name in (name for name, is_wanted in wanted.items() if is_wanted):
         groups += yaml.load(_template(name).render(values), _LOADER)["groups"] or []
     return format_of(json.dumps(groups, ensure_ascii=False))
 
@@ -193,14 +202,36 @@ def _template(name: str) -> Any:
     return environment.from_string(read_template(name))
 
 
-def _with_runbooks(group: dict[str, Any], page: str | None) -> dict[str, Any]:
-    """Link alerts that have no runbook of the model's owner to their section of the page, if any."""
+def _dashboard(service: ResolvedService) -> str:
+    """Id of the dashboard that shows a model: its own, or else that of all models; "" without both."""
+    grafana = service.environment.grafana
+    if grafana is None:
+        return ""
+    if service.spec.monitoring.dashboard:
+        return names.dashboard_uid(service)
+    return names.fleet_dashboard_uid(service.environment) if grafana.fleet else ""
+
+
+def _dashboard_address(service: ResolvedService) -> str | None:
+    """The address of that dashboard, if the environment knows Grafana's."""
+    grafana = service.environment.grafana
+    uid = _dashboard(service)
+    return f"{grafana.url.rstrip('/')}/d/{uid}" if grafana and grafana.url and uid else None
+
+
+def _with_links(group: dict[str, Any], page: str | None, dashboard: str | None) -> dict[str, Any]:
+    """Link alerts to their dashboard and runbook.
+
+    Those without a runbook of the model's owner link to their section of the page, if there is one.
+    """
     for rule in group["rules"]:
-        annotations = rule.get("annotations", {})
-        if annotations.get("runbook_url") != "":
+        annotations = rule.get("annotations")
+        if annotations is None:
             continue
-        if page:
+        if annotations["runbook_url"] == "" and page:
             annotations["runbook_url"] = f"{page}#{rule['alert'].lower()}"
-        else:
+        elif annotations["runbook_url"] == "":
             del annotations["runbook_url"]
+        if dashboard:
+            annotations["dashboard_url"] = dashboard
     return group
