@@ -16,9 +16,8 @@ from tests.dashboards.system import System
 
 CALLERS = 3
 """Connections at a time, of each model."""
-LARGE = 3000
-"""Rows of a request whose event is too large for the log."""
-
+STORY = 50_000
+"""Characters of a long feedback."""
 Call = tuple[str, Any]
 """Path and body."""
 
@@ -63,10 +62,13 @@ class Callers:
         for thread in threads:
             thread.join(60)
 
-    def too_large(self) -> None:
-        """A request whose event is larger than Kafka takes, so that it is dropped."""
+    def fill_log(self, size_bytes: int) -> None:
+        """As much feedback as a pod's events may take on disk, so that it drops further events."""
+        path, sent = f"/v1/{self._model}/feedback", 0
         connection = http.client.HTTPConnection("127.0.0.1", self._ports()[0], timeout=30)
-        self._send(connection, self._predict(LARGE))
+        while sent < size_bytes:
+            self._send(connection, (path, {"id": "a-long-story", "feedback": "x" * STORY}))
+            sent += STORY
         connection.close()
 
     def _ask(self, number: int) -> None:
@@ -111,7 +113,7 @@ class Callers:
             elif turn % 10 == 3:
                 yield f"{base}/batch", [next(rows) for _ in range(40)]
             elif turn % 13 == 5:
-                yield f"{base}/feedback", {"id": f"{number}-{turn}", "feedback": {"species": 0}}
+                yield f"{base}/feedback", {"id": f"{number:04}-{turn:011}", "feedback": {"species": 0}}
             elif turn % 17 == 7:
                 yield f"/v2/models/{self._model}/infer", _v2(row)
             elif turn % 19 == 11:

@@ -37,9 +37,10 @@ SPEC: dict[str, Any] = {
         },
         "limits": {"maxQueue": 8},
     },
+    "rollout": {"strategy": "canary", "steps": [50, 100]},
     "logging": {"predictions": {"sample": 1.0}, "feedback": True},
     "monitoring": {
-        "slo": {"availability": 99, "latency": {"percentile": 95, "milliseconds": 25}},
+        "slo": {"availability": 99.9, "latency": {"percentile": 95, "milliseconds": 25}},
         "drift": True,
         "scrapeIntervalSeconds": 5,
     },
@@ -48,8 +49,6 @@ ENVIRONMENT: dict[str, Any] = {
     "kafka": {
         "brokers": ["kafka:9093"],
         "security": {"credentials": {"secret": "kafka"}},
-        # So that an event of a few thousand rows is too large.
-        "maxMessage": "64Ki",
     },
     "grafana": {"folder": "Models", "url": "https://grafana.example.com"},
     "prometheus": {"style": "operator", "runbooks": "https://docs.example.com/alerts.html"},
@@ -70,11 +69,17 @@ class Pod:
 class System:
     """Models of one environment. Pods are started and stopped by name; Prometheus knows all of them."""
 
-    def __init__(self, folder: Path, models: Sequence[str], pods: Sequence[Pod]) -> None:
+    def __init__(
+        self, folder: Path, models: Sequence[str], pods: Sequence[Pod], disk_budget: str
+    ) -> None:
         self.folder = folder
         self.pods = {pod.name: pod for pod in pods}
         self.services = {
-            name: resolved(folder / "projects" / name, merged(SPEC, {"name": name}), ENVIRONMENT)
+            name: resolved(
+                folder / "projects" / name,
+                merged(SPEC, {"name": name, "logging": {"diskBudget": disk_budget, "maxEvent": "128Ki"}}),
+                ENVIRONMENT,
+            )
             for name in models
         }
         self.iris: Iris = train_iris(folder / "model")
@@ -116,25 +121,28 @@ class System:
 
     def _settings(self, service: ResolvedService, place: Path, pod: Pod) -> dict[str, Any]:
         settings = to_plain(server_settings(service))
-        events = place / "events"
-        events.mkdir(parents=True)
-        # No Filebeat runs here: nothing is shipped, so all events are still to be shipped.
-        settings["events"] = settings["events"] | {"folder": str(events)}
-        settings["events"].pop("registry", None)
+        # No Filebeat runs here, so its registry stays empty: events pile up as if Kafka were down.
+        for name in ("folder", "registry"):
+            (place / name).mkdir(parents=True)
+            settings["events"][name] = str(place / name)
         settings["models"] = [{"name": pod.model, "path": str(self.iris.folder)}]
         settings["input"]["example"] = [self.iris.rows[0]]
-        if "variantFile" in settings:
-            (place / "variant").write_text(pod.variant)
-            settings["variantFile"] = str(place / "variant")
+        # What the downward API writes from the pod's label.
+        (place / "variant").write_text(pod.variant)
+        settings["variantFile"] = str(place / "variant")
         return settings
 
 
 @contextmanager
 def running_system(
-    folder: Path, models: Sequence[str], pods: Sequence[Pod], scrape_seconds: float
+    folder: Path, models: Sequence[str], pods: Sequence[Pod], *, scrape_seconds: float,
+    disk_budget: str,
 ) -> Iterator[tuple[System, str]]:
-    """The system, none of its pods started yet, and the address of its Prometheus."""
-    system = System(folder, models, pods)
+    """The system, none of its pods started yet, and the address of its Prometheus.
+
+    A pod that has written `disk_budget` of events drops further ones: nothing ships them.
+    """  # fmt: skip
+    system = System(folder, models, pods, disk_budget)
     rules = []
     for name, service in system.services.items():
         file = folder / f"{name}-rules.yaml"

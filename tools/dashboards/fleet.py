@@ -224,7 +224,7 @@ def failed(grouped: str) -> str:
 
 def quantile() -> str:
     seconds = f"servestack_request_duration_seconds_bucket{{{CHOSEN}}}"
-    return f"histogram_quantile(0.95, sum by (le, model_service) (rate({seconds}{RATE})))"
+    return f"histogram_quantile(0.95, sum by (le, model_service) (rate({seconds}{RATE}))) >= 0"
 
 
 def budget_left() -> str:

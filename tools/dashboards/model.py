@@ -216,7 +216,7 @@ def latency() -> list[Placed]:
             *(
                 Query(
                     f"histogram_quantile({share}, sum by (le, model) "
-                    f"(rate(servestack_prediction_duration_seconds_bucket{{{POD}}}{RATE})))",
+                    f"(rate(servestack_prediction_duration_seconds_bucket{{{POD}}}{RATE}))) >= 0",
                     f"p{round(share * 100)} {{{{model}}}}",
                 )
                 for share in (0.5, 0.95)
@@ -331,8 +331,8 @@ def versions_side_by_side() -> list[Placed]:
 
     return [
         graph(
-            "Requests by version and variant", "Traffic of each version, and of each variant of an A/B "
-            "test or bandit. The shares are what the rollout or the graph's weights ask for.",
+            "Requests by version and variant", "Traffic of each version, on each side of a rollout: "
+            "stable, canary or shadow. The shares should be what the rollout asks for.",
             "reqps", Query(f"sum by ({both}) (rate({counted}{RATE}))", legend), stacked=True, width=8,
         ),
         graph(
@@ -353,7 +353,7 @@ def versions_side_by_side() -> list[Placed]:
                 Column(
                     "Share",
                     served(
-                        f"sum by ({both}) (rate({counted}[5m])) / ignoring ({both}) group_left "
+                        f"sum by ({both}) (rate({counted}[5m])) / ignoring ({both}) group_left () "
                         f"(sum(rate({counted}[5m])) > 0)"
                     ),
                     "percentunit", decimals=1,
@@ -390,7 +390,8 @@ def log_health() -> list[Placed]:
         graph(
             "Events dropped", "Events that are lost for good, by kind and reason. Anything above zero is a "
             "gap in the log; answers are not affected. Reasons: docs/operations/alerts.md.",
-            "eps", Query(f"sum by (kind, reason) (rate({dropped}{RATE}))", "{{kind}}: {{reason}}"), width=6,
+            "eps", Query(f"sum by (kind, reason) (rate({dropped}{RATE})) > 0", "{{kind}}: {{reason}}"), width=6,
+            empty="nothing is dropped",
         ),
         number(
             "Events lost in this range", "How many events were lost in the time that the dashboard shows.",
@@ -447,11 +448,10 @@ def errors_of(counted: str, codes: str, by: str) -> str:
 
 
 def quantile(share: float, selector: str, by: str = "", window: str = RATE) -> str:
-    """Time within which a share of the requests were answered, in seconds."""
+    """Time within which a share of the requests were answered, in seconds; nothing without requests."""
     labels = f"le, {by}" if by else "le"
-    return (
-        f"histogram_quantile({share}, sum by ({labels}) (rate({SECONDS}_bucket{{{selector}}}{window})))"
-    )
+    rates = f"sum by ({labels}) (rate({SECONDS}_bucket{{{selector}}}{window}))"
+    return f"histogram_quantile({share}, {rates}) >= 0"
 
 
 def budget_left(kind: str) -> str:

@@ -31,7 +31,7 @@ _FLEET = "monitoring/dashboards/fleet.json"
 _NUMBER = re.compile(r'"@@([a-z_]+)@@"')
 _NO_LIMIT = "1e9"
 """A threshold that nothing reaches."""
-_FLEET_INTERVAL = "30s"
+_FLEET_INTERVAL = "15s"
 
 
 def dashboard_text(service: ResolvedService) -> str:
