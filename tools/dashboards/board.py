@@ -34,6 +34,7 @@ def whole(
         .links(list(links))
     )
     plain = as_data(built)
+    del plain["style"]  # Grafana 11 has none: each user chooses.
     variables = [as_data(source), *plain["templating"]["list"]]
     for variable in variables:
         # The builder gives all of them the same id, which Grafana does not read.

@@ -199,7 +199,6 @@ def heat(
         .rows_frame(heatmap.RowsHeatmapOptions().layout(common_models.HeatmapCellLayout.AUTO))
         .show_value(common_models.VisibilityMode.NEVER)
         .show_legend()
-        .show_tooltip()
         .exemplars_color("rgba(255,0,255,0.7)")
     )
     target = _target(0, Query(query, "{{le}}")).format(PromQueryFormat.HEATMAP)
@@ -301,6 +300,9 @@ def section_data(section: Section) -> dict[str, Any]:
         if x + item.width > COLUMNS:
             x, y, tallest = 0, y + tallest, 0
         plain = as_data(item.panel)
+        if plain["type"] == "heatmap":
+            # Since Grafana 10.3; the builder has the older form.
+            plain["options"]["tooltip"] = {"mode": "single", "yHistogram": False}
         plain["gridPos"] = {"x": x, "y": y, "w": item.width, "h": item.height}
         placed.append(plain)
         x, tallest = x + item.width, max(tallest, item.height)
@@ -327,7 +329,7 @@ def _bare(value: Any) -> Any:
 
 
 _ITS_OWN: Any = [
-    ("repeatDirection", "h"), ("transformations", []), ("transparent", False), ("overrides", []),
+    ("repeatDirection", "h"), ("transformations", []), ("transparent", False),
 ]  # fmt: skip
 
 
