@@ -15,27 +15,29 @@ from tests.support.services import resolved
 
 SCHEMAS = json.loads((Path(__file__).parent / "grafana/schemas.json").read_text())
 LATENCY = {"availability": 99, "latency": {"percentile": 95, "milliseconds": 50}}
+_DEFAULTED = {"Options", "FieldConfig", "TableFieldOptions", "GraphFieldConfig"}
+"""What a panel takes its defaults for. Newer versions have more of them than older ones."""
 
 
 @cache
 def schema(name: str, definition: str) -> Any:
     definitions = _with_any(SCHEMAS[name]["definitions"])
-    if definition == "Options":
-        # Newer versions have more options: a panel takes its default for one that is not written.
-        definitions = definitions | {
-            definition: {k: v for k, v in definitions[definition].items() if k != "required"}
-        }
+    for settings in _DEFAULTED & {*definitions}:
+        definitions[settings].pop("required", None)
     return jsonschema_rs.validator_for(
         {"definitions": definitions, "$ref": f"#/definitions/{definition}"}
     )
 
 
 def _with_any(value: Any) -> Any:
-    """What may be anything is written as an object with any properties, since Go has it so."""
+    """Two things that the schemas lost on their way: "anything" is written as an object with any
+    properties, and the kinds of cells that differ only in a constant are one of each other."""
     if value == {"type": "object", "additionalProperties": {}}:
         return {}
     if isinstance(value, dict):
-        return {key: _with_any(inner) for key, inner in value.items()}
+        return {
+            "anyOf" if key == "oneOf" else key: _with_any(inner) for key, inner in value.items()
+        }
     return [*map(_with_any, value)] if isinstance(value, list) else value
 
 
