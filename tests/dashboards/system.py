@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,7 +18,12 @@ from typing import Any
 
 import yaml
 from serving_image.tests.support.iris import COLUMNS, Iris, train_iris
-from serving_image.tests.support.server import RunningServer, free_port, running_server
+from serving_image.tests.support.server import (
+    READY_SECONDS,
+    RunningServer,
+    free_port,
+    running_server,
+)
 
 from servestack.manifests.dashboards import dashboard_text, fleet_text
 from servestack.manifests.rules import rule_groups
@@ -184,8 +191,21 @@ def running_prometheus(folder: Path, settings: dict[str, Any]) -> Iterator[str]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
+        _wait_until_ready(process, f"http://127.0.0.1:{port}/-/ready", folder / "log")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(30)
         shutil.rmtree(folder / "data", ignore_errors=True)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"no Prometheus:\n{log.read_text()[-2000:]}") from None
+            time.sleep(0.1)
