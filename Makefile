@@ -70,13 +70,17 @@ unit: setup ## the tests that need nothing but Python
 	@$(BIN)/python -m pytest tests/unit tests/parity $(PYTEST)
 
 .PHONY: generate
-generate: setup ## write what is generated and committed: docs, dashboard, schemas, rendered
+generate: setup ## write what is generated and committed: docs, dashboards, schemas, rendered
 	@$(BIN)/python tools/docs.py
 	@$(BIN)/python -m tools.dashboards
 	@$(BIN)/python tools/stock_image.py
 	@$(BIN)/python tools/schemas/bundle.py
 	@$(BIN)/python tools/secrets/bundle.py
 	@for project in . examples/*/; do if test -d $$project/stacks; then $(BIN)/servestack render -C $$project; fi; done
+
+.PHONY: pictures
+pictures: setup ## the pictures of docs/operations/dashboards.md, from servers that run for some minutes
+	@$(BIN)/python -m tests.dashboards.pictures $(if $(MINUTES),--minutes=$(MINUTES))
 
 .PHONY: docs
 docs: setup ## the documentation site, into site/; fails on a dead link
