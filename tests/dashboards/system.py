@@ -47,7 +47,7 @@ SPEC: dict[str, Any] = {
     "rollout": {"strategy": "canary", "steps": [50, 100]},
     "logging": {"predictions": {"sample": 1.0}, "feedback": True},
     "monitoring": {
-        "slo": {"availability": 99.9, "latency": {"percentile": 95, "milliseconds": 25}},
+        "slo": {"availability": 99, "latency": {"percentile": 95, "milliseconds": 50}},
         "drift": True,
         "scrapeIntervalSeconds": 5,
     },

@@ -166,7 +166,7 @@ def tops() -> list[Placed]:
         bars(
             "Fastest burning budget", "How many times faster than allowed a model spends its error budget "
             "of availability, over the last hour. Above 14.4 it pages.",
-            "suffix:×",
+            "suffix:x",
             most(
                 f"servestack:availability_errors:ratio_rate1h{{{CHOSEN}}} "
                 f"/ servestack:availability_budget:ratio{{{CHOSEN}}}"

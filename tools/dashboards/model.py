@@ -113,13 +113,13 @@ def glance() -> list[Placed]:
         number(
             "Availability budget left", "Share of the error budget of the last 30 days that is not "
             "spent. Below zero the objective was missed. Look at the burn rates to see where it goes.",
-            "percentunit", Query(budget_left("availability")), width=3, decimals=1,
+            "percentunit", Query(budget_left("availability")), width=4, decimals=1,
             empty="no objective", thresholds=[(RED, 0), (ORANGE, 0), (GREEN, 0.25)],
         ),
         number(
             "Latency budget left", "As for availability, of the requests that may be slower than the "
             "objective's threshold.",
-            "percentunit", Query(budget_left("latency")), width=3, decimals=1,
+            "percentunit", Query(budget_left("latency")), width=4, decimals=1,
             empty="no objective", thresholds=[(RED, 0), (ORANGE, 0), (GREEN, 0.25)],
         ),
         number(
@@ -131,7 +131,7 @@ def glance() -> list[Placed]:
         number(
             "Pods by version", "Pods that have loaded the model and report it, by its version. Two "
             "versions at a time: a rollout is under way, or a canary runs. None: nobody gets an answer.",
-            "none", Query(f"count by (version) (servestack_model_info{{{MODEL}}})", "{{version}}"), width=6,
+            "none", Query(f"count by (version) (servestack_model_info{{{MODEL}}})", "{{version}}"), width=4,
             named=True, empty="no pods",
         ),
     ]  # fmt: skip
@@ -148,7 +148,7 @@ def requests() -> list[Placed]:
                 f"sum by (endpoint, http_response_code) (rate({counted}{RATE}))",
                 "{{endpoint}} {{http_response_code}}",
             ),
-            by_code=True,
+            by_code="errors",
         ),
         graph(
             "Response codes", "All endpoints together, stacked: the height is the traffic, the colours "
@@ -157,7 +157,7 @@ def requests() -> list[Placed]:
             Query(
                 f"sum by (http_response_code) (rate({counted}{RATE}))", "{{http_response_code}}"
             ),
-            stacked=True, by_code=True,
+            stacked=True, by_code="all",
         ),
         graph(
             "Error ratio by endpoint", "Share of an endpoint's requests that were answered with 5xx. The "
@@ -290,7 +290,7 @@ def budget(kind: str) -> list[Placed]:
             f"Burn rate: {kind}", f"How many times faster than allowed the budget of requests not {what} "
             "is spent, over several windows. At 1 it lasts 30 days. The alerts page above 14.4 (1h) and "
             "6 (6h), and open a ticket above 3 (1d) and 1 (3d).",
-            "suffix:×",
+            "suffix:x",
             *(
                 Query(
                     f"servestack:{kind}_errors:ratio_rate{window}{{{MODEL}}} / @{kind}_budget@", window

@@ -27,7 +27,7 @@ h2 small { font-weight: 400; font-size: 12px; color: #6b7280; margin-left: 14px;
 h2 small b { font-size: 13px; }
 .panel { position: absolute; background: #fff; border: 1px solid #dfe2e6; border-radius: 3px; overflow: hidden; }
 .panel h3 { font-size: 13px; font-weight: 600; padding: 8px 12px 4px; height: 34px; white-space: nowrap; }
-.panel h3 i { color: #9aa1a9; font-weight: 400; font-size: 11px; font-style: normal; margin-left: 5px; }
+.panel h3 i { display: inline-block; width: 13px; height: 13px; margin-left: 7px; border: 1px solid #b4bac2; border-radius: 50%; color: #8d949d; font: 700 9px/11px serif; text-align: center; vertical-align: 1px; }
 .legend { padding: 0 12px; display: flex; flex-wrap: wrap; gap: 1px 14px; font-size: 11.5px; color: #464c54; }
 .legend span { white-space: nowrap; }
 .legend b { display: inline-block; width: 14px; height: 4px; border-radius: 2px; margin-right: 5px; vertical-align: 3px; }
@@ -86,7 +86,7 @@ def _section(
         body = _KINDS[panel["type"]](view, marks, panel, width - 2, tall - _HEAD - 2)
         drawn.append(
             f'<div class="panel" style="left:{left:.0f}px;top:{top}px;width:{width:.0f}px;height:{tall}px">'
-            f"<h3>{escape(panel['title'])}<i>ⓘ</i></h3>{body}</div>"
+            f"<h3>{escape(panel['title'])}<i>i</i></h3>{body}</div>"
         )
     kinds = dict.fromkeys((mark.name, COLOURS[mark.colour]) for mark in marks)
     told = " ".join(

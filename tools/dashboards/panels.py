@@ -32,6 +32,10 @@ COLUMNS = 24
 """Width of Grafana's grid."""
 
 GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "text"
+_ERRORS = {"4": ORANGE, "5": RED}
+_CODES = {"": {}, "errors": _ERRORS, "all": {"2": GREEN, "3": BLUE, **_ERRORS}}
+"""Colours of status codes by their first digit."""
+
 Mark = float | str
 """A number, or "@@name@@"."""
 
@@ -110,11 +114,11 @@ def graph(
     title: str, description: str, unit: str, *queries: Query, width: int = 12, height: int = 8,
     lines: Sequence[tuple[str, Mark]] = (), stacked: bool = False, empty: str = "no data",
     dashed: Sequence[str] = (), maximum: float | None = None, steps: bool = False,
-    by_code: bool = False, logarithmic: bool = False,
+    by_code: str = "", logarithmic: bool = False,
 ) -> Placed:
     """Values over time. `lines` are drawn as thresholds, the series of `dashed` as dashed lines.
 
-    `by_code` colours series by the status code in their legend.
+    `by_code` colours series by the status code in their legend: "all" of them, or only "errors".
     """  # fmt: skip
     panel = (
         timeseries.Panel()
@@ -162,12 +166,10 @@ def graph(
                 _setting("custom.fillOpacity", 0),
             ],
         )
-    if by_code:
-        for pattern, colour in ((r"/(^|\s)2\d\d/", GREEN), (r"/(^|\s)3\d\d/", BLUE),
-                                (r"/(^|\s)4\d\d/", ORANGE), (r"/(^|\s)5\d\d/", RED)):  # fmt: skip
-            panel = panel.override_by_regexp(
-                pattern, [_setting("color", {"mode": "shades", "fixedColor": colour})]
-            )
+    for first, colour in _CODES[by_code].items():
+        panel = panel.override_by_regexp(
+            rf"/(^|\s){first}\d\d/", [_setting("color", {"mode": "shades", "fixedColor": colour})]
+        )
     return Placed(_common(panel, title, description, unit, queries, empty), width, height)
 
 

@@ -200,23 +200,39 @@ def _time_axis(frame: Frame) -> str:
 
 
 def _marks(frame: Frame, marks: Iterable[Mark]) -> list[str]:
+    """A dashed line where a mark begins, and a bar below the graph as long as it lasts."""
     parts = []
     bottom = frame.height - _BOTTOM
+    lasting: dict[str, list[tuple[float, float]]] = {}
     for mark in marks:
         colour = COLOURS[mark.colour]
         x1, x2 = frame.x(max(mark.start, frame.start)), frame.x(min(mark.end, frame.end))
         if x2 > x1:
-            parts.append(
-                f'<rect x="{x1:.1f}" y="{_TOP}" width="{x2 - x1:.1f}" height="{bottom - _TOP}" '
-                f'fill="{colour}" opacity="0.05"/><rect x="{x1:.1f}" y="{bottom}" '
-                f'width="{x2 - x1:.1f}" height="3" fill="{colour}" opacity="0.75"/>'
-            )
+            lasting.setdefault(colour, []).append((x1, x2))
         parts.append(
             f'<line x1="{x1:.1f}" x2="{x1:.1f}" y1="{_TOP}" y2="{bottom}" stroke="{colour}" '
             f'stroke-width="1.1" stroke-dasharray="3 3"/><path d="M{x1 - 4:.1f} {bottom + 6} l8 0 l-4 -6 z" '
             f'fill="{colour}"/>'
         )
+    for colour, regions in lasting.items():
+        for x1, x2 in _united(regions):
+            parts.append(
+                f'<rect x="{x1:.1f}" y="{_TOP}" width="{x2 - x1:.1f}" height="{bottom - _TOP}" '
+                f'fill="{colour}" opacity="0.05"/><rect x="{x1:.1f}" y="{bottom}" '
+                f'width="{x2 - x1:.1f}" height="3" fill="{colour}" opacity="0.75"/>'
+            )
     return parts
+
+
+def _united(regions: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Regions that overlap as one: several alerts at a time do not hide the graph."""
+    found: list[tuple[float, float]] = []
+    for first, last in sorted(regions):
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return found
 
 
 def _stacked(lines: Sequence[Line]) -> list[tuple[Line, list[Point], list[Point]]]:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-READY_SECONDS = 60
+READY_SECONDS = 180
+"""It takes one or two; many times that where others use the machine as well."""
 STOP_SECONDS = 40
 
 
@@ -113,7 +114,8 @@ def running_server(
 
     `config` is what service.json holds, its port left to us; `folder` takes the file and the log;
     `versions` holds the version of each model where it is not "1"; `open_files` is the soft limit
-    that the server finds; `port` is a free one without it. RuntimeError, with the end of the log, where the server ends or is not ready in time.
+    that the server finds; `port` is a free one where none is given. RuntimeError, with the end of
+    the log, where the server ends or is not ready in time.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "service.json"
