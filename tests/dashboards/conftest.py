@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from serving_image.tests.support.server import free_port
 from tools.dashboards.grafana import Prometheus, View
 
 from tests.dashboards.load import Callers
 from tests.dashboards.system import Pod, System, running_system
+from tests.support.ports import free_ports
 
 SCRAPE_SECONDS = 1.0
 RATE = 20.0
@@ -38,7 +38,7 @@ class Watched:
 @pytest.fixture(scope="session")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """The boards "model-service" (of iris) and "fleet", while the servers still run."""
-    ports = [free_port() for _ in range(3)]
+    ports = free_ports(3)
     pods = [
         Pod("iris-a", "iris", "3", ports[0]),
         Pod("iris-b", "iris", "4", ports[1], "canary"),
@@ -47,16 +47,16 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("dashboards")
     with running_system(
         folder, ["iris", "churn"], pods, scrape_seconds=SCRAPE_SECONDS, disk_budget=DISK_BUDGET
-    ) as (system, address):
+    ) as system:
+        system.start("iris-a", "iris-b", "churn-a")
         begin = time.time()
-        system.start("iris-a")
-        system.start("churn-a")
+        system.admit("iris-a", "churn-a")
         callers = {model: Callers(system, model, RATE) for model in system.services}
         for one in callers.values():
             one.start()
         _wait_for_marks(begin)
         callers["iris"].fill_log(2 << 20)
-        system.start("iris-b")
+        system.admit("iris-b")
         for _ in range(ROUNDS):
             callers["iris"].burst()
             time.sleep(ROUND_SECONDS)
@@ -65,7 +65,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             one.stop()
         boards: dict[str, Any] = {"model-service": system.board("iris"), "fleet": system.fleet()}
         views = {
-            name: View(json.loads(text), Prometheus(address), begin, end)
+            name: View(json.loads(text), Prometheus(system.prometheus.address), begin, end)
             for name, text in boards.items()
         }
         yield Watched(system, views)

@@ -91,8 +91,7 @@ class Callers:
                 connections.pop(port).close()
 
     def _ports(self) -> list[int]:
-        pods = [self._system.pods[name] for name in [*self._system.running]]
-        return [pod.port for pod in pods if pod.model == self._model]
+        return [pod.port for pod in self._system.admitted if pod.model == self._model]
 
     @staticmethod
     def _send(connection: http.client.HTTPConnection, call: Call) -> None:
@@ -113,7 +112,10 @@ class Callers:
             elif turn % 10 == 3:
                 yield f"{base}/batch", [next(rows) for _ in range(40)]
             elif turn % 13 == 5:
-                yield f"{base}/feedback", {"id": f"{number:04}-{turn:011}", "feedback": {"species": 0}}
+                yield (
+                    f"{base}/feedback",
+                    {"id": f"{number:04}-{turn:011}", "feedback": {"species": 0}},
+                )
             elif turn % 17 == 7:
                 yield f"/v2/models/{self._model}/infer", _v2(row)
             elif turn % 19 == 11:

@@ -18,13 +18,13 @@ import threading
 import time
 from pathlib import Path
 
-from serving_image.tests.support.server import free_port
 from tools.dashboards.grafana import Prometheus, View
 from tools.dashboards.page import WIDTH, page
 
 from tests.dashboards.load import Callers
 from tests.dashboards.system import Pod, System, running_system
 from tests.support.browser import browsing
+from tests.support.ports import free_ports
 from tests.support.projects import REPOSITORY
 
 TARGET = REPOSITORY / "docs/operations/dashboards"
@@ -35,7 +35,7 @@ RATES = {"iris": 24.0, "churn": 14.0, "fraud": 9.0, "forecast": 4.0}
 
 def main() -> int:
     given = _parser().parse_args()
-    ports = [free_port() for _ in range(7)]
+    ports = free_ports(7)
     pods = [
         Pod("iris-6d9f-a", "iris", "3", ports[0]),
         Pod("iris-6d9f-b", "iris", "3", ports[1]),
@@ -46,11 +46,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         with running_system(
             Path(folder), [*RATES], pods, scrape_seconds=SCRAPE_SECONDS, disk_budget="2Mi"
-        ) as (system, address):
+        ) as system:
             start, end = _play(system, given.minutes * 60)
             boards = {"model": system.board("iris"), "fleet": system.fleet()}
             views = {
-                name: View(json.loads(text), Prometheus(address), start, end)
+                name: View(json.loads(text), Prometheus(system.prometheus.address), start, end)
                 for name, text in boards.items()
             }
             pages = {name: page(view) for name, view in views.items()}
@@ -64,9 +64,8 @@ def main() -> int:
 
 def _play(system: System, seconds: float) -> tuple[float, float]:
     """Let the system run, with what happens at which share of the time; the range to look at."""
-    for name in system.pods:
-        if system.pods[name].version != "4":
-            system.start(name)
+    system.start(*system.pods)
+    system.admit(*(name for name, pod in system.pods.items() if pod.version != "4"))
     callers = {name: Callers(system, name, rate) for name, rate in RATES.items()}
     for name, one in callers.items():
         one.outside = 0.0 if name != "fraud" else 0.02
@@ -75,9 +74,9 @@ def _play(system: System, seconds: float) -> tuple[float, float]:
     start = begin + 0.04 * seconds  # When all of them have been scraped a few times.
     events = [
         (0.18, lambda: _burst(callers["iris"], 0.10 * seconds)),
-        (0.40, lambda: system.start("iris-7c41-a")),
+        (0.40, lambda: system.admit("iris-7c41-a")),
         (0.52, lambda: setattr(callers["iris"], "outside", 0.09)),
-        (0.60, lambda: system.start("iris-7c41-b")),
+        (0.60, lambda: system.admit("iris-7c41-b")),
         (0.62, lambda: _promote(system, "iris-7c41-a")),
         (0.64, lambda: system.stop("iris-6d9f-a")),
         (0.68, lambda: system.stop("iris-6d9f-b")),
@@ -122,7 +121,10 @@ def _photograph(name: str, text: str) -> None:
             slug = "-".join("".join(c if c.isalnum() else " " for c in words.lower()).split())
             file = TARGET / f"{name}-{slug}.png"
             section.screenshot(path=file)
-            print(f"{file.relative_to(REPOSITORY)}: {file.stat().st_size // 1024} KiB", file=sys.stderr)
+            print(
+                f"{file.relative_to(REPOSITORY)}: {file.stat().st_size // 1024} KiB",
+                file=sys.stderr,
+            )
 
 
 def _parser() -> argparse.ArgumentParser:

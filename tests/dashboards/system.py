@@ -6,11 +6,11 @@ Prometheus has the rendered rules, and gives each target the label `pod`, as the
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,6 @@ import yaml
 from serving_image.tests.support.iris import COLUMNS, Iris, train_iris
 from serving_image.tests.support.server import (
     READY_SECONDS,
-    RunningServer,
     free_port,
     running_server,
 )
@@ -74,49 +73,65 @@ class Pod:
 
 
 class System:
-    """Models of one environment. Pods are started and stopped by name; Prometheus knows all of them."""
+    """Models of one environment, whose pods are started, admitted and stopped by name."""
 
     def __init__(
-        self, folder: Path, models: Sequence[str], pods: Sequence[Pod], disk_budget: str
-    ) -> None:
+        self, folder: Path, models: Sequence[str], pods: Sequence[Pod], disk_budget: str,
+        scrape_seconds: float,
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.pods = {pod.name: pod for pod in pods}
         self.services = {
             name: resolved(
                 folder / "projects" / name,
-                merged(SPEC, {"name": name, "logging": {"diskBudget": disk_budget, "maxEvent": "128Ki"}}),
+                merged(
+                    SPEC,
+                    {"name": name, "logging": {"diskBudget": disk_budget, "maxEvent": "128Ki"}},
+                ),
                 ENVIRONMENT,
             )
             for name in models
         }
         self.iris: Iris = train_iris(folder / "model")
-        self._running: dict[str, tuple[ExitStack, RunningServer]] = {}
+        rules = []
+        for name, service in self.services.items():
+            rules.append(folder / f"{name}-rules.yaml")
+            rules[-1].write_text(yaml.safe_dump({"groups": rule_groups(service)}))
+        self.prometheus = PrometheusProcess(folder / "prometheus", rules, scrape_seconds)
+        self.admitted: list[Pod] = []
+        """The pods that callers and Prometheus know."""
+        self._running: dict[str, ExitStack] = {}
 
-    @property
-    def running(self) -> dict[str, RunningServer]:
-        """The servers that run, by the names of their pods."""
-        return {name: server for name, (_, server) in self._running.items()}
+    def start(self, *names: str) -> None:
+        """Start pods at the same time, and wait until they are ready. Nobody knows them yet."""
+        with ThreadPoolExecutor() as pool:
+            for _ in pool.map(self._start, names):
+                pass
 
-    def start(self, name: str) -> RunningServer:
-        """Start a pod, and wait until it is ready."""
+    def _start(self, name: str) -> None:
         pod = self.pods[name]
         place = self.folder / "pods" / name
         stack = ExitStack()
         config = self._settings(self.services[pod.model], place, pod)
-        server = stack.enter_context(
+        stack.enter_context(
             running_server(config, place, versions={pod.model: pod.version}, port=pod.port)
         )
-        self._running[name] = (stack, server)
-        return server
+        self._running[name] = stack
+
+    def admit(self, *names: str) -> None:
+        """Let callers and Prometheus know of pods, as Kubernetes does once they are ready."""
+        self.admitted = [*self.admitted, *(self.pods[name] for name in names)]
+        self.prometheus.scrape(self.admitted)
 
     def stop(self, name: str) -> None:
         """Stop a pod as a rollout does."""
-        stack, _ = self._running.pop(name)
-        stack.close()
+        self.admitted = [pod for pod in self.admitted if pod.name != name]
+        self.prometheus.scrape(self.admitted)
+        self._running.pop(name).close()
 
     def close(self) -> None:
-        for name in [*self._running]:
-            self.stop(name)
+        for stack in self._running.values():
+            stack.close()
 
     def board(self, model: str) -> str:
         """The rendered dashboard of a model."""
@@ -142,70 +157,88 @@ class System:
 
 @contextmanager
 def running_system(
-    folder: Path, models: Sequence[str], pods: Sequence[Pod], *, scrape_seconds: float,
+    folder: Path,
+    models: Sequence[str],
+    pods: Sequence[Pod],
+    *,
+    scrape_seconds: float,
     disk_budget: str,
-) -> Iterator[tuple[System, str]]:
-    """The system, none of its pods started yet, and the address of its Prometheus.
+) -> Iterator[System]:
+    """The system, none of its pods started yet.
 
     A pod that has written `disk_budget` of events drops further ones: nothing ships them.
     """  # fmt: skip
-    system = System(folder, models, pods, disk_budget)
-    rules = []
-    for name, service in system.services.items():
-        file = folder / f"{name}-rules.yaml"
-        file.write_text(yaml.safe_dump({"groups": rule_groups(service)}))
-        rules.append(str(file))
-    targets = [
-        {"targets": [f"127.0.0.1:{pod.port}"], "labels": {"pod": pod.name, "namespace": "models"}}
-        for pod in pods
-    ]
-    settings = {
-        "global": {
-            "scrape_interval": f"{scrape_seconds:g}s",
-            "scrape_timeout": f"{scrape_seconds:g}s",
-            "evaluation_interval": f"{scrape_seconds:g}s",
-        },
-        "rule_files": rules,
-        "scrape_configs": [
-            {"job_name": "models", "honor_labels": True, "static_configs": targets}
-        ],
-    }
-    with running_prometheus(folder / "prometheus", settings) as address:
-        try:
-            yield system, address
-        finally:
-            system.close()
-
-
-@contextmanager
-def running_prometheus(folder: Path, settings: dict[str, Any]) -> Iterator[str]:
-    """A Prometheus with these settings; its address. `folder`/data may hold blocks already."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
-    port = free_port()
-    command = [
-        "setpriv", "--pdeathsig", "KILL", str(installed("prometheus")),
-        f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]  # fmt: skip
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+    system = System(folder, models, pods, disk_budget, scrape_seconds)
     try:
-        _wait_until_ready(process, f"http://127.0.0.1:{port}/-/ready", folder / "log")
-        yield f"http://127.0.0.1:{port}"
+        with system.prometheus.running():
+            yield system
     finally:
-        process.terminate()
-        process.wait(30)
-        shutil.rmtree(folder / "data", ignore_errors=True)
+        system.close()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
+class PrometheusProcess:
+    """A Prometheus on a port of its own; `folder`/data may hold blocks already."""
+
+    def __init__(
+        self, folder: Path, rules: Sequence[Path] = (), scrape_seconds: float = 15.0
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.address = f"http://127.0.0.1:{free_port()}"
+        self._folder = folder
+        self._settings: dict[str, Any] = {
+            "global": dict.fromkeys(
+                ("scrape_interval", "scrape_timeout", "evaluation_interval"), f"{scrape_seconds:g}s"
+            ),
+            "rule_files": [*map(str, rules)],
+        }
+        self._write([])
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        command = [
+            "setpriv", "--pdeathsig", "KILL", str(installed("prometheus")),
+            f"--config.file={self._file}", f"--storage.tsdb.path={self._folder}/data",
+            f"--web.listen-address={self.address.removeprefix('http://')}", "--web.enable-lifecycle",
+        ]  # fmt: skip
+        log = self._folder / "log"
+        with log.open("wb") as stream:
+            process = subprocess.Popen(command, stdout=stream, stderr=stream)
         try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"no Prometheus:\n{log.read_text()[-2000:]}") from None
-            time.sleep(0.1)
+            self._wait_until_ready(process, log)
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    def scrape(self, pods: Sequence[Pod]) -> None:
+        """Scrape these pods from now on, and no others."""
+        self._write(pods)
+        request = urllib.request.Request(f"{self.address}/-/reload", method="POST")
+        with urllib.request.urlopen(request, timeout=60):
+            pass
+
+    @property
+    def _file(self) -> Path:
+        return self._folder / "prometheus.yml"
+
+    def _write(self, pods: Sequence[Pod]) -> None:
+        targets = [
+            {
+                "targets": [f"127.0.0.1:{pod.port}"],
+                "labels": {"pod": pod.name, "namespace": "models"},
+            }
+            for pod in pods
+        ]
+        job = {"job_name": "models", "honor_labels": True, "static_configs": targets}
+        self._file.write_text(yaml.safe_dump(self._settings | {"scrape_configs": [job]}))
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.address}/-/ready", timeout=5):
+                    return
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"no Prometheus:\n{log.read_text()[-2000:]}") from None
+                time.sleep(0.1)

@@ -13,7 +13,7 @@ from tools.dashboards.grafana import Prometheus, View
 from tools.install import install
 
 from servestack.manifests.dashboards import dashboard_text
-from tests.dashboards.system import running_prometheus
+from tests.dashboards.system import PrometheusProcess
 from tests.support.services import resolved
 
 SCRAPE_SECONDS = 30
@@ -49,8 +49,9 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, float
         [install("promtool"), "tsdb", "create-blocks-from", "openmetrics", file, data],
         check=True, capture_output=True,
     )  # fmt: skip
-    with running_prometheus(folder, {"scrape_configs": []}) as address:
-        yield address, begin
+    prometheus = PrometheusProcess(folder)
+    with prometheus.running():
+        yield prometheus.address, begin
 
 
 @pytest.mark.parametrize("hours", [5, 24, 6 * 24])

@@ -71,7 +71,7 @@ def test_every_choice_of_a_variable_has_data(watched: Watched, board: str) -> No
         "version": ["3", "4"],
         "model_service": ["churn", "iris"],
     }
-    variables = [one for one in template(board)["dashboard"]["templating"]["list"]][1:]
+    variables = template(board)["dashboard"]["templating"]["list"][1:]
     assert variables
     for variable in variables:
         name = variable["name"]
@@ -96,7 +96,9 @@ def test_each_version_is_marked_once(watched: Watched) -> None:
     assert sorted(mark.title for mark in marks) == ["churn 1", "iris 3", "iris 4"]
 
 
-@pytest.mark.parametrize(("board", "name"), [(BOARDS[0], "Firing alerts"), (BOARDS[1], "Firing pages")])
+@pytest.mark.parametrize(
+    ("board", "name"), [(BOARDS[0], "Firing alerts"), (BOARDS[1], "Firing pages")]
+)
 def test_alerts_are_marked(watched: Watched, board: str, name: str) -> None:
     marks = [mark for mark in watched.view(board).marks() if mark.name == name]
     assert marks and all("ModelServiceErrors" in mark.title for mark in marks)

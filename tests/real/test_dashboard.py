@@ -26,13 +26,19 @@ def test_queries_are_valid(tmp_path: Path, slo: Any) -> None:
     queries = [
         target["expr"]
         for board in boards
-        for panel in (*board["panels"], *({"targets": [a["target"]]} for a in board["annotations"]["list"]))
+        for panel in (
+            *board["panels"],
+            *({"targets": [a["target"]]} for a in board["annotations"]["list"]),
+        )
         for target in panel.get("targets", [])
     ]
     assert len(queries) > 50
     rules = [
         # What Grafana fills in.
-        {"record": f"query:{number}", "expr": re.sub(r"\$__(rate_interval|interval|range)", "1m", query)}
+        {
+            "record": f"query:{number}",
+            "expr": re.sub(r"\$__(rate_interval|interval|range)", "1m", query),
+        }
         for number, query in enumerate(queries)
     ]
     file = tmp_path / "queries.yaml"

@@ -270,10 +270,14 @@ def test_rules_and_dashboards_name_only_what_the_image_exports(service: Resolved
         asked += [a["target"]["expr"] for a in board["annotations"]["list"]]
         asked += [v["query"] for v in board["templating"]["list"] if v["type"] == "query"]
     text = "\n".join(asked)
-    used = set(re.findall(r"\b(?:servestack[_:][a-z_:0-9]+|container_\w+|kube_\w+|process_\w+)", text))
+    used = set(
+        re.findall(r"\b(?:servestack[_:][a-z_:0-9]+|container_\w+|kube_\w+|process_\w+)", text)
+    )
     assert used <= names | recorded
     assert len(used) > 25
-    assert {*metrics.CATALOGUE} - {m for m in metrics.CATALOGUE if any(m.name in u for u in used)} == {
+    assert {*metrics.CATALOGUE} - {
+        m for m in metrics.CATALOGUE if any(m.name in u for u in used)
+    } == {
         metrics.CONVERSION_DIFFERENCE  # `check` and `status` tell it.
     }
     matched = set(re.findall(r"[{,]\s*([a-z_]+)\s*(?:=~|=|!=)", text))
@@ -298,7 +302,7 @@ def test_a_month_with_idle_hours_has_a_budget(tmp_path: Path, service: ResolvedS
         panel["targets"][0]["expr"] for panel in left["panels"]
         if panel["title"] == "Availability budget left"
     )  # fmt: skip
-    counter = f"servestack_requests_total{{{LABELS}, endpoint=\"/p\", http_response_code="
+    counter = f'servestack_requests_total{{{LABELS}, endpoint="/p", http_response_code='
     test = {
         "rule_files": [str(rules)],
         "evaluation_interval": "1m",

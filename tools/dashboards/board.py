@@ -20,7 +20,10 @@ EVERYTHING = ".*"
 
 
 def whole(
-    board: Any, links: Sequence[Any], annotations: Sequence[dict[str, Any]], sections: Sequence[Section]
+    board: Any,
+    links: Sequence[Any],
+    annotations: Sequence[dict[str, Any]],
+    sections: Sequence[Section],
 ) -> dict[str, Any]:
     """{"dashboard": all but panels, "sections": [...]}, the form of monitoring/dashboards/*.json."""
     # The variable of the data source comes first: the others ask it.

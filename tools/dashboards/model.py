@@ -47,7 +47,9 @@ def build() -> dict[str, Any]:
         .description("@description@")
         .tags(["servestack", "@environment@"])
         .with_variable(label_variable("pod", "Pod", f"servestack_model_info{{{MODEL}}}"))
-        .with_variable(label_variable("version", "Version", f"servestack_requests_total{{{MODEL}}}"))
+        .with_variable(
+            label_variable("version", "Version", f"servestack_requests_total{{{MODEL}}}")
+        )
     )
     links = [
         dashboard.DashboardLink("All models of @environment@")
@@ -415,8 +417,8 @@ def drift() -> list[Placed]:
     outside = f"servestack_input_out_of_range_total{{{POD}}}"
     return [
         graph(
-            "Values outside the range of training", "Share of a column's values that the model has not "
-            "seen the like of. Above 5% in an hour the alert opens a ticket: answers may be wrong.",
+            "Values out of range", "Share of a column's values that are outside of its range or list; "
+            "their requests are refused with 422. Above 5% in an hour an alert opens a ticket.",
             "percentunit",
             Query(
                 f"(sum by (column) (rate({outside}{RATE})) or 0 * sum by (column) (rate({values}{RATE}))) "

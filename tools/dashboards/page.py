@@ -98,9 +98,7 @@ def _section(
     )
 
 
-def _timeseries(
-    view: View, marks: Sequence[Mark], panel: Json, width: float, height: float
-) -> str:
+def _timeseries(view: View, marks: Sequence[Mark], panel: Json, width: float, height: float) -> str:
     defaults = panel["fieldConfig"]["defaults"]
     custom = defaults.get("custom", {})
     lines = _lines(panel, [one for frame in view.frames(panel) for one in frame.series])
@@ -137,7 +135,7 @@ def _stat(view: View, marks: Sequence[Mark], panel: Json, width: float, height: 
         newest = max((one.points[-1][0] for one in series), default=0.0)
         series = [one for one in series if one.points[-1][0] == newest]
         tiles = [
-            f"<div><em>{escape(one.name)}</em><strong style=\"color:{_colour(one.last, defaults)}\">"
+            f'<div><em>{escape(one.name)}</em><strong style="color:{_colour(one.last, defaults)}">'
             f"{text_of(one.last, defaults['unit'], defaults.get('decimals'))}</strong></div>"
             for one in series
         ]
@@ -183,7 +181,9 @@ def _table(view: View, marks: Sequence[Mark], panel: Json, width: float, height:
         for index, name in enumerate(table.columns)
         if not settings[name].get("custom.hidden")
     ]
-    numeric = {name for index, name in shown if any(isinstance(r[index], float) for r in table.rows)}
+    numeric = {
+        name for index, name in shown if any(isinstance(r[index], float) for r in table.rows)
+    }
     head = "".join(
         f'<th class="{"n" if name in numeric else ""}">{escape(name)}</th>' for _, name in shown
     )

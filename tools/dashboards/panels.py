@@ -83,8 +83,14 @@ class Column:
 
 
 def number(
-    title: str, description: str, unit: str, *queries: Query, width: int,
-    thresholds: Sequence[tuple[str, Mark]] = (), empty: str = "no data", decimals: int | None = None,
+    title: str,
+    description: str,
+    unit: str,
+    *queries: Query,
+    width: int,
+    thresholds: Sequence[tuple[str, Mark]] = (),
+    empty: str = "no data",
+    decimals: int | None = None,
     named: bool = False,
 ) -> Placed:
     """The newest value, over a line of how it came there. `thresholds`: from which value, which colour.
@@ -111,10 +117,20 @@ def number(
 
 
 def graph(
-    title: str, description: str, unit: str, *queries: Query, width: int = 12, height: int = 8,
-    lines: Sequence[tuple[str, Mark]] = (), stacked: bool = False, empty: str = "no data",
-    dashed: Sequence[str] = (), maximum: float | None = None, steps: bool = False,
-    by_code: str = "", logarithmic: bool = False,
+    title: str,
+    description: str,
+    unit: str,
+    *queries: Query,
+    width: int = 12,
+    height: int = 8,
+    lines: Sequence[tuple[str, Mark]] = (),
+    stacked: bool = False,
+    empty: str = "no data",
+    dashed: Sequence[str] = (),
+    maximum: float | None = None,
+    steps: bool = False,
+    by_code: str = "",
+    logarithmic: bool = False,
 ) -> Placed:
     """Values over time. `lines` are drawn as thresholds, the series of `dashed` as dashed lines.
 
@@ -147,15 +163,11 @@ def graph(
     if logarithmic:
         # A logarithmic axis has no zero.
         panel = panel.scale_distribution(
-            common.ScaleDistributionConfig()
-            .type(common_models.ScaleDistribution.LOG)
-            .log(10)
+            common.ScaleDistributionConfig().type(common_models.ScaleDistribution.LOG).log(10)
         )
     if lines:
         panel = _limits(panel, [("transparent", 0), *lines]).thresholds_style(
-            common.GraphThresholdsStyleConfig().mode(
-                common_models.GraphTresholdsStyleMode.DASHED
-            )
+            common.GraphThresholdsStyleConfig().mode(common_models.GraphTresholdsStyleMode.DASHED)
         )
     for name in dashed:
         panel = panel.override_by_name(
@@ -174,7 +186,13 @@ def graph(
 
 
 def heat(
-    title: str, description: str, unit: str, query: str, *, width: int = 12, height: int = 8,
+    title: str,
+    description: str,
+    unit: str,
+    query: str,
+    *,
+    width: int = 12,
+    height: int = 8,
     empty: str = "no data",
 ) -> Placed:
     """The buckets of a histogram over time; darker where more values are."""  # fmt: skip
@@ -204,12 +222,21 @@ def heat(
         .exemplars_color("rgba(255,0,255,0.7)")
     )
     target = _target(0, Query(query, "{{le}}")).format(PromQueryFormat.HEATMAP)
-    return Placed(_common(panel, title, description, "short", (), empty).with_target(target), width, height)
+    return Placed(
+        _common(panel, title, description, "short", (), empty).with_target(target), width, height
+    )
 
 
 def bars(
-    title: str, description: str, unit: str, query: Query, *, width: int = 8, height: int = 7,
-    thresholds: Sequence[tuple[str, Mark]] = (), empty: str = "no data",
+    title: str,
+    description: str,
+    unit: str,
+    query: Query,
+    *,
+    width: int = 8,
+    height: int = 7,
+    thresholds: Sequence[tuple[str, Mark]] = (),
+    empty: str = "no data",
 ) -> Placed:
     """The newest values as bars, the largest first if the query sorts them."""  # fmt: skip
     panel = (
@@ -227,9 +254,18 @@ def bars(
 
 
 def rows(
-    title: str, description: str, key: tuple[str, str], columns: Sequence[Column], *,
-    width: int = COLUMNS, height: int = 8, empty: str = "no data", link: tuple[str, str] | None = None,
-    labels: Sequence[tuple[str, str]] = (), hidden: Sequence[str] = (), order: str = "",
+    title: str,
+    description: str,
+    key: tuple[str, str],
+    columns: Sequence[Column],
+    *,
+    width: int = COLUMNS,
+    height: int = 8,
+    empty: str = "no data",
+    link: tuple[str, str] | None = None,
+    labels: Sequence[tuple[str, str]] = (),
+    hidden: Sequence[str] = (),
+    order: str = "",
 ) -> Placed:
     """A table with a row for each value of a label, and a column for each query.
 
@@ -244,7 +280,9 @@ def rows(
     )
     letters = [chr(ord("A") + index) for index in range(len(columns))]
     renamed = {label: name} | dict(labels)
-    renamed |= {f"Value #{letter}": column.title for letter, column in zip(letters, columns, strict=True)}
+    renamed |= {
+        f"Value #{letter}": column.title for letter, column in zip(letters, columns, strict=True)
+    }
     panel = panel.with_transformation(
         models.DataTransformerConfig(
             "organize",
@@ -275,8 +313,14 @@ def rows(
 
 
 def listing(
-    title: str, description: str, query: str, labels: Sequence[tuple[str, str]], *,
-    width: int = 12, height: int = 8, empty: str = "none",
+    title: str,
+    description: str,
+    query: str,
+    labels: Sequence[tuple[str, str]],
+    *,
+    width: int = 12,
+    height: int = 8,
+    empty: str = "none",
 ) -> Placed:
     """A table of the series of a query: a column for each of the labels (label, title)."""  # fmt: skip
     panel = _table().with_transformation(

@@ -54,8 +54,17 @@ class Frame:
 
 
 def graph(
-    lines: Sequence[Line], limits: Sequence[tuple[str, float]], marks: Sequence[Mark], *, width: float,
-    height: float, start: float, end: float, unit: str, stacked: bool = False, steps: bool = False,
+    lines: Sequence[Line],
+    limits: Sequence[tuple[str, float]],
+    marks: Sequence[Mark],
+    *,
+    width: float,
+    height: float,
+    start: float,
+    end: float,
+    unit: str,
+    stacked: bool = False,
+    steps: bool = False,
     most: float | None = None,
 ) -> str:
     """Lines over time. `limits` are dashed lines across, if the values reach near them."""  # fmt: skip
@@ -103,8 +112,14 @@ def graph(
 
 
 def heat(
-    buckets: Sequence[Series], marks: Sequence[Mark], *, width: float, height: float, start: float,
-    end: float, unit: str,
+    buckets: Sequence[Series],
+    marks: Sequence[Mark],
+    *,
+    width: float,
+    height: float,
+    start: float,
+    end: float,
+    unit: str,
 ) -> str:
     """Buckets of a histogram over time: `buckets` are cumulative, as Prometheus has them."""  # fmt: skip
     bounds = sorted((float(one.labels["le"]), one) for one in buckets)
@@ -112,7 +127,9 @@ def heat(
     below: dict[float, float] = {}
     for bound, series in bounds:
         own = dict(series.points)
-        counts.append((bound, {when: max(0.0, n - below.get(when, 0.0)) for when, n in own.items()}))
+        counts.append(
+            (bound, {when: max(0.0, n - below.get(when, 0.0)) for when, n in own.items()})
+        )
         below = own
     used = [index for index, (_, own) in enumerate(counts) if any(n > 0.5 for n in own.values())]
     if not used:

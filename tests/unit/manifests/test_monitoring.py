@@ -206,7 +206,9 @@ def test_no_mark_is_left_and_each_dashboard_is_its_own(tmp_path: Path) -> None:
 
 
 def test_an_environment_has_its_dashboard_unless_it_says_otherwise(tmp_path: Path) -> None:
-    environment = resolved(tmp_path / "a", None, {"grafana": {"folder": "F", "label": "dash"}}).environment
+    environment = resolved(
+        tmp_path / "a", None, {"grafana": {"folder": "F", "label": "dash"}}
+    ).environment
     body = build_fleet_dashboard_config_map(environment)
     assert body is not None and validate(body) == []
     assert body["metadata"]["labels"]["dash"] == "1"
@@ -256,12 +258,18 @@ def test_a_section_without_data_is_left_out(
 
 def test_numbers_of_the_spec_are_numbers_of_the_dashboard(tmp_path: Path) -> None:
     """Grafana compares thresholds with values: texts would be none."""
-    service = resolved(tmp_path, {"monitoring": {"slo": LATENCY}, "api": {"limits": {"maxQueue": 77}}})
+    service = resolved(
+        tmp_path, {"monitoring": {"slo": LATENCY}, "api": {"limits": {"maxQueue": 77}}}
+    )
     board = json.loads(dashboard_text(service))
     by_title = {panel["title"]: panel for panel in board["panels"]}
     for panel in board["panels"]:
-        steps = panel.get("fieldConfig", {}).get("defaults", {}).get("thresholds", {}).get("steps", [])
-        assert all(step["value"] is None or isinstance(step["value"], int | float) for step in steps)
+        steps = (
+            panel.get("fieldConfig", {}).get("defaults", {}).get("thresholds", {}).get("steps", [])
+        )
+        assert all(
+            step["value"] is None or isinstance(step["value"], int | float) for step in steps
+        )
 
     def steps_of(title: str) -> list[Any]:
         steps = by_title[title]["fieldConfig"]["defaults"]["thresholds"]["steps"]
