@@ -61,6 +61,7 @@ lint: setup ## lint, spelling, links, types, import contracts, generated files
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/docs.py --check
 	@$(BIN)/python -m tools.dashboards --check
+	@$(BIN)/python tools/forms.py --check
 	@$(BIN)/python tools/stock_image.py --check
 	@$(BIN)/python tools/schemas/bundle.py --check
 	@$(BIN)/python tools/secrets/bundle.py --check
@@ -73,6 +74,7 @@ unit: setup ## the tests that need nothing but Python
 generate: setup ## write what is generated and committed: docs, dashboards, schemas, rendered
 	@$(BIN)/python tools/docs.py
 	@$(BIN)/python -m tools.dashboards
+	@$(BIN)/python tools/forms.py
 	@$(BIN)/python tools/stock_image.py
 	@$(BIN)/python tools/schemas/bundle.py
 	@$(BIN)/python tools/secrets/bundle.py

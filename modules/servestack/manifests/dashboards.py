@@ -14,14 +14,8 @@ from typing import Any
 
 from servestack.data import read_template
 from servestack.manifests import names
-from servestack.manifests.rules import (
-    BURN_RATES,
-    fill,
-    format_of,
-    objectives,
-    plain_number,
-    threshold_seconds,
-)
+from servestack.manifests.rules import BURN_RATES, objectives, plain_number, threshold_seconds
+from servestack.manifests.templates import fill, format_of
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Environment
 from servestack.spec.quantities import byte_count

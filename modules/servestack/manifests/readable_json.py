@@ -6,20 +6,32 @@ import json
 from typing import Any
 
 _LINE_LENGTH = 96
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def readable_json(value: Any, indent: str = "") -> str:
     """A value as JSON, without a newline at its end. `indent` is the indentation of its line."""
-    line = json.dumps(value, ensure_ascii=False)
-    fits = bool(indent) and len(indent) + len(line) <= _LINE_LENGTH
-    if fits or not value or not isinstance(value, (dict, list)):
-        return line
+    return _laid_out(value, indent)[1]
+
+
+def _laid_out(value: Any, indent: str) -> tuple[str, str]:
+    """A value as JSON on one line, and as it is written at this indentation."""
+    if not value or not isinstance(value, (dict, list)):
+        line = _encode(value)
+        return line, line
     deeper = indent + "  "
     if isinstance(value, dict):
-        items = [
-            f"{deeper}{json.dumps(key, ensure_ascii=False)}: {readable_json(inner, deeper)}"
-            for key, inner in value.items()
-        ]
-        return "{\n" + ",\n".join(items) + f"\n{indent}}}"
-    items = [f"{deeper}{readable_json(item, deeper)}" for item in value]
-    return "[\n" + ",\n".join(items) + f"\n{indent}]"
+        heads = [_encode(key) + ": " for key in value]
+        inner = [_laid_out(one, deeper) for one in value.values()]
+        begin, end = "{", "}"
+    else:
+        heads = [""] * len(value)
+        inner = [_laid_out(one, deeper) for one in value]
+        begin, end = "[", "]"
+    line = (
+        begin + ", ".join([head + flat for head, (flat, _) in zip(heads, inner, strict=True)]) + end
+    )
+    if indent and len(indent) + len(line) <= _LINE_LENGTH:
+        return line, line
+    items = [f"{deeper}{head}{text}" for head, (_, text) in zip(heads, inner, strict=True)]
+    return line, f"{begin}\n" + ",\n".join(items) + f"\n{indent}{end}"

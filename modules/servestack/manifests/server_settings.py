@@ -12,6 +12,7 @@ from servestack.manifests.log_shipping import largest_event_bytes
 from servestack.manifests.manifest import Body
 from servestack.manifests.monitoring import latency_buckets
 from servestack.manifests.readable_json import readable_json
+from servestack.manifests.remembered import remembered
 from servestack.resolve.addresses import path_prefix
 from servestack.resolve.resolved import ResolvedModel, ResolvedService
 from servestack.spec import api, columns, graph, observability
@@ -31,8 +32,13 @@ def build_server_config_map(service: ResolvedService) -> Body:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": names.metadata(service, names.server_config_name(service)),
-        "data": {settings.FILE: settings_text(server_settings(service))},
+        "data": {settings.FILE: _own_text(service)},
     }
+
+
+@remembered
+def _own_text(service: ResolvedService) -> str:
+    return settings_text(server_settings(service))
 
 
 def settings_text(given: ServerSettings) -> str:
@@ -40,6 +46,7 @@ def settings_text(given: ServerSettings) -> str:
     return readable_json(settings.to_plain(given)) + "\n"
 
 
+@remembered
 def server_settings(service: ResolvedService) -> ServerSettings:
     """The server's settings. Sizes are in bytes, times in the unit of their name."""
     spec = service.spec

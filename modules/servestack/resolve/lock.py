@@ -19,6 +19,7 @@ import msgspec
 from servestack.errors import Location, Problem, SpecError
 from servestack.files import write_atomically
 from servestack.secrets.search import find_secrets
+from servestack.secrets.tokens import Rule, rules_for
 from servestack_contract.loading import Loading
 
 
@@ -105,6 +106,7 @@ def read_lock(file: Path, environment: str) -> Lock:
     ):
         if line != wanted:
             raise broken(number, f"must be `{wanted}`")
+    rules = rules_for(text)
     models: dict[str, dict[str, LockedArtifact]] = {}
     artifacts: dict[str, LockedArtifact] | None = None
     for number, line in enumerate(lines[_HEAD_LINES:], start=_HEAD_LINES + 1):
@@ -123,7 +125,7 @@ def read_lock(file: Path, environment: str) -> Lock:
                 artifacts[name] = _read_artifact(facts)
             except ValueError as error:
                 raise broken(number, str(error)) from None
-            _refuse_secrets(artifacts[name], Location(file, number))
+            _refuse_secrets(artifacts[name], Location(file, number), rules)
         else:
             raise broken(number, "is not a line of a lock")
     if not artifacts:
@@ -142,8 +144,10 @@ def _read_artifact(text: str) -> LockedArtifact:
     return msgspec.convert(facts, LockedArtifact)
 
 
-def _refuse_secrets(artifact: LockedArtifact, location: Location) -> None:
-    for path, what in find_secrets(msgspec.to_builtins(artifact)):
+def _refuse_secrets(
+    artifact: LockedArtifact, location: Location, rules: tuple[Rule, ...] | None = None
+) -> None:
+    for path, what in find_secrets(msgspec.to_builtins(artifact), rules=rules):
         hint = (
             "register the artifact under an address without it, and give pods the credential "
             "through fetch.secret of the environment"

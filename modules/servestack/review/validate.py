@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -212,6 +212,7 @@ def _annotation_faults(path: Path, annotations: dict[Any, Any]) -> Iterator[Sche
         yield SchemaFault(path, "are larger than 256 KiB")
 
 
+@lru_cache(maxsize=4096)
 def _is_qualified(key: Any) -> bool:
     """The syntax of keys of labels and annotations: an optional DNS name, a slash, a name."""
     prefix, slash, name = str(key).rpartition("/")

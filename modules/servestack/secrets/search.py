@@ -76,12 +76,15 @@ _ASSIGNED = re.compile(r"(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]+)[\"']?\s*[=:]\s*")
 _ASSIGNED_VALUE = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|[^\n]+")
 
 
-def find_secrets(data: Any, path: DataPath = ()) -> Iterator[tuple[DataPath, str]]:
+def find_secrets(
+    data: Any, path: DataPath = (), *, rules: tuple[Rule, ...] | None = None
+) -> Iterator[tuple[DataPath, str]]:
     """Yield (path, what is wrong with it) for every text in data that is or holds a secret.
 
-    The value of a variable with `public: true` is left out: its owner vouches for it.
+    The value of a variable with `public: true` is left out: its owner vouches for it. `rules` are
+    those for tokens that apply to a larger text with this data in it. Default: found in the data.
     """
-    search = _Search(rules_for("\n".join(_texts(data))))
+    search = _Search(rules_for("\n".join(_texts(data))) if rules is None else rules)
     yield from search.within(data, path)
 
 

@@ -1,8 +1,6 @@
 """The base class of all spec sections, and the types that their fields share."""
 
-from __future__ import annotations
-
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -51,6 +49,10 @@ class SpecModel(BaseModel):
         ser_json_inf_nan="constants",
         regex_engine="rust-regex",
     )
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """A frozen section needs no copy; pydantic would copy each default that is one."""
+        return self
 
 
 # YAML already distinguishes numbers from text; turning "3" into 3 would only hide a mistake.

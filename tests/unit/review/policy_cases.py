@@ -176,4 +176,10 @@ CASES: dict[str, Pair] = {
                                      {"cidr": "169.254.170.23/32", "ports": [80]}]}),
                Case(spec={"egress": [{"cidr": "169.254.0.0/16",
                                       "ports": [{"port": 1, "endPort": 99}]}]})),
+    "SRV685": (Case(spec={"ingress": {"hosts": [
+                        "iris.example.com", "*.example.com",
+                        {"host": "iris.example.org", "tls": {"secret": "org-tls"}}]}},
+                    environment={"ingress": {"tls": {"secret": "wildcard"}}}),
+               Case(spec={"ingress": {"host": "a.iris.example.com"}},
+                    environment={"ingress": {"tls": {"secret": "wildcard"}}})),
 }  # fmt: skip

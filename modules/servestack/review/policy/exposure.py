@@ -8,8 +8,8 @@ from ipaddress import ip_address, ip_network
 from servestack.manifests.access import left_out
 from servestack.resolve.addresses import certificate_issuer
 from servestack.review.policy.rule import Subject, Violation, rule
-from servestack.spec.environment import Gateway
-from servestack.spec.exposure import PortRange, PublicHost
+from servestack.spec.environment import Gateway, IngressController
+from servestack.spec.exposure import Host, PortRange, PublicHost
 
 _METADATA_ADDRESSES = (ip_address("169.254.169.254"), ip_address("fd00:ec2::254"))
 """Where AWS, Azure, Google and others hand out a node's credentials."""
@@ -71,6 +71,35 @@ def node_credentials(subject: Subject) -> Iterator[Violation]:
             if peer is not None and _holds_metadata(cidr, ((port, port) for port in peer.ports)):
                 path = ("network", name, "cidrs", index)
                 yield Violation(path, message.format(cidr), hint, environment=True)
+
+
+@rule("SRV685", "warning", "has a certificate for each of its hosts")
+def covered_hosts(subject: Subject) -> Iterator[Violation]:
+    spec, way_in = subject.service.spec, subject.service.environment.ingress
+    if not isinstance(way_in, IngressController) or way_in.tls is None or spec.ingress.tls:
+        return
+    if way_in.tls.issuer is not None:
+        return
+    written: list[tuple[tuple[str | int, ...], Host]] = [
+        (("ingress", "hosts", index), host) for index, host in enumerate(spec.ingress.hosts)
+    ]
+    if not written and spec.ingress.host:
+        written = [(("ingress", "host"), spec.ingress.host)]
+    for path, host in written:
+        name = host.host if isinstance(host, PublicHost) else host
+        has_own = isinstance(host, PublicHost) and host.tls is not None
+        if name in subject.service.hosts and not has_own and not _covers(way_in.host_suffix, name):
+            yield Violation(
+                path,
+                f"{name} gets the certificate in {way_in.tls.secret}, a wildcard for "
+                f"*.{way_in.host_suffix}, which does not cover it",
+                "give the host a certificate of its own: {host: …, tls: {secret: …}}",
+            )
+
+
+def _covers(suffix: str, host: str) -> bool:
+    """Whether a certificate for `*.<suffix>` holds for a host: its star is one label (RFC 6125)."""
+    return host == f"*.{suffix}" or host.partition(".")[2] == suffix
 
 
 def _holds_metadata(cidr: str, spans: Iterable[tuple[int, int]]) -> bool:

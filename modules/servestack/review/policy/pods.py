@@ -91,26 +91,36 @@ def enough_grace(subject: Subject) -> Iterator[Violation]:
 @rule("SRV607", "error", "has no secret written out")
 def referenced_secrets(subject: Subject) -> Iterator[Violation]:
     vouched = subject.service.spec.public_variables()
-    for container in subject.containers:
-        variables = container.get("env", [])
-        written = {
-            "env": [
-                variable | {"public": True} if variable["name"] in vouched else variable
-                for variable in variables
-            ],
-            "args": container.get("args", []),
-            "command": container.get("command", []),
-        }
-        for path, what in find_secrets(written):
-            name = variables[path[1]]["name"] if path[0] == "env" else f"{path[0]}[{path[1]}]"
-            yield Violation(
-                (*subject.path_of(container), "env"),
-                f"{name} of container {container['name']}: {what}",
-                "refer to a Secret with valueFrom",
-            )
+    containers = subject.containers
     metadata = subject.deployment["spec"]["template"].get("metadata", {})
-    for path, what in find_secrets({"annotations": metadata.get("annotations", {})}):
-        yield Violation(("annotations",), f"{path[-1]} of the pods: {what}", "refer to a Secret")
+    written = {
+        "containers": [
+            {
+                "env": [
+                    variable | {"public": True} if variable["name"] in vouched else variable
+                    for variable in container.get("env", [])
+                ],
+                "args": container.get("args", []),
+                "command": container.get("command", []),
+            }
+            for container in containers
+        ],
+        "annotations": metadata.get("annotations", {}),
+    }
+    for path, what in find_secrets(written):
+        if path[0] == "annotations":
+            yield Violation(
+                ("annotations",), f"{path[-1]} of the pods: {what}", "refer to a Secret"
+            )
+            continue
+        container = containers[int(path[1])]
+        part, index = path[2], int(path[3])
+        name = container["env"][index]["name"] if part == "env" else f"{part}[{index}]"
+        yield Violation(
+            (*subject.path_of(container), "env"),
+            f"{name} of container {container['name']}: {what}",
+            "refer to a Secret with valueFrom",
+        )
 
 
 @rule("SRV608", "error", "lives in the environment's namespace")
