@@ -22,7 +22,12 @@ MAX_DATA_POINTS = 400
 """Of a panel of half the width on a common screen."""
 _MARK_POINTS = 1500
 """Grafana asks for marks as for a graph as wide as the window."""
-_ROUNDED = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800)
+_ROUNDED = (
+    (1.5, 1), (3.5, 2), (7.5, 5), (12.5, 10), (17.5, 15), (25, 20), (45, 30), (90, 60), (210, 120),
+    (450, 300), (750, 600), (1050, 900), (1500, 1200), (2700, 1800), (5400, 3600), (9000, 7200),
+    (16200, 10800), (32400, 21600), (86400, 43200),
+)  # fmt: skip
+"""(below, step), in seconds: pkg/tsdb/intervalv2, roundInterval."""
 
 
 class QueryError(Exception):
@@ -200,8 +205,9 @@ class View:
 
 def interval(range_seconds: float, points: int, least: str) -> float:
     """The step of a query: the range over the points of the panel, rounded, no less than `least`."""
-    wanted = max(range_seconds / points, seconds(least))
-    return float(min(_ROUNDED, key=lambda step: (step < wanted, step)))
+    wanted = range_seconds / points
+    rounded = next((step for below, step in _ROUNDED if wanted < below), 86400)
+    return float(max(rounded, seconds(least)))
 
 
 def seconds(text: str) -> float:
