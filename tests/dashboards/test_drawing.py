@@ -49,7 +49,12 @@ def test_ticks_are_round() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "points", "least", "step"),
-    [(10800, 400, "15s", 30), (10800, 1500, "15s", 15), (86400, 400, "15s", 300), (40, 400, "5s", 5)],
+    [
+        (10800, 400, "15s", 30),
+        (10800, 1500, "15s", 15),
+        (86400, 400, "15s", 300),
+        (40, 400, "5s", 5),
+    ],
 )
 def test_steps_are_grafanas(seconds: float, points: int, least: str, step: float) -> None:
     assert interval(seconds, points, least) == step

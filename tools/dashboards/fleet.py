@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.models.dashboard import DashboardLinkType
 
 from tools.dashboards.board import FIRING, annotation, label_variable, whole
 from tools.dashboards.panels import (
@@ -46,13 +47,13 @@ def build() -> dict[str, Any]:
     )
     links = [
         dashboard.DashboardLink("Models")
-        .type("dashboards")
+        .type(DashboardLinkType.DASHBOARDS)
         .icon("external link")
         .tags(["servestack", "@environment@"])
         .as_dropdown(True)
         .keep_time(True),
         dashboard.DashboardLink("Runbooks")
-        .type("link")
+        .type(DashboardLinkType.LINK)
         .icon("doc")
         .url("@runbooks@")
         .tooltip("What to do about an alert")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.models.dashboard import DashboardLinkType
 
 from tools.dashboards.board import FIRING, annotation, label_variable, whole
 from tools.dashboards.panels import (
@@ -53,13 +54,13 @@ def build() -> dict[str, Any]:
     )
     links = [
         dashboard.DashboardLink("All models of @environment@")
-        .type("link")
+        .type(DashboardLinkType.LINK)
         .icon("apps")
         .url("/d/@fleet_uid@")
         .tooltip("The environment's dashboard")
         .keep_time(True),
         dashboard.DashboardLink("Runbooks")
-        .type("link")
+        .type(DashboardLinkType.LINK)
         .icon("doc")
         .url("@runbooks@")
         .tooltip("What to do about an alert")
