@@ -27,6 +27,7 @@ from servestack_server.api.routes import build_router
 from servestack_server.errors import StartError
 from servestack_server.events.answered import Answered
 from servestack_server.events.log import EventLog
+from servestack_server.events.origin import Origin
 from servestack_server.events.writer import EventWriter
 from servestack_server.http.request_id import new_id
 from servestack_server.http.server import HttpServer
@@ -59,12 +60,13 @@ def serve(
     settings: ServerSettings,
     pins: Sequence[Pin],
     *,
+    spec_digest: str = "",
     host: str = "0.0.0.0",
     port: int | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT.
 
-    Returns the exit code: 0, or 1 if requests or events were lost. Raises StartError if the server
+    `spec_digest` is that of the settings file, for events. Returns the exit code: 0, or 1 if requests or events were lost. Raises StartError if the server
     cannot become ready.
     """
     # The event loop sets its own handler later. Until then this one is needed, because the first
@@ -86,7 +88,8 @@ def serve(
         settings = _with_models_input(settings, models)
         schema = compile_schema(settings.input)
     served = [Pin(model.name, model.version, model.digest) for model in models]
-    event_log = EventLog(settings, served, metrics.events)
+    origin = Origin(variant.current, spec_digest)
+    event_log = EventLog(settings, served, metrics.events, origin)
     service = Service(settings, schema, models, metrics, event_log, is_input_declared=is_declared)
     _connect_owners(models, service)
     code: int = uvloop.run(_run(service, sock, variant))
@@ -250,6 +253,7 @@ async def _follow(variant: VariantFile, service: Service) -> None:
         if variant.refresh():
             log.info("this pod is now %s", variant.current)
             service.metrics.change_variant(variant.current)
+            service.log.change_variant(variant.current)
 
 
 async def _stop(service: Service, server: HttpServer) -> int:

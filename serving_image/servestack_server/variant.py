@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import cast
 
 from servestack_contract.variant import DEFAULT, VARIANTS, Variant
 
@@ -45,4 +44,4 @@ class VariantFile:
         if complaint and complaint != self._complaint:
             log.warning("%s", complaint)
         self._complaint = complaint
-        return cast(Variant, word) if word in VARIANTS else DEFAULT
+        return word if word in VARIANTS else DEFAULT

@@ -32,6 +32,8 @@ EVENTS_FOLDER = "/var/log/servestack"
 FILEBEAT_CONFIG_FOLDER = "/etc/filebeat"
 FILEBEAT_DATA_FOLDER = "/var/lib/filebeat"
 FILEBEAT_REGISTRY_FOLDER = f"{FILEBEAT_DATA_FOLDER}/registry/filebeat"
+FILEBEAT_MEMORY_FOLDER = "/run/filebeat"
+KAFKA_CREDENTIALS_FOLDER = "/etc/kafka-credentials"
 KAFKA_CA_FOLDER = "/etc/kafka-ca"
 KAFKA_CLIENT_FOLDER = "/etc/kafka-client"
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from serving_image.tests.events.event_support import VALIDATOR
+from serving_image.tests.process.event_log import KINDS, events, read
 from serving_image.tests.process.load import wait_until
 from serving_image.tests.support.iris import Iris
 from serving_image.tests.support.server import RunningServer, running_server
@@ -57,6 +60,56 @@ def test_a_promoted_canary_counts_as_stable(iris: Iris, tmp_path: Path) -> None:
         assert found[counter, "4", "stable", path] == found[histogram, "4", "stable", path] == 2
         assert found[counter, "4", "canary", path] == found[histogram, "4", "canary", path] == 1
         assert "this pod is now stable" in server.said()
+
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+INVALID = f"00-{'0' * 32}-00f067aa0ba902b7-01"
+
+
+def test_events_of_every_path_say_which_pod_answered(iris: Iris, tmp_path: Path) -> None:
+    """Which side, with which settings, in whose trace; each as the schema has it."""
+    file = mounted(tmp_path / "pod-info", "canary")
+    config = iris.config(
+        variantFile=str(file),
+        protocols=["seldon"],
+        events=events(tmp_path / "events", *KINDS, source="/models/iris"),
+    )
+    row, base = iris.rows[0], "/v1/iris"
+    names = config["input"]["columns"]
+    tensors = {"inputs": [{"name": "input", "shape": [1, 4], "datatype": "FP64", "data": row}]}
+    asked = [
+        (f"{base}/predict", [row]), (f"{base}/batch", [row]), (f"{base}/predict", [["no number"]]),
+        (f"{base}/predict", {"instances": [row]}), ("/invocations", {"inputs": [row]}),
+        ("/v2/models/iris/infer", tensors),
+        ("/api/v1.0/predictions", {"data": {"ndarray": [row], "names": [n["name"] for n in names]}}),
+    ]  # fmt: skip
+    with running_server(config, tmp_path / "server") as server:
+        predicted = [
+            (path, trace if trace == TRACE else None)
+            for path, body in asked
+            for trace in (TRACE, INVALID)
+            if server.post(path, body, {"traceparent": trace}).status == 200
+        ]
+        feedback = {"id": "0b5a7c1e-6c1f", "feedback": 1}
+        server.post(f"{base}/feedback", feedback, {"traceparent": TRACE})
+        server.get("/nothing", {"traceparent": TRACE})
+        mounted(tmp_path / "pod-info", "stable")
+        wait_until(lambda: "this pod is now stable" in server.said())
+        server.post(f"{base}/predict", [row])
+        assert server.stop() == 0
+    digest = hashlib.sha256((tmp_path / "server/service.json").read_bytes()).hexdigest()
+    found = {
+        kind: read(tmp_path / "events", kind) for kind in ("predictions", "feedback", "access")
+    }
+    for event in (event for kind in found.values() for event in kind):
+        VALIDATOR.validate(event)
+        assert event["data"]["specDigest"] == digest
+    *before, after = found["predictions"]
+    assert {event["data"]["variant"] for event in before} == {"canary"}
+    assert after["data"]["variant"] == "stable"
+    assert len(predicted) == 2 * (len(asked) - 1), "only what is no number is refused"
+    assert [(e["data"]["endpoint"], e.get("traceparent")) for e in before] == predicted
+    assert [event["traceparent"] for event in found["feedback"]] == [TRACE]
 
 
 @pytest.mark.parametrize(
