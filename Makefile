@@ -60,7 +60,7 @@ lint: setup ## lint, spelling, links, types, import contracts, generated files
 	@cd tests && MYPYPATH=..:../modules ../$(BIN)/mypy --config-file ../pyproject.toml --cache-dir ~/.cache/servestack/mypy-server ../serving_image/tests
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/docs.py --check
-	@$(BIN)/python tools/dashboards.py --check
+	@$(BIN)/python -m tools.dashboards --check
 	@$(BIN)/python tools/forms.py --check
 	@$(BIN)/python tools/stock_image.py --check
 	@$(BIN)/python tools/schemas/bundle.py --check
@@ -71,14 +71,18 @@ unit: setup ## the tests that need nothing but Python
 	@$(BIN)/python -m pytest tests/unit tests/parity $(PYTEST)
 
 .PHONY: generate
-generate: setup ## write what is generated and committed: docs, dashboard, schemas, rendered
+generate: setup ## write what is generated and committed: docs, dashboards, schemas, rendered
 	@$(BIN)/python tools/docs.py
-	@$(BIN)/python tools/dashboards.py
+	@$(BIN)/python -m tools.dashboards
 	@$(BIN)/python tools/forms.py
 	@$(BIN)/python tools/stock_image.py
 	@$(BIN)/python tools/schemas/bundle.py
 	@$(BIN)/python tools/secrets/bundle.py
 	@for project in . examples/*/; do if test -d $$project/stacks; then $(BIN)/servestack render -C $$project; fi; done
+
+.PHONY: pictures
+pictures: setup ## the pictures of docs/operations/dashboards.md, from servers that run for some minutes
+	@$(BIN)/python -m tests.dashboards.pictures $(if $(MINUTES),--minutes=$(MINUTES))
 
 .PHONY: docs
 docs: setup ## the documentation site, into site/; fails on a dead link

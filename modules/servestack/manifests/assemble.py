@@ -14,7 +14,11 @@ from servestack.manifests.access import (
     build_solver_network_policy,
 )
 from servestack.manifests.autoscaling import build_horizontal_pod_autoscaler
-from servestack.manifests.environment import build_default_network_policy, build_namespace
+from servestack.manifests.environment import (
+    build_default_network_policy,
+    build_fleet_dashboard_config_map,
+    build_namespace,
+)
 from servestack.manifests.log_shipping import build_filebeat_config_map
 from servestack.manifests.manifest import ENVIRONMENT_GROUP, Body, Manifest
 from servestack.manifests.monitoring import (
@@ -42,6 +46,7 @@ ServiceBuilder = Callable[[ResolvedService], Body | None]
 ENVIRONMENT_BUILDERS: tuple[tuple[str, EnvironmentBuilder], ...] = (
     ("environment", build_namespace),
     ("environment", build_default_network_policy),
+    ("environment", build_fleet_dashboard_config_map),
 )
 SERVICE_BUILDERS: tuple[tuple[str, ServiceBuilder], ...] = (
     ("access", build_service_account),

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from servestack.manifests import names
 from servestack.manifests.templates import Structure, fill, form, format_of, rendered
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.observability import LatencyObjective
@@ -24,6 +25,7 @@ BURN_RATES = (14.4, 6, 3, 1)
 
 SLO_TEMPLATE = "monitoring/rules/slo.yaml.j2"
 OPERATIONS_TEMPLATE = "monitoring/rules/operations.yaml.j2"
+INFO_TEMPLATE = "monitoring/rules/info.yaml.j2"
 _SYNTAX = {
     # Prometheus' own templates are written {{ … }} too, so ours are not.
     "variable_start_string": "<<",
@@ -73,11 +75,15 @@ def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
             parked=spec.autoscaling is None and not spec.replicas,
         )
         forms.append(form(OPERATIONS_TEMPLATE, operations, _make_operations_form))
+    dashboard = _dashboard(service)
+    if dashboard:
+        forms.append(form(INFO_TEMPLATE, {}, _make_info_form))
     values = {
         "service": service.name,
         "environment": service.environment.name,
         "owner": spec.owner or "unowned",
         "runbook": spec.monitoring.runbook or "",
+        "dashboard": dashboard,
         "max_queue": str(spec.api.limits.max_queue),
         "disk_budget_bytes": str(byte_count(spec.logging.disk_budget)),
     }
@@ -90,7 +96,8 @@ def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
     ]
     prometheus = service.environment.prometheus
     runbooks = prometheus.runbooks if prometheus else None
-    return [_with_runbooks(group, runbooks) for group in groups]
+    address = _dashboard_address(service, dashboard)
+    return [_with_links(group, runbooks, address) for group in groups]
 
 
 def _fastest_burn(objective: Objective) -> float:
@@ -148,7 +155,9 @@ def bucket_matcher(objective: LatencyObjective) -> str:
 
 def make_form(template: str, structure: Structure) -> str:
     """The groups of a template as a %-format of JSON."""
-    own = ("service", "environment", "owner", "runbook", "max_queue", "disk_budget_bytes")
+    own = (
+        "service", "environment", "owner", "runbook", "dashboard", "max_queue", "disk_budget_bytes",
+    )  # fmt: skip
     values: dict[str, Any] = {name: f"@{name}@" for name in own} | dict(structure)
     values["objectives"] = [
         {"kind": kind, "fastest": fastest}
@@ -163,16 +172,38 @@ def make_form(template: str, structure: Structure) -> str:
 
 _make_slo_form = partial(make_form, SLO_TEMPLATE)
 _make_operations_form = partial(make_form, OPERATIONS_TEMPLATE)
+_make_info_form = partial(make_form, INFO_TEMPLATE)
 
 
-def _with_runbooks(group: dict[str, Any], page: str | None) -> dict[str, Any]:
-    """Link alerts that have no runbook of the model's owner to their section of the page, if any."""
+def _dashboard(service: ResolvedService) -> str:
+    """Id of the dashboard that shows a model: its own, or else that of all models; "" without both."""
+    grafana = service.environment.grafana
+    if grafana is None:
+        return ""
+    if service.spec.monitoring.dashboard:
+        return names.dashboard_uid(service)
+    return names.fleet_dashboard_uid(service.environment) if grafana.fleet else ""
+
+
+def _dashboard_address(service: ResolvedService, uid: str) -> str | None:
+    """The address of a dashboard, if there is one and the environment knows Grafana's."""
+    grafana = service.environment.grafana
+    return f"{grafana.url.rstrip('/')}/d/{uid}" if grafana and grafana.url and uid else None
+
+
+def _with_links(group: dict[str, Any], page: str | None, dashboard: str | None) -> dict[str, Any]:
+    """Link alerts to their dashboard and runbook.
+
+    Those without a runbook of the model's owner link to their section of the page, if there is one.
+    """
     for rule in group["rules"]:
-        annotations = rule.get("annotations", {})
-        if annotations.get("runbook_url") != "":
+        annotations = rule.get("annotations")
+        if annotations is None:
             continue
-        if page:
+        if annotations["runbook_url"] == "" and page:
             annotations["runbook_url"] = f"{page}#{rule['alert'].lower()}"
-        else:
+        elif annotations["runbook_url"] == "":
             del annotations["runbook_url"]
+        if dashboard:
+            annotations["dashboard_url"] = dashboard
     return group

@@ -235,6 +235,14 @@ class Grafana(SpecModel):
         description="Label of the ConfigMaps that Grafana's sidecar watches.",
     )
     folder: Text | None = Field(default=None, description="Grafana folder of the dashboards.")
+    fleet: Boolean = Field(
+        default=True, description="Render the dashboard of all models of the environment."
+    )
+    url: HttpUrl | None = Field(
+        default=None,
+        description="Address of Grafana. Alerts then link to the dashboard of their model.",
+        examples=["https://grafana.example.com"],
+    )
 
 
 class MetricsApi(SpecModel):
