@@ -90,7 +90,7 @@ class Sidecar:
         """How often the script has said that it starts Filebeat again."""
         return self.log.read_text().count("starting Filebeat again")
 
-    def wait_for_starts(self, count: int, seconds: float = 60) -> None:
+    def wait_for_starts(self, count: int, seconds: float = 150) -> None:
         """Return when Filebeat was started again so often."""
         deadline = time.monotonic() + seconds
         while self.starts() < count:
