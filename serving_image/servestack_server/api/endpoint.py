@@ -137,7 +137,7 @@ class Endpoint:
         self, job: RequestedJob, values: Any = _LISTED, rows_json: bytes = b"",
         values_json: bytes = b"",
     ) -> None:  # fmt: skip
-        """Log a prediction that was answered, and count its inputs.
+        """Log a prediction that was answered, and count its inputs and outputs.
 
         `values` are the outputs as they were answered; without them the job's are listed, one plain
         value per row. `rows_json` and `values_json` are the same rows and values as JSON, if the
@@ -157,4 +157,6 @@ class Endpoint:
                 )
             )  # fmt: skip
         if service.inputs.is_on:
-            service.inputs.count(job.rows, job.size)
+            service.inputs.count(job.rows, len(job.rows))
+        if service.drift is not None:
+            service.drift.count(job.model, job.rows, job.outputs)
