@@ -6,6 +6,7 @@ The rules of `monitoring/rules/drift.yaml.j2` compute the same in PromQL; a test
   now and r the share of the reference. A share of zero counts as ZERO_SHARE, as in Evidently.
 - Jensen-Shannon distance: the square root of the divergence with natural logarithms, as in scipy.
   J. Lin, "Divergence measures based on the Shannon entropy", IEEE Trans. Inf. Theory 37 (1991).
+- Chi-squared, Pearson's statistic of homogeneity: whether rows are enough to tell drift from chance.
 - Without drift PSI is about (1/n + 1/m) times a chi-squared variable with one degree of freedom less
   than there are buckets, for n rows now and m rows of the reference.
   B. Yurdakul, "Statistical properties of population stability index", Western Michigan University
@@ -17,12 +18,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp, lgamma, log, sqrt
 
+from servestack_contract.profile import shares
+
 ZERO_SHARE = 1e-4
 """What a share of zero counts as in PSI, whose logarithm would be infinite."""
 PSI_FLOOR = 0.1
 """PSI below which no alert fires, however many rows there are."""
 MINIMUM_ROWS = 500
 """Fewest rows of a window on which an alert may fire."""
+LEAST_EXPECTED = 5
+"""Rows that a bucket counts as having been expected in the smaller sample, if they are fewer: the
+chi-squared distribution does not hold below (Cochran, "Some methods for strengthening the common
+chi-squared tests", Biometrics 10, 1954)."""
 FALSE_ALARMS = 2.5e-4
 """Highest share of windows without drift in which any column of a model crosses its limit by the
 approximation: a quarter of the promise of one in 1,000, since PSI has a longer tail."""
@@ -45,9 +52,44 @@ def js_distance(now: Sequence[float], reference: Sequence[float]) -> float:
     return sqrt(max(divergence / 2, 0.0))
 
 
+def chi_squared(
+    now: Sequence[float], reference: Sequence[float], rows: float, reference_rows: float
+) -> float:
+    """Pearson's statistic for two samples of one distribution, which are given as shares.
+
+    It is about PSI / (1/rows + 1/reference_rows), and has not its long tail where buckets are nearly
+    empty.
+    """
+    least = LEAST_EXPECTED / min(rows, reference_rows)
+    total = 0.0
+    for a, r in zip(now, reference, strict=True):
+        together = (rows * a + reference_rows * r) / (rows + reference_rows)
+        total += (a - r) ** 2 / max(together, least)
+    return total / (1 / rows + 1 / reference_rows)
+
+
 def psi_limit(quantile: float, rows: float, reference_rows: float, floor: float) -> float:
     """PSI above which an alert fires, for the quantile that `chi_squared_quantile` gives."""
     return max(floor, (1 / rows + 1 / reference_rows) * quantile)
+
+
+def has_drifted(
+    counts: Sequence[int],
+    reference_counts: Sequence[int],
+    quantile: float,
+    *,
+    floor: float = PSI_FLOOR,
+    minimum_rows: int = MINIMUM_ROWS,
+) -> bool:
+    """Whether the rules would alert on a column, for the rows of a window and those of its profile."""
+    rows, reference_rows = sum(counts), sum(reference_counts)
+    if rows < minimum_rows:
+        return False
+    now, reference = shares(counts), shares(reference_counts)
+    return (
+        psi(now, reference) > psi_limit(quantile, rows, reference_rows, floor)
+        and chi_squared(now, reference, rows, reference_rows) > quantile
+    )
 
 
 def chi_squared_quantile(tail: float, degrees_of_freedom: int) -> float:

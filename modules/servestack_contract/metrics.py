@@ -101,8 +101,9 @@ PROFILE_CHI_SQUARED_LIMIT = Metric(
     ("model", "profile", "side", "column"),
 )  # fmt: skip
 PROFILE_ROWS = Metric(
-    "servestack_profile_rows", "gauge", "Rows of the profile.", ("model", "profile")
-)
+    "servestack_profile_rows", "gauge", "Rows of the profile, for each of its columns.",
+    ("model", "profile", "side", "column"),
+)  # fmt: skip
 PROFILE_INFO = Metric(
     "servestack_profile_info", "gauge",
     "Always 1; source is training, or first_rows for the first rows that the pod answered.",

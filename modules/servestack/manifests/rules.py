@@ -21,6 +21,7 @@ from servestack.data import read_template
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.observability import LatencyObjective
 from servestack.spec.quantities import byte_count
+from servestack_contract.drift import LEAST_EXPECTED, ZERO_SHARE
 
 MINIMUM_REQUESTS = 100
 """Fewest requests in an alert's long window for which a ratio means anything."""
@@ -28,7 +29,8 @@ MINIMUM_REQUESTS = 100
 BURN_RATES = (14.4, 6, 3, 1)
 """Burn rates at which the template's alerts fire, as multiples of the month's error budget."""
 
-_TEMPLATES = ("monitoring/rules/slo.yaml.j2", "monitoring/rules/operations.yaml.j2")
+_OPERATIONS, _DRIFT = "monitoring/rules/operations.yaml.j2", "monitoring/rules/drift.yaml.j2"
+_TEMPLATES = ("monitoring/rules/slo.yaml.j2", _OPERATIONS, _DRIFT)
 _PLACEHOLDER = re.compile(r"@([a-z_]+)@")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -62,11 +64,12 @@ def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
     """The groups of a model's Prometheus rule file, each {"name": ..., "rules": [...]}."""
     spec = service.spec
     own = objectives(service)
+    watched = spec.monitoring.watched
     shape = _Shape(
         fastest=tuple((each.kind, _fastest_burn(each)) for each in own),
         alerts=spec.monitoring.alerts,
         events=bool(service.topics.shipped()),
-        drift=spec.monitoring.drift,
+        drift=watched is not None,
         parked=spec.autoscaling is None and not spec.replicas,
     )
     values = {
@@ -77,6 +80,9 @@ def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
         "max_queue": str(spec.api.limits.max_queue),
         "disk_budget_bytes": str(byte_count(spec.logging.disk_budget)),
     }
+    if watched is not None:
+        values["psi"] = plain_number(watched.psi)
+        values["minimum_rows"] = str(watched.minimum_rows)
     for objective in own:
         values[f"{objective.kind}_budget"] = str(objective.budget)
         values[f"{objective.kind}_target"] = objective.target
@@ -154,7 +160,7 @@ def bucket_matcher(objective: LatencyObjective) -> str:
 
 @lru_cache(maxsize=512)
 def _rendered(shape: _Shape) -> str:
-    """The groups of both templates as a %-format of JSON."""
+    """The groups of the templates as a %-format of JSON."""
     own = ("service", "environment", "owner", "runbook", "max_queue", "disk_budget_bytes")
     values: dict[str, Any] = {name: f"@{name}@" for name in own}
     values |= {name: getattr(shape, name) for name in ("alerts", "events", "drift", "parked")}
@@ -165,9 +171,11 @@ def _rendered(shape: _Shape) -> str:
     ]
     values["selector"] = 'environment="@environment@", model_service="@service@"'
     values["minimum_requests"] = MINIMUM_REQUESTS
+    values |= {"psi": "@psi@", "minimum_rows": "@minimum_rows@", "zero_share": repr(ZERO_SHARE)}
+    values["least_expected"] = LEAST_EXPECTED
     groups: list[dict[str, Any]] = []
     for name in _TEMPLATES:
-        if name.endswith("operations.yaml.j2") and not shape.alerts:
+        if (name == _OPERATIONS and not shape.alerts) or (name == _DRIFT and not shape.drift):
             continue
         groups += yaml.load(_template(name).render(values), _LOADER)["groups"] or []
     return format_of(json.dumps(groups, ensure_ascii=False))

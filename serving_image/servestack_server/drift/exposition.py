@@ -73,7 +73,8 @@ class DriftExposition:
                     [((w.name, r.id, c.side, c.label), c.limit) for w, r, c in columns],
                 ),
                 metrics.text_of(
-                    catalogue.PROFILE_ROWS, [((w.name, r.id), r.profile.rows) for w, r in known]
+                    catalogue.PROFILE_ROWS,
+                    [((w.name, r.id, c.side, c.label), r.profile.rows) for w, r, c in columns],
                 ),
                 metrics.text_of(
                     catalogue.PROFILE_INFO, [((w.name, r.id, r.source), 1) for w, r in known]
