@@ -30,9 +30,9 @@ LEAST_EXPECTED = 5
 """Rows that a bucket counts as having been expected in the smaller sample, if they are fewer: the
 chi-squared distribution does not hold below (Cochran, "Some methods for strengthening the common
 chi-squared tests", Biometrics 10, 1954)."""
-FALSE_ALARMS = 2.5e-4
+FALSE_ALARMS = 5e-4
 """Highest share of windows without drift in which any column of a model crosses its limit by the
-approximation: a quarter of the promise of one in 1,000, since PSI has a longer tail."""
+approximation: half of the promise of one in 1,000, since the statistic has a longer tail."""
 FIRST_ROWS_PODS = 20
 """Pods with a reference of their own for which the promise holds together."""
 

@@ -21,6 +21,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from servestack_contract.artifact import ArtifactError
+from servestack_contract.settings import NESTED_TYPES
 
 FILE = "servestack_profile.json"
 VERSION = 1
@@ -36,6 +37,9 @@ NULL = "(null)"
 """Label of the bucket for missing values."""
 OTHER = "(other)"
 """Label of the bucket for values that have no other bucket."""
+
+WITHOUT_BUCKETS = frozenset({*NESTED_TYPES, "binary", "datetime"})
+"""Types of columns that are never profiled. Dates always move."""
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Value: TypeAlias = str | bool | int | float

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from servestack_contract.profile import MAX_COLUMNS, Profile
-from servestack_contract.settings import NESTED_TYPES
+from servestack_contract.profile import MAX_COLUMNS, WITHOUT_BUCKETS, Profile
 from servestack_server.input.schema import AnySchema, Schema, TableSchema
 from servestack_server.input.tensor_rows import TensorRows
 from servestack_server.input.tensor_schema import TensorSchema, TensorsSchema
 
 Array = np.ndarray[Any, Any]
 Values = Sequence[Any] | Array
-Kind = Literal["number", "other"]
 
-_WITHOUT_BUCKETS = frozenset({*NESTED_TYPES, "binary", "datetime"})
 _TEXTS = ("string",)
 
 
@@ -51,12 +48,12 @@ class InputReader:
     def _of_table(self, schema: TableSchema) -> None:
         self.width = len(schema.columns)
         for at, column in enumerate(schema.columns):
-            if column.name and column.type not in _WITHOUT_BUCKETS:
+            if column.name and column.type not in WITHOUT_BUCKETS:
                 self.columns[column.name] = at
         self._numbers = frozenset(
             at
             for at, column in enumerate(schema.columns)
-            if column.type not in _WITHOUT_BUCKETS and column.type not in _TEXTS
+            if column.type not in WITHOUT_BUCKETS and column.type not in _TEXTS
         )
         self._keeps_large = len(self.columns) < self.width
 
