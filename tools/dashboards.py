@@ -51,7 +51,7 @@ def build() -> dict[str, Any]:
             dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus")
         )
     )
-    for panel in panels():
+    for panel in (*panels(), *drift_panels()):
         board = board.with_panel(panel)
     plain = json.loads(JSONEncoder(sort_keys=True).encode(board.build()))
     for number, panel in enumerate(plain["panels"], start=1):
@@ -151,6 +151,44 @@ def panels() -> list[Any]:
             "Events not yet in Kafka",
             "bytes",
             (f"sum by (pod) (servestack_events_unshipped_bytes{{{SELECTOR}}})", "{{pod}}"),
+        ),
+    ]
+
+
+def drift_panels() -> list[Any]:
+    """A row of what monitoring.drift computes; without it the panels are empty."""
+    return [
+        graph(
+            f"Drift over the last {span}: population stability index",
+            "short",
+            (
+                f"max by (side, column) (servestack:drift_psi:{window}{{{SELECTOR}}})",
+                "{{side}} {{column}}",
+            ),
+            (f"max(servestack:drift_psi_limit:{window}{{{SELECTOR}}})", "highest limit"),
+        )
+        for span, window in (("hour", "1h"), ("day", "1d"))
+    ] + [
+        graph(
+            "Drift over the last hour: Jensen-Shannon distance",
+            "short",
+            (
+                f"max by (side, column) (servestack:drift_js_distance:1h{{{SELECTOR}}})",
+                "{{side}} {{column}}",
+            ),
+        ),
+        graph(
+            "Rows counted for drift",
+            "short",
+            (
+                f"sum by (model) (rate(servestack_drift_rows_total{{{SELECTOR}}}[{RATE}]))",
+                "{{model}}",
+            ),
+            (
+                "sum by (model, reason) "
+                f"(rate(servestack_drift_rows_skipped_total{{{SELECTOR}}}[{RATE}]))",
+                "skipped {{model}}: {{reason}}",
+            ),
         ),
     ]
 
