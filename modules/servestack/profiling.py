@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-_MODEL_URI = re.compile(r"models:/(?P<model>m-[0-9a-f]{32})|runs:/(?P<run>[0-9a-f]{32})/(?P<path>.+)")
+_MODEL_URI = re.compile(
+    r"models:/(?P<model>m-[0-9a-f]{32})|runs:/(?P<run>[0-9a-f]{32})/(?P<path>.+)"
+)
 
 
 class ProfileError(ValueError):
@@ -114,7 +116,9 @@ def profile(X: Any, predictions: Any = None) -> TrainingProfile:  # noqa: N803  
         raise ProfileError(f"no column has buckets: {reasons}")
     result = TrainingProfile(made)
     if len(result.text) > MAX_BYTES:
-        raise ProfileError(f"the profile is larger than {MAX_BYTES >> 20} MiB: profile fewer columns")
+        raise ProfileError(
+            f"the profile is larger than {MAX_BYTES >> 20} MiB: profile fewer columns"
+        )
     return result
 
 

@@ -290,6 +290,4 @@ class CategoryCounter:
 
 def counter_of(column: ProfiledColumn) -> NumericCounter | CategoryCounter:
     """Return what counts values into the buckets of a column."""
-    return (
-        NumericCounter(column) if isinstance(column, NumericColumn) else CategoryCounter(column)
-    )
+    return NumericCounter(column) if isinstance(column, NumericColumn) else CategoryCounter(column)

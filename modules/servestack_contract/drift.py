@@ -105,7 +105,11 @@ def chi_squared_quantile(tail: float, degrees_of_freedom: int) -> float:
         middle = (low + high) / 2
         if middle in (low, high):
             break
-        low, high = (middle, high) if _upper_gamma(degrees_of_freedom / 2, middle / 2) > tail else (low, middle)
+        low, high = (
+            (middle, high)
+            if _upper_gamma(degrees_of_freedom / 2, middle / 2) > tail
+            else (low, middle)
+        )
     return (low + high) / 2
 
 

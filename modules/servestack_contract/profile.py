@@ -195,7 +195,9 @@ def category_label(value: Value) -> str:
         return _number(value)
     text = value.encode("utf-8", "backslashreplace").decode()
     looks_other = text[:1] in ("(", "[", '"') or _is_plain(text) or not text.isprintable()
-    text = json.dumps(text, ensure_ascii=not text.isprintable()) if looks_other or not text else text
+    text = (
+        json.dumps(text, ensure_ascii=not text.isprintable()) if looks_other or not text else text
+    )
     if len(text) > _MAX_LABEL:
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         text = f"{text[: _MAX_LABEL - 10]}… {digest}"

@@ -26,7 +26,6 @@ from tests.performance.serving.measurement import Started, started
 from tests.performance.serving.process import CLIENT_CORE
 from tests.performance.serving.train import train_models
 
-
 SIZES = ((150, 500), (150, 2000), (500, 2000), (2000, 500), (2000, 2000), (10_000, 2000))
 """(rows of the profile, rows of the window)."""
 COST = 0.03
@@ -52,7 +51,9 @@ def _trials(windows: int) -> list[Bar]:
         alarms = false_alarms(
             profile_rows=profile_rows, window_rows=window_rows, windows=windows, seed=at
         )
-        promise = f"at most 1 false alarm in 1,000 windows ({window_rows} rows, profile {profile_rows})"
+        promise = (
+            f"at most 1 false alarm in 1,000 windows ({window_rows} rows, profile {profile_rows})"
+        )
         bars.append(Bar(promise, f"{alarms} of {windows}", alarms <= windows / 1000))
         print(bars[-1], file=sys.stderr, flush=True)
     trials = windows // 10

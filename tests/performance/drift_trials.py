@@ -23,7 +23,9 @@ COLUMNS: dict[str, Draw] = {
     "half zeros": lambda random, n: random.exponential(size=n) * (random.random(n) > 0.6),
     "rounded": lambda random, n: random.normal(5, 1, n).round(1),
     "nulls": lambda random, n: np.where(random.random(n) < 0.02, np.nan, random.normal(size=n)),
-    "rare nulls": lambda random, n: np.where(random.random(n) < 0.001, np.nan, random.normal(size=n)),
+    "rare nulls": lambda random, n: np.where(
+        random.random(n) < 0.001, np.nan, random.normal(size=n)
+    ),
     "codes": lambda random, n: np.minimum(random.zipf(1.7, n), 1000),
     "rare flag": lambda random, n: random.random(n) < 0.05,
     "counts": lambda random, n: random.poisson(3, n),
@@ -37,10 +39,8 @@ def false_alarms(*, profile_rows: int, window_rows: int, windows: int, seed: int
     random = np.random.default_rng(seed)
     return sum(
         any(
-            [
-                _alarms(draw(random, profile_rows), draw(random, window_rows), len(COLUMNS))
-                for draw in COLUMNS.values()
-            ]
+            _alarms(draw(random, profile_rows), draw(random, window_rows), len(COLUMNS))
+            for draw in COLUMNS.values()
         )
         for _ in range(windows)
     )

@@ -164,7 +164,10 @@ def test_prometheus_computes_what_numpy_and_scipy_do(
     assert len(columns) == 7
     for key, (counts, profile) in columns.items():
         now, reference = np.array(counts) / sum(counts), np.array(profile)
-        a, r = np.where(now, now, drift.ZERO_SHARE), np.where(reference, reference, drift.ZERO_SHARE)
+        a, r = (
+            np.where(now, now, drift.ZERO_SHARE),
+            np.where(reference, reference, drift.ZERO_SHARE),
+        )
         assert psi[key] == pytest.approx(np.sum((a - r) * np.log(a / r)), abs=1e-9), key
         assert js[key] == pytest.approx(distance.jensenshannon(now, reference), abs=1e-9), key
         n, (_, column) = rows[key], key
@@ -240,7 +243,9 @@ def given(
             total += hour[at]
         steps.append(f"{total}x20")
         found.append(series(f"servestack_{side}_bucket_total", bucket, " ".join(steps)))
-        found.append(series("servestack_profile_share", {**bucket, "side": side}, f"{share}x{DAY + 100}"))
+        found.append(
+            series("servestack_profile_share", {**bucket, "side": side}, f"{share}x{DAY + 100}")
+        )
     sided = {**key, "side": side}
     quantile = drift.chi_squared_quantile(drift.FALSE_ALARMS, len(reference) - 1)
     found.append(series("servestack_profile_rows", sided, f"{sum(reference)}x{DAY + 100}"))
@@ -292,9 +297,7 @@ def test_thresholds_of_the_spec(tmp_path: Path) -> None:
         [constant("servestack_drift_problems", {**LABELS, "problem": "profile"}, 1)],
         [
             series("servestack_drift_rows_total", LABELS, "0+100x100"),
-            series(
-                "servestack_drift_rows_skipped_total", {**LABELS, "reason": "busy"}, "0+11x100"
-            ),
+            series("servestack_drift_rows_skipped_total", {**LABELS, "reason": "busy"}, "0+11x100"),
         ],
     ],
     ids=["a bad profile", "rows are not counted"],

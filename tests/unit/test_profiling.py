@@ -34,7 +34,9 @@ FRAME = pd.DataFrame(
         "visits": RANDOM.integers(0, 4, 1000),
         "plan": RANDOM.choice(["free", "basic"], 1000),
         "active": RANDOM.random(1000) < 0.5,
-        "nullable": pd.array([None if at % 4 == 0 else at % 3 for at in range(1000)], dtype="Int64"),
+        "nullable": pd.array(
+            [None if at % 4 == 0 else at % 3 for at in range(1000)], dtype="Int64"
+        ),
         "email": [f"{at}@example.com" for at in range(1000)],
         "when": pd.date_range("2026-01-01", periods=1000, freq="min"),
         "nothing": [None] * 1000,

@@ -184,9 +184,7 @@ class DriftWatch:
         wanted = self._chosen(names)
         positions = self._reader.positions(profile)
         lacking = [
-            name
-            for name, at in zip(names, positions, strict=True)
-            if at is None and name in wanted
+            name for name, at in zip(names, positions, strict=True) if at is None and name in wanted
         ]
         lacking += sorted(set(self._given.columns or ()) - {*names} - {*self._redacted})
         if lacking:

@@ -174,7 +174,8 @@ def test_a_bad_profile_keeps_no_model_from_being_served(iris: Iris, tmp_path: Pa
     with running_server(config, tmp_path) as server:
         assert server.post("/v1/iris/predict", iris.rows[:1]).status == 200
         problems = {
-            labels["problem"]: value for labels, value in samples(server, "servestack_drift_problems")
+            labels["problem"]: value
+            for labels, value in samples(server, "servestack_drift_problems")
         }
         assert problems == {"profile": 1, "columns": 0, "input": 0}
         assert "has version 9, and 1 is read" in server.said()

@@ -55,9 +55,7 @@ def events_folder(folder: Path) -> Path:
     return folder / "events"
 
 
-def _contender(
-    name: str, venv: Path, runtime: str, *, log: bool, drift: bool = False
-) -> Contender:
+def _contender(name: str, venv: Path, runtime: str, *, log: bool, drift: bool = False) -> Contender:
     def launch(order: Order) -> Launch:
         config = order.folder / "service.json"
         service = _service(order.model, order.folder, runtime, log=log)
