@@ -38,23 +38,25 @@ class FirstRows:
     def add(self, rows: Sequence[Any], outputs: Sequence[Any] | None, size: int) -> None:
         """Keep the values of some rows. Raises OtherFormError if they are not of this input."""
         for column, values in zip(
-            self._inputs.values(), self._reader.read(rows, self.positions), strict=True
+            self._inputs.values(),
+            self._reader.read(rows, self.positions, self._reader.width or 0),
+            strict=True,
         ):
             column.add(values)
         self.rows += size
         if not self._has_outputs:
             return
         try:
-            self._add_outputs(outputs)
+            self._add_outputs(outputs, size)
         except OtherFormError:
             # Not one answer per row, or not always the same: the inputs are watched alone.
             self._has_outputs, self._outputs = False, None
 
-    def _add_outputs(self, outputs: Sequence[Any] | None) -> None:
+    def _add_outputs(self, outputs: Sequence[Any] | None, size: int) -> None:
         if outputs is None:
             raise OtherFormError
         names = list(self._outputs) if self._outputs is not None else None
-        found = read_outputs(outputs, names)
+        found = read_outputs(outputs, names, size)
         if len(found) > _MAX_OUTPUTS:
             raise OtherFormError
         if self._outputs is None:

@@ -36,7 +36,7 @@ class InputReader:
         self.width: int | None = None
         self._numbers: frozenset[int] = frozenset()
         self.has_names = True
-        self._keeps_large = False
+        self._large: frozenset[int] = frozenset()
         if isinstance(schema, TableSchema):
             self._of_table(schema)
         elif isinstance(schema, TensorSchema):
@@ -44,6 +44,11 @@ class InputReader:
         elif isinstance(schema, TensorsSchema):
             self._of_tensors(schema)
         self.is_unknown = isinstance(schema, AnySchema)
+
+    @property
+    def has_large_values(self) -> bool:
+        """Whether rows may hold bytes, arrays or the like."""
+        return bool(self._large)
 
     def _of_table(self, schema: TableSchema) -> None:
         self.width = len(schema.columns)
@@ -55,7 +60,7 @@ class InputReader:
             for at, column in enumerate(schema.columns)
             if column.type not in WITHOUT_BUCKETS and column.type not in _TEXTS
         )
-        self._keeps_large = len(self.columns) < self.width
+        self._large = frozenset(range(self.width)) - set(self.columns.values())
 
     def _of_tensor(self, schema: TensorSchema) -> None:
         inner = schema.tensor.shape[1:]
@@ -92,48 +97,49 @@ class InputReader:
             ]
         return [self.columns.get(column.name) for column in profile.columns]
 
-    def kept(self, rows: Any, positions: Sequence[int], width: int) -> Any:
-        """Return what to keep of rows until they are counted: not the large values beside them.
+    def without_large_values(self, rows: Any) -> Any:
+        """Return the rows of a table without what has no buckets, so that it need not be kept.
 
-        Raises OtherFormError for rows without these columns.
+        Nulls stand for it.
         """
-        if isinstance(rows, (np.ndarray, TensorRows)):
-            return rows
-        first = rows[0]
-        if not isinstance(first, (list, tuple)) or len(first) != width:
-            raise OtherFormError
-        if self._keeps_large and positions:
-            return [tuple(row[at] for at in positions) for row in rows]
-        return rows
+        large = self._large
+        return [
+            tuple(None if at in large else value for at, value in enumerate(row)) for row in rows
+        ]
 
-    def read(self, parts: Sequence[Any], positions: Sequence[int]) -> list[Values]:
+    def read(
+        self, parts: Sequence[Any], positions: Sequence[int], width: int
+    ) -> list[Values]:
         """Return the values of the columns at some positions, of all parts together.
 
-        `parts` are as `kept` returned them. Raises OtherFormError if they do not fit together.
+        A row has `width` values. Raises OtherFormError for rows without these columns.
         """
         if not positions:
             return []
-        first = parts[0]
         try:
-            if isinstance(first, TensorRows):
-                names = [self._tensors[at] for at in positions]
-                return [np.concatenate([p[name].reshape(-1) for p in parts]) for name in names]
-            if isinstance(first, np.ndarray):
-                together = np.concatenate([part.reshape(len(part), -1) for part in parts])
-                return [together[:, at] for at in positions]
-        except (ValueError, IndexError, TypeError, AttributeError):
+            return self._read(parts, positions, width)
+        except (ValueError, IndexError, TypeError, KeyError, AttributeError):
             raise OtherFormError from None
+
+    def _read(self, parts: Sequence[Any], positions: Sequence[int], width: int) -> list[Values]:
+        first = parts[0]
+        if isinstance(first, TensorRows):
+            names = [self._tensors[at] for at in positions]
+            return [np.concatenate([part[name].reshape(-1) for part in parts]) for name in names]
+        if isinstance(first, np.ndarray):
+            together = np.concatenate([part.reshape(len(part), -1) for part in parts])
+            return [together[:, at] for at in positions]
         rows: list[Any] = first if len(parts) == 1 else list(chain.from_iterable(parts))
-        if self._keeps_large:
-            inside: Sequence[int] = range(len(positions))
-        else:
-            inside = positions
-        if self._numbers.issuperset(positions) and not self.is_unknown:
-            matrix = _matrix(rows, inside)
+        # Rows of a table have passed its schema; those of an unknown input may be anything.
+        checked = rows if self.is_unknown else rows[:1]
+        if not all(isinstance(row, (list, tuple)) and len(row) == width for row in checked):
+            raise OtherFormError
+        if self._numbers.issuperset(positions):
+            matrix = _matrix(rows, positions)
             if matrix is not None:
                 return list(matrix)
         columns = list(zip(*rows, strict=True))
-        return [columns[at] for at in inside]
+        return [columns[at] for at in positions]
 
 
 def _matrix(rows: list[Any], positions: Sequence[int]) -> Array | None:

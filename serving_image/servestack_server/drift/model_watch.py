@@ -76,24 +76,14 @@ class ModelWatch:
         """Whether rows are of any use now."""
         return self.reference is not None or self.first_rows is not None
 
-    def kept(self, rows: Any) -> Any:
-        """Return what to keep of rows until they are counted. Raises OtherFormError."""
-        if self.reference is not None:
-            width = self.reader.width or self.reference.profile.width
-            return self.reader.kept(rows, self.reference.positions, width)
-        if self.first_rows is not None:
-            return self.reader.kept(rows, self.first_rows.positions, self.reader.width or 0)
-        return rows
-
     def add(self, rows: Sequence[Any], outputs: Sequence[Any] | None, size: int) -> None:
         """Count the rows and outputs of some requests, whose rows are `size` together.
 
         Outputs are None where the answer is not that of this model alone.
         """
-        reference = self.reference
         try:
-            if reference is not None:
-                self._count(reference, rows, outputs, size)
+            if self.reference is not None:
+                self._count(self.reference, rows, outputs, size)
             elif self.first_rows is not None:
                 self.first_rows.add(rows, outputs, size)
         except OtherFormError:
@@ -102,14 +92,15 @@ class ModelWatch:
     def _count(
         self, reference: Reference, rows: Sequence[Any], outputs: Sequence[Any] | None, size: int
     ) -> None:
-        inputs = self.reader.read(rows, reference.positions)
+        width = self.reader.width or reference.profile.width
+        inputs = self.reader.read(rows, reference.positions, width)
         for column, values in zip(reference.inputs, inputs, strict=True):
             column.add(values)
         if outputs is None or not reference.outputs:
             return
         names = [column.name for column in reference.profile.predictions]
         try:
-            found = read_outputs(outputs, names)
+            found = read_outputs(outputs, names, size)
         except OtherFormError:
             self.skipped["outputs"] += size
             return

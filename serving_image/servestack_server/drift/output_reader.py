@@ -10,19 +10,31 @@ import numpy as np
 from servestack_server.drift.input_reader import OtherFormError, Values
 
 
-def read_outputs(parts: Sequence[Any], names: Sequence[str] | None) -> dict[str, Values]:
-    """Return the values of each output, of all parts together.
+def read_outputs(
+    parts: Sequence[Any], names: Sequence[str] | None, size: int
+) -> dict[str, Values]:
+    """Return the values of each output, of all parts together, which answer `size` rows.
 
     A part has one entry per row: an array, a mapping of arrays, or a list. `names` are those of the
     profile; None returns all. Of a mapping without these names, the first entry is the prediction,
     as the service's own routes answer it. Raises OtherFormError for answers of another form.
     """
+    try:
+        found = _read(parts, names)
+    except (TypeError, ValueError, KeyError, IndexError, StopIteration):
+        raise OtherFormError from None
+    if any(len(values) != size for values in found.values()):
+        raise OtherFormError
+    return found
+
+
+def _read(parts: Sequence[Any], names: Sequence[str] | None) -> dict[str, Values]:
     first = parts[0]
     if isinstance(first, dict):
         if names is not None and len(names) > 1 and set(names) <= first.keys():
             return {name: _flat([part[name] for part in parts]) for name in names}
         key = names[0] if names and names[0] in first else next(iter(first))
-        return read_outputs([_entry(part, key) for part in parts], names)
+        return _read([_entry(part, key) for part in parts], names)
     if isinstance(first, np.ndarray):
         values: Any = _joined(parts)
         if values.ndim == 1:
@@ -33,15 +45,9 @@ def read_outputs(parts: Sequence[Any], names: Sequence[str] | None) -> dict[str,
     rows = [value for part in parts for value in part]
     if rows and isinstance(rows[0], dict):
         keys = list(rows[0]) if names is None or len(names) == 1 else list(names)
-        try:
-            return _several([[row[key] for row in rows] for key in keys], names, keys)
-        except (KeyError, TypeError):
-            raise OtherFormError from None
+        return _several([[row[key] for row in rows] for key in keys], names, keys)
     if rows and isinstance(rows[0], (list, tuple, np.ndarray)):
-        try:
-            return _several(list(zip(*rows, strict=True)), names)
-        except (ValueError, TypeError):
-            raise OtherFormError from None
+        return _several(list(zip(*rows, strict=True)), names)
     return _single(rows, names)
 
 
@@ -52,10 +58,7 @@ def _entry(part: Any, key: str) -> Any:
 
 
 def _joined(parts: Sequence[Any]) -> Any:
-    try:
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-    except (ValueError, TypeError):
-        raise OtherFormError from None
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _flat(parts: Sequence[Any]) -> Values:

@@ -12,10 +12,8 @@ import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
-
-import numpy as np
 
 from servestack_contract.artifact import ArtifactError
 from servestack_contract.profile import FILE, Profile, profile_id, read_profile
@@ -23,7 +21,7 @@ from servestack_contract.references import entry_names
 from servestack_contract.settings import Drift, ServerSettings
 from servestack_server.drift.exposition import DriftExposition
 from servestack_server.drift.first_rows import FirstRows
-from servestack_server.drift.input_reader import InputReader, OtherFormError
+from servestack_server.drift.input_reader import InputReader
 from servestack_server.drift.model_watch import ModelWatch, make_reference
 from servestack_server.input.schema import Schema
 from servestack_server.metrics import ServerMetrics
@@ -37,11 +35,8 @@ TURN_VALUES = 8192
 MAX_WAITING_ROWS = 50_000
 
 
-class _Waiting(NamedTuple):
-    watch: ModelWatch
-    rows: Any
-    outputs: Any
-    size: int
+_Waiting = tuple[str, Any, Any]
+"""Who answered, the rows, and the outputs."""
 
 
 class DriftWatch:
@@ -63,6 +58,7 @@ class DriftWatch:
             if place.name in entries
         }
         self._first = next(iter(self._watches.values()))
+        self._turn_rows = max(1, TURN_VALUES // (self._reader.width or 10))
         self._waiting: deque[_Waiting] = deque()
         self._waiting_rows = 0
         self._is_scheduled = False
@@ -77,25 +73,14 @@ class DriftWatch:
         Of an answer of several models the inputs alone are counted, for the first model.
         """
         size = len(rows)
-        own = self._watches.get(model)
-        watch = own or self._first
-        watch.rows += size
-        if not watch.watches or not size:
-            return
         if self._waiting_rows + size > MAX_WAITING_ROWS:
+            watch = self._watches.get(model, self._first)
+            watch.rows += size
             watch.skipped["busy"] += size
             return
-        try:
-            kept = watch.kept(rows)
-        except OtherFormError:
-            watch.skipped["form"] += size
-            return
-        if own is None:
-            outputs = None
-        elif not _is_by_row(outputs, size):
-            watch.skipped["outputs"] += size
-            outputs = None
-        self._waiting.append(_Waiting(watch, kept, outputs, size))
+        if self._reader.has_large_values:
+            rows = self._reader.without_large_values(rows)
+        self._waiting.append((model, rows, outputs))
         self._waiting_rows += size
         if not self._is_scheduled:
             self._is_scheduled = True
@@ -116,34 +101,32 @@ class DriftWatch:
             self._is_scheduled = False
 
     def _count_some(self) -> None:
+        """Count what waits first, together with what follows of the same model and form."""
         waiting = self._waiting
-        watch = waiting[0].watch
-        kind, has_outputs = type(waiting[0].rows), waiting[0].outputs is not None
-        output_kind = type(waiting[0].outputs)
-        left = max(1, TURN_VALUES // (self._reader.width or 10))
-        rows, outputs, size = [], [], 0
-        while waiting and left > 0:
-            next_one = waiting[0]
-            if (
-                next_one.watch is not watch
-                or type(next_one.rows) is not kind
-                or type(next_one.outputs) is not output_kind
-            ):
+        model, rows, outputs = waiting[0]
+        kind, output_kind = type(rows), type(outputs)
+        parts, answers, size = [], [], 0
+        while waiting and size < self._turn_rows:
+            own, rows, outputs = waiting[0]
+            if own != model or type(rows) is not kind or type(outputs) is not output_kind:
                 break
             waiting.popleft()
-            if next_one.size > left:
-                waiting.appendleft(_after(next_one, left))
-                next_one = _before(next_one, left)
-            rows.append(next_one.rows)
-            outputs.append(next_one.outputs)
-            size += next_one.size
-            left -= next_one.size
+            if len(rows) > 2 * self._turn_rows:
+                first, rest = _divided((own, rows, outputs), self._turn_rows)
+                waiting.appendleft(rest)
+                _, rows, outputs = first
+            parts.append(rows)
+            answers.append(outputs)
+            size += len(rows)
         self._waiting_rows -= size
-        watch.add(rows, outputs if has_outputs else None, size)
-        first = watch.first_rows
-        if first is not None and first.is_complete:
+        watch = self._watches.get(model, self._first)
+        watch.rows += size
+        if size and watch.watches:
+            watch.add(parts, answers if model in self._watches else None, size)
+        first_rows = watch.first_rows
+        if first_rows is not None and first_rows.is_complete:
             watch.first_rows = None
-            task = self._loop.create_task(self._profile(watch, first))  # type: ignore[union-attr]
+            task = self._loop.create_task(self._profile(watch, first_rows))  # type: ignore[union-attr]
             self._profiling.add(task)
             task.add_done_callback(self._profiling.discard)
 
@@ -225,20 +208,11 @@ def _redacted(settings: ServerSettings) -> Mapping[str, Any]:
     return events.predictions.redact if events and events.predictions else {}
 
 
-def _is_by_row(outputs: Any, size: int) -> bool:
-    if type(outputs) is np.ndarray:
-        return outputs.ndim > 0 and len(outputs) == size
-    parts = outputs.values() if isinstance(outputs, dict) else (outputs,)
-    return bool(parts) and all(
-        isinstance(part, (list, tuple, np.ndarray)) and len(part) == size for part in parts
-    )
-
-
-def _before(given: _Waiting, size: int) -> _Waiting:
-    outputs = part_of(given.outputs, 0, size) if given.outputs is not None else None
-    return given._replace(rows=given.rows[:size], outputs=outputs, size=size)
-
-
-def _after(given: _Waiting, size: int) -> _Waiting:
-    outputs = part_of(given.outputs, size, given.size) if given.outputs is not None else None
-    return given._replace(rows=given.rows[size:], outputs=outputs, size=given.size - size)
+def _divided(given: _Waiting, size: int) -> tuple[_Waiting, _Waiting]:
+    """Return the first rows, and the others. Outputs that are not one for each row stay out."""
+    model, rows, outputs = given
+    try:
+        answers = part_of(outputs, 0, size), part_of(outputs, size, len(rows))
+    except (TypeError, KeyError, IndexError):
+        answers = None, None
+    return (model, rows[:size], answers[0]), (model, rows[size:], answers[1])

@@ -27,18 +27,20 @@ TABLE = Input(
 def read(given: Input, names: list[str], parts: list[Any]) -> list[list[Any]]:
     reader = InputReader(compile_schema(given))
     positions = [reader.columns[name] for name in names]
-    kept = [reader.kept(part, positions, reader.width or 2) for part in parts]
-    return [np.asarray(values).tolist() for values in reader.read(kept, positions)]
+    found = reader.read(parts, positions, reader.width or 2)
+    return [np.asarray(values).tolist() for values in found]
 
 
 def test_a_table_keeps_no_large_values() -> None:
     reader = InputReader(compile_schema(TABLE))
     assert list(reader.columns) == ["a", "b", "c"]
-    kept = reader.kept([(1.0, b"x" * 1000, "t", 2)], [0, 3], 4)
-    assert kept == [(1.0, 2)]
-    parts = [[(1.0, b"x", "t", 2)], [(3.0, b"y", "u", 4), (5.0, b"z", "v", 6)]]
+    assert reader.has_large_values
+    kept = reader.without_large_values([(1.0, b"x" * 1000, "t", 2)])
+    assert kept == [(1.0, None, "t", 2)]
+    parts = [kept, [(3.0, None, "u", 4), (5.0, None, "v", 6)]]
     assert read(TABLE, ["c", "b"], parts) == [[2, 4, 6], ["t", "u", "v"]]
     assert read(TABLE, ["a"], parts) == [[1, 3, 5]]
+    assert read(TABLE, ["a", "c"], parts) == [[1, 3, 5], [2, 4, 6]]
 
 
 def test_arrays() -> None:
@@ -66,10 +68,11 @@ def test_columns_of_a_profile_are_found() -> None:
 
 
 def test_rows_of_another_form() -> None:
-    with pytest.raises(OtherFormError):
-        InputReader(compile_schema(Input())).kept([{"messages": []}], [0], 2)
-    with pytest.raises(OtherFormError):
-        InputReader(compile_schema(Input())).kept([[1, 2, 3]], [0], 2)
+    unknown = InputReader(compile_schema(Input()))
+    assert unknown.read([[[1, 2]], [(3, 4)]], [1], 2) == [(2, 4)]
+    for rows in ([{"messages": []}], [[1, 2, 3]], [[1, 2], "text"]):
+        with pytest.raises(OtherFormError):
+            unknown.read([rows], [0], 2)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +92,8 @@ def test_rows_of_another_form() -> None:
     ],
 )  # fmt: skip
 def test_outputs(parts: list[Any], names: list[str] | None, expected: Any) -> None:
-    found = read_outputs(parts, names)
+    size = len(next(iter(expected.values())))
+    found = read_outputs(parts, names, size)
     assert {name: np.asarray(values).tolist() for name, values in found.items()} == expected
 
 
@@ -99,12 +103,14 @@ def test_outputs(parts: list[Any], names: list[str] | None, expected: Any) -> No
         ([np.ones((2, 3))], ["prediction"]),
         ([np.ones((2, 3, 4))], ["prediction"]),
         ([["a"]], ["x", "y"]),
+        (["text"], ["x", "y"]),
+        ([{}], ["x"]),
         ([[{"x": 1}]], ["x", "y"]),
     ],
 )
 def test_outputs_of_another_form(parts: list[Any], names: list[str]) -> None:
     with pytest.raises(OtherFormError):
-        read_outputs(parts, names)
+        read_outputs(parts, names, len(parts[0]))
 
 
 def test_what_waits_is_bounded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
