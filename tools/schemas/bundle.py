@@ -30,10 +30,13 @@ MERGE_KEYS = HERE.parent.parent / "modules/servestack/manifests/merge_keys.json"
 KUBERNETES = "k8s.io/kubernetes"
 GATEWAY_API = "sigs.k8s.io/gateway-api"
 PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
+STRIMZI = "strimzi"
+"""Its folder beside this file: Strimzi publishes its CRDs in no registry."""
 
 CRDS = {
     "gateway.networking.k8s.io": (GATEWAY_API, "config/crd/standard"),
     "monitoring.coreos.com": (PROMETHEUS_OPERATOR, "example/prometheus-operator-crd"),
+    "kafka.strimzi.io": (STRIMZI, ""),
 }
 """For each API group outside of Kubernetes: the module that defines it, and the folder in it."""
 KEPT_EXTENSIONS = ("x-kubernetes-list-map-keys", "x-kubernetes-list-type")
@@ -89,7 +92,7 @@ def module_folders() -> tuple[dict[str, Path], dict[str, str]]:
         ["go", "mod", "download", "-json", *modules],
         cwd=HERE, check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
-    folders, versions, decoder = {}, {}, json.JSONDecoder()
+    folders, versions, decoder = {STRIMZI: HERE / STRIMZI}, {}, json.JSONDecoder()
     while output := output.lstrip():
         module, end = decoder.raw_decode(output)
         output = output[end:]

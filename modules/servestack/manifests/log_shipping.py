@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +15,7 @@ from servestack.manifests import names
 from servestack.manifests.manifest import Body
 from servestack.manifests.remembered import remembered
 from servestack.manifests.security import container_security_context
+from servestack.manifests.templates import Structure, form, format_of, rendered
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Kafka
 from servestack.spec.quantities import byte_count
@@ -24,23 +27,28 @@ record, a key of up to 128 bytes, 61 bytes of a record batch, and a margin.
 
 _CONFIG = "filebeat.yml"
 _DRAIN = "drain.sh"
-_TEMPLATE = "logging/filebeat.yml.j2"
+_SHIP = "ship.sh"
+TEMPLATE = "logging/filebeat.yml.j2"
 _EXPECTED = {"filebeat.inputs", "queue.mem", "output.kafka", "path.data", "http"}
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def build_filebeat_config_map(service: ResolvedService) -> Body | None:
-    """The ConfigMap with Filebeat's configuration and drain script; None if nothing is shipped."""
-    if not service.topics.shipped():
+    """The ConfigMap with Filebeat's configuration and scripts; None if nothing is shipped."""
+    kafka = service.environment.kafka
+    if kafka is None or not service.topics.shipped():
         return None
+    data = {
+        _CONFIG: _own_config(service),
+        _DRAIN: read_template("logging/drain.sh"),
+    }
+    if _secrets(kafka):
+        data[_SHIP] = read_template("logging/ship.sh")
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": names.metadata(service, names.filebeat_config_name(service)),
-        "data": {
-            _CONFIG: _own_config(service),
-            _DRAIN: read_template("logging/drain.sh"),
-        },
+        "data": data,
     }
 
 
@@ -54,22 +62,28 @@ def filebeat_config(service: ResolvedService, kafka: Kafka) -> str:
     """The text of filebeat.yml. Raises BuildError if the template renders something else."""
     security = kafka.security
     tls = security.protocol.endswith("SSL")
-    text: str = _template().render(
-        topics=service.topics.shipped(),
-        events_folder=names.EVENTS_FOLDER,
-        data_folder=names.FILEBEAT_DATA_FOLDER,
-        stats_port=names.FILEBEAT_STATS_PORT,
-        brokers=list(kafka.brokers),
-        max_event_bytes=largest_event_bytes(service),
-        max_message_bytes=byte_count(kafka.max_message),
-        sasl_mechanism=security.mechanism if security.protocol.startswith("SASL") else "",
+    shipped = service.topics.shipped()
+    structure = filebeat_structure(
+        kinds=[kind for kind, _ in shipped],
+        sasl=security.protocol.startswith("SASL"),
         tls=tls,
-        ca_file=f"{names.KAFKA_CA_FOLDER}/{security.ca.key}" if tls and security.ca else "",
-        client_certificate=_client_certificate_files(kafka),
-        shutdown_seconds=max(service.spec.shutdown.log_drain_seconds, 1),
+        ca=tls and security.ca is not None,
+        client=security.client_certificate is not None,
     )
+    values = {f"topic_{kind}": topic for kind, topic in shipped} | {
+        "events_folder": names.EVENTS_FOLDER,
+        "data_folder": names.FILEBEAT_DATA_FOLDER,
+        "stats_port": names.FILEBEAT_STATS_PORT,
+        "brokers": json.dumps(kafka.brokers),
+        "max_event_bytes": largest_event_bytes(service),
+        "max_message_bytes": byte_count(kafka.max_message),
+        "sasl_mechanism": security.mechanism,
+        "ca_file": f"{names.KAFKA_CA_FOLDER}/{security.ca.key}" if security.ca else "",
+        "shutdown_seconds": max(service.spec.shutdown.log_drain_seconds, 1),
+    }
+    text = form(TEMPLATE, structure, make_form) % (values | _client_certificate_files(kafka))
     checked = text
-    for kind, topic in service.topics.shipped():
+    for kind, topic in shipped:
         checked = checked.replace(f'"{topic}"', f'"{kind}"')
     _check(checked)
     return text
@@ -82,9 +96,28 @@ def _client_certificate_files(kafka: Kafka) -> dict[str, str]:
         return {}
     folder = names.KAFKA_CLIENT_FOLDER
     return {
-        "certificate": f"{folder}/{client.certificate_key}",
-        "key": f"{folder}/{client.private_key_key}",
+        "client_certificate": f"{folder}/{client.certificate_key}",
+        "client_key": f"{folder}/{client.private_key_key}",
     }
+
+
+def filebeat_structure(
+    *, kinds: Sequence[str], sasl: bool, tls: bool, ca: bool, client: bool
+) -> Structure:
+    """What decides on the structure of filebeat.yml."""
+    return {"kinds": list(kinds), "sasl": sasl, "tls": tls, "ca": ca, "client": client}
+
+
+def make_form(structure: Structure) -> str:
+    """filebeat.yml as a %-format."""
+    own = (
+        "events_folder", "data_folder", "stats_port", "brokers", "max_event_bytes",
+        "max_message_bytes", "sasl_mechanism", "ca_file", "client_certificate", "client_key",
+        "shutdown_seconds",
+    )  # fmt: skip
+    values = dict(structure) | {name: f"@{name}@" for name in own}
+    values["topics"] = [(kind, f"@topic_{kind}@") for kind in structure["kinds"]]
+    return format_of(rendered(TEMPLATE, values, keep_trailing_newline=True))
 
 
 def largest_event_bytes(service: ResolvedService) -> int:
@@ -106,25 +139,11 @@ def _check(text: str) -> None:
         parsed = yaml.load(text, _LOADER)
     except yaml.YAMLError as error:
         raise BuildError(
-            Problem("SRV401", f"{_TEMPLATE} does not render to valid YAML: {error}")
+            Problem("SRV401", f"{TEMPLATE} does not render to valid YAML: {error}")
         ) from None
     missing = _EXPECTED - set(parsed if isinstance(parsed, dict) else ())
     if missing:
-        raise BuildError(Problem("SRV401", f"{_TEMPLATE} lacks {', '.join(sorted(missing))}"))
-
-
-@lru_cache(maxsize=1)
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    return environment.from_string(read_template(_TEMPLATE))
+        raise BuildError(Problem("SRV401", f"{TEMPLATE} lacks {', '.join(sorted(missing))}"))
 
 
 def build_filebeat_container(service: ResolvedService) -> Body | None:
@@ -139,8 +158,7 @@ def build_filebeat_container(service: ResolvedService) -> Body | None:
         "image": image.reference,
         "imagePullPolicy": image.pull_policy,
         "restartPolicy": "Always",
-        # The owner of a mounted ConfigMap is root, which Filebeat's own check does not accept.
-        "args": ["-e", "--strict.perms=false", "-c", f"{config}/{_CONFIG}"],
+        **_program(kafka),
         "resources": {
             "requests": {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "64Mi"},
             "limits": {"cpu": "500m", "memory": "192Mi", "ephemeral-storage": "128Mi"},
@@ -154,25 +172,33 @@ def build_filebeat_container(service: ResolvedService) -> Body | None:
             {"name": "events", "mountPath": names.EVENTS_FOLDER},
         ],
     }
-    if kafka.security.ca is not None:
-        container["volumeMounts"].append(
-            {"name": "kafka-ca", "mountPath": names.KAFKA_CA_FOLDER, "readOnly": True}
-        )
-    if kafka.security.client_certificate is not None:
-        container["volumeMounts"].append(
-            {"name": "kafka-client", "mountPath": names.KAFKA_CLIENT_FOLDER, "readOnly": True}
-        )
-    credentials = kafka.security.credentials
-    if credentials is not None:
-        keys = (("USERNAME", credentials.username_key), ("PASSWORD", credentials.password_key))
-        container["env"] = [
-            {
-                "name": f"KAFKA_{name}",
-                "valueFrom": {"secretKeyRef": {"name": credentials.secret, "key": key}},
-            }
-            for name, key in keys
-        ]
+    secrets = _secrets(kafka)
+    if secrets:
+        memory = {"name": "filebeat-memory", "mountPath": names.FILEBEAT_MEMORY_FOLDER}
+        container["volumeMounts"].append(memory)
+    for name, folder, _ in secrets:
+        mount = {"name": name, "mountPath": folder, "readOnly": True}
+        container["volumeMounts"].append(mount)
     return container
+
+
+def _program(kafka: Kafka) -> Body:
+    """Filebeat itself, or the script that starts it again when a Secret that it reads changes."""
+    config = f"{names.FILEBEAT_CONFIG_FOLDER}/{_CONFIG}"
+    folders = [folder for _, folder, _ in _secrets(kafka)]
+    if not folders:
+        # The owner of a mounted ConfigMap is root, which Filebeat's own check does not accept.
+        return {"args": ["-e", "--strict.perms=false", "-c", config]}
+    credentials = names.KAFKA_CREDENTIALS_FOLDER
+    return {
+        "command": ["sh", f"{names.FILEBEAT_CONFIG_FOLDER}/{_SHIP}"],
+        "args": [
+            config,
+            names.FILEBEAT_MEMORY_FOLDER,
+            credentials if credentials in folders else "-",
+            *(folder for folder in folders if folder != credentials),
+        ],
+    }
 
 
 def _drain_command(service: ResolvedService) -> list[str]:
@@ -192,15 +218,32 @@ def filebeat_volumes(service: ResolvedService) -> list[Body]:
         {"name": "filebeat-config", "configMap": {"name": names.filebeat_config_name(service)}},
         {"name": "filebeat-data", "emptyDir": {"sizeLimit": "64Mi"}},
     ]
-    ca = kafka.security.ca
-    if ca is not None:
-        source: Body = {"secretName": ca.secret, "items": [{"key": ca.key, "path": ca.key}]}
-        volumes.append({"name": "kafka-ca", "secret": source})
-    client = kafka.security.client_certificate
+    secrets = _secrets(kafka)
+    if secrets:
+        memory = {"medium": "Memory", "sizeLimit": "1Mi"}
+        volumes.append({"name": "filebeat-memory", "emptyDir": memory})
+    return volumes + [{"name": name, "secret": source} for name, _, source in secrets]
+
+
+def _secrets(kafka: Kafka) -> list[tuple[str, str, Body]]:
+    """The Secrets that Filebeat reads as files: name of the volume, folder, and its source."""
+    security = kafka.security
+    secrets: list[tuple[str, str, Body]] = []
+    if security.credentials is not None:
+        given = security.credentials
+        keys = {"username": given.username_key, "password": given.password_key}
+        items = [{"key": key, "path": path} for path, key in keys.items()]
+        # For the pod's group alone (fsGroup), which is Filebeat's; so is a private key.
+        source = {"secretName": given.secret, "defaultMode": 0o440, "items": items}
+        secrets.append(("kafka-credentials", names.KAFKA_CREDENTIALS_FOLDER, source))
+    if security.ca is not None:
+        items = [{"key": security.ca.key, "path": security.ca.key}]
+        source = {"secretName": security.ca.secret, "items": items}
+        secrets.append(("kafka-ca", names.KAFKA_CA_FOLDER, source))
+    client = security.client_certificate
     if client is not None:
-        keys = dict.fromkeys((client.certificate_key, client.private_key_key))
-        items = [{"key": key, "path": key} for key in keys]
-        # The private key is for the pod's group alone (fsGroup), which is Filebeat's.
+        files = dict.fromkeys((client.certificate_key, client.private_key_key))
+        items = [{"key": key, "path": key} for key in files]
         source = {"secretName": client.secret, "defaultMode": 0o440, "items": items}
-        volumes.append({"name": "kafka-client", "secret": source})
-    return volumes
+        secrets.append(("kafka-client", names.KAFKA_CLIENT_FOLDER, source))
+    return secrets
