@@ -113,6 +113,10 @@ bench-plain: setup ## what the code would cost where it is not the plainest, as 
 bench-estimators: setup ## one call of common estimators beside the bare call and mlflow.pyfunc; MODEL as in parity
 	@$(BIN)/python -m tests.performance.bench_estimators $(MODEL)
 
+.PHONY: bench-drift
+bench-drift: setup ## the watch for drift: false alarms, found shifts, cost of counting
+	@$(BIN)/python -m tests.performance.bench_drift $(if $(WINDOWS),--windows=$(WINDOWS)) $(if $(ROUNDS),--rounds=$(ROUNDS))
+
 .PHONY: bench-door
 bench-door: setup ## a thousand callers without a key, 4 MB each, and one allowed caller meanwhile
 	@$(BIN)/python -m tests.performance.bench_door $(if $(CALLERS),--callers=$(CALLERS))

@@ -205,11 +205,28 @@ class Events(Section, frozen=True):
     predictions: PredictionLog | None = None
 
 
+class Drift(Section, frozen=True, omit_defaults=True):
+    """What is counted for drift. `columns` names the inputs to watch (None: all, up to `max_columns`).
+
+    Without a profile in the artifact, the first `baseline_rows` rows that a pod answers are one.
+    """
+
+    baseline_rows: int = 10_000
+    max_columns: int = 50
+    columns: tuple[str, ...] | None = None
+
+
 class Metrics(Section, frozen=True):
-    """Buckets of the request duration, and whether inputs are counted for drift."""
+    """Buckets of the request duration, and what is counted for drift: nothing, or all with defaults,
+    or as the section says."""
 
     latency_buckets_seconds: tuple[float, ...] = REQUEST_SECONDS_BUCKETS
-    drift: bool = False
+    drift: bool | Drift = False
+
+    @property
+    def watched(self) -> Drift | None:
+        """What is counted for drift; None for nothing."""
+        return self.drift if isinstance(self.drift, Drift) else Drift() if self.drift else None
 
 
 class Branch(Section, frozen=True):

@@ -7,7 +7,8 @@ from http import HTTPStatus
 
 from servestack_contract.references import entry_names
 from servestack_contract.settings import Batching, ServerSettings
-from servestack_server.drift import InputCounts
+from servestack_server.drift.input_counts import InputCounts
+from servestack_server.drift.watch import DriftWatch
 from servestack_server.errors import RequestError
 from servestack_server.events.log import EventLog
 from servestack_server.input.params import ParamsSchema
@@ -43,7 +44,9 @@ class Service:
         self.is_input_declared = is_input_declared
         self.receiving: Callable[[], int] = int
         self.delivering: Callable[[bool], object] = bool
-        self.inputs = InputCounts(schema, metrics, is_on=settings.metrics.drift)
+        watched = settings.metrics.watched
+        self.inputs = InputCounts(schema, metrics, is_on=watched is not None)
+        self.drift = DriftWatch(settings, schema, metrics, watched) if watched else None
         self.targets = {model.name: self._target(model) for model in models}
         self.root = self._root()
         metrics.queue_depth = lambda: sum(t.batcher.depth for t in self.targets.values())

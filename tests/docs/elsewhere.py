@@ -96,6 +96,10 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
                 "docs/operations/alerts.md",
                 "kubectl -n models top pods -l app.kubernetes.io/name=iris --containers",
             ),
+            (
+                "docs/operations/alerts.md",
+                "kubectl -n models logs deployment/iris -c server | grep -i drift",
+            ),
             ("docs/operations/alerts.md", "kubectl -n models get hpa iris"),
             (
                 "docs/operations/alerts.md",

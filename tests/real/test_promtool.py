@@ -243,7 +243,7 @@ def test_few_requests_say_nothing(tmp_path: Path, service: ResolvedService) -> N
                 'servestack_input_out_of_range_total{column="a"': "0+10",
                 **ALIVE,
             },
-            "ModelServiceInputDrift",
+            "ModelServiceInputRefused",
         ),
     ],
 )

@@ -87,7 +87,7 @@ def build() -> dict[str, Any]:
         Section("Error budget: latency", budget("latency"), "latency"),
         Section("Versions side by side", versions_side_by_side()),
         Section("Log health", log_health(), "events"),
-        Section("Inputs", drift(), "drift"),
+        Section("Inputs and drift", drift(), "drift"),
     ]
     return whole(board, links, marks, sections)
 
@@ -413,7 +413,7 @@ def log_health() -> list[Placed]:
 
 
 def drift() -> list[Placed]:
-    """Inputs of models with monitoring.drift."""
+    """What monitoring.drift counts, and what the recording rules make of it."""
     values = f"servestack_input_values_total{{{POD}}}"
     outside = f"servestack_input_out_of_range_total{{{POD}}}"
     return [
@@ -432,6 +432,35 @@ def drift() -> list[Placed]:
             "Values by column", "Values that the model has seen per second. A column that is lower than "
             "the others is often missing.",
             "cps", Query(f"sum by (column) (rate({values}{RATE}))", "{{column}}"),
+        ),
+        *(
+            graph(
+                f"Population stability index, last {span}", "How far the shares of a column's buckets are "
+                "from those of training. Above the dashed line of the strictest column an alert may open "
+                "a ticket: fewer rows have a higher limit.",
+                "short",
+                Query(f"max by (side, column) (servestack:drift_psi:{window}{{{MODEL}}})", "{{side}} {{column}}"),
+                Query(f"min(servestack:drift_psi_limit:{window}{{{MODEL}}})", "lowest limit"),
+                dashed=["lowest limit"], width=8,
+            )
+            for span, window in (("hour", "1h"), ("day", "1d"))
+        ),
+        graph(
+            "Jensen-Shannon distance, last hour", "The same buckets by another measure: 0 where the shares "
+            "are equal, 0.83 where nothing is shared.",
+            "short",
+            Query(f"max by (side, column) (servestack:drift_js_distance:1h{{{MODEL}}})", "{{side}} {{column}}"),
+            width=8,
+        ),
+        graph(
+            "Rows counted for drift", "Rows per second whose values were put into buckets. Skipped rows "
+            "came faster than they could be counted: answers never wait for it.",
+            "short",
+            Query(f"sum by (model) (rate(servestack_drift_rows_total{{{POD}}}{RATE}))", "{{model}}"),
+            Query(
+                f"sum by (model, reason) (rate(servestack_drift_rows_skipped_total{{{POD}}}{RATE}))",
+                "skipped {{model}}: {{reason}}",
+            ),
         ),
     ]  # fmt: skip
 

@@ -40,7 +40,7 @@ def dashboard_text(service: ResolvedService) -> str:
     has = {
         **dict.fromkeys(budgets, True),
         "events": bool(service.topics.shipped()),
-        "drift": spec.monitoring.drift,
+        "drift": spec.monitoring.watched is not None,
         "fleet": bool(environment.grafana and environment.grafana.fleet),
         "runbooks": bool(spec.monitoring.runbook or runbooks),
     }

@@ -16,6 +16,7 @@ from servestack.manifests.templates import Structure, fill, form, format_of, ren
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.observability import LatencyObjective
 from servestack.spec.quantities import byte_count
+from servestack_contract.drift import LEAST_EXPECTED, ZERO_SHARE
 
 MINIMUM_REQUESTS = 100
 """Fewest requests in an alert's long window for which a ratio means anything."""
@@ -26,6 +27,7 @@ BURN_RATES = (14.4, 6, 3, 1)
 SLO_TEMPLATE = "monitoring/rules/slo.yaml.j2"
 OPERATIONS_TEMPLATE = "monitoring/rules/operations.yaml.j2"
 INFO_TEMPLATE = "monitoring/rules/info.yaml.j2"
+DRIFT_TEMPLATE = "monitoring/rules/drift.yaml.j2"
 _SYNTAX = {
     # Prometheus' own templates are written {{ … }} too, so ours are not.
     "variable_start_string": "<<",
@@ -62,19 +64,28 @@ def operations_structure(*, events: bool, drift: bool, parked: bool) -> Structur
     return {"events": events, "drift": drift, "parked": parked}
 
 
+def drift_structure(*, alerts: bool) -> Structure:
+    """What decides which rules of drift a model has."""
+    return {"alerts": alerts}
+
+
 def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
     """The groups of a model's Prometheus rule file, each {"name": ..., "rules": [...]}."""
     spec = service.spec
     own = objectives(service)
+    watched = spec.monitoring.watched
     slo = slo_structure([(each.kind, _fastest_burn(each)) for each in own], spec.monitoring.alerts)
     forms = [form(SLO_TEMPLATE, slo, _make_slo_form)]
     if spec.monitoring.alerts:
         operations = operations_structure(
             events=bool(service.topics.shipped()),
-            drift=spec.monitoring.drift,
+            drift=watched is not None,
             parked=spec.autoscaling is None and not spec.replicas,
         )
         forms.append(form(OPERATIONS_TEMPLATE, operations, _make_operations_form))
+    if watched is not None:
+        drift = drift_structure(alerts=spec.monitoring.alerts)
+        forms.append(form(DRIFT_TEMPLATE, drift, _make_drift_form))
     dashboard = _dashboard(service)
     if dashboard:
         forms.append(form(INFO_TEMPLATE, {}, _make_info_form))
@@ -87,6 +98,9 @@ def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
         "max_queue": str(spec.api.limits.max_queue),
         "disk_budget_bytes": str(byte_count(spec.logging.disk_budget)),
     }
+    if watched is not None:
+        values["psi"] = plain_number(watched.psi)
+        values["minimum_rows"] = str(watched.minimum_rows)
     for objective in own:
         values[f"{objective.kind}_budget"] = str(objective.budget)
         values[f"{objective.kind}_target"] = objective.target
@@ -166,6 +180,8 @@ def make_form(template: str, structure: Structure) -> str:
     ]
     values["selector"] = 'environment="@environment@", model_service="@service@"'
     values["minimum_requests"] = MINIMUM_REQUESTS
+    values |= {"psi": "@psi@", "minimum_rows": "@minimum_rows@", "zero_share": repr(ZERO_SHARE)}
+    values["least_expected"] = LEAST_EXPECTED
     groups = yaml.load(rendered(template, values, **_SYNTAX), _LOADER)["groups"] or []
     return format_of(json.dumps(groups, ensure_ascii=False))
 
@@ -173,6 +189,7 @@ def make_form(template: str, structure: Structure) -> str:
 _make_slo_form = partial(make_form, SLO_TEMPLATE)
 _make_operations_form = partial(make_form, OPERATIONS_TEMPLATE)
 _make_info_form = partial(make_form, INFO_TEMPLATE)
+_make_drift_form = partial(make_form, DRIFT_TEMPLATE)
 
 
 def _dashboard(service: ResolvedService) -> str:

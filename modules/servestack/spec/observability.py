@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Discriminator, Field, StringConstraints, Tag
 
-from servestack.spec.base import Boolean, HttpUrl, Integer, Number, SpecModel
+from servestack.spec.base import Boolean, HttpUrl, Integer, Number, SpecModel, Text
 from servestack.spec.patterns import described
 from servestack.spec.quantities import Memory, MessageSize
+from servestack_contract.drift import MINIMUM_ROWS, PSI_FLOOR
+from servestack_contract.profile import MAX_COLUMNS
 from servestack_contract.settings import Durability, LogFormat, LogLevel, Redaction, WhenFull
 
 TOPIC_PART = described(
@@ -100,6 +102,50 @@ class Slo(SpecModel):
     )
 
 
+class Drift(SpecModel):
+    """How inputs and predictions are compared with the model's profile, and when that is an alert."""
+
+    psi: Number = Field(
+        default=PSI_FLOOR,
+        gt=0,
+        le=10,
+        description="Population stability index above which an alert may fire. It fires only if "
+        "the rows are enough to tell drift from chance, too.",
+    )
+    minimum_rows: Integer = Field(
+        default=MINIMUM_ROWS,
+        ge=100,
+        le=1_000_000,
+        description="Fewest rows of a window on which an alert may fire.",
+    )
+    baseline_rows: Integer = Field(
+        default=10_000,
+        ge=500,
+        le=100_000,
+        description="Without a profile in the artifact: how many of the first rows that a pod "
+        "answers become its reference.",
+    )
+    max_columns: Integer = Field(
+        default=50,
+        ge=1,
+        le=MAX_COLUMNS,
+        description="Maximum number of input columns that are watched: each has about 25 time "
+        "series in a pod. The first ones are.",
+    )
+    columns: tuple[Text, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Input columns to watch. Default: all, up to `maxColumns`.",
+        examples=[["tenure_months", "plan"]],
+    )
+
+
+DriftSetting = Annotated[
+    Annotated[Boolean, Tag("switch")] | Annotated[Drift, Tag("section")],
+    Discriminator(lambda value: "section" if isinstance(value, (dict, Drift)) else "switch"),
+]
+
+
 class Monitoring(SpecModel):
     """Scraping, alerts and dashboard."""
 
@@ -109,10 +155,19 @@ class Monitoring(SpecModel):
     )
     alerts: Boolean = Field(default=True, description="Render alert rules.")
     dashboard: Boolean = Field(default=True, description="Render a Grafana dashboard.")
-    drift: Boolean = Field(
-        default=False, description="Count inputs outside the range of training, for drift alerts."
+    drift: DriftSetting = Field(
+        default=False,
+        description="Count inputs and predictions by bucket of the model's profile, and alert on "
+        "drift: `true`, or a section with thresholds.",
     )
     runbook: HttpUrl | None = Field(default=None, description="Runbook that alerts link to.")
     scrape_interval_seconds: Integer = Field(
         default=15, ge=5, le=120, description="Time between two scrapes, in seconds."
     )
+
+    @property
+    def watched(self) -> Drift | None:
+        """How drift is watched; None if it is not."""
+        if isinstance(self.drift, Drift):
+            return self.drift
+        return Drift.model_construct() if self.drift else None

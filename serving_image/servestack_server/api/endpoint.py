@@ -134,7 +134,7 @@ class Endpoint:
             self.reply(job)
 
     def log(self, job: RequestedJob, values: Any = _LISTED) -> None:
-        """Log a prediction that was answered, and count its inputs.
+        """Log a prediction that was answered, and count its inputs and outputs.
 
         `values` are the outputs as they were answered; without them the job's are listed, one plain
         value per row.
@@ -152,9 +152,12 @@ class Endpoint:
                 ),
                 request,
             )  # fmt: skip
-        self.count_inputs(job)
+        self.count(job)
 
-    def count_inputs(self, job: RequestedJob) -> None:
-        """Count the inputs of an answered job for drift, if that is on."""
-        if self.service.inputs.is_on:
-            self.service.inputs.count(job.rows, job.size)
+    def count(self, job: RequestedJob) -> None:
+        """Count the inputs and outputs of an answered job for drift, if that is on."""
+        service = self.service
+        if service.inputs.is_on:
+            service.inputs.count(job.rows, len(job.rows))
+        if service.drift is not None:
+            service.drift.count(job.model, job.rows, job.outputs)

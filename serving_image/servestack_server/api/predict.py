@@ -50,7 +50,7 @@ class PredictEndpoint(Endpoint):
         if kept.__class__ is bytes and len(kept) + len(values_json) < self._quick_bytes:
             trace = request.headers.get(b"traceparent")
             self._log_quick((request, request_id, trace, served, kept, values_json))
-            self.count_inputs(job)
+            self.count(job)
         else:
             self.log(job, values)
 

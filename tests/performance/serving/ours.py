@@ -30,6 +30,21 @@ def our_contenders(models: dict[str, TrainedModel], folder: Path) -> dict[str, C
     }
 
 
+def drift_contenders(models: dict[str, TrainedModel], folder: Path) -> dict[str, Contender]:
+    """The compiled server with the log, counting for drift (`on`) and not (`off`), by a profile of
+    the rows that it is asked."""
+    import servestack
+
+    venv = image_venv()
+    for model in models.values():
+        _bake(venv, model, folder)
+        servestack.profile(model.rows, model.classes).save(model.mlflow)
+    return {
+        name: _contender(f"{COMPILED}, drift {name}", venv, "auto", "process", drift=name == "on")
+        for name in ("on", "off")
+    }
+
+
 def events_written(folder: Path) -> int:
     """Prediction events in the files of a server that has ended."""
     return sum(
@@ -41,10 +56,13 @@ def events_folder(folder: Path) -> Path:
     return folder / "events"
 
 
-def _contender(name: str, venv: Path, runtime: str, durability: str) -> Contender:
+def _contender(
+    name: str, venv: Path, runtime: str, durability: str, *, drift: bool = False
+) -> Contender:
     def launch(order: Order) -> Launch:
         config = order.folder / "service.json"
-        config.write_text(json.dumps(_service(order.model, order.folder, runtime, durability)))
+        service = _service(order.model, order.folder, runtime, durability)
+        config.write_text(json.dumps(service | {"metrics": {"drift": drift}}))
         events_folder(order.folder).mkdir(exist_ok=True)
         command = [_program(venv), "serve", f"--config={config}", "--host=127.0.0.1"]
         command += [f"--port={order.port}", f"--model={order.model.name}=1"]

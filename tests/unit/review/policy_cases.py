@@ -158,6 +158,10 @@ CASES: dict[str, Pair] = {
     "SRV665": (Case(), Case(environment={"network": {"policy": False}})),
     "SRV666": (Case(), Case(spec={"replicas": 1})),
     "SRV667": (Case(), Case(spec={"monitoring": {"slo": NULL}})),
+    "SRV690": (
+        Case(spec={"monitoring": {"drift": True}}, artifact={"profile": True}),
+        Case(spec={"monitoring": {"drift": {"psi": 0.2}}}),
+    ),
     "SRV668": (Case(spec={"autoscaling": {"cpuPercent": NULL, "inFlightPerPod": 8}},
                     environment={"metrics": {"customMetrics": "prometheus-adapter"}}),
                Case(spec={"autoscaling": {"cpuPercent": NULL, "inFlightPerPod": 8}})),
