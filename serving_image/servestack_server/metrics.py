@@ -79,7 +79,8 @@ class ModelMetrics:
 
 
 class ServerMetrics:
-    """All counters. `queue_depth` and `in_flight` are called when Prometheus scrapes."""
+    """All counters. `queue_depth`, `in_flight` and `in_flight_seconds` are called when Prometheus
+    scrapes."""
 
     def __init__(self, config: ServerSettings) -> None:
         self._labels = dict(zip(catalogue.LABELS, (config.environment, config.name), strict=True))
@@ -92,6 +93,7 @@ class ServerMetrics:
         self.input_out_of_range: dict[str, int] = {}
         self.queue_depth: Callable[[], int] = int
         self.in_flight: Callable[[], int] = int
+        self.in_flight_seconds: Callable[[], float] = float
         self.events: EventWriter | None = None
 
     def endpoint(self, path: str) -> EndpointMetrics:
@@ -127,9 +129,11 @@ class ServerMetrics:
             self._add_histogram(seconds, endpoint.seconds, path)
         in_flight = self._family(catalogue.IN_FLIGHT)
         self._add(in_flight, self.in_flight())
+        in_flight_seconds = self._family(catalogue.IN_FLIGHT_SECONDS)
+        self._add(in_flight_seconds, self.in_flight_seconds())
         depth = self._family(catalogue.QUEUE_DEPTH)
         self._add(depth, self.queue_depth())
-        return requests, seconds, in_flight, depth
+        return requests, seconds, in_flight, in_flight_seconds, depth
 
     def _predictions(self) -> Families:
         rows = self._family(catalogue.BATCH_SIZE)

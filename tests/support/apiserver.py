@@ -34,6 +34,7 @@ _CRDS = {
         "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
         "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
     ],
+    "github.com/kedacore/keda/v2": ["config/crd/bases/keda.sh_scaledobjects.yaml"],
 }
 
 
@@ -153,7 +154,7 @@ def _install_crds(client: KubernetesClient) -> None:
         for path in _CRDS[module["Path"]]:
             text = (Path(module["Dir"]) / path).read_text()
             client.apply(yaml.load(text, yaml.CSafeLoader))  # 20,000 lines
-    client.wait_for_kinds({"Gateway", "HTTPRoute", "PodMonitor", "PrometheusRule"})
+    client.wait_for_kinds({"Gateway", "HTTPRoute", "PodMonitor", "PrometheusRule", "ScaledObject"})
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from servestack.spec.base import (
     SpecModel,
     Text,
 )
+from servestack.spec.custom_metrics import MetricsApi
 from servestack.spec.exposure import Cidr, IngressTls
 from servestack.spec.gpus import DEFAULT_TYPE, GpuType
 from servestack.spec.image import Image
@@ -226,14 +227,6 @@ class Grafana(SpecModel):
         description="Label of the ConfigMaps that Grafana's sidecar watches.",
     )
     folder: Text | None = Field(default=None, description="Grafana folder of the dashboards.")
-
-
-class MetricsApi(SpecModel):
-    """Metrics that the autoscaler can use."""
-
-    custom_metrics: Literal["none", "prometheus-adapter"] = Field(
-        default="none", description="Adapter that serves the API custom.metrics.k8s.io."
-    )
 
 
 class Peer(SpecModel):
