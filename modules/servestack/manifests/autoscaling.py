@@ -54,13 +54,7 @@ def build_scaled_object(service: ResolvedService) -> Body | None:
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
-        "metadata": names.metadata(
-            service,
-            service.name,
-            # When a HorizontalPodAutoscaler is replaced, both exist for a moment, and neither
-            # scales meanwhile. KEDA's webhook would refuse this object until the other is deleted.
-            annotations={"validations.keda.sh/hpa-ownership": "false"},
-        ),
+        "metadata": names.metadata(service, service.name),
         # KEDA writes the whole object back and leaves out what is false or zero: such a field
         # would be drift for ever. So restoreToOriginalReplicaCount, which is false, is not written.
         "spec": {
