@@ -208,7 +208,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=float, default=50, help="simulated, for each signal")
     hours = parser.parse_args().hours
-    print("| figure, per pod | scrape | events in 10 min | and of 5 s requests | pods / needed | step, median | 99% | of 5 s requests, median |")
+    print(
+        "| figure, per pod | scrape | events in 10 min | and of 5 s requests | pods / needed | step, median | 99% | of 5 s requests, median |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for signal in signals():
         (flapping, share), (slow, _) = (steady(signal, hours, s) for s in (SERVICE_SECONDS, 5.0))

@@ -43,7 +43,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runn
     with ExitStack() as stack:
         found = {}
         for pod in CALLERS:
-            config = own_iris(iris, folder / pod.replace("-", "_"), SLOW) | {"environment": "prod", "batching": {}}
+            config = own_iris(iris, folder / pod.replace("-", "_"), SLOW) | {
+                "environment": "prod",
+                "batching": {},
+            }
             found[pod] = stack.enter_context(running_server(config, folder / pod))
         threads = [
             threading.Thread(target=_call, args=(found[pod], done))
@@ -159,7 +162,7 @@ def asked(adapter: str, metric: str, pods: str = "*") -> dict[str, float]:
     path = f"/apis/custom.metrics.k8s.io/v1beta2/namespaces/{NAMESPACE}/pods/{pods}/{metric}"
     selector = {"labelSelector": "app.kubernetes.io/name=iris"} if pods == "*" else {}
     try:
-        answer = requests.get(adapter + path, params=selector, verify=False, timeout=20)  # noqa: S501
+        answer = requests.get(adapter + path, params=selector, verify=False, timeout=20)
     except requests.ConnectionError:
         return {}
     if answer.status_code != 200:

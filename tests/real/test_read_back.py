@@ -177,9 +177,7 @@ def test_unusual_values_are_written_as_the_api_stores_them(
     assert read_back(apiserver, bodies) == {}
 
 
-def test_a_scaled_object_is_stored_as_it_was_rendered(
-    project: Path, apiserver: ApiServer
-) -> None:
+def test_a_scaled_object_is_stored_as_it_was_rendered(project: Path, apiserver: ApiServer) -> None:
     set_in_yaml(project / "models/iris.yaml", replicas=None, autoscaling={"inFlightPerPod": 2000})
     authentication = {"name": "prometheus", "modes": ["bearer", "tls"]}
     keda = {"serverAddress": "http://p:9090/", "tenantNamespace": "ml"}

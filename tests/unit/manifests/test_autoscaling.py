@@ -102,7 +102,9 @@ def test_nothing_is_written_that_keda_would_drop(tmp_path: Path) -> None:
     while pending:
         here = pending.pop()
         assert here not in (False, 0, "", None)
-        pending += here.values() if isinstance(here, dict) else here if isinstance(here, list) else ()
+        pending += (
+            here.values() if isinstance(here, dict) else here if isinstance(here, list) else ()
+        )
 
 
 @pytest.mark.parametrize(

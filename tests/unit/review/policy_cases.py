@@ -25,7 +25,9 @@ OWN_CERTIFICATE = {
 }
 
 IN_FLIGHT = {"autoscaling": {"inFlightPerPod": 8}}
-BY_KEDA = {"metrics": {"customMetrics": "keda", "keda": {"serverAddress": "http://prometheus:9090"}}}
+BY_KEDA = {
+    "metrics": {"customMetrics": "keda", "keda": {"serverAddress": "http://prometheus:9090"}}
+}
 
 Edit = Callable[[dict[str, Manifest]], None]
 

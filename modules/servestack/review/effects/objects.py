@@ -309,8 +309,10 @@ _EFFECTS: tuple[Row, ...] = (
             (r"^spec\.maxReplicaCount$", _values("maximum capacity")),
             (r"metadata[.[]threshold\b", _values("scales at requests per pod")),
             (r"metadata[.[]value\b", _values("scales at CPU percent")),
-            (r"metadata[.[](serverAddress|namespace|authModes)\b|authenticationRef",
-             _says("KEDA asks Prometheus in another way")),
+            (
+                r"metadata[.[](serverAddress|namespace|authModes)\b|authenticationRef",
+                _says("KEDA asks Prometheus in another way"),
+            ),
             (r"^spec\.fallback\b", _says("changes the number of pods while Prometheus is away")),
             (r"^spec\.", _says("changes how the number of pods follows the load")),
         )
