@@ -49,7 +49,8 @@ class Load:
 
     def finished_seconds(self, times: Floats) -> Floats:
         """servestack_request_duration_seconds_sum."""
-        return self._seconds_of_ended[self._counts(times)[1]]
+        _, ended = self._counts(times)
+        return np.asarray(self._seconds_of_ended[ended])
 
     def in_flight_seconds(self, times: Floats) -> Floats:
         """servestack_requests_in_flight_seconds_total."""
