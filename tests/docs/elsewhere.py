@@ -5,6 +5,7 @@ from __future__ import annotations
 OTHER_TESTS = {
     "docs/tutorial.md": "tests/quickstart/test_quickstart_page.py",
     "docs/how-to/fixed-count-to-autoscaling.md": "tests/real/test_handover.py",
+    "docs/how-to/read-the-events.md": "tests/real/test_events_command.py",
 }
 """Pages that another test types, and that test."""
 
@@ -60,6 +61,7 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
                 "docs/how-to/scale-on-requests-in-flight.md",
                 'kubectl get --raw "/apis/custom.metrics.k8s.io/v1beta2/namespaces/models/pods/*/servestack_requests_in_flight"',
             ),
+            ("docs/how-to/scale-on-requests-in-flight.md", "servestack handover prod"),
             (
                 "docs/how-to/scale-on-requests-in-flight.md",
                 "kubectl -n models delete horizontalpodautoscaler iris",
@@ -83,7 +85,7 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
             ("docs/how-to/rotate-keys.md", "read -rsp 'new password: ' password"),
             (
                 "docs/how-to/rotate-keys.md",
-                "kubectl -n models rollout restart deployment -l app.kubernetes.io/managed-by=servestack",
+                "kubectl -n models logs -l app.kubernetes.io/managed-by=servestack -c filebeat --prefix --tail=-1 --since=5m | grep 'a Secret has changed'",
             ),
             ("docs/how-to/rotate-keys.md", "kubectl -n models rollout restart deployment/iris"),
             ("docs/operations/alerts.md", "servestack diff prod --live"),
@@ -145,10 +147,28 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
         ],
     ),
     (
-        "brokers with Kafka's own scripts: tests/real/test_kafka.py has a broker with SCRAM and TLS",
+        "brokers, and Kafka's own scripts: tests/real/test_kafka.py and test_kafka_topics.py have "
+        "three with SCRAM and TLS",
         [
             (
-                "docs/how-to/kafka-with-tls.md",
+                "docs/how-to/kafka-topics.md",
+                "servestack topics prod --client-config admin.properties",
+            ),
+            (
+                "docs/how-to/kafka-topics.md",
+                "servestack topics prod --client-config admin.properties --apply",
+            ),
+            ("docs/how-to/kafka-topics.md", "read -rp 'user: ' KAFKA_USERNAME"),
+            (
+                "docs/how-to/kafka-topics.md",
+                "kubectl -n kafka annotate kafkatopic prod.iris.predictions strimzi.io/managed=false",
+            ),
+            (
+                "docs/how-to/rotate-keys.md",
+                "kafka-configs.sh --bootstrap-server kafka-0.kafka.svc:9093 --command-config admin.properties \\",
+            ),
+            (
+                "docs/how-to/kafka-topics.md",
                 "kafka-topics.sh --bootstrap-server kafka-0.kafka.svc:9093 --command-config admin.properties \\",
             ),
             (

@@ -7,13 +7,19 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from servestack.manifests import names
-from servestack.manifests.log_shipping import build_filebeat_config_map
+from servestack.manifests.log_shipping import build_filebeat_config_map, build_filebeat_container
 from tests.images.container import Container
 from tests.support.services import resolved
 
 UID = 10001
+SECRETS = {
+    "memory": names.FILEBEAT_MEMORY_FOLDER,
+    "credentials": names.KAFKA_CREDENTIALS_FOLDER,
+}
+"""The folders that the script writes and reads, in the test's folder and in the container."""
 
 
 @pytest.fixture
@@ -45,8 +51,8 @@ def test_the_rendered_configuration_is_accepted(
     filebeat_container: Container, mounts: dict[Path, str]
 ) -> None:
     test = (
-        *("env", "KAFKA_USERNAME=u", "KAFKA_PASSWORD=p", "filebeat", "test", "config"),
-        *("--strict.perms=false", "-c", f"{names.FILEBEAT_CONFIG_FOLDER}/filebeat.yml"),
+        *("filebeat", "test", "config", "--strict.perms=false"),
+        *("-c", f"{names.FILEBEAT_CONFIG_FOLDER}/filebeat.yml"),
     )
     done = filebeat_container.run(*test, mounts=mounts)
     assert done.stdout.strip() == "Config OK", done.stderr
@@ -69,6 +75,32 @@ def test_the_drain_script_sees_what_filebeat_has_taken(
         stream.write(taken("feedback-1.ndjson"))
     done = filebeat_container.run(*drain, mounts=mounts)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_script_hands_the_mounted_password_to_filebeat(
+    filebeat_container: Container, mounts: dict[Path, str], tmp_path: Path
+) -> None:
+    """With the image's own shell and programs, as the pod's user: it writes what Filebeat takes."""
+    folders = {tmp_path / name: seen for name, seen in SECRETS.items()}
+    for folder in folders:
+        folder.mkdir()
+        shutil.chown(folder, UID, UID)
+    (tmp_path / "credentials/username").write_text("filebeat")
+    (tmp_path / "credentials/password").write_text("it's ${HOME}, $1\n")
+    service = resolved(tmp_path / "other")
+    container = build_filebeat_container(service)
+    assert container is not None
+    command = ("timeout", "4", *container["command"], *container["args"])
+    running = filebeat_container.run(*command, mounts=mounts | folders)
+    assert "Exiting:" not in running.stderr
+    secrets = f"{names.FILEBEAT_MEMORY_FOLDER}/secrets.yml"
+    export = (
+        *("filebeat", "export", "config", "--strict.perms=false"),
+        *("-c", f"{names.FILEBEAT_CONFIG_FOLDER}/filebeat.yml", "-c", secrets),
+    )
+    done = filebeat_container.run(*export, mounts=mounts | folders)
+    output = yaml.safe_load(done.stdout)["output"]["kafka"]
+    assert (output["username"], output["password"]) == ("filebeat", "it's ${HOME}, $1")
 
 
 def taken(name: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from servestack.manifests.manifest import Body
 from tests.support.apiserver import ApiServer
+from tests.support.kafka import KafkaCluster, running_kafka
 
 CLASSES: list[Body] = [
     {
@@ -33,3 +34,13 @@ def classes(apiserver: ApiServer) -> Iterator[None]:
     yield
     for body in CLASSES:
         apiserver.client.delete(body)
+
+
+@pytest.fixture(scope="package")
+def three_brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    """Kafka as it is run. Brokers end a connection after three seconds unless its client logs in
+    again, so that a password that has changed is felt at once."""
+    settings = {"connections.max.reauth.ms": "3000"}
+    folder = tmp_path_factory.mktemp("kafka")
+    with running_kafka(folder, brokers=3, settings=settings) as cluster:
+        yield cluster

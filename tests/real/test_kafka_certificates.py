@@ -3,57 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
+import trustme
 
-from servestack.manifests import names
 from tests.real.test_filebeat import write_events
-from tests.support.filebeat import drain, local_config, rendered_config, running_filebeat
-from tests.support.kafka import USERNAME, KafkaBroker, running_kafka
+from tests.support.kafka import USERNAME, KafkaCluster, running_kafka
+from tests.support.kafka_certificates import client_folder
+from tests.support.sidecar import Sidecar, kafka_sidecar
 
 
 @pytest.fixture(scope="module", params=["SSL", "SASL_SSL"])
 def kafka(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[KafkaBroker]:
+) -> Iterator[KafkaCluster]:
     """One that identifies its clients by certificates alone, one that asks for a password too."""
     folder = tmp_path_factory.mktemp("kafka")
-    with running_kafka(folder, protocol=request.param, wants_certificates=True) as broker:
-        yield broker
+    with running_kafka(folder, protocol=request.param, wants_certificates=True) as cluster:
+        yield cluster
 
 
-def config_for(kafka: KafkaBroker, folder: Path, topic: str, *, identified: bool) -> dict[str, Any]:
-    """The rendered configuration, with the folders of this broker in place of mounted Secrets."""
-    security: dict[str, Any] = {
-        "protocol": kafka.protocol,
-        "ca": {"secret": "kafka-ca", "key": "ca.crt"},
-        "credentials": {"secret": "kafka"} if kafka.protocol.startswith("SASL") else None,
-    }
-    if identified:
-        security["clientCertificate"] = {"secret": "filebeat-tls"}
-    text = rendered_config(folder / "project", security, (kafka.address,))
-    text = text.replace(names.KAFKA_CA_FOLDER, str(kafka.ca.parent))
-    text = text.replace(names.KAFKA_CLIENT_FOLDER, str(kafka.client))
-    return local_config(folder, text.replace("servestack.iris.", f"servestack.{topic}."))
+def mount_client(sidecar: Sidecar, folder: Path) -> None:
+    sidecar.mount("client", {file.name: file.read_bytes() for file in folder.iterdir()})
 
 
-def test_kafka_client_certificate(kafka: KafkaBroker, tmp_path: Path) -> None:
-    """Without the certificate nothing arrives and nothing is lost; with it everything arrives."""
-    credentials = {"KAFKA_USERNAME": USERNAME, "KAFKA_PASSWORD": kafka.password}
+def arrived(kafka: KafkaCluster, topic: str) -> set[str]:
+    return {key for key, _ in kafka.read(f"servestack.{topic}.predictions")}
+
+
+def expected(count: int) -> set[str]:
+    return {f"predictions-{number:036d}" for number in range(count)}
+
+
+def test_kafka_client_certificate(kafka: KafkaCluster, tmp_path: Path) -> None:
+    """Without a certificate that holds nothing arrives and nothing is lost. When the Secret has a
+    new one, the same container ships what has waited."""
     kafka.create_topics("mutual")
-    unidentified = config_for(kafka, tmp_path, "mutual", identified=False)
-    with running_filebeat(tmp_path, unidentified, credentials) as process:
+    unidentified = kafka_sidecar(tmp_path, kafka, "mutual", identified=False)
+    with unidentified.running():
         write_events(tmp_path, "predictions", 0, 1_000)
         (tmp_path / "events/.server-exited").touch()
-        assert "time is up" in drain(tmp_path, 5).stderr
-        process.kill()
+        assert "time is up" in unidentified.drain(5)
     # The broker only closes the connection: docs/how-to/kafka-with-tls.md says what this may mean.
-    assert "run out of available brokers" in (tmp_path / "filebeat.log").read_text()
-    assert kafka.read("servestack.mutual.predictions") == []
-    identified = config_for(kafka, tmp_path, "mutual", identified=True)
-    with running_filebeat(tmp_path, identified, credentials):
-        assert drain(tmp_path, 60).stderr == ""
-    keys = {key for key, _ in kafka.read("servestack.mutual.predictions")}
-    assert keys == {f"predictions-{number:036d}" for number in range(1_000)}
+    assert "run out of available brokers" in unidentified.log.read_text()
+    assert arrived(kafka, "mutual") == set()
+
+    sidecar = kafka_sidecar(tmp_path, kafka, "mutual")
+    past = datetime.now(UTC) - timedelta(hours=1)
+    mount_client(sidecar, client_folder(kafka.authority, tmp_path / "expired", USERNAME, past))
+    with sidecar.running():
+        assert "time is up" in sidecar.drain(5)
+        assert arrived(kafka, "mutual") == set()
+        mount_client(sidecar, client_folder(kafka.authority, tmp_path / "renewed", USERNAME))
+        assert sidecar.drain(60) == ""
+    assert arrived(kafka, "mutual") == expected(1_000)
+
+
+def test_another_authority_is_trusted_when_the_secret_has_it(
+    kafka: KafkaCluster, tmp_path: Path
+) -> None:
+    kafka.create_topics("authority")
+    sidecar = kafka_sidecar(tmp_path, kafka, "authority")
+    other = trustme.CA().cert_pem.bytes()
+    sidecar.mount("ca", {"ca.crt": other})
+    with sidecar.running():
+        write_events(tmp_path, "predictions", 0, 100)
+        (tmp_path / "events/.server-exited").touch()
+        assert "time is up" in sidecar.drain(5)
+        assert "run out of available brokers" in sidecar.log.read_text()
+        # Both, as docs/how-to/rotate-keys.md says, for as long as the brokers change.
+        sidecar.mount("ca", {"ca.crt": other + kafka.ca.read_bytes()})
+        assert sidecar.drain(60) == ""
+    assert arrived(kafka, "authority") == expected(100)

@@ -28,7 +28,9 @@ Place = tuple[str | int, ...]
 Difference = tuple[str, str, object, object]
 """(what happened, the field, what was written, what is stored)."""
 
-_CUSTOM = ("gateway.networking.k8s.io", "monitoring.coreos.com", "keda.sh")
+_CUSTOM = (
+    "gateway.networking.k8s.io", "kafka.strimzi.io", "keda.sh", "monitoring.coreos.com",
+)  # fmt: skip
 
 UNUSUAL_SPEC = {
     "replicas": None,
@@ -76,6 +78,8 @@ UNUSUAL_ENVIRONMENT = {
             "clientCertificate": {"secret": "filebeat-tls"},
             "ca": {"secret": "kafka-ca", "key": "ca.crt"},
         },
+        # In a namespace that every cluster has.
+        "topics": {"managedBy": "strimzi", "cluster": "events", "namespace": "default"},
     },
 }
 

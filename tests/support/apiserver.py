@@ -154,7 +154,11 @@ def _install_crds(client: KubernetesClient) -> None:
         for path in _CRDS[module["Path"]]:
             text = (Path(module["Dir"]) / path).read_text()
             client.apply(yaml.load(text, yaml.CSafeLoader))  # 20,000 lines
-    client.wait_for_kinds({"Gateway", "HTTPRoute", "PodMonitor", "PrometheusRule", "ScaledObject"})
+    for file in (REPOSITORY / "tools/schemas/strimzi").glob("*.yaml"):
+        client.apply(yaml.safe_load(file.read_text()))
+    client.wait_for_kinds(
+        {"Gateway", "HTTPRoute", "KafkaTopic", "PodMonitor", "PrometheusRule", "ScaledObject"}
+    )
 
 
 def main() -> None:

@@ -28,6 +28,8 @@ class Registered:
     inputs: dict[str, Any]
     wire: str
     """The inputs as they are sent, with secrets marked, as JSON."""
+    retained: bool = False
+    """Whether the object stays when it is declared no more."""
 
     @property
     def key(self) -> str:
@@ -92,6 +94,7 @@ def _run(program: Callable[..., None], arguments: tuple[Any, ...], stack: str) -
                         tuple(sorted(map(_short, request.dependencies))),
                         rpc.deserialize_properties(request.object),
                         json.dumps(MessageToDict(request.object), sort_keys=True),
+                        request.retainOnDelete,
                     )
                 )
             return super().RegisterResource(request)  # type: ignore[no-untyped-call]

@@ -30,11 +30,14 @@ MERGE_KEYS = HERE.parent.parent / "modules/servestack/manifests/merge_keys.json"
 KUBERNETES = "k8s.io/kubernetes"
 GATEWAY_API = "sigs.k8s.io/gateway-api"
 PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
+STRIMZI = "strimzi"
+"""Its folder beside this file: Strimzi publishes its CRDs in no registry."""
 KEDA = "github.com/kedacore/keda/v2"
 
 CRDS = {
     "gateway.networking.k8s.io": (GATEWAY_API, "config/crd/standard"),
     "monitoring.coreos.com": (PROMETHEUS_OPERATOR, "example/prometheus-operator-crd"),
+    "kafka.strimzi.io": (STRIMZI, ""),
     "keda.sh": (KEDA, "config/crd/bases"),
 }
 """For each API group outside of Kubernetes: the module that defines it, and the folder in it."""
@@ -91,7 +94,7 @@ def module_folders() -> tuple[dict[str, Path], dict[str, str]]:
         ["go", "mod", "download", "-json", *modules],
         cwd=HERE, check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
-    folders, versions, decoder = {}, {}, json.JSONDecoder()
+    folders, versions, decoder = {STRIMZI: HERE / STRIMZI}, {}, json.JSONDecoder()
     while output := output.lstrip():
         module, end = decoder.raw_decode(output)
         output = output[end:]

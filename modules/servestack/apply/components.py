@@ -103,6 +103,8 @@ def _declare_in_order(
         opts = pulumi.ResourceOptions(parent=parent, depends_on=before, custom_timeouts=timeouts)
         if manifest.kind == "Namespace":
             opts.provider = shared
+        if KINDS[manifest.api_version, manifest.kind].keeps_data:
+            opts.retain_on_delete = True
         resource = declare_manifest(manifest, manifest.path.removesuffix(".yaml"), opts)
         declared.append((manifest, resource))
 

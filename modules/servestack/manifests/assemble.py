@@ -29,6 +29,12 @@ from servestack.manifests.monitoring import (
 from servestack.manifests.network import build_http_route, build_ingress, build_service
 from servestack.manifests.patches import apply_patches
 from servestack.manifests.server_settings import build_server_config_map
+from servestack.manifests.topics import (
+    build_access_kafka_topic,
+    build_custom_kafka_topic,
+    build_feedback_kafka_topic,
+    build_predictions_kafka_topic,
+)
 from servestack.manifests.workload import build_deployment, build_pod_disruption_budget
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Environment
@@ -44,6 +50,10 @@ SERVICE_BUILDERS: tuple[tuple[str, ServiceBuilder], ...] = (
     ("access", build_service_account),
     ("access", build_network_policy),
     ("access", build_solver_network_policy),
+    ("topics", build_predictions_kafka_topic),
+    ("topics", build_feedback_kafka_topic),
+    ("topics", build_access_kafka_topic),
+    ("topics", build_custom_kafka_topic),
     ("log_shipping", build_filebeat_config_map),
     ("workload", build_server_config_map),
     ("workload", build_deployment),

@@ -35,7 +35,8 @@ class Kind(Resource):
     `appears` and `goes` tell a reviewer what it means that an object is added or removed.
     `declared_as` is the submodule and class of pulumi_kubernetes. `for_pods`: pods read the object
     when they start, so it must exist before them. `is_made`: a builder makes the object, so a live
-    comparison lists it.
+    comparison lists it. `keeps_data`: with the object goes what it holds, so nothing deletes it but
+    a person. `is_elsewhere`: it lives in a namespace that is not the models' own.
     """
 
     appears: str
@@ -43,6 +44,8 @@ class Kind(Resource):
     declared_as: tuple[str, str] = ("apiextensions", "CustomResource")
     for_pods: bool = False
     is_made: bool = True
+    keeps_data: bool = False
+    is_elsewhere: bool = False
 
 
 NAMESPACE = Kind(
@@ -117,7 +120,16 @@ _TABLE = (
         "monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules",
         "alerts are evaluated", "no alert fires any more",
     ),
+    Kind(
+        "kafka.strimzi.io/v1", "KafkaTopic", "kafkatopics",
+        "Strimzi makes the topic",
+        "the topic stays, with its events, and nobody manages it; once its KafkaTopic is deleted by "
+        "hand, Strimzi deletes both",
+        keeps_data=True, is_elsewhere=True,
+    ),
 )  # fmt: skip
 KINDS = {(kind.api_version, kind.name): kind for kind in _TABLE}
-NAMESPACED = tuple(kind for kind in _TABLE if kind is not NAMESPACE and kind.is_made)
+NAMESPACED = tuple(
+    kind for kind in _TABLE if kind is not NAMESPACE and kind.is_made and not kind.is_elsewhere
+)
 """The kinds that builders make in the environment's namespace."""

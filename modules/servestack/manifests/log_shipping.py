@@ -27,23 +27,28 @@ record, a key of up to 128 bytes, 61 bytes of a record batch, and a margin.
 
 _CONFIG = "filebeat.yml"
 _DRAIN = "drain.sh"
+_SHIP = "ship.sh"
 TEMPLATE = "logging/filebeat.yml.j2"
 _EXPECTED = {"filebeat.inputs", "queue.mem", "output.kafka", "path.data", "http"}
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def build_filebeat_config_map(service: ResolvedService) -> Body | None:
-    """The ConfigMap with Filebeat's configuration and drain script; None if nothing is shipped."""
-    if not service.topics.shipped():
+    """The ConfigMap with Filebeat's configuration and scripts; None if nothing is shipped."""
+    kafka = service.environment.kafka
+    if kafka is None or not service.topics.shipped():
         return None
+    data = {
+        _CONFIG: _own_config(service),
+        _DRAIN: read_template("logging/drain.sh"),
+    }
+    if _secrets(kafka):
+        data[_SHIP] = read_template("logging/ship.sh")
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": names.metadata(service, names.filebeat_config_name(service)),
-        "data": {
-            _CONFIG: _own_config(service),
-            _DRAIN: read_template("logging/drain.sh"),
-        },
+        "data": data,
     }
 
 
@@ -153,8 +158,7 @@ def build_filebeat_container(service: ResolvedService) -> Body | None:
         "image": image.reference,
         "imagePullPolicy": image.pull_policy,
         "restartPolicy": "Always",
-        # The owner of a mounted ConfigMap is root, which Filebeat's own check does not accept.
-        "args": ["-e", "--strict.perms=false", "-c", f"{config}/{_CONFIG}"],
+        **_program(kafka),
         "resources": {
             "requests": {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "64Mi"},
             "limits": {"cpu": "500m", "memory": "192Mi", "ephemeral-storage": "128Mi"},
@@ -168,25 +172,33 @@ def build_filebeat_container(service: ResolvedService) -> Body | None:
             {"name": "events", "mountPath": names.EVENTS_FOLDER},
         ],
     }
-    if kafka.security.ca is not None:
-        container["volumeMounts"].append(
-            {"name": "kafka-ca", "mountPath": names.KAFKA_CA_FOLDER, "readOnly": True}
-        )
-    if kafka.security.client_certificate is not None:
-        container["volumeMounts"].append(
-            {"name": "kafka-client", "mountPath": names.KAFKA_CLIENT_FOLDER, "readOnly": True}
-        )
-    credentials = kafka.security.credentials
-    if credentials is not None:
-        keys = (("USERNAME", credentials.username_key), ("PASSWORD", credentials.password_key))
-        container["env"] = [
-            {
-                "name": f"KAFKA_{name}",
-                "valueFrom": {"secretKeyRef": {"name": credentials.secret, "key": key}},
-            }
-            for name, key in keys
-        ]
+    secrets = _secrets(kafka)
+    if secrets:
+        memory = {"name": "filebeat-memory", "mountPath": names.FILEBEAT_MEMORY_FOLDER}
+        container["volumeMounts"].append(memory)
+    for name, folder, _ in secrets:
+        mount = {"name": name, "mountPath": folder, "readOnly": True}
+        container["volumeMounts"].append(mount)
     return container
+
+
+def _program(kafka: Kafka) -> Body:
+    """Filebeat itself, or the script that starts it again when a Secret that it reads changes."""
+    config = f"{names.FILEBEAT_CONFIG_FOLDER}/{_CONFIG}"
+    folders = [folder for _, folder, _ in _secrets(kafka)]
+    if not folders:
+        # The owner of a mounted ConfigMap is root, which Filebeat's own check does not accept.
+        return {"args": ["-e", "--strict.perms=false", "-c", config]}
+    credentials = names.KAFKA_CREDENTIALS_FOLDER
+    return {
+        "command": ["sh", f"{names.FILEBEAT_CONFIG_FOLDER}/{_SHIP}"],
+        "args": [
+            config,
+            names.FILEBEAT_MEMORY_FOLDER,
+            credentials if credentials in folders else "-",
+            *(folder for folder in folders if folder != credentials),
+        ],
+    }
 
 
 def _drain_command(service: ResolvedService) -> list[str]:
@@ -206,15 +218,32 @@ def filebeat_volumes(service: ResolvedService) -> list[Body]:
         {"name": "filebeat-config", "configMap": {"name": names.filebeat_config_name(service)}},
         {"name": "filebeat-data", "emptyDir": {"sizeLimit": "64Mi"}},
     ]
-    ca = kafka.security.ca
-    if ca is not None:
-        source: Body = {"secretName": ca.secret, "items": [{"key": ca.key, "path": ca.key}]}
-        volumes.append({"name": "kafka-ca", "secret": source})
-    client = kafka.security.client_certificate
+    secrets = _secrets(kafka)
+    if secrets:
+        memory = {"medium": "Memory", "sizeLimit": "1Mi"}
+        volumes.append({"name": "filebeat-memory", "emptyDir": memory})
+    return volumes + [{"name": name, "secret": source} for name, _, source in secrets]
+
+
+def _secrets(kafka: Kafka) -> list[tuple[str, str, Body]]:
+    """The Secrets that Filebeat reads as files: name of the volume, folder, and its source."""
+    security = kafka.security
+    secrets: list[tuple[str, str, Body]] = []
+    if security.credentials is not None:
+        given = security.credentials
+        keys = {"username": given.username_key, "password": given.password_key}
+        items = [{"key": key, "path": path} for path, key in keys.items()]
+        # For the pod's group alone (fsGroup), which is Filebeat's; so is a private key.
+        source = {"secretName": given.secret, "defaultMode": 0o440, "items": items}
+        secrets.append(("kafka-credentials", names.KAFKA_CREDENTIALS_FOLDER, source))
+    if security.ca is not None:
+        items = [{"key": security.ca.key, "path": security.ca.key}]
+        source = {"secretName": security.ca.secret, "items": items}
+        secrets.append(("kafka-ca", names.KAFKA_CA_FOLDER, source))
+    client = security.client_certificate
     if client is not None:
-        keys = dict.fromkeys((client.certificate_key, client.private_key_key))
-        items = [{"key": key, "path": key} for key in keys]
-        # The private key is for the pod's group alone (fsGroup), which is Filebeat's.
+        files = dict.fromkeys((client.certificate_key, client.private_key_key))
+        items = [{"key": key, "path": key} for key in files]
         source = {"secretName": client.secret, "defaultMode": 0o440, "items": items}
-        volumes.append({"name": "kafka-client", "secret": source})
-    return volumes
+        secrets.append(("kafka-client", names.KAFKA_CLIENT_FOLDER, source))
+    return secrets

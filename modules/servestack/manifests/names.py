@@ -19,12 +19,19 @@ HTTP_PORT = 8080
 HTTP_PORT_NAME = "http"
 FILEBEAT_STATS_PORT = 5066
 
+VARIANT_LABEL = f"{LABEL_DOMAIN}/variant"
+"""Label that a rollout controller gives to the pods of each side: `stable`, `canary` or `shadow`."""
+
 CONFIG_FOLDER = "/etc/servestack"
+POD_INFO_FOLDER = "/etc/servestack-pod"
+VARIANT_FILE = "variant"
 MODELS_FOLDER = "/models"
 EVENTS_FOLDER = "/var/log/servestack"
 FILEBEAT_CONFIG_FOLDER = "/etc/filebeat"
 FILEBEAT_DATA_FOLDER = "/var/lib/filebeat"
 FILEBEAT_REGISTRY_FOLDER = f"{FILEBEAT_DATA_FOLDER}/registry/filebeat"
+FILEBEAT_MEMORY_FOLDER = "/run/filebeat"
+KAFKA_CREDENTIALS_FOLDER = "/etc/kafka-credentials"
 KAFKA_CA_FOLDER = "/etc/kafka-ca"
 KAFKA_CLIENT_FOLDER = "/etc/kafka-client"
 

@@ -27,6 +27,7 @@ from servestack.spec.image import Image
 from servestack.spec.observability import TopicPart
 from servestack.spec.patterns import described
 from servestack.spec.quantities import MessageSize
+from servestack.spec.topics import Topics
 
 BROKER = described(
     r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:\d{1,5}$",
@@ -105,8 +106,12 @@ class KafkaCredentials(SpecModel):
     """A Secret with the user name and password for SASL."""
 
     secret: DnsName = Field(description="Name of a Secret in the environment's namespace.")
-    username_key: Text = Field(default="username", description="Key that holds the user name.")
-    password_key: Text = Field(default="password", description="Key that holds the password.")
+    username_key: Annotated[str, StringConstraints(pattern=SECRET_KEY)] = Field(
+        default="username", description="Key that holds the user name."
+    )
+    password_key: Annotated[str, StringConstraints(pattern=SECRET_KEY)] = Field(
+        default="password", description="Key that holds the password."
+    )
 
 
 class ClientCertificate(SpecModel):
@@ -194,6 +199,10 @@ class Kafka(SpecModel):
     max_message: MessageSize = Field(
         default="1Mi",
         description="Maximum size of a message; at most the brokers' message.max.bytes.",
+    )
+    topics: Topics = Field(
+        default=Topics.model_construct(),
+        description="Who makes the models' topics, and their settings.",
     )
 
 

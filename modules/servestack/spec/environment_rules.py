@@ -12,6 +12,7 @@ from servestack.spec.faults import Fault
 from servestack.spec.folder import Folder
 from servestack.spec.model_rules import toleration_faults
 from servestack.spec.reserved import OWN_LABELS, RESERVED_NAMESPACES
+from servestack.spec.topics import Topics
 
 FIXED_FIELDS = ("apiVersion", "kind", "name")
 """Fields that identify a spec. No overlay may change them."""
@@ -108,6 +109,7 @@ def _kafka(environment: Environment) -> Iterator[Fault]:
                 "remove it, or use an SSL protocol",
                 ((*path, "protocol"),),
             )
+    yield from _topics(kafka.topics)
     for index, broker in enumerate(kafka.brokers):
         if int(broker.rpartition(":")[2]) not in range(1, 65536):
             yield Fault(
@@ -116,6 +118,37 @@ def _kafka(environment: Environment) -> Iterator[Fault]:
                 f"{broker!r} has no valid port",
                 "write host:9093",
             )
+
+
+def _topics(topics: Topics) -> Iterator[Fault]:
+    path = ("kafka", "topics")
+    for key in ("cluster", "namespace"):
+        value = getattr(topics, key)
+        if topics.managed_by == "strimzi" and value is None:
+            yield Fault(
+                "SRV234",
+                (*path, key),
+                "is required by managedBy strimzi",
+                f"write the {'name' if key == 'cluster' else 'namespace'} of Strimzi's Kafka object",
+                ((*path, "managedBy"),),
+            )
+        if topics.managed_by == "none" and value is not None:
+            yield Fault(
+                "SRV234",
+                (*path, key),
+                "is used by managedBy strimzi alone",
+                "remove it, or write managedBy: strimzi",
+                ((*path, "managedBy"),) if "managed_by" in topics.model_fields_set else (),
+            )
+    if topics.in_sync > topics.replication_factor:
+        yield Fault(
+            "SRV235",
+            (*path, "minInSyncReplicas"),
+            f"{topics.in_sync} is above kafka.topics.replicationFactor {topics.replication_factor}: "
+            "Kafka would accept no event",
+            f"write {max(1, topics.replication_factor - 1)}, or leave it out",
+            ((*path, "replicationFactor"),),
+        )
 
 
 def _ingress(environment: Environment) -> Iterator[Fault]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.support.projects import REPOSITORY
+from tests.support.projects import REPOSITORY, set_in_yaml
 from tests.support.pulumi_mocks import Run, under_mocks
 
 CONCERNS = {"Workload", "Network", "Autoscaling", "LogShipping", "Monitoring", "Access"}
@@ -56,6 +57,18 @@ def test_models_wait_for_what_the_environment_has_once(several: Run) -> None:
     for component in several.components().values():
         if component.type.endswith(":ModelService"):
             assert base <= set(component.dependencies)
+
+
+def test_topics_stay_when_they_are_declared_no_more(project: Path) -> None:
+    """Strimzi would delete a topic, with its events, when its KafkaTopic is deleted."""
+    file = project / "stacks/prod.yaml"
+    kafka = yaml.safe_load(file.read_text())["kafka"]
+    topics = {"managedBy": "strimzi", "cluster": "events", "namespace": "kafka"}
+    set_in_yaml(file, kafka=kafka | {"topics": topics})
+    objects = under_mocks(declare, "prod", project).objects()
+    of_topics = {name for name, one in objects.items() if one.type.endswith(":KafkaTopic")}
+    assert len(of_topics) == 2
+    assert {name for name, one in objects.items() if one.retained} == of_topics
 
 
 def test_pods_wait_for_what_they_read_and_for_nothing_else_of_the_model(prod: Run) -> None:

@@ -68,6 +68,7 @@ BODIES = [
     body("gateway.networking.k8s.io/v1", "HTTPRoute", spec={"parentRefs": [{"name": "pod_ip"}]}),
     body("monitoring.coreos.com/v1", "PodMonitor", spec={"selector": SELECTOR}),
     body("monitoring.coreos.com/v1", "PrometheusRule", spec={"labels": renamed_words()}),
+    body("kafka.strimzi.io/v1", "KafkaTopic", spec={"config": renamed_words()}),
 ]
 
 

@@ -19,6 +19,7 @@ from servestack.review import reports
 from servestack.review.effects import CATEGORIES, settings
 from servestack.review.effects.environment import environment_changes
 from servestack.review.summary import Review, review
+from servestack.spec.environment import Environment
 from servestack_contract.settings import Section, ServerSettings
 from tests.support.services import ARTIFACT, NULL, load_settings, resolved
 from tests.unit.review.bodies import config_map, deployment, manifest, reviewed
@@ -27,6 +28,7 @@ Data = dict[str, Any]
 
 KEYS: Data = {"api": {"auth": {"apiKeys": {"secret": "keys"}}}}
 REDACTED: Data = {"logging": {"predictions": {"redact": {"email": "hash"}}}}
+STRIMZI: Data = {"managedBy": "strimzi", "cluster": "events", "namespace": "kafka"}
 KAFKA_BY_TLS: Data = {
     "kafka": {
         "brokers": ["kafka:9093"],
@@ -181,12 +183,44 @@ def test_a_changed_spec(
                      "Filebeat sends its password to the brokers itself: SCRAM-SHA-512→PLAIN",
                      id="kafka-mechanism"),
         pytest.param({}, {"kafka": {"security": {"credentials": {"secret": "other"}}}}, "security",
-                     "variable KAFKA_USERNAME is read from Secret other instead of kafka",
+                     "Kafka's user name and password are read from Secret other instead of kafka",
                      id="kafka-secret"),
         pytest.param({}, {"kafka": {"brokers": ["elsewhere:9093"]}}, "data",
                      "events go to broker elsewhere:9093 instead of kafka:9093", id="brokers"),
         pytest.param({}, {"kafka": None, "network": {"kafka": None}}, "data",
                      "logs are no longer shipped", id="kafka-removed"),
+        pytest.param({"kafka": {"topics": STRIMZI}}, {}, "data",
+                     "the topic stays, with its events, and nobody manages it; once its KafkaTopic is "
+                     "deleted by hand, Strimzi deletes both", id="topics-not-managed"),
+        pytest.param({}, {"kafka": {"topics": STRIMZI}}, "data", "Strimzi makes the topic",
+                     id="topics-managed"),
+        pytest.param({"kafka": {"topics": STRIMZI}},
+                     {"kafka": {"topics": STRIMZI | {"predictions": {"partitions": 4}}}}, "data",
+                     "Strimzi refuses fewer partitions, and the topic keeps 6: 6→4",
+                     id="fewer-partitions"),
+        pytest.param({"kafka": {"topics": STRIMZI}},
+                     {"kafka": {"topics": STRIMZI | {"predictions": {"partitions": 9}}}}, "data",
+                     "events of one key go to another partition than before: 6→9",
+                     id="more-partitions"),
+        pytest.param({"kafka": {"topics": STRIMZI}},
+                     {"kafka": {"topics": STRIMZI | {"predictions": {"retentionHours": 24}}}}, "data",
+                     "Kafka deletes events that are older than 24 h, and kept them for 168 h",
+                     id="retention-lowered"),
+        pytest.param({"kafka": {"topics": STRIMZI}},
+                     {"kafka": {"topics": STRIMZI | {"replicationFactor": 5}}}, "availability",
+                     "copies of each event 3→5: Strimzi changes them with Cruise Control alone",
+                     id="copies"),
+        pytest.param({"kafka": {"topics": STRIMZI}},
+                     {"kafka": {"topics": STRIMZI | {"minInSyncReplicas": 1}}}, "data",
+                     "copies that hold an event before it counts as shipped: 2→1", id="in-sync"),
+        pytest.param({"kafka": {"topics": STRIMZI}},
+                     {"kafka": {"topics": STRIMZI | {"cluster": "other"}}}, "data",
+                     "another Kafka gets the topic, and the events so far stay where they are: "
+                     "events→other", id="other-kafka"),
+        pytest.param({"kafka": {"topics": STRIMZI}},
+                     {"kafka": {"topics": STRIMZI, "topicPrefix": "renamed"}}, "data",
+                     "the topic stays, with its events, and nobody manages it; once its KafkaTopic is "
+                     "deleted by hand, Strimzi deletes both", id="topic-renamed"),
         pytest.param({}, {"podSecurity": "baseline"}, "security",
                      "the namespace admits pods with more rights: restricted→baseline",
                      id="pod-security"),
@@ -413,6 +447,26 @@ def test_guard_rails_change_no_object_and_are_told(
     assert [e.category for _, effects in changes for e in effects] == [category] * bool(category)
     assert all(e.words.startswith(words) for _, effects in changes for e in effects)
     assert environment_changes(after, after) == []
+
+
+def test_settings_of_topics_that_no_object_shows_are_told(tmp_path: Path) -> None:
+    kafka = {"brokers": ["kafka:9093"], "security": {"credentials": {"secret": "kafka"}}}
+
+    def environment(name: str, **topics: Any) -> Environment:
+        return load_settings(tmp_path / name, kafka=kafka | {"topics": topics}).value
+
+    plain = environment("plain")
+    shorter = environment("shorter", predictions={"retentionHours": 24})
+    ((change, (effect,)),) = environment_changes(plain, shorter)
+    assert change.field == "kafka.topics.predictions.retentionHours"
+    assert effect.category == "data"
+    assert effect.words == "`servestack topics --apply` changes how long Kafka keeps events"
+    ((_, (effect,)),) = environment_changes(plain, environment("copies", replicationFactor=2))
+    assert effect.words == "`servestack topics` shows which topics differ from these settings"
+    # Objects show what Strimzi makes.
+    strimzis = environment("strimzis", **STRIMZI)
+    longer = environment("longer", **STRIMZI, predictions={"retentionHours": 24})
+    assert environment_changes(strimzis, longer) == []
 
 
 def test_a_new_model_with_code_of_its_own_says_so(tmp_path: Path) -> None:

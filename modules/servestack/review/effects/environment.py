@@ -68,6 +68,14 @@ ROWS: tuple[Row, ...] = (
         ENVIRONMENT, r"^mlflow\.(trackingUri|registryUri)$", "security",
         "versions and digests are locked from another registry",
     ),
+    row(
+        ENVIRONMENT, r"^kafka\.topics\..+\.retentionHours$", "data",
+        "`servestack topics --apply` changes how long Kafka keeps events",
+    ),
+    row(
+        ENVIRONMENT, r"^kafka\.topics\.", "data",
+        "`servestack topics` shows which topics differ from these settings",
+    ),
 )  # fmt: skip
 """Rows for fields of `stacks/<env>.yaml`, defaults included. To tell of another field that leaves
 no trace in the objects, add its row; fields without a row are shown by the objects they change."""
@@ -89,10 +97,14 @@ def environment_changes(
 
 
 def _plain(environment: Environment) -> Any:
-    """The environment's own fields. Overlays, images and Kafka show in the objects of the models."""
+    """The environment's own fields. Overlays, images and Kafka show in the objects of the models,
+    but for the settings of topics that `servestack topics` makes."""
     data = environment.model_dump(
         mode="json", by_alias=True, exclude={"defaults", "overrides", "images", "kafka"}
     )
+    kafka = environment.kafka
+    if kafka is not None and kafka.topics.managed_by == "none":
+        data["kafka"] = {"topics": kafka.topics.model_dump(mode="json", by_alias=True)}
     rails = data["guardRails"]
     # The order of formats means nothing.
     rails["forbiddenFormats"] = dict.fromkeys(rails["forbiddenFormats"], True)

@@ -54,6 +54,7 @@ _WHOLE: dict[str, tuple[Category, Category]] = {
     "ClusterRoleBinding": ("security", "availability"),
     "Deployment": ("data", "availability"),
     "HTTPRoute": ("security", "availability"),
+    "KafkaTopic": ("data", "data"),
     "HorizontalPodAutoscaler": ("availability", "availability"),
     "Ingress": ("security", "availability"),
     "Namespace": ("none", "security"),
@@ -213,6 +214,35 @@ def _resources(change: Change) -> str:
 def _device(change: Change) -> str:
     was, now = _short(change.old), _short(change.new)
     return f"{change.path[-1]} of a pod {was}→{now}; {RESTART}"
+
+
+def _partitions(change: Change) -> str:
+    if isinstance(change.old, int) and isinstance(change.new, int) and change.new < change.old:
+        return (
+            f"Strimzi refuses fewer partitions, and the topic keeps {change.old}: "
+            f"{change.old}→{change.new}"
+        )
+    return f"events of one key go to another partition than before: {change.old}→{change.new}"
+
+
+def _copies(change: Change) -> str:
+    return (
+        f"copies of each event {change.old}→{change.new}: Strimzi changes them with Cruise Control "
+        "alone"
+    )
+
+
+def _retention(change: Change) -> str:
+    old, new = (_hours(value) for value in (change.old, change.new))
+    if isinstance(change.old, int) and isinstance(change.new, int) and change.new < change.old:
+        return f"Kafka deletes events that are older than {new}, and kept them for {old}"
+    return f"Kafka keeps events for {new}, and kept them for {old}"
+
+
+def _hours(milliseconds: Any) -> str:
+    if not isinstance(milliseconds, int):
+        return "its own default"
+    return f"{milliseconds // 3_600_000} h"
 
 
 def _short(value: Any) -> str:
@@ -378,6 +408,23 @@ _EFFECTS: tuple[Row, ...] = (
         "availability",
     ),
     _effect("PodMonitor", r"^spec", _says("what is scraped changes"), "availability"),
+    _effect("KafkaTopic", r"^spec\.topicName$", _values("another topic of Kafka:"), "data"),
+    _effect("KafkaTopic", r"^spec\.partitions$", _partitions, "data"),
+    _effect("KafkaTopic", r"^spec\.replicas$", _copies, "availability"),
+    _effect("KafkaTopic", r"^spec\.config\[retention\.ms\]$", _retention, "data"),
+    _effect(
+        "KafkaTopic",
+        r"^spec\.config\[min\.insync\.replicas\]$",
+        _values("copies that hold an event before it counts as shipped:"),
+        "data",
+    ),
+    _effect("KafkaTopic", r"^spec\.config", _says("a setting of the topic changes"), "data"),
+    _effect(
+        "KafkaTopic",
+        r"^metadata\.labels\[strimzi\.io/cluster\]$",
+        _values("another Kafka gets the topic, and the events so far stay where they are:"),
+        "data",
+    ),
     _effect("ConfigMap", r"^metadata\.labels", _says("who picks it up may change")),
     _effect("Namespace", r"pod-security", _says("which pods are admitted changes")),
     _effect(

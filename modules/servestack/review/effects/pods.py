@@ -122,7 +122,11 @@ def _volume_secret(change: Change) -> str | None:
     if change.operation != "change":
         return None
     volume = change.path[-3]
-    what = {_API_KEYS: "API keys are", _CA: "Kafka's certificate authority is"}.get(str(volume))
+    what = {
+        _API_KEYS: "API keys are",
+        _CA: "Kafka's certificate authority is",
+        "kafka-credentials": "Kafka's user name and password are",
+    }.get(str(volume))
     return f"{what or f'volume {volume} is'} read from Secret {change.new} instead of {change.old}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from servestack.manifests import names
+from servestack.manifests.kinds import KINDS
 from servestack.review.policy.pod_security import forbidden_in_pod
 from servestack.review.policy.rule import Subject, Violation, rule
 from servestack.secrets.search import find_secrets
@@ -127,6 +128,8 @@ def referenced_secrets(subject: Subject) -> Iterator[Violation]:
 @rule("SRV608", "error", "lives in the environment's namespace")
 def one_namespace(subject: Subject) -> Iterator[Violation]:
     for manifest in subject.manifests:
+        if KINDS[manifest.api_version, manifest.kind].is_elsewhere:
+            continue
         if manifest.namespace != subject.service.namespace:
             yield Violation(
                 (), f"{manifest.kind} {manifest.name} is in namespace {manifest.namespace!r}"

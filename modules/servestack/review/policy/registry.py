@@ -13,6 +13,7 @@ from servestack.review.policy import (  # noqa: F401
     provisions,
     sizes,
     start,
+    topics,
 )
 from servestack.review.policy.rule import Rule, registered
 
