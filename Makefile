@@ -125,6 +125,10 @@ bench-door: setup ## a thousand callers without a key, 4 MB each, and one allowe
 bench-events: setup ## servestack events over EVENTS (1,000,000) in a real Kafka: time and memory
 	@$(BIN)/python -m tests.performance.bench_events $(if $(EVENTS),--events=$(EVENTS))
 
+.PHONY: bench-scaling-signal
+bench-scaling-signal: setup ## what an autoscaler should look at: scale events at a steady load, seconds after a step
+	@$(BIN)/python -m tests.performance.bench_scaling_signal $(if $(HOURS),--hours=$(HOURS))
+
 .PHONY: bench-http
 bench-http: setup ## the server's HTTP layer beside uvicorn's and granian's, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_http $(if $(SECONDS),--seconds=$(SECONDS))

@@ -43,6 +43,11 @@ REQUEST_SECONDS = Metric(
     ("endpoint", *SERVED), REQUEST_SECONDS_BUCKETS,
 )  # fmt: skip
 IN_FLIGHT = Metric("servestack_requests_in_flight", "gauge", "Requests in flight.")
+IN_FLIGHT_SECONDS = Metric(
+    "servestack_requests_in_flight_seconds_total", "counter",
+    "Seconds that requests were in flight, summed over requests, those not yet answered included. "
+    "Its rate is the mean number in flight, by which autoscalers decide.",
+)  # fmt: skip
 QUEUE_DEPTH = Metric("servestack_queue_depth", "gauge", "Requests waiting for a batch.")
 BATCH_SIZE = Metric(
     "servestack_batch_size", "histogram", "Rows predicted in one call.",
@@ -130,7 +135,7 @@ DRIFT_PROBLEMS = Metric(
 )  # fmt: skip
 
 CATALOGUE = (
-    REQUESTS, REQUEST_SECONDS, IN_FLIGHT, QUEUE_DEPTH, BATCH_SIZE, PREDICTION_SECONDS,
+    REQUESTS, REQUEST_SECONDS, IN_FLIGHT, IN_FLIGHT_SECONDS, QUEUE_DEPTH, BATCH_SIZE, PREDICTION_SECONDS,
     LOAD_SECONDS, MODEL_INFO, CONVERSION_DIFFERENCE, EVENTS_WRITTEN, EVENTS_DROPPED, EVENTS_UNSHIPPED, INPUT_VALUES,
     INPUT_OUT_OF_RANGE, INPUT_BUCKET, PREDICTION_BUCKET, PROFILE_SHARE, PROFILE_CHI_SQUARED_LIMIT,
     PROFILE_ROWS, PROFILE_INFO, DRIFT_ROWS, DRIFT_ROWS_SKIPPED, DRIFT_PROBLEMS,

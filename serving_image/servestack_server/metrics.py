@@ -102,7 +102,8 @@ class _Families(list[Any]):
 
 
 class ServerMetrics:
-    """All counters. `queue_depth`, `in_flight` and `drift_text` are called when Prometheus scrapes.
+    """All counters. `queue_depth`, `in_flight`, `in_flight_seconds` and `drift_text` are called when
+    Prometheus scrapes.
 
     `drift_text` returns further families in the text format, whole.
 
@@ -124,6 +125,7 @@ class ServerMetrics:
         self.input_out_of_range: dict[str, int] = {}
         self.queue_depth: Callable[[], int] = int
         self.in_flight: Callable[[], int] = int
+        self.in_flight_seconds: Callable[[], float] = float
         self.events: EventWriter | None = None
         self.drift_text: Callable[[], str] = str
 
@@ -176,9 +178,11 @@ class ServerMetrics:
                 self._add_histogram(seconds, durations, path, self._version, name)
         in_flight = self._family(catalogue.IN_FLIGHT)
         self._add(in_flight, self.in_flight())
+        in_flight_seconds = self._family(catalogue.IN_FLIGHT_SECONDS)
+        self._add(in_flight_seconds, self.in_flight_seconds())
         depth = self._family(catalogue.QUEUE_DEPTH)
         self._add(depth, self.queue_depth())
-        return requests, seconds, in_flight, depth
+        return requests, seconds, in_flight, in_flight_seconds, depth
 
     def _predictions(self) -> Families:
         rows = self._family(catalogue.BATCH_SIZE)

@@ -211,6 +211,7 @@ async def _run(service: Service, sock: socket.socket, variant: VariantFile) -> i
     server = HttpServer(state, Dispatch(build_router(service), service, keys))
     service.receiving = lambda: state.receiving
     service.metrics.in_flight = lambda: state.in_flight
+    service.metrics.in_flight_seconds = lambda: state.in_flight_seconds(perf_counter())
     stop = _stop_signal()
     service.log.start()
     port = sock.getsockname()[1]

@@ -58,6 +58,15 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
             ),
             ("docs/how-to/roll-back.md", "kubectl -n models rollout undo deployment/iris"),
             (
+                "docs/how-to/scale-on-requests-in-flight.md",
+                'kubectl get --raw "/apis/custom.metrics.k8s.io/v1beta2/namespaces/models/pods/*/servestack_requests_in_flight"',
+            ),
+            ("docs/how-to/scale-on-requests-in-flight.md", "servestack handover prod"),
+            (
+                "docs/how-to/scale-on-requests-in-flight.md",
+                "kubectl -n models delete horizontalpodautoscaler iris",
+            ),
+            (
                 "docs/how-to/rotate-keys.md",
                 "old=$(kubectl -n models get secret iris-api-keys -o jsonpath='{.data.api-keys}' | base64 -d)",
             ),

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from servestack.live.client import Cluster
-from servestack.live.handover import MANAGER, HandedOver, hand_over
+from servestack.live.handover import MANAGER, HandedOver, admit_scaled_objects, hand_over
 from servestack.live.kubeconfig import load_configuration
 from servestack.manifests.assemble import build_manifests
 from servestack.manifests.manifest import Manifest
@@ -62,15 +62,26 @@ def scaled(tmp_path: Path) -> Manifests:
     return built(tmp_path / "scaled", {"autoscaling": {"min": 3, "max": 9}})
 
 
+@pytest.fixture
+def by_keda(tmp_path: Path) -> Manifests:
+    keda = {"customMetrics": "keda", "keda": {"serverAddress": "http://prometheus:9090"}}
+    spec = {"autoscaling": {"min": 3, "max": 9, "inFlightPerPod": 8}}
+    return built(tmp_path / "by-keda", spec, {"metrics": keda})
+
+
 @pytest.fixture(autouse=True)
-def emptied(apiserver: ApiServer, fixed: Manifests, scaled: Manifests) -> Iterator[None]:
+def emptied(
+    apiserver: ApiServer, fixed: Manifests, scaled: Manifests, by_keda: Manifests
+) -> Iterator[None]:
     yield
-    delete(apiserver, fixed)
-    delete(apiserver, scaled)
+    for manifests in (fixed, scaled, by_keda):
+        delete(apiserver, manifests)
 
 
-def built(folder: Path, spec: dict[str, Any]) -> Manifests:
-    service = resolved(folder, spec)
+def built(
+    folder: Path, spec: dict[str, Any], environment: dict[str, Any] | None = None
+) -> Manifests:
+    service = resolved(folder, spec, environment)
     return build_manifests(service.environment, "stacks/prod.yaml", [service])
 
 
@@ -112,6 +123,49 @@ def test_replicas_to_autoscaling(
     for _ in range(2):
         apply(apiserver, scaled)
         assert count(apiserver, scaled) == 6
+
+
+@pytest.mark.parametrize("apply", WAYS)
+def test_replicas_to_a_scaled_object(
+    apply: Apply, apiserver: ApiServer, fixed: Manifests, by_keda: Manifests
+) -> None:
+    apply(apiserver, fixed)
+    assert "an apply drops 6 pods to 1 at once" in effects(apiserver, by_keda)
+    assert hand_over(cluster(apiserver), by_keda) == (HandedOver("iris", 6),)
+    apply(apiserver, by_keda)
+    assert count(apiserver, by_keda) == 6
+
+
+def test_keda_may_take_over_from_an_autoscaler_of_ours(
+    apiserver: ApiServer, scaled: Manifests, by_keda: Manifests
+) -> None:
+    """No webhook of KEDA runs here: this is the annotation by which it lets the ScaledObject in."""
+    assert admit_scaled_objects(cluster(apiserver), by_keda) == ()
+    server_side(apiserver, scaled)
+    scale(apiserver, 4)
+    scaler = next(m.body for m in scaled if m.kind == "HorizontalPodAutoscaler")
+    assert "annotations" not in (apiserver.client.get(scaler) or {})["metadata"]
+    assert admit_scaled_objects(cluster(apiserver), scaled) == ()
+    assert admit_scaled_objects(cluster(apiserver), by_keda) == ("iris",)
+    assert admit_scaled_objects(cluster(apiserver), by_keda) == ()
+    found = (apiserver.client.get(scaler) or {})["metadata"]["annotations"]
+    assert found["validations.keda.sh/hpa-ownership"] == "false"
+    server_side(apiserver, by_keda)
+    apiserver.client.delete(scaler)
+    assert count(apiserver, by_keda) == 4
+
+
+def test_the_autoscaler_of_somebody_else_is_left(
+    apiserver: ApiServer, scaled: Manifests, by_keda: Manifests
+) -> None:
+    server_side(apiserver, scaled)
+    scaler = next(m.body for m in scaled if m.kind == "HorizontalPodAutoscaler")
+    kubectl(
+        apiserver, "-n", "models", "label", "hpa/iris", "app.kubernetes.io/managed-by=helm",
+        "--overwrite",
+    )  # fmt: skip
+    assert admit_scaled_objects(cluster(apiserver), by_keda) == ()
+    assert "annotations" not in (apiserver.client.get(scaler) or {})["metadata"]
 
 
 def effects(apiserver: ApiServer, manifests: Manifests) -> str:

@@ -28,7 +28,9 @@ Place = tuple[str | int, ...]
 Difference = tuple[str, str, object, object]
 """(what happened, the field, what was written, what is stored)."""
 
-_CUSTOM = ("gateway.networking.k8s.io", "kafka.strimzi.io", "monitoring.coreos.com")
+_CUSTOM = (
+    "gateway.networking.k8s.io", "kafka.strimzi.io", "keda.sh", "monitoring.coreos.com",
+)  # fmt: skip
 
 UNUSUAL_SPEC = {
     "replicas": None,
@@ -176,6 +178,18 @@ def test_unusual_values_are_written_as_the_api_stores_them(
         way_in["tls"] = {"issuer": {"name": "letsencrypt"}}
     set_in_yaml(file, ingress=way_in, **UNUSUAL_ENVIRONMENT)
     bodies = [manifest.body for manifest in build_checked(project, environment).manifests]
+    assert read_back(apiserver, bodies) == {}
+
+
+def test_a_scaled_object_is_stored_as_it_was_rendered(project: Path, apiserver: ApiServer) -> None:
+    set_in_yaml(project / "models/iris.yaml", replicas=None, autoscaling={"inFlightPerPod": 2000})
+    authentication = {"name": "prometheus", "modes": ["bearer", "tls"]}
+    keda = {"serverAddress": "http://p:9090/", "tenantNamespace": "ml"}
+    metrics = {"customMetrics": "keda", "keda": keda | {"authentication": authentication}}
+    set_in_yaml(project / "stacks/prod.yaml", overrides={}, metrics=metrics)
+    bodies = [manifest.body for manifest in build_checked(project, "prod").manifests]
+    kinds = {body["kind"] for body in bodies}
+    assert ("ScaledObject" in kinds, "HorizontalPodAutoscaler" in kinds) == (True, False)
     assert read_back(apiserver, bodies) == {}
 
 

@@ -34,6 +34,7 @@ _CRDS = {
         "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
         "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
     ],
+    "github.com/kedacore/keda/v2": ["config/crd/bases/keda.sh_scaledobjects.yaml"],
 }
 
 
@@ -155,7 +156,9 @@ def _install_crds(client: KubernetesClient) -> None:
             client.apply(yaml.load(text, yaml.CSafeLoader))  # 20,000 lines
     for file in (REPOSITORY / "tools/schemas/strimzi").glob("*.yaml"):
         client.apply(yaml.safe_load(file.read_text()))
-    client.wait_for_kinds({"Gateway", "HTTPRoute", "KafkaTopic", "PodMonitor", "PrometheusRule"})
+    client.wait_for_kinds(
+        {"Gateway", "HTTPRoute", "KafkaTopic", "PodMonitor", "PrometheusRule", "ScaledObject"}
+    )
 
 
 def main() -> None:

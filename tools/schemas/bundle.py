@@ -1,7 +1,7 @@
 """Writes the schemas that servestack validates against, from the files that the projects publish.
 
 The sources are pinned in go.mod next to this file: Kubernetes' OpenAPI, and the CRDs of Gateway
-API and prometheus-operator. Closed objects get `additionalProperties: false`, so that a field
+API, prometheus-operator and KEDA. Closed objects get `additionalProperties: false`, so that a field
 which the apiserver would refuse or drop is an error here.
 
 The keys by which Kubernetes merges the lists of its own kinds come from the same OpenAPI.
@@ -32,11 +32,13 @@ GATEWAY_API = "sigs.k8s.io/gateway-api"
 PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 STRIMZI = "strimzi"
 """Its folder beside this file: Strimzi publishes its CRDs in no registry."""
+KEDA = "github.com/kedacore/keda/v2"
 
 CRDS = {
     "gateway.networking.k8s.io": (GATEWAY_API, "config/crd/standard"),
     "monitoring.coreos.com": (PROMETHEUS_OPERATOR, "example/prometheus-operator-crd"),
     "kafka.strimzi.io": (STRIMZI, ""),
+    "keda.sh": (KEDA, "config/crd/bases"),
 }
 """For each API group outside of Kubernetes: the module that defines it, and the folder in it."""
 KEPT_EXTENSIONS = ("x-kubernetes-list-map-keys", "x-kubernetes-list-type")
@@ -87,7 +89,7 @@ def main() -> int:
 
 def module_folders() -> tuple[dict[str, Path], dict[str, str]]:
     """The folder and the version of each pinned module, by its path; downloads what is missing."""
-    modules = (KUBERNETES, GATEWAY_API, PROMETHEUS_OPERATOR)
+    modules = (KUBERNETES, GATEWAY_API, PROMETHEUS_OPERATOR, KEDA)
     output = subprocess.run(
         ["go", "mod", "download", "-json", *modules],
         cwd=HERE, check=True, capture_output=True, text=True,

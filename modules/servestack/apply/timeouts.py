@@ -37,7 +37,8 @@ def rollout_seconds(manifests: Sequence[Manifest]) -> int | None:
         return None
     deployment = bodies["Deployment"]
     scaler = bodies.get("HorizontalPodAutoscaler", {})
-    pods = int(scaler.get("maxReplicas", deployment.get("replicas", 1)))
+    most = scaler.get("maxReplicas") or bodies.get("ScaledObject", {}).get("maxReplicaCount")
+    pods = int(most or deployment.get("replicas", 1))
     # A patch may leave out either; these are the defaults of Kubernetes.
     stays_ready = int(deployment.get("minReadySeconds", 0)) * max(0, pods - 1)
     return int(deployment.get("progressDeadlineSeconds", 600)) + stays_ready + MARGIN_SECONDS

@@ -7,21 +7,26 @@ from pathlib import Path
 
 from servestack.cli.live_command import LiveOptions, connect
 from servestack.cli.output import say
-from servestack.live.handover import HandedOver, hand_over
+from servestack.live.client import Cluster
+from servestack.live.handover import HandedOver, admit_scaled_objects, hand_over
+from servestack.manifests.manifest import Manifest
 from servestack.review.gate import build_checked
 
 
 def handover(root: Path, environment: str, options: LiveOptions) -> None:
-    """Keep the number of pods of every model whose autoscaler takes over a fixed count."""
+    """Keep the number of pods of every model that gets another owner of its count."""
     built = build_checked(root, environment)
     cluster, _ = connect(root, built.environment.cluster, options)
-    found = hand_over(cluster, built.manifests)
-    say_handed_over(found)
-    if not found:
+    if not hand_over_counts(cluster, built.manifests):
         say("no number of pods has to be handed over")
 
 
-def say_handed_over(found: Sequence[HandedOver]) -> None:
-    """Say which counts are kept."""
+def hand_over_counts(cluster: Cluster, manifests: Sequence[Manifest]) -> bool:
+    """Hand over what has to be, and say it. Returns whether anything had to be done."""
+    found: Sequence[HandedOver] = hand_over(cluster, manifests)
     for each in found:
         say(f"{each.name}: keeps its {each.replicas} pods until the autoscaler decides")
+    admitted = admit_scaled_objects(cluster, manifests)
+    for name in admitted:
+        say(f"{name}: keeps its pods while KEDA takes over from the HorizontalPodAutoscaler")
+    return bool(found or admitted)

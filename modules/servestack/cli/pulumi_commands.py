@@ -13,11 +13,10 @@ import typer
 from servestack.apply.engine import Engine
 from servestack.apply.events import Step
 from servestack.cli.cluster import open_cluster
-from servestack.cli.handover_command import say_handed_over
+from servestack.cli.handover_command import hand_over_counts
 from servestack.cli.output import say, write
 from servestack.errors import ApplyError, ClusterError, Problem
 from servestack.live.client import Cluster
-from servestack.live.handover import hand_over
 from servestack.live.objects import is_ours
 from servestack.live.rollout_watch import RolloutWatch
 from servestack.live.version import require_version
@@ -48,7 +47,7 @@ def up(root: Path, environment: str, *, yes: bool) -> None:
     if not yes and changes:
         typer.confirm(f"Apply these changes to {environment}?", abort=True, err=True)
     if cluster is not None:
-        say_handed_over(hand_over(cluster, engine.built.manifests))
+        hand_over_counts(cluster, engine.built.manifests)
     write(json.dumps(_applied(engine, cluster, namespace, planned), indent=2) + "\n")
 
 

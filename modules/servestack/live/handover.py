@@ -23,6 +23,10 @@ from servestack.manifests.names import MANAGED_BY
 MANAGER = "servestack-handover"
 """Field manager that owns the count until the autoscaler changes it."""
 _COUNT = ("spec", "replicas")
+_AUTOSCALER = KINDS["autoscaling/v2", "HorizontalPodAutoscaler"]
+_MAY_STAND_BESIDE = "validations.keda.sh/hpa-ownership"
+"""Annotation of a HorizontalPodAutoscaler that KEDA's webhook looks at. Source: `verifyHpas` in
+KEDA's apis/keda/v1alpha1/scaledobject_webhook.go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,26 @@ def hand_over(cluster: Cluster, manifests: Iterable[Manifest]) -> tuple[HandedOv
         live = cluster.get(kind, manifest.namespace, manifest.name)
         if live is not None and _is_ours(live) and _hand_over(cluster, kind, live):
             found.append(HandedOver(manifest.name, live["spec"]["replicas"]))
+    return tuple(found)
+
+
+def admit_scaled_objects(cluster: Cluster, manifests: Iterable[Manifest]) -> tuple[str, ...]:
+    """Let KEDA's webhook accept the ScaledObjects that replace HorizontalPodAutoscalers of ours.
+
+    It refuses one while an autoscaler for the same Deployment exists, and Pulumi, Argo CD and Flux
+    create before they delete. Returns the names of the models. Raises ClusterError.
+    """
+    found = []
+    for manifest in manifests:
+        if manifest.kind != "ScaledObject":
+            continue
+        live = cluster.get(_AUTOSCALER, manifest.namespace, manifest.name)
+        if live is None or not _is_ours(live):
+            continue
+        if (live["metadata"].get("annotations") or {}).get(_MAY_STAND_BESIDE) != "false":
+            change = {"metadata": {"annotations": {_MAY_STAND_BESIDE: "false"}}}
+            cluster.merge(_AUTOSCALER, manifest.namespace, manifest.name, change, MANAGER)
+            found.append(manifest.name)
     return tuple(found)
 
 

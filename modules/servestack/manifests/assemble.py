@@ -13,7 +13,10 @@ from servestack.manifests.access import (
     build_service_account,
     build_solver_network_policy,
 )
-from servestack.manifests.autoscaling import build_horizontal_pod_autoscaler
+from servestack.manifests.autoscaling import (
+    build_horizontal_pod_autoscaler,
+    build_scaled_object,
+)
 from servestack.manifests.environment import (
     build_default_network_policy,
     build_fleet_dashboard_config_map,
@@ -61,6 +64,7 @@ SERVICE_BUILDERS: tuple[tuple[str, ServiceBuilder], ...] = (
     ("workload", build_deployment),
     ("workload", build_pod_disruption_budget),
     ("autoscaling", build_horizontal_pod_autoscaler),
+    ("autoscaling", build_scaled_object),
     ("network", build_service),
     ("network", build_ingress),
     ("network", build_http_route),

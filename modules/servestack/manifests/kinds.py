@@ -86,8 +86,12 @@ _TABLE = (
     ),
     Kind(
         "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers",
-        "the number of pods follows the load", "the number of pods is fixed",
+        "the number of pods follows the load", "this autoscaler no longer sets the number of pods",
         ("autoscaling.v2", "HorizontalPodAutoscaler"),
+    ),
+    Kind(
+        "keda.sh/v1alpha1", "ScaledObject", "scaledobjects",
+        "KEDA sets the number of pods by requests in flight", "KEDA no longer sets the number of pods",
     ),
     Kind(
         "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets",

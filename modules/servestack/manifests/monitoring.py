@@ -19,6 +19,34 @@ def latency_buckets(service: ResolvedService) -> tuple[float, ...]:
     return tuple(sorted({*REQUEST_SECONDS_BUCKETS, *extra}))
 
 
+DEFAULT_SCRAPE_SECONDS = 15
+SCALING_SCRAPE_SECONDS = 5
+"""Of a model that scales on requests in flight: the interval counts in full towards the time until
+an autoscaler sees more load (docs/adr/0021)."""
+
+
+def scales_on_in_flight(service: ResolvedService) -> bool:
+    """Whether an autoscaler looks at the model's requests in flight."""
+    scaling = service.spec.autoscaling
+    has_source = service.environment.metrics.custom_metrics != "none"
+    return has_source and scaling is not None and scaling.in_flight_per_pod is not None
+
+
+def scrape_interval_seconds(service: ResolvedService) -> int:
+    """Time between two scrapes of a pod. Without the operator it is what the spec expects it to be:
+    the cluster's Prometheus decides it."""
+    written = service.spec.monitoring.scrape_interval_seconds
+    if written is not None:
+        return written
+    prometheus = service.environment.prometheus
+    is_ours = prometheus is not None and prometheus.style == "operator"
+    return (
+        SCALING_SCRAPE_SECONDS
+        if is_ours and scales_on_in_flight(service)
+        else DEFAULT_SCRAPE_SECONDS
+    )
+
+
 def scrape_annotations(service: ResolvedService) -> dict[str, str]:
     """Pod annotations by which a Prometheus without operator finds the pods; else empty."""
     prometheus = service.environment.prometheus
@@ -46,7 +74,7 @@ def build_pod_monitor(service: ResolvedService) -> Body | None:
                 {
                     "port": names.HTTP_PORT_NAME,
                     "path": routes.METRICS,
-                    "interval": f"{service.spec.monitoring.scrape_interval_seconds}s",
+                    "interval": f"{scrape_interval_seconds(service)}s",
                     # Otherwise the operator overwrites the request's `endpoint` label with its own.
                     "honorLabels": True,
                 }

@@ -136,6 +136,7 @@ _WEIGHT = {
     "Namespace": 0,
     "Deployment": 1,
     "HorizontalPodAutoscaler": 2,
+    "ScaledObject": 2,
     "Service": 3,
     "Ingress": 3,
 }

@@ -20,6 +20,7 @@ from servestack.spec.base import (
     SpecModel,
     Text,
 )
+from servestack.spec.custom_metrics import MetricsApi
 from servestack.spec.exposure import Cidr, IngressTls
 from servestack.spec.gpus import DEFAULT_TYPE, GpuType
 from servestack.spec.image import Image
@@ -242,14 +243,6 @@ class Grafana(SpecModel):
         default=None,
         description="Address of Grafana. Alerts then link to the dashboard of their model.",
         examples=["https://grafana.example.com"],
-    )
-
-
-class MetricsApi(SpecModel):
-    """Metrics that the autoscaler can use."""
-
-    custom_metrics: Literal["none", "prometheus-adapter"] = Field(
-        default="none", description="Adapter that serves the API custom.metrics.k8s.io."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from servestack.spec.custom_metrics import metrics_faults
 from servestack.spec.document import DataPath
 from servestack.spec.environment import Dns, Environment, IngressController, Overlay, Peer
 from servestack.spec.exposure_rules import certificate_faults, cidr_faults
@@ -29,6 +30,7 @@ def environment_faults(environment: Environment) -> Iterator[Fault]:
     yield from _ingress(environment)
     yield from _kafka(environment)
     yield from _network(environment)
+    yield from metrics_faults(environment.metrics)
     for name, gpu in environment.gpus.items():
         yield from toleration_faults(gpu.tolerations or (), ("gpus", name, "tolerations"))
     rails = environment.guard_rails

@@ -161,8 +161,12 @@ class Monitoring(SpecModel):
         "drift: `true`, or a section with thresholds.",
     )
     runbook: HttpUrl | None = Field(default=None, description="Runbook that alerts link to.")
-    scrape_interval_seconds: Integer = Field(
-        default=15, ge=5, le=120, description="Time between two scrapes, in seconds."
+    scrape_interval_seconds: Integer | None = Field(
+        default=None,
+        ge=5,
+        le=120,
+        description="Time between two scrapes, in seconds; with annotations the cluster's Prometheus "
+        "decides it. Default: 15, and 5 in a PodMonitor of a model that scales on requests in flight.",
     )
 
     @property

@@ -86,7 +86,8 @@ class ScaleDown(SpecModel):
 
 
 class Autoscaling(SpecModel):
-    """A HorizontalPodAutoscaler, which keeps between `min` and `max` pods by load."""
+    """An autoscaler, which keeps between `min` and `max` pods by load: a HorizontalPodAutoscaler, or
+    KEDA's ScaledObject."""
 
     min: Integer = Field(default=2, ge=1, le=1000, description="Minimum number of pods.")
     max: Integer = Field(default=6, ge=1, le=1000, description="Maximum number of pods.")
@@ -98,7 +99,8 @@ class Autoscaling(SpecModel):
         default=None,
         ge=1,
         le=100_000,
-        description="Target number of requests in flight in a pod. Needs a custom-metrics API.",
+        description="Target number of requests in flight in a pod, as a mean over half a minute. "
+        "Needs the environment's metrics.customMetrics.",
     )
     scale_down: ScaleDown = Field(
         default=ScaleDown.model_construct(), description="How slowly pods are removed."

@@ -293,13 +293,13 @@ class Connection(asyncio.Protocol):
 
     def _start(self, request: Request) -> None:
         self.active = request
-        self._state.in_flight += 1
+        self._state.enter(request.started)
         self._application.handle(request)
 
     def _finish(self, request: Request) -> None:
         """Forget the active request, which has its answer or cannot get one."""
         self.active = None
-        self._state.in_flight -= 1
+        self._state.leave(request.started, perf_counter())
         self._state.buffered_bytes -= len(request.body)
 
     def _start_waiting(self) -> None:
@@ -368,7 +368,7 @@ class Connection(asyncio.Protocol):
             self._last().keep_alive = False
             return
         self.active = request
-        self._state.in_flight += 1
+        self._state.enter(request.started)
         self._application.refused(request, error)
 
     def _linger(self) -> None:

@@ -27,7 +27,8 @@ class State:
 
     `receiving` is the number of requests that are only partly received, `in_flight` the number of
     complete requests that wait for their answer. `buffered_bytes` is the size of the bodies of both,
-    over all connections. `date` is the header line of all answers, which the server keeps up to
+    over all connections. `answered_seconds` is how long answered requests were in flight,
+    `started_sum` the sum of the times at which those in flight began. `date` is the header line of all answers, which the server keeps up to
     date.
     """
 
@@ -38,10 +39,31 @@ class State:
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS
     receiving: int = 0
     in_flight: int = 0
+    answered_seconds: float = 0.0
+    started_sum: float = 0.0
     buffered_bytes: int = 0
     stopping: bool = False
     date: bytes = field(default_factory=date_line)
     draining: Draining = field(default_factory=Draining)
+
+    def enter(self, started: float) -> None:
+        """Count a request whose answer is due. `started` is time.perf_counter() in seconds."""
+        self.in_flight += 1
+        self.started_sum += started
+
+    def leave(self, started: float, now: float) -> None:
+        """Count that it has its answer, or that its caller is gone."""
+        self.in_flight -= 1
+        self.answered_seconds += now - started
+        # Else the rounding of millions of sums would stay.
+        self.started_sum = self.started_sum - started if self.in_flight else 0.0
+
+    def in_flight_seconds(self, now: float) -> float:
+        """Seconds that requests have been in flight, summed over requests, those due included.
+
+        Its rate is their mean number (Little's law: L = λW), whatever happens between two looks.
+        """
+        return self.answered_seconds + self.in_flight * now - self.started_sum
 
 
 class Application(Protocol):

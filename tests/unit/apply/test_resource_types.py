@@ -57,6 +57,11 @@ BODIES = [
         "HorizontalPodAutoscaler",
         spec={"metrics": [{"pods": {"metric": {"name": "m", "selector": SELECTOR}}}]},
     ),
+    body(
+        "keda.sh/v1alpha1",
+        "ScaledObject",
+        spec={"scaleTargetRef": {"name": "pod_ip"}, "triggers": [{"metadata": renamed_words()}]},
+    ),
     body("policy/v1", "PodDisruptionBudget", spec={"selector": SELECTOR}),
     body("networking.k8s.io/v1", "Ingress", spec={"rules": [{"host": "a.example.com"}]}),
     body("networking.k8s.io/v1", "NetworkPolicy", spec={"podSelector": SELECTOR}),

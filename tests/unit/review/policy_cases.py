@@ -24,6 +24,11 @@ OWN_CERTIFICATE = {
     "ingress": {"hosts": ["a.example.com", {"host": "b.example.com", "tls": {"secret": "b-tls"}}]}
 }
 
+IN_FLIGHT = {"autoscaling": {"inFlightPerPod": 8}}
+BY_KEDA = {
+    "metrics": {"customMetrics": "keda", "keda": {"serverAddress": "http://prometheus:9090"}}
+}
+
 Edit = Callable[[dict[str, Manifest]], None]
 
 
@@ -149,6 +154,11 @@ CASES: dict[str, Pair] = {
     "SRV645": (Case(spec=PATCHED, environment={"guardRails": {"maxPatches": 1}}),
                Case(spec=PATCHED, environment={"guardRails": {"maxPatches": 0}})),
     "SRV646": (Case(), Case(spec=PATCHED)),
+    "SRV637": (Case(spec=IN_FLIGHT, environment=BY_KEDA),
+               Case(spec=IN_FLIGHT, environment=BY_KEDA | {"prometheus": None, "grafana": None})),
+    "SRV640": (Case(spec=IN_FLIGHT, environment=BY_KEDA),
+               Case(spec=IN_FLIGHT | {"monitoring": {"scrapeIntervalSeconds": 15}},
+                    environment=BY_KEDA)),
     "SRV661": (Case(spec={"autoscaling": {"inFlightPerPod": 4}},
                     environment={"metrics": {"customMetrics": "prometheus-adapter"}}),
                Case(spec={"autoscaling": {"inFlightPerPod": 4}})),

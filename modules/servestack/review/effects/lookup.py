@@ -54,12 +54,13 @@ def effects_together(changes: Sequence[Change], new: Iterable[Manifest]) -> tupl
 
     `new` are the model's manifests as they become.
     """
+    found = tuple(objects.autoscaler_replaced(changes))
     if not access.opens_a_door(changes):
-        return ()
+        return found
     files = (m.body.get("data") or {} for m in new if m.kind == "ConfigMap")
     text = next((data[FILE] for data in files if FILE in data), "")
     parsed = parsed_text(FILE, text)
-    return tuple(access.with_door(parsed)) if isinstance(parsed, dict) else ()
+    return (*found, *access.with_door(parsed)) if isinstance(parsed, dict) else found
 
 
 def _looked_up(where: str, change: Change, *, for_new: bool = False) -> list[Effect]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from servestack.manifests import names
@@ -31,6 +31,24 @@ def whole_object(change: Change) -> list[Effect]:
     return in_parts(when_removed, goes)
 
 
+_AUTOSCALERS = {"HorizontalPodAutoscaler", "ScaledObject"}
+
+
+def autoscaler_replaced(changes: Sequence[Change]) -> Iterator[Effect]:
+    """What it means that one kind of autoscaler takes over from another."""
+    whole = {
+        change.operation: change.object.kind
+        for change in changes
+        if not change.path and change.object.kind in _AUTOSCALERS
+    }
+    if whole.keys() >= {"add", "remove"}:
+        yield Effect(
+            "availability",
+            f"{whole['add']} takes over from {whole['remove']}: no pod is added or removed until the "
+            "old one is deleted, then the new one starts from the pods that there are",
+        )
+
+
 _WHOLE: dict[str, tuple[Category, Category]] = {
     "ClusterRole": ("security", "availability"),
     "ClusterRoleBinding": ("security", "availability"),
@@ -42,6 +60,7 @@ _WHOLE: dict[str, tuple[Category, Category]] = {
     "Namespace": ("none", "security"),
     "NetworkPolicy": ("none", "security"),
     "PersistentVolumeClaim": ("none", "data"),
+    "ScaledObject": ("availability", "availability"),
     "PodDisruptionBudget": ("none", "availability"),
     "PodMonitor": ("none", "availability"),
     "PrometheusRule": ("none", "availability"),
@@ -312,6 +331,21 @@ _EFFECTS: tuple[Row, ...] = (
         r"^spec\.",
         _says("changes how the number of pods follows the load"),
         "availability",
+    ),
+    *(
+        _effect("ScaledObject", field, words, "availability")
+        for field, words in (
+            (r"^spec\.minReplicaCount$", _values("minimum capacity")),
+            (r"^spec\.maxReplicaCount$", _values("maximum capacity")),
+            (r"metadata[.[]threshold\b", _values("scales at requests per pod")),
+            (r"metadata[.[]value\b", _values("scales at CPU percent")),
+            (
+                r"metadata[.[](serverAddress|namespace|authModes)\b|authenticationRef",
+                _says("KEDA asks Prometheus in another way"),
+            ),
+            (r"^spec\.fallback\b", _says("changes the number of pods while Prometheus is away")),
+            (r"^spec\.", _says("changes how the number of pods follows the load")),
+        )
     ),
     _effect(
         "PodDisruptionBudget",

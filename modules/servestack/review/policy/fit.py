@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from servestack.manifests.monitoring import scales_on_in_flight, scrape_interval_seconds
 from servestack.review.policy.rule import Subject, Violation, rule
 from servestack.spec.quantities import byte_count
 
@@ -18,7 +19,45 @@ def metric_source(subject: Subject) -> Iterator[Violation]:
         yield Violation(
             ("autoscaling", "inFlightPerPod"),
             "the environment has no custom metrics for the autoscaler: it scales by CPU alone",
-            "install prometheus-adapter and set metrics.customMetrics, or remove inFlightPerPod",
+            "install prometheus-adapter or KEDA and set metrics.customMetrics, or remove "
+            "inFlightPerPod",
+        )
+
+
+@rule("SRV637", "error", "scales on requests in flight that somebody measures")
+def measured_in_flight(subject: Subject) -> Iterator[Violation]:
+    environment = subject.service.environment
+    if scales_on_in_flight(subject.service) and environment.prometheus is None:
+        yield Violation(
+            ("autoscaling", "inFlightPerPod"),
+            f"{environment.metrics.custom_metrics} asks Prometheus for the requests in flight, and "
+            "the environment has no prometheus: the autoscaler would never see a figure",
+            "add a section prometheus to the environment, or remove inFlightPerPod",
+        )
+
+
+SLOWEST_SCRAPE_SECONDS = 10
+"""Above it half a minute does not suffice for scrape, window and autoscaler (docs/adr/0021)."""
+
+
+@rule("SRV640", "warning", "is scraped often enough to scale on requests in flight")
+def scraped_often(subject: Subject) -> Iterator[Violation]:
+    prometheus, service = subject.service.environment.prometheus, subject.service
+    if not scales_on_in_flight(service) or prometheus is None:
+        return
+    seconds = scrape_interval_seconds(service)
+    if service.spec.monitoring.scrape_interval_seconds is None and prometheus.style != "operator":
+        yield Violation(
+            ("monitoring", "scrapeIntervalSeconds"),
+            "the cluster's Prometheus decides how often pods with annotations are scraped: at its "
+            "usual 15 s or more, load is answered with pods after more than 30 s",
+            "scrape these pods every 5 s, and write that number here",
+        )
+    elif seconds > SLOWEST_SCRAPE_SECONDS:
+        yield Violation(
+            ("monitoring", "scrapeIntervalSeconds"),
+            f"{seconds} s between two scrapes: load is answered with pods after more than 30 s",
+            f"write {SLOWEST_SCRAPE_SECONDS} or less, or remove it",
         )
 
 
@@ -108,6 +147,6 @@ def any_metric(subject: Subject) -> Iterator[Violation]:
                 ("autoscaling", "inFlightPerPod"),
                 "the environment has no custom metrics, and without cpuPercent the autoscaler has "
                 "nothing to scale by",
-                "set autoscaling.cpuPercent, or install prometheus-adapter and set "
-                "metrics.customMetrics: prometheus-adapter in the environment",
+                "set autoscaling.cpuPercent, or install prometheus-adapter or KEDA and set "
+                "metrics.customMetrics in the environment",
             )

@@ -49,7 +49,8 @@ def limited_containers(subject: Subject) -> Iterator[Violation]:
 
 @rule("SRV603", "error", "leaves the number of pods to its autoscaler")
 def autoscaler_alone(subject: Subject) -> Iterator[Violation]:
-    scaled = any(manifest.kind == "HorizontalPodAutoscaler" for manifest in subject.manifests)
+    scalers = {"HorizontalPodAutoscaler", "ScaledObject"}
+    scaled = any(manifest.kind in scalers for manifest in subject.manifests)
     if scaled and "replicas" in subject.deployment["spec"]:
         yield Violation(("replicas",), "replicas are rendered, and an autoscaler sets them as well")
 
