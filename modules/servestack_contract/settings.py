@@ -51,6 +51,7 @@ Protocol = Literal["seldon"]
 UnknownColumns = Literal["refuse", "ignore"]
 CorsMethod = Literal["GET", "POST"]
 WhenFull = Literal["drop", "unready"]
+Durability = Literal["process", "buffered"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 Redaction = Literal["drop", "hash"]
@@ -190,7 +191,7 @@ class Events(Section, frozen=True):
     """Where events go. The server writes only the kinds in `kinds`, which are shipped.
 
     `registry` is the folder where Filebeat records what Kafka has received. Without it, nothing
-    ships the events.
+    ships the events. `durability` is `process` if it is left out.
     """
 
     folder: str
@@ -199,6 +200,7 @@ class Events(Section, frozen=True):
     max_event_bytes: int = 1 << 20
     disk_budget_bytes: int = 256 << 20
     when_full: WhenFull = "drop"
+    durability: Durability | None = None
     registry: str | None = None
     predictions: PredictionLog | None = None
 

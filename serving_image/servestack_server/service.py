@@ -24,7 +24,8 @@ class Service:
     """The models of a service behind its routes. Belongs to the event loop's thread.
 
     `root` is the target of <basePath>/predict: the only model, or the graph. It is None for several
-    models without a graph. `receiving` returns how many requests are only partly received.
+    models without a graph. `receiving` returns how many requests are only partly received,
+    and `delivering` is called with True and False before and after the answers of a batch.
     `is_input_declared`: the settings came with an input; else a model may have described its own.
     """
 
@@ -41,6 +42,7 @@ class Service:
         self.stopping = False
         self.is_input_declared = is_input_declared
         self.receiving: Callable[[], int] = int
+        self.delivering: Callable[[bool], object] = bool
         self.inputs = InputCounts(schema, metrics, is_on=settings.metrics.drift)
         self.targets = {model.name: self._target(model) for model in models}
         self.root = self._root()
@@ -60,6 +62,7 @@ class Service:
                 max_wait_seconds=settings.max_latency_ms / 1000,
                 max_queue=self.settings.limits.max_queue,
                 receiving=lambda: self.receiving(),
+                delivering=lambda begins: self.delivering(begins),
             )
         )
 

@@ -144,6 +144,7 @@ def _events(service: ResolvedService) -> settings.Events:
         max_event_bytes=largest_event_bytes(service),
         disk_budget_bytes=byte_count(logging.disk_budget),
         when_full=logging.when_full,
+        durability=logging.durability if logging.durability != "process" else None,
         registry=names.FILEBEAT_REGISTRY_FOLDER if shipped else None,
         predictions=_prediction_log(logging.predictions),
     )

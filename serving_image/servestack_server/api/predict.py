@@ -18,7 +18,10 @@ class PredictEndpoint(Endpoint):
 
     def __init__(self, service: Service, target: Target, path: str) -> None:
         super().__init__(service, target, path)
-        self._tails: dict[str, bytes] = {}
+        self._about: dict[str, tuple[bytes, bytes]] = {}
+        log = service.log
+        self._log_quick = log.log_quick
+        self._quick_bytes = log.quick_bytes if log.takes_predictions else 0
 
     def read(self, request: Request) -> Rows:
         """Read any body, a list of lists in JSON fastest. Raises RequestError."""
@@ -39,14 +42,27 @@ class PredictEndpoint(Endpoint):
             values_json = encode_json(values)
         except Exception:  # A value of the owner's model that only the slow way can encode.
             values_json = encode_any(values)
-        tail = self._tails.get(job.model) or self._tail(job)
-        request.answer(200, b'{"predictions":%b%b%b"}' % (values_json, tail, request.id_bytes))
+        tail, data = self._about.get(job.model) or self._describe(job)
+        request_id = request.id_bytes
+        request.answer(200, b'{"predictions":%b%b%b"}' % (values_json, tail, request_id))
         kept = request.kept
-        self.log(job, values, kept if kept.__class__ is bytes else b"", values_json)
+        if (
+            kept.__class__ is bytes
+            and len(kept) + len(values_json) < self._quick_bytes
+            and b"traceparent" not in request.headers
+        ):
+            self._log_quick((request, request_id, data, kept, values_json))
+            self.count_inputs(job)
+        else:
+            self.log(job, values)
 
-    def _tail(self, job: RequestedJob) -> bytes:
-        """Return the JSON after the predictions: model, version, and the start of the id."""
+    def _describe(self, job: RequestedJob) -> tuple[bytes, bytes]:
+        """Return what is the same for all answers of a model.
+
+        That is the JSON after the predictions, up to the start of the id, and what their events say.
+        """
         names = (encode_json(job.model), encode_json(job.version))
         tail = b',"model":%b,"version":%b,"id":"' % names
-        self._tails[job.model] = tail
-        return tail
+        about = tail, self.service.log.data(job.model, job.version, self.path)
+        self._about[job.model] = about
+        return about

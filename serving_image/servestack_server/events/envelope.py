@@ -32,19 +32,22 @@ class Envelope:
         `seconds` is the time since 1970; the event has it in UTC with milliseconds. A traceparent
         that is not of version 00 is left out (W3C Trace Context, 3.2.2).
         """
-        parts = [b'{"id":"', answered.id, b'"', self._until(seconds)]
+        parts = [b'{"id":"', answered.id, b'"', self._until(int(seconds * 1000))]
         if answered.traceparent is not None and _TRACEPARENT.fullmatch(answered.traceparent):
             parts += (b',"traceparent":"', answered.traceparent, b'"')
         parts.append(b',"data":')
         return b"".join(parts)
 
-    def after_id(self, seconds: float) -> bytes:
-        """Return what is between the values of `id` and `data`, in an event without a traceparent."""
-        return self._until(seconds) + b',"data":'
+    def after_id(self, milliseconds: int) -> bytes:
+        """Return what is between the values of `id` and `data`, in an event without a traceparent.
 
-    def _until(self, seconds: float) -> bytes:
+        `milliseconds` is the time since 1970.
+        """
+        return self._until(milliseconds) + b',"data":'
+
+    def _until(self, milliseconds: int) -> bytes:
         """Return everything from the value of `id` to the value of `time`."""
-        second, millisecond = divmod(int(seconds * 1000), 1000)
+        second, millisecond = divmod(milliseconds, 1000)
         if second != self._second:
             self._second = second
             text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 from zlib import crc32
 
 from servestack_contract.artifact import Pin
@@ -19,9 +19,23 @@ from servestack_server.events.values import to_json
 _PREPARED = 1024
 _END = b',"truncated":false}}'
 _END_CUT = b',"truncated":true}}'
+_MOST_AROUND = 4096
+"""Bytes that everything in an event but inputs and outputs takes at most, with names as long as the
+spec allows."""
 _FAST = 4096
 _LATENCIES = [b"%d.%03d" % divmod(microseconds, 1000) for microseconds in range(_FAST)]
 """Milliseconds as text, by microseconds. Formatting a float would take longer than all the rest."""
+
+
+class Timed(Protocol):
+    """A request that is answered, and how long that took."""
+
+    seconds: float
+
+
+Quick: TypeAlias = tuple[Timed, bytes, bytes, bytes, bytes]
+"""A prediction: its request, the request's id, `PredictionEvents.data`, and the JSON of its rows and
+of its values, one line each."""
 
 
 class PredictionEvents:
@@ -53,60 +67,52 @@ class PredictionEvents:
         self._digests = {(pin.name, pin.value): pin.sha256 for pin in pins if pin.sha256}
         self._envelope = Envelope(events.source if events is not None else "", TYPES["predictions"])
         self._clock = clock
-        self._middle = b""
-        self._middle_until = float("-inf")
-        self._middle_model = self._middle_endpoint = ""
+        self._milliseconds = -1
+        self._after_id = b""
         self.takes_json = (
             self._inputs and self._outputs and self._sample >= 1 and not self._redaction.names
             and not config.params
         )  # fmt: skip
+        self.quick_bytes = self._largest_bytes - _MOST_AROUND
         self._data: dict[tuple[str, str, str, int], bytes] = {}
 
     def is_sampled(self, request_id: bytes) -> bool:
         """Whether the sample contains this request. It is the same in every worker and every pod."""
         return self._sample >= 1 or crc32(request_id) < self._crc_limit
 
+    def as_json(self, quick: Sequence[Quick]) -> bytes:
+        """Build the events of answers whose inputs and outputs are logged unchanged as their JSON.
+
+        Returns lines, each with its newline. Only if `takes_json`, for requests without a traceparent
+        whose rows and values together have fewer bytes than `quick_bytes`. All events get the time of
+        this call. Under load every prediction comes here: it is joined at once from what exists.
+        """
+        milliseconds = int(self._clock() * 1000)
+        if milliseconds != self._milliseconds:
+            self._milliseconds = milliseconds
+            self._after_id = b'"' + self._envelope.after_id(milliseconds)
+        after_id, latencies = self._after_id, _LATENCIES
+        parts: list[bytes] = []
+        for request, request_id, data, rows_json, values_json in quick:
+            at = int(request.seconds * 1e6 + 0.5)
+            latency = latencies[at] if at < _FAST else b"%.3f" % (at / 1000)
+            parts += (
+                b'{"id":"', request_id, after_id, data, latency, b',"inputs":', rows_json,
+                b',"outputs":', values_json, b',"truncated":false}}\n',
+            )  # fmt: skip
+        return b"".join(parts)
+
     def line(self, answered: Answered) -> bytes | None:
         """Build the event, without a newline. None if the sample does not contain the request.
 
         If the line would be too long, `inputs` are left out, and then `outputs`.
         """
-        if (
-            answered.rows_json and answered.values_json and self.takes_json
-            and answered.traceparent is None
-        ):  # fmt: skip
-            # The JSON of inputs and outputs exists already. Under load every request comes here.
-            if (
-                answered.finished >= self._middle_until
-                or answered.model != self._middle_model
-                or answered.endpoint != self._middle_endpoint
-            ):
-                self._begin_millisecond(answered)
-            seconds = answered.seconds
-            at = int(seconds * 1e6 + 0.5)
-            latency = _LATENCIES[at] if at < _FAST else b"%.3f" % (seconds * 1000)
-            line = b'{"id":"%b%b%b,"inputs":%b,"outputs":%b%b' % (
-                answered.id, self._middle, latency, answered.rows_json, answered.values_json, _END,
-            )  # fmt: skip
-            if len(line) < self._largest_bytes:
-                return line
-        return self._line(answered)
-
-    def _begin_millisecond(self, answered: Answered) -> None:
-        """Prepare the bytes that all lines share until the clock's next millisecond."""
-        seconds = self._clock()
-        self._middle_until = answered.finished + 0.001 - seconds % 0.001
-        head = self._envelope.after_id(seconds)
-        self._middle = b'"' + head + self._prepare(answered)
-        self._middle_model, self._middle_endpoint = answered.model, answered.endpoint
-
-    def _line(self, answered: Answered) -> bytes | None:
         if self._sample < 1 and not self.is_sampled(answered.id):
             return None
         head = self._envelope.head(answered, self._clock())
         milliseconds = answered.seconds * 1000
         data = b"%b%.3f" % (
-            self._prepare(answered),
+            self.data(answered.model, answered.version, answered.endpoint, answered.status),
             milliseconds if 0 < milliseconds < 1e12 else 0.0,
         )
         room = self._largest_bytes - len(head) - len(data) - len(_END) - 1
@@ -133,10 +139,8 @@ class PredictionEvents:
         rows = self._redaction.apply(inputs) if self._redaction.names else inputs
         return b',"inputs":' + to_json(rows)
 
-    def _prepare(self, answered: Answered) -> bytes:
+    def data(self, model: str, version: str, endpoint: str, status: int) -> bytes:
         """Return the event's data up to the value of `latencyMs`, the last member before inputs."""
-        model, version = answered.model, answered.version
-        endpoint, status = answered.endpoint, answered.status
         known = self._data.get((model, version, endpoint, status))
         if known is not None:
             return known

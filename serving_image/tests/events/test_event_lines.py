@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import hmac
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -338,54 +339,83 @@ def test_the_owners_events_have_a_name_and_values() -> None:
     }  # fmt: skip
 
 
+@dataclass
+class Timed:
+    """A request that took so long."""
+
+    seconds: float
+
+
+def ready(
+    events: PredictionEvents, rows_json: bytes, values_json: bytes, seconds: float = 0.00125
+) -> bytes:
+    """The event of a prediction whose JSON exists, without its newline."""
+    data = events.data("iris", "4", "/v1/iris/predict", 200)
+    lines = events.as_json([(Timed(seconds), to_json(ID)[1:-1], data, rows_json, values_json)])
+    assert lines.endswith(b"\n")
+    return lines[:-1]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.00125, 0.0040955, 0.0040965, 1.5, 29.9999996])
 @pytest.mark.parametrize("time", [1767323045.0, 1767323045.678, 1767323045.9999])
-def test_a_line_of_ready_json_is_the_same_event(time: float) -> None:
+def test_a_line_of_ready_json_is_the_same_event(time: float, seconds: float) -> None:
     events = PredictionEvents(config(), pins=[Pin("iris", "4", "ab" * 32)], clock=lambda: time)
     inputs, outputs = [[1.5, "é", None]], [{"label": "x"}]
     assert events.takes_json
-    given: dict[str, Any] = {"seconds": 0.00125, "rows": inputs, "values": outputs}
     # Written with spaces, so that it shows which way was taken.
-    texts = {"rows_json": json.dumps(inputs).encode(), "values_json": json.dumps(outputs).encode()}
-    ready = prediction(events, **given, **texts)
-    slow = prediction(events, **given)
-    assert ready is not None
-    assert texts["rows_json"] in ready
-    assert ready != slow
-    assert checked(ready) == checked(slow)
+    rows_json, values_json = json.dumps(inputs).encode(), json.dumps(outputs).encode()
+    quick = ready(events, rows_json, values_json, seconds)
+    slow = prediction(
+        events, endpoint="/v1/iris/predict", seconds=seconds, rows=inputs, values=outputs
+    )
+    assert rows_json in quick
+    assert quick != slow
+    told, wanted = checked(quick), checked(slow)
+    latency, wanted_latency = (event["data"].pop("latencyMs") for event in (told, wanted))
+    assert told == wanted
+    assert latency == pytest.approx(wanted_latency, abs=0.001)
+
+
+def test_lines_of_one_turn_are_lines_of_their_own() -> None:
+    events = PredictionEvents(config())
+    data = events.data("iris", "4", "/v1/iris/predict", 200)
+    ids = [f"id-{number:06d}".encode() for number in range(3)]
+    turn = [(Timed(0.001), one, data, b"[[%d]]" % at, b"[0]") for at, one in enumerate(ids)]
+    lines = events.as_json(turn).splitlines()
+    assert [checked(line)["id"].encode() for line in lines] == ids
+    assert [json.loads(line)["data"]["inputs"] for line in lines] == [[[0]], [[1]], [[2]]]
 
 
 def test_ready_json_takes_the_long_way_where_something_is_to_be_done() -> None:
-    def as_it_was_written(rows_json: bytes) -> bool:
-        line = prediction(events, rows_json=rows_json, values_json=b"[ 0]")
-        return rows_json in (line or b"")
-
     assert not PredictionEvents(config(redact={"email": "hash"})).takes_json
     assert not PredictionEvents(config(sample=0.5)).takes_json
     assert not PredictionEvents(config(outputs=False)).takes_json
-    events = PredictionEvents(config())
-    assert as_it_was_written(b"[[ 1]]")
-    assert not as_it_was_written(b"[[ " + b"1" * 3_000_000 + b"]]")
+
+
+def test_ready_json_that_is_short_enough_never_makes_a_line_too_long() -> None:
+    """With the longest names that the spec allows around it."""
+    for most in (1 << 14, 1 << 20):
+        section = {"max_event_bytes": most, "source": "/" + "n" * 63 + "/" + "m" * 63}
+        pins = [Pin("m" * 63, "v" * 128, "ab" * 32)]
+        events = PredictionEvents(config(section), pins=pins)
+        data = events.data("m" * 63, "v" * 128, "/" + "p" * 1024 + "/predict", 200)
+        rows = b"1" * (events.quick_bytes - 2)
+        lines = events.as_json([(Timed(1e6), b"i" * 128, data, rows, b"0")])
+        assert len(lines) + 64 <= most
 
 
 def test_the_time_in_lines_of_ready_json_follows_the_clock() -> None:
-    """Which is read once a millisecond, and may have been set back meanwhile."""
+    """Which may have been set back meanwhile."""
     clock = [1767323045.9996]
     events = PredictionEvents(config(), clock=lambda: clock[0])
 
-    def told(finished: float, model: str = "iris") -> str:
-        event = checked(
-            prediction(
-                events, model=model, finished=finished, seconds=0.5,
-                rows_json=b"[[1]]", values_json=b"[0]",
-            )
-        )  # fmt: skip
-        assert (event["data"]["model"], event["data"]["latencyMs"]) == (model, 500)
-        return str(event["time"])
+    def told() -> str:
+        return str(checked(ready(events, b"[[1]]", b"[0]"))["time"])
 
-    assert told(10.0) == "2026-01-02T03:04:05.999Z"
-    clock[0] += 0.001
-    assert told(10.0003) == "2026-01-02T03:04:05.999Z"
-    assert told(10.0005) == "2026-01-02T03:04:06.000Z"
+    assert told() == "2026-01-02T03:04:05.999Z"
+    clock[0] += 0.0003
+    assert told() == "2026-01-02T03:04:05.999Z"
+    clock[0] += 0.0004
+    assert told() == "2026-01-02T03:04:06.000Z"
     clock[0] -= 3600
-    assert told(10.0016) == "2026-01-02T02:04:06.000Z"
-    assert told(10.0016, "other") == "2026-01-02T02:04:06.000Z"
+    assert told() == "2026-01-02T02:04:06.000Z"

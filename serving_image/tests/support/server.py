@@ -107,13 +107,14 @@ def running_server(
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     open_files: int | None = None,
+    file_bytes: int | None = None,
 ) -> Iterator[RunningServer]:
     """Serve a settings file, and wait until it is ready.
 
     `config` is what service.json holds, its port left to us; `folder` takes the file and the log;
     `versions` holds the version of each model where it is not "1"; `open_files` is the soft limit
-    that the server finds. RuntimeError, with the end of
-    the log, where the server ends or is not ready in time.
+    that the server finds, and `file_bytes` the most that it may write to one file. RuntimeError, with
+    the end of the log, where the server ends or is not ready in time.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "service.json"
@@ -124,8 +125,10 @@ def running_server(
         f"--model={model['name']}={(versions or {}).get(model['name'], '1')}"
         for model in config["models"]
     ]
+    limits = [f"--nofile={open_files}:"] if open_files else []
+    limits += [f"--fsize={file_bytes}"] if file_bytes else []
     command = [
-        *(["prlimit", f"--nofile={open_files}:"] if open_files else []),
+        *(["prlimit", *limits] if limits else []),
         str(Path(sys.executable).with_name("servestack-server")),
         "serve", f"--config={file}", "--host=127.0.0.1", f"--port={port}", *models, *arguments,
     ]  # fmt: skip

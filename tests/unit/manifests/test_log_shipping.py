@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from servestack.manifests.log_shipping import (
     filebeat_volumes,
     largest_event_bytes,
 )
+from servestack.manifests.server_settings import server_settings, settings_text
 from servestack.resolve.resolved import Topics
+from servestack_contract.settings import read_settings
 from tests.support.projects import REPOSITORY
 from tests.support.services import NULL, resolved
 
@@ -41,6 +44,19 @@ def test_each_shipped_kind_has_its_input(tmp_path: Path) -> None:
         (kind, [f"/var/log/servestack/{kind}-*.ndjson"], f"growth.iris.{kind}")
         for kind in ("feedback", "access")
     ]
+
+
+def test_the_server_is_told_when_to_write_events_where_the_spec_says_so(tmp_path: Path) -> None:
+    """The default is the server's own, and not written out."""
+    for number, (given, told) in enumerate(
+        [({}, None), ({"durability": "process"}, None), ({"durability": "buffered"}, "buffered")]
+    ):
+        service = resolved(tmp_path / str(number), {"logging": given})
+        text = settings_text(server_settings(service))
+        assert json.loads(text)["events"].get("durability") == told
+        read = read_settings(text.encode()).events
+        assert read is not None
+        assert read.durability == told
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,8 @@ CASES: dict[str, Pair] = {
     "SRV634": (Case(), Case(artifact={"loading": None})),
     "SRV635": (Case(artifact={"size_bytes": 100 << 20}), Case(artifact={"size_bytes": 900 << 20})),
     "SRV638": (Case(), Case(environment={"kafka": {"topics": {"replicationFactor": 1}}})),
+    "SRV636": (Case(spec={"logging": {"whenFull": "unready"}}),
+               Case(spec={"logging": {"whenFull": "unready", "durability": "buffered"}})),
     "SRV641": (Case(environment={"guardRails": {"minReplicas": 2}}),
                Case(environment={"guardRails": {"minReplicas": 3}})),
     "SRV642": (Case(environment=PINNED | {"guardRails": {"requireImageDigest": True}}),

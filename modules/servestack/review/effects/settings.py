@@ -216,6 +216,19 @@ ROWS: tuple[Row, ...] = (
         FILE, r"^events\.whenFull$", "data",
         becomes("drop", "events are dropped where the disk budget is used up", default="drop"),
     ),
+    row(
+        FILE, r"^events\.durability$", "data",
+        becomes(
+            "buffered",
+            "events of the last answers are lost if a server is killed: they are written after their "
+            "answers",
+            default="process",
+        ),
+    ),
+    row(
+        FILE, r"^events\.durability$", "data",
+        becomes("process", "events are written before their answers", default="process"),
+    ),
     row(FILE, r"^events\.(registry|folder)$", "data", "events are kept in another way until Kafka has them"),
     row(FILE, r"^events$", "data", added("events are written")),
     row(FILE, r"^events$", "data", removed("no events are written")),
