@@ -61,6 +61,7 @@ class Scene:
     secrets: Secrets
     volumes: dict[str, dict[str, Path]] = field(default_factory=dict)
     pods: list[Pod] = field(default_factory=list)
+    traffic: list[Traffic] = field(default_factory=list)
     undo: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -110,7 +111,6 @@ def run(
     names = [f"{row.name}-{number}" for row in fault.rows]
     with scene.undo:
         fault.arrange(scene)
-        traffic = []
         for row, name in zip(fault.rows, names, strict=True):
             kafka.create_topics(name)
             bodies = rendered(folder / name, name, row.spec, kafka)
@@ -120,23 +120,25 @@ def run(
             )  # fmt: skip
             scene.pods.append(scene.undo.enter_context(pod))
             body = json.dumps([iris.rows[n % len(iris.rows)] for n in range(row.rows)]).encode()
-            traffic.append(scene.undo.enter_context(Traffic(pod.url, body, rate=RATE)))
-        for callers in traffic:
+            scene.traffic.append(scene.undo.enter_context(Traffic(pod.url, body, rate=RATE)))
+        for callers in scene.traffic:
             wait_until(lambda callers=callers: callers.answered >= _BEFORE, "first answers")
         fault.break_(scene)
         time.sleep(seconds)
         mended = time.time()
         fault.mend(scene)
-        for callers in traffic:
+        for callers in scene.traffic:
             wait_until(
                 lambda callers=callers: callers.answered_after(mended) is not None, "new answers"
             )
         also_mended = fault.also_mended(scene)
         time.sleep(1.0)
         outcomes = []
-        for callers in traffic:
+        for callers in scene.traffic:
             callers.stop()
-        for row, name, pod, callers in zip(fault.rows, names, scene.pods, traffic, strict=True):
+        for row, name, pod, callers in zip(
+            fault.rows, names, scene.pods, scene.traffic, strict=True
+        ):
             wait_until(lambda pod=pod: pod.unshipped_bytes() == 0, f"the backlog of {name}")
             counted = pod.dropped()
             assert pod.stop(), f"{name}: the drain gave up\n{pod.said('filebeat')}"
@@ -147,9 +149,7 @@ def run(
         return outcomes
 
 
-def rendered(
-    folder: Path, name: str, spec: Mapping[str, Any], kafka: KafkaCluster
-) -> list[Body]:
+def rendered(folder: Path, name: str, spec: Mapping[str, Any], kafka: KafkaCluster) -> list[Body]:
     """The manifests of a model of this name whose events go to these brokers."""
     service = resolved(
         folder / "project",
@@ -158,12 +158,16 @@ def rendered(
             "namespace": "faults",
             "kafka": {"brokers": list(kafka.addresses), "security": SECURITY},
         },
-        {"signature": {"inputs": [{"name": n, "type": "double", "required": True} for n in COLUMNS]}},
+        {
+            "signature": {
+                "inputs": [{"name": n, "type": "double", "required": True} for n in COLUMNS]
+            }
+        },
     )
     return [m.body for m in build_manifests(service.environment, "stacks/prod.yaml", [service])]
 
 
-def problems(fault: Fault, row: Row, outcome: Outcome) -> list[str]:
+def problems(recovers_within: float, row: Row, outcome: Outcome) -> list[str]:
     """What the outcome breaks of what is promised; empty where all of it holds."""
     found = []
     if outcome.lost != outcome.counted:
@@ -172,8 +176,8 @@ def problems(fault: Fault, row: Row, outcome: Outcome) -> list[str]:
         found.append(f"{outcome.lost} of {outcome.answered} answers have no event")
     if outcome.torn:
         found.append(f"{outcome.torn} messages are no whole event")
-    if outcome.seconds > fault.recovers_within:
-        found.append(f"recovered after {outcome.seconds:.1f} s, not {fault.recovers_within:.0f} s")
+    if outcome.seconds > recovers_within:
+        found.append(f"recovered after {outcome.seconds:.1f} s, not {recovers_within:.0f} s")
     return [f"{row.title}: {problem}" for problem in found]
 
 

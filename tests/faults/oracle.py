@@ -38,6 +38,14 @@ class Outcome:
         """Answers without an event, whatever the reason."""
         return self.answered - self.consumed
 
+    @property
+    def words(self) -> str:
+        """The row as a sentence, for a summary."""
+        return (
+            f"{self.answered} answered, {self.lost} without an event, {self.counted} counted as "
+            f"dropped, {self.failed} requests failed, recovered in {self.seconds:.1f} s"
+        )
+
     def beside(self, other: Outcome) -> Outcome:
         """Both runs of one fault as one row."""
         added = {
@@ -65,17 +73,22 @@ def judge(
     taken every event of the answers before; `also_mended` is the moment at which something else,
     that this fault has broken, was whole again.
     """
+    sent = {answer.id for answer in answers}
     appended: dict[str, float] = {}
     copies = torn = 0
     for message in messages:
         if not is_whole(message):
             torn += 1
             continue
+        if message.key not in sent:
+            continue
         copies += 1
         first = appended.get(message.key, message.appended)
         appended[message.key] = min(first, message.appended)
     good = [answer for answer in answers if answer.status == 200]
-    arrived = [appended[answer.id] for answer in good if answer.id in appended and answer.read <= mended]
+    arrived = [
+        appended[answer.id] for answer in good if answer.id in appended and answer.read <= mended
+    ]
     answered_again = min((a.read for a in good if a.sent >= mended), default=float("inf"))
     recovered = max([mended, answered_again, also_mended, *arrived])
     return Outcome(

@@ -82,7 +82,9 @@ class Pod:
         volumes: Mapping[str, Path] | None = None,
     ) -> None:  # fmt: skip
         (deployment,) = [body for body in bodies if body["kind"] == "Deployment"]
-        self._configs = {b["metadata"]["name"]: b["data"] for b in bodies if b["kind"] == "ConfigMap"}
+        self._configs = {
+            b["metadata"]["name"]: b["data"] for b in bodies if b["kind"] == "ConfigMap"
+        }
         self._spec = deployment["spec"]["template"]["spec"]
         self._secrets = secrets
         self._folder = folder
@@ -155,6 +157,10 @@ class Pod:
         for volume in self._spec["volumes"]:
             if volume.get("secret", {}).get("secretName") == name:
                 self._write_secret(volume)
+
+    def mounts(self, secret: str) -> bool:
+        """Whether a Secret is read from files, which follow it."""
+        return any(v.get("secret", {}).get("secretName") == secret for v in self._spec["volumes"])
 
     def kill_server(self) -> None:
         """SIGKILL of the server, which takes its metrics with it: they are read before."""

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import urllib3
+import yaml
+
+from servestack_contract import metrics
 from tests.faults.fault import Fault, Row, Scene, wait_until
+from tests.faults.pod import Pod
 from tests.support.kafka import Broker, KafkaCluster
+from tests.support.ports import free_ports
+from tests.support.tools import installed
 
 _DISK_BYTES = 24 * 2**20
 _SMALL = {"diskBudget": "4Mi", "maxEvent": "256Ki"}
@@ -149,11 +156,114 @@ class DiskFull(Fault):
             filler.unlink()
 
     @staticmethod
-    def _disk(pod: object) -> Path:
-        from tests.faults.pod import Pod
-
-        assert isinstance(pod, Pod)
+    def _disk(pod: Pod) -> Path:
         return pod.volume("events").parent
+
+
+class WrongPassword(Fault):
+    """The Secret holds a wrong password when the pod starts, and the right one later."""
+
+    rows = (Row("wrong-password", "wrong password, then the right one"),)
+    seconds = 20.0
+    recovers_within = 45.0
+
+    def arrange(self, scene: Scene) -> None:
+        scene.secrets["kafka"] = scene.secrets["kafka"] | {"password": "not-it"}
+
+    def break_(self, scene: Scene) -> None:
+        wait_until(lambda: "SASL" in scene.pod.said("filebeat"), "a refused password")
+
+    def mend(self, scene: Scene) -> None:
+        scene.pod.set_secret("kafka", password=scene.kafka.password)
+        if not scene.pod.mounts("kafka"):
+            # A variable is read at the start alone.
+            scene.pod.filebeat.kill()
+
+
+class ExpiredCertificate(Fault):
+    """The brokers' certificates expire, and whoever connects from then on refuses them."""
+
+    rows = (Row("expired-certificate", "expired certificate, then a new one"),)
+    breaks_brokers = True
+    seconds, short = 20.0, 5.0
+    recovers_within = 45.0
+
+    def break_(self, scene: Scene) -> None:
+        scene.undo.callback(self._renew, scene, None)
+        self._renew(scene, datetime.now(UTC) - timedelta(minutes=1))
+        scene.pod.filebeat.kill()
+        wait_until(lambda: "expired" in scene.pod.said("filebeat"), "a refused certificate")
+
+    def mend(self, scene: Scene) -> None:
+        self._renew(scene, None)
+
+    @staticmethod
+    def _renew(scene: Scene, expires: datetime | None) -> None:
+        for broker in scene.kafka.brokers:
+            scene.kafka.replace_certificate(broker, expires)
+
+
+class PrometheusKilled(Fault):
+    """What scrapes the pod is gone for a while: nothing waits for it, and no count is lost."""
+
+    rows = (Row("prometheus-killed", "Prometheus away"),)
+
+    def arrange(self, scene: Scene) -> None:
+        self._port = free_ports(1)[0]
+
+    def break_(self, scene: Scene) -> None:
+        self._start(scene)
+        wait_until(lambda: self._scraped() > 0, "a first scrape")
+        self._end()
+
+    def mend(self, scene: Scene) -> None:
+        self._start(scene)
+
+    def also_mended(self, scene: Scene) -> float:
+        answered = scene.traffic[0].answered
+        # It counts requests of the time in which it was away.
+        wait_until(lambda: self._scraped() >= answered, "a scrape of everything")
+        return time.time()
+
+    def _start(self, scene: Scene) -> None:
+        settings = {
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+            "scrape_configs": [
+                {
+                    "job_name": "pod",
+                    "static_configs": [{"targets": [f"127.0.0.1:{scene.pod.port}"]}],
+                }
+            ],
+        }
+        file = scene.folder / "prometheus.yml"
+        file.write_text(yaml.safe_dump(settings))
+        command = [
+            "setpriv", "--pdeathsig", "KILL", str(installed("prometheus")),
+            f"--config.file={file}", f"--storage.tsdb.path={scene.folder}/prometheus",
+            f"--web.listen-address=127.0.0.1:{self._port}",
+        ]  # fmt: skip
+        with (scene.folder / "prometheus.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        scene.undo.callback(self._end)
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _scraped(self) -> float:
+        """Answers of 200 that Prometheus knows of."""
+        query = f'sum({metrics.REQUESTS.name}{{http_response_code="200",endpoint=~".*/predict"}})'
+        try:
+            answer = urllib3.request(
+                "GET", f"http://127.0.0.1:{self._port}/api/v1/query", fields={"query": query},
+                retries=False, timeout=5,
+            )  # fmt: skip
+        except urllib3.exceptions.HTTPError:
+            return 0.0
+        if answer.status != 200:
+            return 0.0
+        found = answer.json()["data"]["result"]
+        return float(found[0]["value"][1]) if found else 0.0
 
 
 def leader(kafka: KafkaCluster, topic: str) -> Broker:
@@ -175,5 +285,5 @@ def fill(file: Path) -> None:
 
 FAULTS: tuple[Fault, ...] = (
     ServerKilled(), FilebeatKilled(), LeaderKilled(), BrokerStopped(), AllStopped(), AllAway(),
-    DiskFull(),
+    DiskFull(), WrongPassword(), ExpiredCertificate(), PrometheusKilled(),
 )  # fmt: skip

@@ -1,0 +1,70 @@
+"""Several runs of several faults: those that leave the brokers alone run side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving_image.tests.support.iris import Iris
+
+from tests.faults.fault import Fault, Row, problems, run
+from tests.faults.oracle import Outcome
+from tests.support.kafka import KafkaCluster
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of a row: what came out, and what of it breaks a promise. No outcome where the run
+    itself did not come to its end."""
+
+    row: Row
+    outcome: Outcome | None
+    problems: tuple[str, ...]
+
+
+def run_once(
+    fault: Fault, kafka: KafkaCluster, iris: Iris, folder: Path, number: int, *, short: bool
+) -> list[Result]:
+    """One run of a fault, in a folder of its own; a result for each of its rows."""
+    reason = fault.obstacle()
+    if reason is not None:
+        return [Result(row, None, (f"{row.title}: not run: {reason}",)) for row in fault.rows]
+    place = folder / f"{fault.rows[0].name}-{number}"
+    place.mkdir(parents=True)
+    try:
+        outcomes = run(fault, kafka, iris, place, number, fault.short if short else fault.seconds)
+    except Exception as error:  # One fault must not end the others.
+        told = f"{type(error).__name__}: {error}"
+        return [Result(row, None, (f"{row.title}: {told}",)) for row in fault.rows]
+    return [
+        Result(row, outcome, tuple(problems(fault.recovers_within, row, outcome)))
+        for row, outcome in zip(fault.rows, outcomes, strict=True)
+    ]
+
+
+def run_all(
+    faults: Sequence[Fault], times: int, kafka: KafkaCluster, iris: Iris, folder: Path, *,
+    short: bool, tell: Callable[[Result], None],
+) -> list[Result]:  # fmt: skip
+    """Run each fault that often. `tell` hears of each result as it comes."""
+    results: list[Result] = []
+
+    def take(found: Iterable[Result]) -> None:
+        for result in found:
+            results.append(result)
+            tell(result)
+
+    beside = [fault for fault in faults if not fault.breaks_brokers]
+    for number in range(1, times + 1):
+        with ThreadPoolExecutor(max(len(beside), 1)) as pool:
+            for found in pool.map(
+                lambda fault: run_once(fault, kafka, iris, folder, number, short=short), beside
+            ):
+                take(found)
+        # In this thread: the kernel ends a broker with the thread that has started it.
+        for fault in faults:
+            if fault.breaks_brokers:
+                take(run_once(fault, kafka, iris, folder, number, short=short))
+    return results
