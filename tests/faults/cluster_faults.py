@@ -33,6 +33,10 @@ class ClusterFault:
     row: Row
     recovers_within: float = 60.0
 
+    def obstacle(self, stage: Stage) -> str | None:
+        """Why this cluster cannot have the fault; None where it can."""
+        return None
+
     def break_(self, stage: Stage, undo: ExitStack) -> None:
         raise NotImplementedError
 
@@ -78,6 +82,10 @@ class Evicted(ClusterFault):
 class NodeDrained(ClusterFault):
     row = Row("drained", "node drain")
     recovers_within = 90.0
+
+    def obstacle(self, stage: Stage) -> str | None:
+        nodes = stage.kubectl("get", "nodes", "-o", "name").split()
+        return "there is one node alone" if len(nodes) < 2 else None
 
     def break_(self, stage: Stage, undo: ExitStack) -> None:
         first = "--selector=!node-role.kubernetes.io/control-plane"
@@ -166,6 +174,9 @@ class MetricsServerAway(ClusterFault):
 
     row = Row("metrics-away", "metrics-server away")
     recovers_within = 120.0
+
+    def obstacle(self, stage: Stage) -> str | None:
+        return None if stage.deployment.cluster.has_metrics else "nobody answers metrics.k8s.io"
 
     def break_(self, stage: Stage, undo: ExitStack) -> None:
         self._before = stage.names()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from serving_image.tests.support.iris import Iris
@@ -59,9 +60,10 @@ def run_all(
     beside = [fault for fault in faults if not fault.breaks_brokers]
     for number in range(1, times + 1):
         with ThreadPoolExecutor(max(len(beside), 1)) as pool:
-            for found in pool.map(
-                lambda fault: run_once(fault, kafka, iris, folder, number, short=short), beside
-            ):
+            one = partial(
+                run_once, kafka=kafka, iris=iris, folder=folder, number=number, short=short
+            )
+            for found in pool.map(one, beside):
                 take(found)
         # In this thread: the kernel ends a broker with the thread that has started it.
         for fault in faults:

@@ -57,9 +57,6 @@ def test_what_was_answered_is_in_kafka_or_counted(
     assert result.problems == ()
     outcome = result.outcome
     assert outcome is not None and outcome.answered > 100
-    told = (
-        f"{outcome.answered} answered, {outcome.lost} dropped and counted, {outcome.failed} failed"
-    )
-    record_property(result.row.title, f"{told}, recovered in {outcome.seconds:.1f} s")
+    record_property(result.row.title, outcome.words)
     # A policy that may drop has dropped: else the fault was none.
     assert (outcome.counted > 0) == result.row.may_drop
