@@ -119,7 +119,7 @@ bench-http: setup ## the server's HTTP layer beside uvicorn's and granian's, as 
 
 .PHONY: faults
 faults: setup ## the fault table: each fault N times (10), or the ROWS named; what Kafka says afterwards
-	@$(BIN)/python -m tests.faults $(if $(N),--runs=$(N)) $(if $(ROWS),--rows=$(ROWS)) $(if $(JSON),--json=$(JSON))
+	@$(BIN)/python -m tests.faults $(if $(N),--runs=$(N)) $(if $(ROWS),--rows=$(ROWS)) $(if $(CLUSTER),--cluster) $(if $(KEEP),--keep=$(KEEP)) $(if $(JSON),--json=$(JSON))
 
 .PHONY: cluster
 cluster: setup ## a real cluster by kind, on Docker or else on podman as root; prints its kubeconfig's path

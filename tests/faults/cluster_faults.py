@@ -236,5 +236,5 @@ def run_on(stage: Stage, fault: ClusterFault) -> Outcome:
             if not missing or time.monotonic() > deadline:
                 break
             time.sleep(0.5)
-    stage.wait("two pods", lambda: len(stage.names()) == 2)
+    stage.wait("two pods", lambda: len(stage.names()) == 2, 300)
     return judge(fault.row.title, callers.answers, messages, counted, mended, whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -11,19 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.clusters import TestCluster
+from tools.cluster.ready import find_kubectl
+
+from tests.cluster.clusters import NoClusterError, TestCluster, running_cluster
 from tests.cluster.deployment import ENVIRONMENT, HOST, NAMESPACE, Deployment, make_project
 from tests.faults.traffic import Traffic
-from tests.support.kafka import KafkaCluster
+from tests.support.kafka import KafkaCluster, running_kafka
 from tests.support.kubernetes_client import KubernetesClient
-from tests.support.mlflow_server import MlflowServer, end
+from tests.support.mlflow_server import MlflowServer, end, register_iris, running_mlflow
 from tests.support.projects import set_in_yaml
 
 TOPIC = "servestack.iris.predictions"
 RATE = 20.0
 """Requests a second, through the ingress, to all pods together."""
 _RETRIES = 5
-_HARMLESS = (
+_SHOW_METRICS = (
     "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode())"
 )
 
@@ -67,23 +70,30 @@ class Stage:
         }
 
     def in_server(self, pod: str, code: str) -> None:
-        """Run Python in the server's container; it may be killed with the container."""
-        command = ["exec", pod, "-c", "server", "--", "python3", "-c", code]
-        subprocess.run(
-            [*self._kubectl(), "-n", NAMESPACE, *command], env=self.deployment.environment,
-            check=False, capture_output=True, timeout=60,
-        )  # fmt: skip
-
-    def _kubectl(self) -> list[str]:
-        from tools.cluster.ready import find_kubectl
-
-        return [str(find_kubectl())]
+        """Run Python in the server's container, which may be killed with all that runs in it."""
+        command = [
+            find_kubectl(),
+            "-n",
+            NAMESPACE,
+            "exec",
+            pod,
+            "-c",
+            "server",
+            "--",
+            "python3",
+            "-c",
+        ]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(
+                [*command, code], env=self.deployment.environment, check=False,
+                capture_output=True, timeout=30,
+            )  # fmt: skip
 
     def dropped(self) -> int:
         """What the metric of the pods that are there has counted as dropped."""
         total = 0.0
         for name in sorted(self.names()):
-            text = self.kubectl("exec", name, "-c", "server", "--", "python3", "-c", _HARMLESS)
+            text = self.kubectl("exec", name, "-c", "server", "--", "python3", "-c", _SHOW_METRICS)
             total += sum(
                 float(line.rpartition(" ")[2])
                 for line in text.splitlines()
@@ -138,6 +148,34 @@ def set_up(
         deployment.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
         gone = ("get", "namespace", NAMESPACE, "--ignore-not-found")
         deployment.wait("no namespace", lambda: deployment.kubectl(*gone) == "", 300)
+
+
+@contextmanager
+def own_stage(folder: Path) -> Iterator[Stage]:
+    """The same on a cluster of kind that is made for it, with an MLflow and a broker of its own.
+
+    Raises NoClusterError where there can be none.
+    """
+    from tools.images.build import build, obstacle
+    from tools.images.catalogue import filebeat, serving
+
+    reason = obstacle()
+    if reason is not None:
+        raise NoClusterError(reason)
+    for name in ("cluster", "mlflow", "kafka", "project"):
+        (folder / name).mkdir()
+    archives = [build(serving()), build(filebeat())]
+    with running_cluster("kind", folder / "cluster") as cluster:
+        for archive in archives:
+            cluster.load_image(archive)
+        with (
+            running_mlflow(folder / "mlflow", cluster.host) as registry,
+            running_kafka(folder / "kafka", cluster.host) as kafka,
+        ):
+            register_iris(registry.uri)
+            kafka.create_topics("iris")
+            with set_up(folder / "project", cluster, registry, kafka) as stage:
+                yield stage
 
 
 def _answers(deployment: Deployment) -> bool:

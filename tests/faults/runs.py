@@ -10,6 +10,8 @@ from pathlib import Path
 
 from serving_image.tests.support.iris import Iris
 
+from tests.faults.cluster_faults import ClusterFault, run_on
+from tests.faults.cluster_stage import Stage
 from tests.faults.fault import Fault, Row, problems, run
 from tests.faults.oracle import Outcome
 from tests.support.kafka import KafkaCluster
@@ -70,3 +72,28 @@ def run_all(
             if fault.breaks_brokers:
                 take(run_once(fault, kafka, iris, folder, number, short=short))
     return results
+
+
+def run_all_on(
+    stage: Stage, faults: Sequence[ClusterFault], times: int, tell: Callable[[Result], None]
+) -> list[Result]:
+    """Run each fault of a cluster that often, one after the other."""
+    results = []
+    for _ in range(times):
+        for fault in faults:
+            result = _run_on(stage, fault)
+            results.append(result)
+            tell(result)
+    return results
+
+
+def _run_on(stage: Stage, fault: ClusterFault) -> Result:
+    reason = fault.obstacle(stage)
+    if reason is not None:
+        return Result(fault.row, None, (f"{fault.row.title}: not run: {reason}",))
+    try:
+        outcome = run_on(stage, fault)
+    except Exception as error:  # One fault must not end the others.
+        return Result(fault.row, None, (f"{fault.row.title}: {type(error).__name__}: {error}",))
+    found = problems(fault.recovers_within, fault.row, outcome)
+    return Result(fault.row, outcome, tuple(found))
