@@ -15,12 +15,13 @@ from tests.faults.oracle import Outcome, judge
 _BEFORE = 40
 _ALLOCATE = """
 import os, time
-for _ in range(16):
+for _ in range(40):
     if os.fork() == 0:
-        held = bytearray(40 << 20)
-        time.sleep(30)
-    time.sleep(0.1)
-time.sleep(30)
+        held = bytearray(20 << 20)
+        time.sleep(25)
+        os._exit(0)
+    time.sleep(0.05)
+time.sleep(25)
 """
 """Many small processes: the kernel kills the largest of the container, which is the server."""
 _FILL_TMP = "open('/tmp/filler', 'wb').write(bytes(200 << 20))"
@@ -75,7 +76,7 @@ class Evicted(ClusterFault):
     def break_(self, stage: Stage, undo: ExitStack) -> None:
         victim = sorted(stage.names())[0]
         stage.in_server(victim, _FILL_TMP)
-        stage.wait("an eviction", lambda: victim not in stage.names(ready=False))
+        stage.wait("an eviction", lambda: victim not in stage.names())
         undo.callback(stage.kubectl, "delete", "pod", victim, "--ignore-not-found", "--wait=false")
 
 

@@ -58,7 +58,8 @@ class Stage:
         return [
             pod
             for pod in self.deployment.pods()
-            if "deletionTimestamp" not in pod["metadata"] and pod["status"].get("phase") != "Failed"
+            if "deletionTimestamp" not in pod["metadata"]
+            and pod["status"].get("phase") in ("Pending", "Running")
         ]
 
     def names(self, *, ready: bool = True) -> set[str]:

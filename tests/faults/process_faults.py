@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
@@ -180,6 +181,29 @@ class WrongPassword(Fault):
             scene.pod.filebeat.kill()
 
 
+class PasswordChanged(Fault):
+    """The brokers take another password while Filebeat is connected, and the Secret follows later."""
+
+    rows = (Row("password-changed", "password changed at the brokers, then in the Secret"),)
+    breaks_brokers = True
+    seconds, short = 20.0, 5.0
+    recovers_within = 45.0
+
+    def break_(self, scene: Scene) -> None:
+        scene.kafka.change_password(secrets.token_hex(16))
+        # A connection that is open stays open: the brokers are rolled, as an operator does.
+        for broker in scene.kafka.brokers:
+            broker.kill()
+            broker.start()
+            scene.kafka.wait_until_ready()
+        wait_until(lambda: "SASL" in scene.pod.said("filebeat"), "a refused password")
+
+    def mend(self, scene: Scene) -> None:
+        scene.pod.set_secret("kafka", password=scene.kafka.password)
+        if not scene.pod.mounts("kafka"):
+            scene.pod.filebeat.kill()
+
+
 class ExpiredCertificate(Fault):
     """The brokers' certificates expire, and whoever connects from then on refuses them."""
 
@@ -285,5 +309,5 @@ def fill(file: Path) -> None:
 
 FAULTS: tuple[Fault, ...] = (
     ServerKilled(), FilebeatKilled(), LeaderKilled(), BrokerStopped(), AllStopped(), AllAway(),
-    DiskFull(), WrongPassword(), ExpiredCertificate(), PrometheusKilled(),
+    DiskFull(), WrongPassword(), PasswordChanged(), ExpiredCertificate(), PrometheusKilled(),
 )  # fmt: skip
