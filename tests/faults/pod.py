@@ -41,7 +41,9 @@ class Container:
 
     def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
         self.name, self.command, self.log = name, command, log
-        self.variables: dict[str, str] = {}
+        # Scripts in the container find its programs by their names.
+        programs = f"{installed('filebeat').parent}:{os.environ['PATH']}"
+        self.variables: dict[str, str] = {"PATH": programs}
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
