@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ RATE = 80.0
 """Requests a second to each pod: several rows run side by side on two cores."""
 _BEFORE = 100
 _WAIT_SECONDS = 120.0
+SMALL_BUDGET = {"diskBudget": "4Mi", "maxEvent": "256Ki"}
+MANY_ROWS = 250
+"""An event of some 10 kB: the budget lasts for seconds, not for an hour."""
 SECURITY: dict[str, Any] = {
     "protocol": "SASL_SSL",
     "credentials": {"secret": "kafka"},
@@ -108,45 +112,55 @@ def run(
         "kafka-ca": {"ca.crt": kafka.ca.read_text()},
     }
     scene = Scene(kafka, folder, seconds, secrets)
-    names = [f"{row.name}-{number}" for row in fault.rows]
     with scene.undo:
         fault.arrange(scene)
-        for row, name in zip(fault.rows, names, strict=True):
-            kafka.create_topics(name)
-            bodies = rendered(folder / name, name, row.spec, kafka)
-            pod = Pod(
-                folder / name, bodies, secrets=scene.secrets, model=iris.folder,
-                volumes=scene.volumes.get(row.name),
-            )  # fmt: skip
-            scene.pods.append(scene.undo.enter_context(pod))
-            body = json.dumps([iris.rows[n % len(iris.rows)] for n in range(row.rows)]).encode()
-            scene.traffic.append(scene.undo.enter_context(Traffic(pod.url, body, rate=RATE)))
+        for row in fault.rows:
+            _start(row, f"{row.name}-{number}", scene, iris)
         for callers in scene.traffic:
-            wait_until(lambda callers=callers: callers.answered >= _BEFORE, "first answers")
+            wait_until(partial(_has_answers, callers), "first answers")
         fault.break_(scene)
         time.sleep(seconds)
         mended = time.time()
         fault.mend(scene)
         for callers in scene.traffic:
-            wait_until(
-                lambda callers=callers: callers.answered_after(mended) is not None, "new answers"
-            )
+            wait_until(partial(callers.answered_after, mended), "new answers")
         also_mended = fault.also_mended(scene)
         time.sleep(1.0)
-        outcomes = []
         for callers in scene.traffic:
             callers.stop()
-        for row, name, pod, callers in zip(
-            fault.rows, names, scene.pods, scene.traffic, strict=True
-        ):
-            wait_until(lambda pod=pod: pod.unshipped_bytes() == 0, f"the backlog of {name}")
-            counted = pod.dropped()
-            assert pod.stop(), f"{name}: the drain gave up\n{pod.said('filebeat')}"
-            messages = kafka.read_timed(f"servestack.{name}.predictions")
-            outcomes.append(
-                judge(row.title, callers.answers, messages, counted, mended, also_mended)
-            )
-        return outcomes
+        return [
+            _judged(row, scene, pod, callers, mended, also_mended)
+            for row, pod, callers in zip(fault.rows, scene.pods, scene.traffic, strict=True)
+        ]
+
+
+def _start(row: Row, name: str, scene: Scene, iris: Iris) -> None:
+    """Topics, a pod and its callers for one row, under a name of its own."""
+    scene.kafka.create_topics(name)
+    bodies = rendered(scene.folder / name, name, row.spec, scene.kafka)
+    pod = Pod(
+        scene.folder / name, bodies, secrets=scene.secrets, model=iris.folder,
+        volumes=scene.volumes.get(row.name),
+    )  # fmt: skip
+    scene.pods.append(scene.undo.enter_context(pod))
+    body = json.dumps([iris.rows[n % len(iris.rows)] for n in range(row.rows)]).encode()
+    scene.traffic.append(scene.undo.enter_context(Traffic(pod.url, body, rate=RATE)))
+
+
+def _has_answers(callers: Traffic) -> bool:
+    return callers.answered >= _BEFORE
+
+
+def _judged(
+    row: Row, scene: Scene, pod: Pod, callers: Traffic, mended: float, also_mended: float
+) -> Outcome:
+    """Stop the pod as the kubelet does once the backlog is shipped, and read the topic."""
+    wait_until(lambda: pod.unshipped_bytes() == 0, f"the backlog of {pod.name}")
+    counted = pod.dropped()
+    if not pod.stop():
+        raise RuntimeError(f"{pod.name}: the drain gave up\n{pod.said('filebeat')}")
+    messages = scene.kafka.read_timed(f"servestack.{pod.name}.predictions")
+    return judge(row.title, callers.answers, messages, counted, mended, also_mended)
 
 
 def rendered(folder: Path, name: str, spec: Mapping[str, Any], kafka: KafkaCluster) -> list[Body]:
@@ -181,7 +195,7 @@ def problems(recovers_within: float, row: Row, outcome: Outcome) -> list[str]:
     return [f"{row.title}: {problem}" for problem in found]
 
 
-def wait_until(is_so: Callable[[], bool], what: str, seconds: float = _WAIT_SECONDS) -> None:
+def wait_until(is_so: Callable[[], object], what: str, seconds: float = _WAIT_SECONDS) -> None:
     """TimeoutError, which names what did not come."""
     deadline = time.monotonic() + seconds
     while not is_so():
