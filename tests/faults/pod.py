@@ -67,6 +67,17 @@ class Container:
         if self.process is not None:
             self.process.wait()
 
+    def kill_program(self, name: str) -> None:
+        """SIGKILL of the program of this name alone, where a script has started it."""
+        if self.process is None:
+            return
+        found = subprocess.run(
+            ["pgrep", "--session", str(self.process.pid), "--exact", name],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        for pid in found.stdout.split():
+            os.kill(int(pid), signal.SIGKILL)
+
     def has_exited(self) -> bool:
         return self.process is not None and self.process.poll() is not None
 

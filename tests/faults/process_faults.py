@@ -36,13 +36,17 @@ class ServerKilled(Fault):
 
 
 class FilebeatKilled(Fault):
-    """Three times, as one may hit it within a batch and another between two."""
+    """Three times, as one may hit it within a batch and another between two. The script that has
+    started it exits, and with it the container."""
 
     rows = (Row("filebeat-killed", "SIGKILL of Filebeat"),)
+    seconds, short = 2.0, 0.0
 
     def break_(self, scene: Scene) -> None:
         for _ in range(3):
-            scene.pod.filebeat.kill()
+            scene.pod.filebeat.kill_program("filebeat")
+            wait_until(scene.pod.filebeat.has_exited, "the container's end")
+            wait_until(lambda: not scene.pod.filebeat.has_exited(), "its restart")
             time.sleep(2.0)
 
 
