@@ -149,7 +149,7 @@ class RegistryAway(ClusterFault):
     recovers_within = 150.0
 
     def break_(self, stage: Stage, undo: ExitStack) -> None:
-        stage.stop_registry()
+        stage.registry.stop()
         undo.callback(self._scale, stage, 2)
         kept, replaced = sorted(stage.names())
         self._scale(stage, 3)
@@ -159,7 +159,7 @@ class RegistryAway(ClusterFault):
         assert stage.names() == {kept}, "a pod serves without its artifact"
 
     def mend(self, stage: Stage) -> None:
-        stage.start_registry()
+        stage.registry.start()
 
     def is_whole(self, stage: Stage) -> bool:
         return len(stage.names()) >= 3

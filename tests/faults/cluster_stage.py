@@ -19,7 +19,7 @@ from tests.cluster.deployment import ENVIRONMENT, HOST, NAMESPACE, Deployment, m
 from tests.faults.traffic import Traffic
 from tests.support.kafka import KafkaCluster, running_kafka
 from tests.support.kubernetes_client import KubernetesClient
-from tests.support.mlflow_server import MlflowServer, end, register_iris, running_mlflow
+from tests.support.mlflow_server import MlflowServer, register_iris, running_mlflow
 from tests.support.projects import set_in_yaml
 
 TOPIC = "servestack.iris.predictions"
@@ -104,19 +104,6 @@ class Stage:
 
     def wait(self, what: str, is_so: Any, seconds: float = 180.0) -> Any:
         return self.deployment.wait(what, is_so, seconds)
-
-    def stop_registry(self) -> None:
-        """MLflow is gone, and nobody listens at its address."""
-        end(self.registry.process)
-
-    def start_registry(self) -> None:
-        """MLflow at the same address, with what it had."""
-        arguments = self.registry.process.args
-        assert isinstance(arguments, list)
-        process = subprocess.Popen(
-            arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        object.__setattr__(self.registry, "process", process)
 
 
 def condition(pod: dict[str, Any], kind: str) -> str:
