@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +26,8 @@ from tests.faults.process_faults import FAULTS
 from tests.faults.runs import Result, run_all, run_all_on
 from tests.faults.table import plain, print_table
 from tests.support.kafka import running_kafka
+
+Tell = Callable[[Result], None]
 
 
 def main() -> int:
@@ -44,6 +48,7 @@ def main() -> int:
     wanted = set(given.rows.split(",")) if given.rows else set(names)
     if unknown := wanted - set(names):
         parser.error(f"no rows: {', '.join(sorted(unknown))}")
+    results: list[Result] = []
     with ExitStack() as folders:
         if given.keep:
             given.keep.mkdir(parents=True)
@@ -52,31 +57,38 @@ def main() -> int:
             folder = Path(folders.enter_context(TemporaryDirectory(prefix="servestack-faults-")))
         try:
             run = _on_a_cluster if given.cluster else _of_processes
-            results = run(wanted, given.runs, folder, short=given.short)
+            run(wanted, given.runs, folder, partial(_take, results), short=given.short)
         except NoClusterError as error:
             print(error, file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("stopped: the table has the runs so far", file=sys.stderr)
     print_table(results, Console(width=max(Console().width, 160)))
     if given.json:
         given.json.write_text(json.dumps(plain(results), indent=1) + "\n")
     return 1 if any(result.problems for result in results) else 0
 
 
-def _of_processes(wanted: set[str], times: int, folder: Path, *, short: bool) -> list[Result]:
+def _of_processes(
+    wanted: set[str], times: int, folder: Path, tell: Tell, *, short: bool
+) -> None:  # fmt: skip
     faults = [fault for fault in FAULTS if wanted & {row.name for row in fault.rows}]
     iris = train_iris(folder / "model")
     (folder / "kafka").mkdir()
     with running_kafka(folder / "kafka", brokers=3) as kafka:
-        return run_all(faults, times, kafka, iris, folder / "runs", short=short, tell=_tell)
+        run_all(faults, times, kafka, iris, folder / "runs", short=short, tell=tell)
 
 
-def _on_a_cluster(wanted: set[str], times: int, folder: Path, *, short: bool) -> list[Result]:
+def _on_a_cluster(
+    wanted: set[str], times: int, folder: Path, tell: Tell, *, short: bool
+) -> None:  # fmt: skip
     faults = [fault for fault in CLUSTER_FAULTS if fault.row.name in wanted]
     with own_stage(folder) as stage:
-        return run_all_on(stage, faults, times, _tell)
+        run_all_on(stage, faults, times, tell)
 
 
-def _tell(result: Result) -> None:
+def _take(results: list[Result], result: Result) -> None:
+    results.append(result)
     words = "; ".join(result.problems) or (result.outcome.words if result.outcome else "")
     print(f"{result.row.name}: {words}", file=sys.stderr, flush=True)
 

@@ -56,14 +56,15 @@ class Row:
 class Scene:
     """What a fault can break: the brokers, and a pod with its callers for each of its rows.
 
-    `seconds` is how long the fault lasts. `undo` is called when the run is over.
+    `seconds` is how long the fault lasts. `disks` has a disk for a row that gets one of its own.
+    `undo` is called when the run is over.
     """
 
     kafka: KafkaCluster
     folder: Path
     seconds: float
     secrets: Secrets
-    volumes: dict[str, dict[str, Path]] = field(default_factory=dict)
+    disks: dict[str, Path] = field(default_factory=dict)
     pods: list[Pod] = field(default_factory=list)
     traffic: list[Traffic] = field(default_factory=list)
     undo: ExitStack = field(default_factory=ExitStack)
@@ -140,7 +141,7 @@ def _start(row: Row, name: str, scene: Scene, iris: Iris) -> None:
     bodies = rendered(scene.folder / name, name, row.spec, scene.kafka)
     pod = Pod(
         scene.folder / name, bodies, secrets=scene.secrets, model=iris.folder,
-        volumes=scene.volumes.get(row.name),
+        disk=scene.disks.get(row.name),
     )  # fmt: skip
     scene.pods.append(scene.undo.enter_context(pod))
     body = json.dumps([iris.rows[n % len(iris.rows)] for n in range(row.rows)]).encode()

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -86,13 +86,13 @@ class Pod:
     """The pod of a Deployment among `bodies`.
 
     `secrets` are those that the namespace has. `model` is the folder of a baked artifact, in place
-    of what the init container would fetch. `volumes` are folders for volumes of these names that
-    are not to be made here.
+    of what the init container would fetch. `disk` is a folder for what the node's disk holds of the
+    pod: its emptyDirs, but for those in memory and the model.
     """
 
     def __init__(
         self, folder: Path, bodies: Sequence[Body], *, secrets: Secrets, model: Path,
-        volumes: Mapping[str, Path] | None = None,
+        disk: Path | None = None,
     ) -> None:  # fmt: skip
         (deployment,) = [body for body in bodies if body["kind"] == "Deployment"]
         self._configs = {
@@ -101,7 +101,7 @@ class Pod:
         self._spec = deployment["spec"]["template"]["spec"]
         self._secrets = secrets
         self._folder = folder
-        self._given = volumes or {}
+        self._disk = disk
         self.name: str = deployment["metadata"]["name"]
         self.port, self._stats_port = free_ports(2)
         (server,) = self._spec["containers"]
@@ -162,7 +162,11 @@ class Pod:
 
     def volume(self, name: str) -> Path:
         """The folder that is this volume."""
-        return self._given.get(name) or self._folder / "volumes" / name
+        (volume,) = [v for v in self._spec["volumes"] if v["name"] == name]
+        is_on_disk = "emptyDir" in volume and volume["emptyDir"].get("medium") != "Memory"
+        if self._disk is not None and is_on_disk and name != "models":
+            return self._disk / name
+        return self._folder / "volumes" / name
 
     def set_secret(self, name: str, **values: str) -> None:
         """Change a Secret: mounted files follow, variables do with the container's next start."""

@@ -51,7 +51,7 @@ class FilebeatKilled(Fault):
 
 
 class DiskFull(Fault):
-    """Something else fills the disk that holds the pod's volumes, Filebeat's registry included."""
+    """Something else fills the disk that holds the pod's volumes, but for those in memory."""
 
     rows = (
         Row("disk-drop", "log disk full, whenFull: drop",
@@ -75,8 +75,7 @@ class DiskFull(Fault):
                 ["mount", "-t", "tmpfs", "-o", f"size={_DISK_BYTES}", "tmpfs", disk], check=True
             )
             scene.undo.callback(subprocess.run, ["umount", "--lazy", str(disk)], check=True)
-            names = ("events", "filebeat-data")
-            scene.volumes[row.name] = {name: disk / name for name in names}
+            scene.disks[row.name] = disk
 
     def break_(self, scene: Scene) -> None:
         dropping, refusing = scene.pods

@@ -50,13 +50,11 @@ def run_once(
 def run_all(
     faults: Sequence[Fault], times: int, kafka: KafkaCluster, iris: Iris, folder: Path, *,
     short: bool, tell: Callable[[Result], None],
-) -> list[Result]:  # fmt: skip
-    """Run each fault that often. `tell` hears of each result as it comes."""
-    results: list[Result] = []
+) -> None:  # fmt: skip
+    """Run each fault that often. `tell` gets each result as it comes."""
 
     def take(found: Iterable[Result]) -> None:
         for result in found:
-            results.append(result)
             tell(result)
 
     beside = [fault for fault in faults if not fault.breaks_brokers]
@@ -71,20 +69,15 @@ def run_all(
         for fault in faults:
             if fault.breaks_brokers:
                 take(run_once(fault, kafka, iris, folder, number, short=short))
-    return results
 
 
 def run_all_on(
     stage: Stage, faults: Sequence[ClusterFault], times: int, tell: Callable[[Result], None]
-) -> list[Result]:
+) -> None:
     """Run each fault of a cluster that often, one after the other."""
-    results = []
     for _ in range(times):
         for fault in faults:
-            result = _run_on(stage, fault)
-            results.append(result)
-            tell(result)
-    return results
+            tell(_run_on(stage, fault))
 
 
 def _run_on(stage: Stage, fault: ClusterFault) -> Result:

@@ -43,7 +43,8 @@ def results(
     }
     faults = [fault for fault in FAULTS if chosen & {row.name for row in fault.rows}]
     folder: Path = tmp_path_factory.mktemp("faults")
-    found = run_all(faults, 1, kafka, iris, folder, short=True, tell=lambda result: None)
+    found: list[Result] = []
+    run_all(faults, 1, kafka, iris, folder, short=True, tell=found.append)
     return {result.row.name: result for result in found}
 
 

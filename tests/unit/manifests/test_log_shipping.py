@@ -165,3 +165,9 @@ def test_a_search_for_a_leader_outlasts_the_breaker(tmp_path: Path) -> None:
     retry = output["metadata.retry"]
     assert retry["backoff"].endswith("ms")
     assert retry["max"] * int(retry["backoff"].removesuffix("ms")) > 10_000
+
+
+def test_a_full_disk_does_not_reach_the_registry(tmp_path: Path) -> None:
+    """tests/faults fills a disk: Filebeat does not recover from a registry on it."""
+    volumes = {volume["name"]: volume for volume in filebeat_volumes(resolved(tmp_path))}
+    assert volumes["filebeat-data"]["emptyDir"]["medium"] == "Memory"
