@@ -16,6 +16,9 @@ from tests.faults.fault import Fault, Row, problems, run
 from tests.faults.oracle import Outcome
 from tests.support.kafka import KafkaCluster
 
+_AT_A_TIME = 3
+"""Each has a server, a Filebeat and callers, which mostly wait: for two cores beside the brokers."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -59,7 +62,7 @@ def run_all(
 
     beside = [fault for fault in faults if not fault.breaks_brokers]
     for number in range(1, times + 1):
-        with ThreadPoolExecutor(max(len(beside), 1)) as pool:
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
             one = partial(
                 run_once, kafka=kafka, iris=iris, folder=folder, number=number, short=short
             )

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.support.ports import free_ports
 
-_READY_SECONDS = 90
+_READY_SECONDS = 240
 
 UNUSED = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """What no test asks of a server. For jobs it starts eight processes more: half a minute of CPU."""
