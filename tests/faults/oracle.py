@@ -43,7 +43,8 @@ class Outcome:
         """The row as a sentence, for a summary."""
         return (
             f"{self.answered} answered, {self.lost} without an event, {self.counted} counted as "
-            f"dropped, {self.failed} requests failed, recovered in {self.seconds:.1f} s"
+            f"dropped, {self.duplicates} duplicates, {self.failed} requests failed, recovered in "
+            f"{self.seconds:.1f} s"
         )
 
     def beside(self, other: Outcome) -> Outcome:
