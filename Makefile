@@ -113,6 +113,10 @@ bench-estimators: setup ## one call of common estimators beside the bare call an
 bench-door: setup ## a thousand callers without a key, 4 MB each, and one allowed caller meanwhile
 	@$(BIN)/python -m tests.performance.bench_door $(if $(CALLERS),--callers=$(CALLERS))
 
+.PHONY: bench-events
+bench-events: setup ## servestack events over EVENTS (1,000,000) in a real Kafka: time and memory
+	@$(BIN)/python -m tests.performance.bench_events $(if $(EVENTS),--events=$(EVENTS))
+
 .PHONY: bench-http
 bench-http: setup ## the server's HTTP layer beside uvicorn's and granian's, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_http $(if $(SECONDS),--seconds=$(SECONDS))

@@ -93,9 +93,9 @@ class ClusterError(ServestackError):
     """A cluster cannot be reached, or denies access to its objects."""
 
 
-class KafkaError(ServestackError):
-    """Kafka cannot be reached, or refuses what was asked for."""
-
-
 class ServeError(ServestackError):
     """The model cannot be served on this machine."""
+
+
+class KafkaError(ServestackError):
+    """Kafka cannot be reached, refuses the caller, or does not hold what was asked for."""

@@ -13,8 +13,8 @@ from typing import Any
 from servestack.cli.output import say, write
 from servestack.errors import KafkaError, Problem
 from servestack.kafka.client import KafkaAdmin
+from servestack.kafka.connection import client_settings
 from servestack.kafka.plan import TopicPlan, plan
-from servestack.kafka.settings import client_settings
 from servestack.manifests.topics import Topic, wanted_topics
 from servestack.project import load_resolved
 from servestack.spec.environment import Kafka
@@ -50,7 +50,7 @@ def topics(
     if options.apply:
         _refuse_strimzis(environment, kafka)
     wanted = [topic for service in resolved.services for topic in wanted_topics(service)]
-    admin = KafkaAdmin(client_settings(kafka, options.client_config, os.environ))
+    admin = KafkaAdmin(client_settings(kafka, os.environ, options.client_config))
     plans: Sequence[TopicPlan] = plan(wanted, admin.existing(topic.name for topic in wanted))
     _refuse_too_many_copies(plans, admin.brokers)
     if options.apply:

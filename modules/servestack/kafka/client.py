@@ -2,68 +2,43 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from servestack.errors import KafkaError, Problem
-from servestack.kafka.failures import refusal, unreachable
+from servestack.kafka.connection import wait_for_brokers, wrong_setting
+from servestack.kafka.failures import refusal
 from servestack.kafka.plan import Existing, TopicPlan
+from servestack.kafka.reports import Reports
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
-CONNECT_SECONDS = 15
-"""How long brokers are waited for: the first of several may be down."""
 REQUEST_SECONDS = 30
 
 
 class KafkaAdmin:
     """A connection with the rights of the person who runs the command."""
 
-    def __init__(self, settings: Mapping[str, str], seconds: float = CONNECT_SECONDS) -> None:
-        """Connect. Raises KafkaError: the client is missing (SRV550), a setting is wrong (SRV551),
-        nobody answers (SRV552), TLS (SRV553) or the login (SRV554) fails."""
-        try:
-            from confluent_kafka import KafkaException
-            from confluent_kafka.admin import AdminClient
-        except ImportError:
-            hint = "run `pip install 'servestack[kafka]'`"
-            message = "`servestack topics` needs the package confluent-kafka, which is missing"
-            raise KafkaError(Problem("SRV550", message, hint=hint)) from None
-        self._refused = KafkaException
-        self._told: list[Any] = []
-        quiet = logging.getLogger("servestack.kafka.librdkafka")
-        quiet.addHandler(logging.NullHandler())
-        quiet.propagate = False
-        options: dict[str, Any] = {
-            **settings,
-            "error_cb": self._told.append,
-            "client.id": "servestack",
-        }
-        options["socket.connection.setup.timeout.ms"] = "5000"
-        try:
-            self._admin: AdminClient = AdminClient(options, logger=quiet)
-        except (KafkaException, ValueError, TypeError) as error:
-            said = error.args[0].str() if isinstance(error, KafkaException) else str(error)
-            raise KafkaError(
-                Problem("SRV551", f"a setting of the client is wrong: {said}")
-            ) from None
-        self.brokers = self._connect(settings["bootstrap.servers"], seconds)
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        """Connect. `settings` are those of `client_settings`.
 
-    def _connect(self, addresses: str, seconds: float) -> int:
-        """Return the number of brokers, once one has answered."""
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                return len(self._admin.list_topics(timeout=1).brokers)
-            except self._refused as error:
-                self._admin.poll(0)
-                final = any(told.name() in ("_AUTHENTICATION", "_SSL") for told in self._told)
-                if final or time.monotonic() > deadline:
-                    raise unreachable(addresses, [*self._told, error.args[0]]) from None
+        Raises KafkaError: a setting is wrong (SRV561), nobody answers (SRV562), or the credentials
+        or TLS fail (SRV563).
+        """
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        self._refused = KafkaException
+        reports = Reports()
+        try:
+            options: dict[str, Any] = {**settings, "error_cb": reports}
+            self._admin: AdminClient = AdminClient(options)
+        except (KafkaException, ValueError, TypeError) as error:
+            raise wrong_setting(error) from None
+        metadata = wait_for_brokers(self._admin, reports, str(settings["bootstrap.servers"]))
+        self.brokers = len(metadata.brokers)
 
     def existing(self, names: Iterable[str]) -> dict[str, Existing]:
         """Those of the topics that exist. Raises KafkaError (SRV555) where rights are missing."""

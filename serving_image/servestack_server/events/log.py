@@ -8,10 +8,14 @@ from collections.abc import Callable, Sequence, Set
 from time import time
 from typing import Any
 
+from msgspec import structs
+
 from servestack_contract.artifact import Pin
 from servestack_contract.events import Kind
 from servestack_contract.settings import Events, ServerSettings
+from servestack_contract.variant import Variant
 from servestack_server.events.answered import Answered
+from servestack_server.events.origin import Origin
 from servestack_server.events.others import OtherEvents
 from servestack_server.events.prediction import PredictionEvents, Quick
 from servestack_server.events.prompt_writer import PromptWriter
@@ -31,15 +35,20 @@ class EventLog:
     `is_before_answers`: an event has to be written by `write_turn` before its answer leaves.
 
     `log_quick` logs a prediction whose rows and values exist as JSON, if they have together fewer
-    bytes than `quick_bytes`, the request has no traceparent, and `takes_predictions`.
+    bytes than `quick_bytes`, and `takes_predictions`.
     """
 
     def __init__(
-        self, settings: ServerSettings, pins: Sequence[Pin], writer: EventWriter | None
+        self,
+        settings: ServerSettings,
+        pins: Sequence[Pin],
+        writer: EventWriter | None,
+        origin: Origin = Origin(),  # noqa: B008 - it is frozen
     ) -> None:
         self.writer = writer
-        self._predictions = PredictionEvents(settings, pins=pins)
-        self._others = OtherEvents(settings.events or Events(folder="", source=""))
+        self._origin = origin
+        self._predictions = PredictionEvents(settings, pins=pins, origin=origin)
+        self._others = OtherEvents(settings.events or Events(folder="", source=""), origin=origin)
         self._append = writer.append if writer is not None else _not_kept
         self._refuses = settings.events is not None and settings.events.when_full == "unready"
         self.on_custom: Callable[[], None] = _nothing
@@ -62,6 +71,12 @@ class EventLog:
         if self.writer is not None:
             self.writer.start()
 
+    def change_variant(self, variant: Variant) -> None:
+        """Write another variant into the events that follow."""
+        self._origin = structs.replace(self._origin, variant=variant)
+        self._predictions.change_origin(self._origin)
+        self._others.change_origin(self._origin)
+
     def wants(self, kind: Kind) -> bool:
         """Whether events of this kind are logged."""
         return self.writer is not None and self.writer.wants(kind)
@@ -70,10 +85,6 @@ class EventLog:
     def takes_no_more(self) -> bool:
         """Whether the log is full and the spec wants every answer logged (`whenFull: unready`)."""
         return self.writer is not None and self.writer.is_full
-
-    def data(self, model: str, version: str, endpoint: str) -> bytes:
-        """Return what `log_quick` needs of a model and a route."""
-        return self._predictions.data(model, version, endpoint, 200)
 
     def write_turn(self) -> Set[Any]:
         """Write what a PromptWriter has to write. Returns the owners of what is not written."""

@@ -11,8 +11,9 @@ from servestack_contract.artifact import Pin
 from servestack_contract.events import TYPES
 from servestack_contract.settings import PredictionLog, ServerSettings
 from servestack_server.events.answered import Answered
-from servestack_server.events.envelope import Envelope
+from servestack_server.events.envelope import Envelope, trace_member
 from servestack_server.events.limits import largest_line_bytes
+from servestack_server.events.origin import Origin
 from servestack_server.events.redaction import Redaction
 from servestack_server.events.values import to_json
 
@@ -33,9 +34,11 @@ class Timed(Protocol):
     seconds: float
 
 
-Quick: TypeAlias = tuple[Timed, bytes, bytes, bytes, bytes]
-"""A prediction: its request, the request's id, `PredictionEvents.data`, and the JSON of its rows and
-of its values, one line each."""
+Served: TypeAlias = tuple[str, str, str, int]
+"""Model, version, endpoint and status."""
+Quick: TypeAlias = tuple[Timed, bytes, "bytes | None", Served, bytes, bytes]
+"""A prediction: its request, the request's id and traceparent, what was served, and the JSON of its
+rows and of its values, one line each."""
 
 
 class PredictionEvents:
@@ -52,6 +55,7 @@ class PredictionEvents:
         *,
         pins: Sequence[Pin] = (),
         workers: int = 1,
+        origin: Origin = Origin(),  # noqa: B008 - it is frozen
         clock: Callable[[], float] = time.time,
     ) -> None:
         events = config.events
@@ -65,16 +69,22 @@ class PredictionEvents:
         self._redaction = Redaction(config)
         self._largest_bytes = largest_line_bytes(events, workers) if events is not None else 0
         self._digests = {(pin.name, pin.value): pin.sha256 for pin in pins if pin.sha256}
+        self._origin = origin
         self._envelope = Envelope(events.source if events is not None else "", TYPES["predictions"])
         self._clock = clock
         self._milliseconds = -1
-        self._after_id = b""
+        self._until_time = b""
         self.takes_json = (
             self._inputs and self._outputs and self._sample >= 1 and not self._redaction.names
             and not config.params
         )  # fmt: skip
         self.quick_bytes = self._largest_bytes - _MOST_AROUND
-        self._data: dict[tuple[str, str, str, int], bytes] = {}
+        self._data: dict[Served, bytes] = {}
+
+    def change_origin(self, origin: Origin) -> None:
+        """Write another origin into the events that follow."""
+        self._origin = origin
+        self._data.clear()
 
     def is_sampled(self, request_id: bytes) -> bool:
         """Whether the sample contains this request. It is the same in every worker and every pod."""
@@ -83,22 +93,24 @@ class PredictionEvents:
     def as_json(self, quick: Sequence[Quick]) -> bytes:
         """Build the events of answers whose inputs and outputs are logged unchanged as their JSON.
 
-        Returns lines, each with its newline. Only if `takes_json`, for requests without a traceparent
-        whose rows and values together have fewer bytes than `quick_bytes`. All events get the time of
-        this call. Under load every prediction comes here: it is joined at once from what exists.
+        Returns lines, each with its newline. Only if `takes_json`, for requests whose rows and values
+        together have fewer bytes than `quick_bytes`. All events get the time of this call. Under load
+        every prediction comes here: it is joined at once from what exists.
         """
         milliseconds = int(self._clock() * 1000)
         if milliseconds != self._milliseconds:
             self._milliseconds = milliseconds
-            self._after_id = b'"' + self._envelope.after_id(milliseconds)
-        after_id, latencies = self._after_id, _LATENCIES
+            self._until_time = b'"' + self._envelope.until_time(milliseconds)
+        until_time, latencies, prepared = self._until_time, _LATENCIES, self._data
         parts: list[bytes] = []
-        for request, request_id, data, rows_json, values_json in quick:
+        for request, request_id, traceparent, served, rows_json, values_json in quick:
             at = int(request.seconds * 1e6 + 0.5)
             latency = latencies[at] if at < _FAST else b"%.3f" % (at / 1000)
+            trace = trace_member(traceparent) if traceparent is not None else b""
+            data = prepared.get(served) or self._prepare(served)
             parts += (
-                b'{"id":"', request_id, after_id, data, latency, b',"inputs":', rows_json,
-                b',"outputs":', values_json, b',"truncated":false}}\n',
+                b'{"id":"', request_id, until_time, trace, b',"data":', data, latency, b',"inputs":',
+                rows_json, b',"outputs":', values_json, b',"truncated":false}}\n',
             )  # fmt: skip
         return b"".join(parts)
 
@@ -112,7 +124,7 @@ class PredictionEvents:
         head = self._envelope.head(answered, self._clock())
         milliseconds = answered.seconds * 1000
         data = b"%b%.3f" % (
-            self.data(answered.model, answered.version, answered.endpoint, answered.status),
+            self._prepare((answered.model, answered.version, answered.endpoint, answered.status)),
             milliseconds if 0 < milliseconds < 1e12 else 0.0,
         )
         room = self._largest_bytes - len(head) - len(data) - len(_END) - 1
@@ -139,9 +151,10 @@ class PredictionEvents:
         rows = self._redaction.apply(inputs) if self._redaction.names else inputs
         return b',"inputs":' + to_json(rows)
 
-    def data(self, model: str, version: str, endpoint: str, status: int) -> bytes:
+    def _prepare(self, served: Served) -> bytes:
         """Return the event's data up to the value of `latencyMs`, the last member before inputs."""
-        known = self._data.get((model, version, endpoint, status))
+        model, version, endpoint, status = served
+        known = self._data.get(served)
         if known is not None:
             return known
         if len(self._data) >= _PREPARED:
@@ -149,10 +162,11 @@ class PredictionEvents:
         members: dict[str, Any] = {"model": model, "version": version}
         if digest := self._digests.get((model, version)):
             members["artifactDigest"] = digest
+        members |= self._origin.members()
         members |= {"endpoint": endpoint, "status": status, "sample": self._sample}
         members["redacted"] = self._redaction.names
         data = to_json(members)[:-1] + b',"latencyMs":'
-        self._data[model, version, endpoint, status] = data
+        self._data[served] = data
         return data
 
 
