@@ -101,7 +101,7 @@ def test_nothing_is_lost_to_a_refused_password(kafka: KafkaCluster, tmp_path: Pa
         write_events(tmp_path, "predictions", 0, 1_000)
         (tmp_path / "events/.server-exited").touch()
         assert "time is up" in sidecar.drain(5)
-        assert "SASL" in sidecar.log.read_text()
+        sidecar.wait_for_log("SASL")
         assert ids(kafka, "refused") == []
         sidecar.mount_credentials(kafka.password)
         assert sidecar.drain(60) == ""
