@@ -133,6 +133,10 @@ bench-scaling-signal: setup ## what an autoscaler should look at: scale events a
 bench-http: setup ## the server's HTTP layer beside uvicorn's and granian's, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_http $(if $(SECONDS),--seconds=$(SECONDS))
 
+.PHONY: faults
+faults: setup ## the fault table: each fault N times (10), or the ROWS named; what Kafka says afterwards
+	@$(BIN)/python -m tests.faults $(if $(N),--runs=$(N)) $(if $(ROWS),--rows=$(ROWS)) $(if $(CLUSTER),--cluster) $(if $(KEEP),--keep=$(KEEP)) $(if $(JSON),--json=$(JSON))
+
 .PHONY: cluster
 cluster: setup ## a real cluster by kind, on Docker or else on podman as root; prints its kubeconfig's path
 	@$(BIN)/python -m tools.cluster up

@@ -154,3 +154,20 @@ def test_the_topics_to_make_are_the_topics_that_are_written() -> None:
     topics = yaml.safe_load((REPOSITORY / "logging/topics.yaml").read_text())
     assert set(topics["kinds"]) == {field.name for field in fields(Topics)}
     assert topics["config"]["message.timestamp.type"] == "LogAppendTime"
+
+
+def test_a_search_for_a_leader_outlasts_the_breaker(tmp_path: Path) -> None:
+    """Three failures within ten seconds open the breaker of Filebeat's Kafka client, and batches that
+    it refuses are counted as shipped: tests/faults has the real thing."""
+    body = build_filebeat_config_map(resolved(tmp_path))
+    assert body is not None
+    output = yaml.safe_load(body["data"]["filebeat.yml"])["output.kafka"]
+    retry = output["metadata.retry"]
+    assert retry["backoff"].endswith("ms")
+    assert retry["max"] * int(retry["backoff"].removesuffix("ms")) > 10_000
+
+
+def test_a_full_disk_does_not_reach_the_registry(tmp_path: Path) -> None:
+    """tests/faults fills a disk: Filebeat does not recover from a registry on it."""
+    volumes = {volume["name"]: volume for volume in filebeat_volumes(resolved(tmp_path))}
+    assert volumes["filebeat-data"]["emptyDir"]["medium"] == "Memory"
