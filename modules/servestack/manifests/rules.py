@@ -72,6 +72,7 @@ def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
     values = {
         "service": service.name,
         "environment": service.environment.name,
+        "namespace": service.namespace,
         "owner": spec.owner or "unowned",
         "runbook": spec.monitoring.runbook or "",
         "max_queue": str(spec.api.limits.max_queue),
@@ -155,7 +156,9 @@ def bucket_matcher(objective: LatencyObjective) -> str:
 @lru_cache(maxsize=512)
 def _rendered(shape: _Shape) -> str:
     """The groups of both templates as a %-format of JSON."""
-    own = ("service", "environment", "owner", "runbook", "max_queue", "disk_budget_bytes")
+    own = (
+        "service", "environment", "namespace", "owner", "runbook", "max_queue", "disk_budget_bytes"
+    )  # fmt: skip
     values: dict[str, Any] = {name: f"@{name}@" for name in own}
     values |= {name: getattr(shape, name) for name in ("alerts", "events", "drift", "parked")}
     values["objectives"] = [

@@ -107,19 +107,20 @@ def running_server(
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     open_files: int | None = None,
+    port: int | None = None,
 ) -> Iterator[RunningServer]:
     """Serve a settings file, and wait until it is ready.
 
     `config` is what service.json holds, its port left to us; `folder` takes the file and the log;
     `versions` holds the version of each model where it is not "1"; `open_files` is the soft limit
-    that the server finds. RuntimeError, with the end of
-    the log, where the server ends or is not ready in time.
+    that the server finds; `port` is a free one by default. RuntimeError, with the end of the log,
+    where the server ends or is not ready in time.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "service.json"
     file.write_text(json.dumps(config))
     log = folder / "server.log"
-    port = free_port()
+    port = port or free_port()
     models = [
         f"--model={model['name']}={(versions or {}).get(model['name'], '1')}"
         for model in config["models"]
