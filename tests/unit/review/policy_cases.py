@@ -134,6 +134,8 @@ CASES: dict[str, Pair] = {
     "SRV633": (Case(), Case(artifact={"archived": True})),
     "SRV634": (Case(), Case(artifact={"loading": None})),
     "SRV635": (Case(artifact={"size_bytes": 100 << 20}), Case(artifact={"size_bytes": 900 << 20})),
+    "SRV639": (Case(environment={"prometheus": {"labels": {"release": "kube-prometheus-stack"}}}),
+               Case(environment={"prometheus": {"labels": None}})),
     "SRV641": (Case(environment={"guardRails": {"minReplicas": 2}}),
                Case(environment={"guardRails": {"minReplicas": 3}})),
     "SRV642": (Case(environment=PINNED | {"guardRails": {"requireImageDigest": True}}),

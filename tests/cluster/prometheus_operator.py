@@ -1,0 +1,178 @@
+"""The Prometheus operator in a cluster, with a Prometheus 3 and an Alertmanager that it runs.
+
+Its CRDs, its rights and its Deployment are those that its module publishes (`bundle.yaml`); only the
+image and the namespace are ours.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tools.cluster.scratch_image import write_image
+from tools.install import HERE, TOOLS, GoTool
+
+from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.support.tools import installed
+
+MONITORING = "monitoring"
+RELEASE = {"release": "kube-prometheus-stack"}
+"""What the chart kube-prometheus-stack selects by, in the labels of an environment."""
+_IMAGE = "localhost/servestack/monitoring:1"
+_PROGRAMS = ("prometheus-operator", "prometheus-config-reloader", "prometheus", "alertmanager")
+_USER = {"runAsUser": 65534, "runAsNonRoot": True, "fsGroup": 65534}
+_SMALL = {"requests": {"cpu": "10m", "memory": "60Mi"}}
+
+
+@contextmanager
+def running_operator(deployment: Deployment) -> Iterator[None]:
+    """The operator, and the namespace that it runs in; afterwards all of it is gone again."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "monitoring.tar"
+        _write_image(archive)
+        deployment.cluster.load_image(archive)
+        bundle = Path(folder) / "bundle.yaml"
+        bundle.write_text(yaml.safe_dump_all(_bundle()))
+        deployment.kubectl("create", "namespace", MONITORING)
+        try:
+            deployment.kubectl("apply", "--server-side", "-f", str(bundle))
+            deployment.kubectl(
+                "-n", MONITORING, "rollout", "status", "deployment/prometheus-operator",
+                "--timeout=180s",
+            )  # fmt: skip
+            yield
+        finally:
+            deployment.kubectl("delete", "namespace", MONITORING, "--ignore-not-found")
+            deployment.kubectl("delete", "--ignore-not-found", "-f", str(bundle))
+
+
+def watch_models(deployment: Deployment, webhook: str) -> None:
+    """Create what a platform and a team have: Prometheus and Alertmanager, which select as
+    kube-prometheus-stack does, and the team's own way of its alerts."""
+    everywhere: dict[str, Any] = {}
+    selector = {"matchLabels": RELEASE}
+    bodies = [
+        *_rights_of_prometheus(),
+        _body("v1", "Prometheus", {
+            "version": f"v{_version('prometheus')}",
+            "image": _IMAGE,
+            "containers": [{"name": "prometheus", "command": ["/bin/prometheus"]}],
+            "serviceAccountName": "prometheus",
+            "securityContext": _USER,
+            "resources": _SMALL,
+            "scrapeInterval": "5s",
+            "evaluationInterval": "1s",
+            "podMonitorSelector": selector,
+            "podMonitorNamespaceSelector": everywhere,
+            "ruleSelector": selector,
+            "ruleNamespaceSelector": everywhere,
+            "alerting": {
+                "alertmanagers": [
+                    {"namespace": MONITORING, "name": "alertmanager-operated", "port": "web"}
+                ]
+            },
+        }),
+        _body("v1", "Alertmanager", {
+            "version": f"v{_version('alertmanager')}",
+            "image": _IMAGE,
+            "containers": [{"name": "alertmanager", "command": ["/bin/alertmanager"]}],
+            "securityContext": _USER,
+            "resources": _SMALL,
+            "alertmanagerConfigSelector": everywhere,
+            "alertmanagerConfigNamespaceSelector": everywhere,
+        }),
+        _body("v1alpha1", "AlertmanagerConfig", {
+            "route": {"receiver": "team", "groupWait": "1s", "groupInterval": "1s"},
+            "receivers": [{"name": "team", "webhookConfigs": [{"url": webhook}]}],
+        }, NAMESPACE),
+    ]  # fmt: skip
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump_all(bodies, file)
+        file.flush()
+        deployment.kubectl("apply", "-f", file.name)
+
+
+def ask(deployment: Deployment, path: str) -> Any:
+    """The data of an answer of Prometheus's API, through the API server; None while it is silent."""
+    pod = f"/api/v1/namespaces/{MONITORING}/pods/prometheus-main-0:9090/proxy"
+    done = subprocess.run(
+        [str(installed("kubectl")), "get", "--raw", f"{pod}/api/v1/{path}"],
+        env=deployment.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return json.loads(done.stdout)["data"] if done.returncode == 0 else None
+
+
+def _body(version: str, kind: str, spec: dict[str, Any], namespace: str = MONITORING) -> Any:
+    return {
+        "apiVersion": f"monitoring.coreos.com/{version}",
+        "kind": kind,
+        "metadata": {"name": "main", "namespace": namespace},
+        "spec": spec,
+    }
+
+
+def _version(tool: str) -> str:
+    found = TOOLS[tool]
+    assert isinstance(found, GoTool)
+    return found.version
+
+
+def _module() -> Path:
+    module = "github.com/prometheus-operator/prometheus-operator"
+    done = subprocess.run(
+        ["go", "list", "-m", "-f", "{{.Dir}}", module],
+        cwd=HERE / "prometheus-operator", check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return Path(done.stdout.strip())
+
+
+def _bundle() -> list[Any]:
+    """Everything that the operator's module says it needs, in our namespace and of our image."""
+    bodies = list(yaml.safe_load_all((_module() / "bundle.yaml").read_text()))
+    for body in bodies:
+        _move(body)
+        if body["kind"] == "Deployment":
+            (container,) = body["spec"]["template"]["spec"]["containers"]
+            container["image"] = _IMAGE
+            container["args"] = [
+                f"--prometheus-config-reloader={_IMAGE}"
+                if argument.startswith("--prometheus-config-reloader=")
+                else argument
+                for argument in container["args"]
+            ]
+            container["command"] = ["/bin/prometheus-operator"]
+    return bodies
+
+
+def _rights_of_prometheus() -> list[Any]:
+    folder = _module() / "example/rbac/prometheus"
+    bodies = [
+        body
+        for file in sorted(folder.glob("prometheus-*.yaml"))
+        for body in yaml.safe_load_all(file.read_text())
+    ]
+    for body in bodies:
+        _move(body)
+    return bodies
+
+
+def _move(body: Any) -> None:
+    """From the namespace `default`, where upstream has it, to ours."""
+    for place in (body["metadata"], *body.get("subjects", ())):
+        if place.get("namespace") == "default":
+            place["namespace"] = MONITORING
+
+
+def _write_image(archive: Path) -> None:
+    programs = {f"/bin/{name}": installed(name) for name in _PROGRAMS}
+    for program in list(programs.values()):
+        needs = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+        programs |= {library: Path(library) for library in re.findall(r"(/\S+) \(0x", needs)}
+    write_image(archive, _IMAGE, programs, ["/bin/prometheus-operator"])
