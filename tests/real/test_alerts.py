@@ -203,6 +203,14 @@ def _info(watch: Watch, name: str) -> Any:
     return api(watch.prometheus, "query", query=query)["result"]
 
 
+def _was_down(watch: Watch, name: str) -> bool:
+    """Whether a scrape of the model has ever failed, by Prometheus's own record."""
+    (found,) = api(watch.prometheus, "query", query=f'min_over_time(up{{job="{name}"}}[1h])')[
+        "result"
+    ]
+    return float(found["value"][1]) == 0
+
+
 def _windows(alert: str) -> set[str]:
     return set(CAUSES[alert].windows) or {""}
 
@@ -264,7 +272,11 @@ def test_an_alert_fires_for_its_cause_and_resolves(watch: Watch, alert: str) -> 
             assert not re.search(r"\{\{|\}\}|<<|>>|<no value>|%!|NaN", told["description"])
             page, _, anchor = told["runbook_url"].partition("#")
             assert (page, anchor in anchors_of(PAGE)) == (RUNBOOKS, True)
-    assert {notice.name for notice in receiver.of(name)} <= {alert} | cause.also
+    others = {notice.name for notice in receiver.of(name)} - {alert} - cause.also
+    if _was_down(watch, name):
+        # On a machine with no time to spare a scrape runs out of its own, and that is told by right.
+        others -= {"ModelServiceDown"}
+    assert others == set()
 
 
 def test_pages_hold_tickets_of_the_same_trouble_back(watch: Watch) -> None:

@@ -27,7 +27,7 @@ def test_a_duration_is_divided(duration: str, factor: int, expected: str) -> Non
 
 @pytest.mark.parametrize("duration", ["", "5", "m", "5 m", "$__interval", "10ms"])
 def test_what_cannot_be_divided_is_refused(duration: str) -> None:
-    with pytest.raises(ValueError, match="duration|shorter"):
+    with pytest.raises(ValueError, match=r"duration|shorter"):
         shorter(duration, 60)
 
 
