@@ -39,7 +39,7 @@ def running_operator(deployment: Deployment) -> Iterator[None]:
         _write_image(archive)
         deployment.cluster.load_image(archive)
         bundle = Path(folder) / "bundle.yaml"
-        bundle.write_text(yaml.safe_dump_all(_bundle()))
+        bundle.write_text(_bundle())
         deployment.kubectl("create", "namespace", MONITORING)
         try:
             deployment.kubectl("apply", "--server-side", "-f", str(bundle))
@@ -133,22 +133,30 @@ def _module() -> Path:
     return Path(done.stdout.strip())
 
 
-def _bundle() -> list[Any]:
+def _bundle() -> str:
     """Everything that the operator's module says it needs, in our namespace and of our image."""
-    bodies = list(yaml.safe_load_all((_module() / "bundle.yaml").read_text()))
-    for body in bodies:
-        _move(body)
-        if body["kind"] == "Deployment":
-            (container,) = body["spec"]["template"]["spec"]["containers"]
-            container["image"] = _IMAGE
-            container["args"] = [
-                f"--prometheus-config-reloader={_IMAGE}"
-                if argument.startswith("--prometheus-config-reloader=")
-                else argument
-                for argument in container["args"]
-            ]
-            container["command"] = ["/bin/prometheus-operator"]
-    return bodies
+    documents = (_module() / "bundle.yaml").read_text().split("\n---\n")
+    return "\n---\n".join(
+        # Its definitions are long, and hold an `=` that YAML's Python reader does not know.
+        text if "\nkind: CustomResourceDefinition\n" in text else yaml.safe_dump(_ours(text))
+        for text in documents
+    )
+
+
+def _ours(text: str) -> Any:
+    body = yaml.safe_load(text)
+    _move(body)
+    if body["kind"] == "Deployment":
+        (container,) = body["spec"]["template"]["spec"]["containers"]
+        container["image"] = _IMAGE
+        container["command"] = ["/bin/prometheus-operator"]
+        container["args"] = [
+            f"--prometheus-config-reloader={_IMAGE}"
+            if argument.startswith("--prometheus-config-reloader=")
+            else argument
+            for argument in container["args"]
+        ]
+    return body
 
 
 def _rights_of_prometheus() -> list[Any]:
