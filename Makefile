@@ -61,6 +61,7 @@ lint: setup ## lint, spelling, links, types, import contracts, generated files
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/docs.py --check
 	@$(BIN)/python tools/dashboards.py --check
+	@$(BIN)/python tools/forms.py --check
 	@$(BIN)/python tools/stock_image.py --check
 	@$(BIN)/python tools/schemas/bundle.py --check
 	@$(BIN)/python tools/secrets/bundle.py --check
@@ -73,6 +74,7 @@ unit: setup ## the tests that need nothing but Python
 generate: setup ## write what is generated and committed: docs, dashboard, schemas, rendered
 	@$(BIN)/python tools/docs.py
 	@$(BIN)/python tools/dashboards.py
+	@$(BIN)/python tools/forms.py
 	@$(BIN)/python tools/stock_image.py
 	@$(BIN)/python tools/schemas/bundle.py
 	@$(BIN)/python tools/secrets/bundle.py
@@ -110,6 +112,10 @@ bench-estimators: setup ## one call of common estimators beside the bare call an
 .PHONY: bench-door
 bench-door: setup ## a thousand callers without a key, 4 MB each, and one allowed caller meanwhile
 	@$(BIN)/python -m tests.performance.bench_door $(if $(CALLERS),--callers=$(CALLERS))
+
+.PHONY: bench-events
+bench-events: setup ## servestack events over EVENTS (1,000,000) in a real Kafka: time and memory
+	@$(BIN)/python -m tests.performance.bench_events $(if $(EVENTS),--events=$(EVENTS))
 
 .PHONY: bench-http
 bench-http: setup ## the server's HTTP layer beside uvicorn's and granian's, as ratios from one run

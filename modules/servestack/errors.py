@@ -95,3 +95,7 @@ class ClusterError(ServestackError):
 
 class ServeError(ServestackError):
     """The model cannot be served on this machine."""
+
+
+class KafkaError(ServestackError):
+    """Kafka cannot be reached, refuses the caller, or does not hold what was asked for."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
@@ -33,4 +34,20 @@ def replace(file: Path, content: bytes) -> None:
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108
+        raise
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """Give the path of a temporary file, which takes the place of `file` if the block succeeds.
+
+    Its folder must exist. If the block fails, `file` stays as it was, and no temporary file remains.
+    """
+    temporary = file.parent / f".{file.name}.{os.urandom(4).hex()}.tmp"
+    try:
+        yield temporary
+        temporary.replace(file)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
         raise

@@ -33,6 +33,8 @@ _RESOLVED = re.compile(
     )\Z""",
     re.VERBOSE | re.IGNORECASE,
 )
+_NAME = re.compile(r"[A-Za-z/][A-Za-z0-9_/.-]*\Z")
+_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _LITERAL_FORBIDS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]|[ \t]$|^\t", re.M
 )
@@ -118,6 +120,8 @@ def _key(key: str) -> str:
 @lru_cache(maxsize=32768)
 def scalar(text: str) -> str:
     """Return a string as YAML on one line: plain if that is safe, else quoted."""
+    if _NAME.match(text) and text.lower() not in _WORDS:
+        return text  # Most texts are names and paths, and need no further look.
     if (
         text
         and _SAFE_START.match(text)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,24 @@ def parse_pin(text: str) -> Pin:
     if match is None:
         raise ValueError(f"{text!r} is not NAME=VALUE#sha256=HEX")
     return Pin(match["name"], match["value"], match["sha256"] or "")
+
+
+_LONGEST_VERSION = 63
+"""As many characters as the value of a Kubernetes label may have."""
+
+
+def served_version(pins: Sequence[Pin]) -> str:
+    """Return the version that metrics of requests are labelled with.
+
+    `pins` hold version and digest of the service's models. A model without a version (`-`) goes by
+    the first 12 digits of its digest. Several models' versions are joined by commas, in their order;
+    if that is longer than 63 characters, the first 12 digits of the text's sha256 stand for it.
+    """
+    versions = (p.value if p.value != "-" else p.sha256[:12] or "-" for p in pins)
+    text = ",".join(versions)
+    if len(text) > _LONGEST_VERSION:
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return text or "-"
 
 
 @dataclass(frozen=True, slots=True)

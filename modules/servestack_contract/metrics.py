@@ -2,6 +2,10 @@
 
 The server sets LABELS on all of them, so that they are the same under a PodMonitor and under
 annotations. No label has a value per request, caller or row.
+
+Metrics of requests also have SERVED, by which two versions or two sides of a rollout are compared.
+A pod serves one `version` for its whole life (see `artifact.served_version`), and a `variant` is one
+of three (see `variant`).
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from typing import Literal
 import msgspec
 
 LABELS = ("environment", "model_service")
+SERVED = ("version", "variant")
 
 REQUEST_SECONDS_BUCKETS: tuple[float, ...] = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -30,12 +35,12 @@ class Metric(msgspec.Struct, frozen=True):
 
 REQUESTS = Metric(
     "servestack_requests_total", "counter", "Requests answered.",
-    ("endpoint", "http_response_code"),
+    ("endpoint", "http_response_code", *SERVED),
 )  # fmt: skip
 REQUEST_SECONDS = Metric(
     "servestack_request_duration_seconds", "histogram",
     "Time from the first byte of a request to the last byte of its answer.",
-    ("endpoint",), REQUEST_SECONDS_BUCKETS,
+    ("endpoint", *SERVED), REQUEST_SECONDS_BUCKETS,
 )  # fmt: skip
 IN_FLIGHT = Metric("servestack_requests_in_flight", "gauge", "Requests in flight.")
 QUEUE_DEPTH = Metric("servestack_queue_depth", "gauge", "Requests waiting for a batch.")

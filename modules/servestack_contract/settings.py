@@ -308,6 +308,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     `outputs` are those of an ONNX graph that the service's own routes answer; None: as usual.
     `path_prefix` is a path below which everything answers once more: callers outside the cluster
     come by it, probes and callers inside do not.
+    `variant_file` holds the pod's variant (see `variant`) and may change; None: the default one.
     """
 
     name: str
@@ -334,6 +335,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     protocols: tuple[Protocol, ...] | None = None
     path_prefix: str | None = None
     log: Log | None = None
+    variant_file: str | None = None
 
     @property
     def path(self) -> str:

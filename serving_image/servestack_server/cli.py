@@ -14,7 +14,7 @@ from servestack_server import __version__
 from servestack_server.errors import StartError
 from servestack_server.memory import memory_bytes
 from servestack_server.server_log import configure, say, say_error
-from servestack_server.settings_file import parse_pin, read_settings_file
+from servestack_server.settings_file import parse_pin, read_settings_file, settings_digest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,6 +142,7 @@ def _serve(given: argparse.Namespace) -> int:
     return serve(
         read_settings_file(given.config),
         [parse_pin(text) for text in given.model],
+        spec_digest=settings_digest(given.config),
         host=given.host,
         port=given.port,
     )

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from servestack_contract import metrics as catalogue
+from servestack_contract import variant
 from servestack_contract.metrics import Metric
+from servestack_contract.variant import Variant
 
 if TYPE_CHECKING:
     from servestack_contract.settings import ServerSettings
@@ -45,14 +47,28 @@ class Histogram:
 
 
 class EndpointMetrics:
-    """The requests of one endpoint."""
+    """The requests of one endpoint.
 
-    __slots__ = ("by_status", "path", "seconds")
+    `by_status` and `seconds` count for the current variant. `counts` has both for every variant that
+    the pod has had: counters may not shrink, so those of the past stay as they are.
+    """
 
-    def __init__(self, path: str, buckets: Sequence[float]) -> None:
+    __slots__ = ("_buckets", "by_status", "counts", "path", "seconds")
+
+    def __init__(self, path: str, buckets: Sequence[float], current: Variant) -> None:
         self.path = path
-        self.by_status: dict[int, int] = {}
-        self.seconds = Histogram(buckets)
+        self._buckets = buckets
+        self.counts: dict[Variant, tuple[dict[int, int], Histogram]] = {}
+        self.change(current)
+
+    def change(self, current: Variant) -> None:
+        """Count what follows for another variant."""
+        found = self.counts.get(current)
+        if found is None:
+            # Prometheus sees no increase in a series that is new: it must begin at 0.
+            statuses = {status: 0 for each, _ in self.counts.values() for status in each}
+            found = self.counts[current] = (statuses, Histogram(self._buckets))
+        self.by_status, self.seconds = found
 
     def count(self, status: int, seconds: float) -> None:
         """Count an answered request.
@@ -79,9 +95,16 @@ class ModelMetrics:
 
 
 class ServerMetrics:
-    """All counters. `queue_depth` and `in_flight` are called when Prometheus scrapes."""
+    """All counters. `queue_depth` and `in_flight` are called when Prometheus scrapes.
 
-    def __init__(self, config: ServerSettings) -> None:
+    `version` is that of the whole service, which requests are labelled with.
+    """
+
+    def __init__(
+        self, config: ServerSettings, version: str = "-", current: Variant = variant.DEFAULT
+    ) -> None:
+        self._version = version
+        self._variant: Variant = current
         self._labels = dict(zip(catalogue.LABELS, (config.environment, config.name), strict=True))
         self._buckets = config.metrics.latency_buckets_seconds
         self.endpoints: dict[str, EndpointMetrics] = {}
@@ -98,8 +121,14 @@ class ServerMetrics:
         """Return the counters of a path, which are made on first use."""
         found = self.endpoints.get(path)
         if found is None:
-            found = self.endpoints[path] = EndpointMetrics(path, self._buckets)
+            found = self.endpoints[path] = EndpointMetrics(path, self._buckets, self._variant)
         return found
+
+    def change_variant(self, current: Variant) -> None:
+        """Label the requests that follow with another variant."""
+        self._variant = current
+        for endpoint in self.endpoints.values():
+            endpoint.change(current)
 
     def model(self, name: str, version: str, digest: str) -> ModelMetrics:
         """Return the counters of a model, which are made on first use."""
@@ -122,9 +151,10 @@ class ServerMetrics:
         requests = self._family(catalogue.REQUESTS)
         seconds = self._family(catalogue.REQUEST_SECONDS)
         for path, endpoint in self.endpoints.items():
-            for status, count in sorted(endpoint.by_status.items()):
-                self._add(requests, count, path, str(status))
-            self._add_histogram(seconds, endpoint.seconds, path)
+            for name, (by_status, durations) in endpoint.counts.items():
+                for status, count in sorted(by_status.items()):
+                    self._add(requests, count, path, str(status), self._version, name)
+                self._add_histogram(seconds, durations, path, self._version, name)
         in_flight = self._family(catalogue.IN_FLIGHT)
         self._add(in_flight, self.in_flight())
         depth = self._family(catalogue.QUEUE_DEPTH)

@@ -18,7 +18,7 @@ from typing import Any
 import uvloop
 from msgspec import structs
 
-from servestack_contract.artifact import Pin
+from servestack_contract.artifact import Pin, served_version
 from servestack_contract.references import entry_names
 from servestack_contract.settings import ServerSettings
 from servestack_server.api.dispatch import Dispatch
@@ -27,6 +27,7 @@ from servestack_server.api.routes import build_router
 from servestack_server.errors import StartError
 from servestack_server.events.answered import Answered
 from servestack_server.events.log import EventLog
+from servestack_server.events.origin import Origin
 from servestack_server.events.writer import EventWriter
 from servestack_server.http.request_id import new_id
 from servestack_server.http.server import HttpServer
@@ -42,6 +43,7 @@ from servestack_server.metrics import ServerMetrics
 from servestack_server.models.load import load_model
 from servestack_server.models.model import Model
 from servestack_server.service import Service
+from servestack_server.variant import VariantFile
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ FLUSH_SECONDS = 0.02
 _LOG_SECONDS = 5.0
 """Time for the last events to reach the disk during shutdown."""
 _KEYS_SECONDS = 2.0
+_VARIANT_SECONDS = 2.0
 _OTHER_FILES = 256
 
 
@@ -57,12 +60,13 @@ def serve(
     settings: ServerSettings,
     pins: Sequence[Pin],
     *,
+    spec_digest: str = "",
     host: str = "0.0.0.0",
     port: int | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT.
 
-    Returns the exit code: 0, or 1 if requests or events were lost. Raises StartError if the server
+    `spec_digest` is that of the settings file, for events. Returns the exit code: 0, or 1 if requests or events were lost. Raises StartError if the server
     cannot become ready.
     """
     # The event loop sets its own handler later. Until then this one is needed, because the first
@@ -72,7 +76,9 @@ def serve(
     _allow_connections()
     schema = compile_schema(settings.input)  # Report its mistakes before minutes of loading.
     sock = _bind(host, settings.port if port is None else port)
-    metrics = ServerMetrics(settings)
+    pinned = [_pin_of(place.name, pins) for place in settings.models]
+    variant = VariantFile(settings.variant_file)
+    metrics = ServerMetrics(settings, served_version(pinned), variant.current)
     metrics.events = _event_writer(settings)
     models = [
         _load(settings, place.name, Path(place.path), pins, metrics) for place in settings.models
@@ -82,10 +88,11 @@ def serve(
         settings = _with_models_input(settings, models)
         schema = compile_schema(settings.input)
     served = [Pin(model.name, model.version, model.digest) for model in models]
-    event_log = EventLog(settings, served, metrics.events)
+    origin = Origin(variant.current, spec_digest)
+    event_log = EventLog(settings, served, metrics.events, origin)
     service = Service(settings, schema, models, metrics, event_log, is_input_declared=is_declared)
     _connect_owners(models, service)
-    code: int = uvloop.run(_run(service, sock))
+    code: int = uvloop.run(_run(service, sock, variant))
     return code
 
 
@@ -155,10 +162,14 @@ def _event_writer(settings: ServerSettings) -> EventWriter | None:
     return EventWriter(settings.events, registry=registry, flush_interval_seconds=FLUSH_SECONDS)
 
 
+def _pin_of(name: str, pins: Sequence[Pin]) -> Pin:
+    return next((pin for pin in pins if pin.name == name), Pin(name, "-"))
+
+
 def _load(
     settings: ServerSettings, name: str, path: Path, pins: Sequence[Pin], metrics: ServerMetrics
 ) -> Model:
-    pin = next((pin for pin in pins if pin.name == name), Pin(name, "-"))
+    pin = _pin_of(name, pins)
     before = perf_counter()
     is_entry = name in entry_names(settings)
     model = load_model(
@@ -183,7 +194,7 @@ def _load(
     return model
 
 
-async def _run(service: Service, sock: socket.socket) -> int:
+async def _run(service: Service, sock: socket.socket, variant: VariantFile) -> int:
     settings = service.settings
     keys = KeyCheck(settings.api_keys, settings.name) if settings.api_keys else None
     limits = settings.limits
@@ -208,10 +219,12 @@ async def _run(service: Service, sock: socket.socket) -> int:
     gc.collect()
     gc.freeze()
     log.info("ready on port %d", port)
-    refreshing = asyncio.create_task(_refresh(keys)) if keys else None
+    watching = [asyncio.create_task(_refresh(keys))] if keys else []
+    if settings.variant_file is not None:
+        watching.append(asyncio.create_task(_follow(variant, service)))
     await stop.wait()
-    if refreshing is not None:
-        refreshing.cancel()
+    for task in watching:
+        task.cancel()
     return await _stop(service, server)
 
 
@@ -231,6 +244,16 @@ async def _refresh(keys: KeyCheck) -> None:
     while True:
         await asyncio.sleep(_KEYS_SECONDS)
         keys.refresh()
+
+
+async def _follow(variant: VariantFile, service: Service) -> None:
+    """Label metrics and events as the pod is labelled, which a rollout changes."""
+    while True:
+        await asyncio.sleep(_VARIANT_SECONDS)
+        if variant.refresh():
+            log.info("this pod is now %s", variant.current)
+            service.metrics.change_variant(variant.current)
+            service.log.change_variant(variant.current)
 
 
 async def _stop(service: Service, server: HttpServer) -> int:

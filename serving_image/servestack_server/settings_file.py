@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from servestack_contract.artifact import Pin
@@ -19,6 +20,14 @@ def read_settings_file(file: Path) -> ServerSettings:
     except ValueError as error:
         hint = "render the settings again with the servestack version of the image"
         raise StartError(f"{file}: {error}", hint) from None
+
+
+def settings_digest(file: Path) -> str:
+    """Return the sha256 of the settings file, in hex: which spec the server answers with."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise StartError(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def parse_pin(text: str) -> Pin:

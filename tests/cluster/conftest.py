@@ -13,7 +13,7 @@ from tests.cluster.deployment import Deployment, make_project
 from tests.support.kubernetes_client import KubernetesClient
 
 if TYPE_CHECKING:
-    from tests.support.kafka import KafkaBroker
+    from tests.support.kafka import KafkaCluster
     from tests.support.mlflow_server import MlflowServer
 
 
@@ -53,7 +53,7 @@ def registry(
 
 
 @pytest.fixture(scope="package")
-def kafka(cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+def kafka(cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
     """A Kafka broker that the cluster's pods reach, with the topics of `iris`."""
     from tests.support.kafka import running_kafka
 
@@ -66,7 +66,7 @@ def kafka(cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def deployment(
     cluster: TestCluster,
     registry: MlflowServer,
-    kafka: KafkaBroker,
+    kafka: KafkaCluster,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
     """A project with iris, version 1 locked, and Pulumi's engine ready for it."""

@@ -15,7 +15,7 @@ from tools.cluster.ready import find_kubectl
 
 from servestack.yaml_writer import dump
 from tests.cluster.clusters import TestCluster
-from tests.support.kafka import USERNAME, KafkaBroker
+from tests.support.kafka import USERNAME, KafkaCluster
 from tests.support.kubernetes_client import KubernetesClient
 
 ENVIRONMENT = "test"
@@ -24,7 +24,7 @@ HOST = "iris.models.localhost"
 ROW = [[5.1, 3.5, 1.4, 0.2]]
 
 
-def make_project(root: Path, cluster: TestCluster, mlflow_uri: str, kafka: KafkaBroker) -> None:
+def make_project(root: Path, cluster: TestCluster, mlflow_uri: str, kafka: KafkaCluster) -> None:
     """One model, one environment, in git, with version 1 called `production`."""
     import mlflow
 
@@ -99,7 +99,7 @@ class Deployment:
     mlflow_uri: str
     client: KubernetesClient
     environment: dict[str, str]
-    kafka: KafkaBroker
+    kafka: KafkaCluster
     answered: set[str] = field(default_factory=set)
 
     def servestack(self, *arguments: str, fails: bool = False) -> str:

@@ -12,7 +12,7 @@ import pytest
 from servestack.manifests import names
 from tests.real.test_filebeat import write_events
 from tests.support.filebeat import drain, local_config, rendered_config, running_filebeat
-from tests.support.kafka import USERNAME, KafkaBroker, running_kafka
+from tests.support.kafka import USERNAME, KafkaCluster, running_kafka
 
 SECURITY = {
     "protocol": "SASL_SSL",
@@ -22,12 +22,12 @@ SECURITY = {
 
 
 @pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
     with running_kafka(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
 
 
-def config_for(kafka: KafkaBroker, folder: Path, topic: str) -> dict[str, Any]:
+def config_for(kafka: KafkaCluster, folder: Path, topic: str) -> dict[str, Any]:
     """The rendered configuration, with this broker's authority and a topic of the test's own."""
     text = rendered_config(folder / "project", SECURITY, (kafka.address,))
     text = text.replace(names.KAFKA_CA_FOLDER, str(kafka.ca.parent))
@@ -38,7 +38,7 @@ def credentials(password: str) -> dict[str, str]:
     return {"KAFKA_USERNAME": USERNAME, "KAFKA_PASSWORD": password}
 
 
-def test_every_event_arrives_under_its_id(kafka: KafkaBroker, tmp_path: Path) -> None:
+def test_every_event_arrives_under_its_id(kafka: KafkaCluster, tmp_path: Path) -> None:
     kafka.create_topics("arrives")
     with running_filebeat(
         tmp_path, config_for(kafka, tmp_path, "arrives"), credentials(kafka.password)
@@ -53,7 +53,7 @@ def test_every_event_arrives_under_its_id(kafka: KafkaBroker, tmp_path: Path) ->
         assert {key for key, _ in messages} == {f"{kind}-{n:036d}" for n in range(count)}
 
 
-def test_nothing_is_lost_to_a_refused_password(kafka: KafkaBroker, tmp_path: Path) -> None:
+def test_nothing_is_lost_to_a_refused_password(kafka: KafkaCluster, tmp_path: Path) -> None:
     kafka.create_topics("refused")
     config = config_for(kafka, tmp_path, "refused")
     with running_filebeat(tmp_path, config, credentials("not it")) as process:

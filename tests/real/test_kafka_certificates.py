@@ -11,20 +11,22 @@ import pytest
 from servestack.manifests import names
 from tests.real.test_filebeat import write_events
 from tests.support.filebeat import drain, local_config, rendered_config, running_filebeat
-from tests.support.kafka import USERNAME, KafkaBroker, running_kafka
+from tests.support.kafka import USERNAME, KafkaCluster, running_kafka
 
 
 @pytest.fixture(scope="module", params=["SSL", "SASL_SSL"])
 def kafka(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[KafkaBroker]:
+) -> Iterator[KafkaCluster]:
     """One that identifies its clients by certificates alone, one that asks for a password too."""
     folder = tmp_path_factory.mktemp("kafka")
     with running_kafka(folder, protocol=request.param, wants_certificates=True) as broker:
         yield broker
 
 
-def config_for(kafka: KafkaBroker, folder: Path, topic: str, *, identified: bool) -> dict[str, Any]:
+def config_for(
+    kafka: KafkaCluster, folder: Path, topic: str, *, identified: bool
+) -> dict[str, Any]:
     """The rendered configuration, with the folders of this broker in place of mounted Secrets."""
     security: dict[str, Any] = {
         "protocol": kafka.protocol,
@@ -39,7 +41,7 @@ def config_for(kafka: KafkaBroker, folder: Path, topic: str, *, identified: bool
     return local_config(folder, text.replace("servestack.iris.", f"servestack.{topic}."))
 
 
-def test_kafka_client_certificate(kafka: KafkaBroker, tmp_path: Path) -> None:
+def test_kafka_client_certificate(kafka: KafkaCluster, tmp_path: Path) -> None:
     """Without the certificate nothing arrives and nothing is lost; with it everything arrives."""
     credentials = {"KAFKA_USERNAME": USERNAME, "KAFKA_PASSWORD": kafka.password}
     kafka.create_topics("mutual")

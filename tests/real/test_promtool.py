@@ -167,6 +167,24 @@ def test_latency(
     assert {window for alert, window in fired if alert == "ModelServiceSlow"} == windows
 
 
+def test_two_versions_at_once_are_one_service(tmp_path: Path, service: ResolvedService) -> None:
+    """A canary that fails and a stable version that does not: the alerts are the service's."""
+    stable, canary = ('version="3", variant="stable"', 'version="4", variant="canary"')
+    counter = 'servestack_requests_total{endpoint="/predict", http_response_code="%s", %s'
+    name = "servestack_request_duration_seconds_"
+    series = {counter % ("200", stable): "0+85", counter % ("500", canary): "0+15", **ALIVE}
+    for served, fast, slow in ((stable, 27, 0), (canary, 0, 73)):
+        series |= {
+            f'{name}bucket{{endpoint="/predict", {served}, le="0.05"': f"0+{fast}",
+            f'{name}bucket{{endpoint="/predict", {served}, le="+Inf"': f"0+{fast + slow}",
+            f'{name}count{{endpoint="/predict", {served}': f"0+{fast + slow}",
+        }
+    every = {"1h", "6h", "1d", "3d"}
+    assert play(tmp_path, service, series, 360) == {
+        (alert, window) for alert in ("ModelServiceErrors", "ModelServiceSlow") for window in every
+    }
+
+
 MOVED = {"slo": {"availability": 99, "latency": {"percentile": 95, "milliseconds": 75}}}
 
 

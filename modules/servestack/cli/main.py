@@ -46,6 +46,22 @@ class FailOn(StrEnum):
     RESTART = "restart"
 
 
+class EventKind(StrEnum):
+    PREDICTIONS = "predictions"
+    FEEDBACK = "feedback"
+    ACCESS = "access"
+    CUSTOM = "custom"
+
+
+class EventJoin(StrEnum):
+    FEEDBACK = "feedback"
+
+
+class EventOutput(StrEnum):
+    NDJSON = "ndjson"
+    PARQUET = "parquet"
+
+
 class SchemaKind(StrEnum):
     MODEL_SERVICE = "model-service"
     ENVIRONMENT = "environment"
@@ -244,6 +260,49 @@ def serve(
     options = ServeOptions(host, port, events, api_keys)
     root = find_project(project)
     raise typer.Exit(run(root, spec, environment, options, say=say, write=write))
+
+
+@app.command()
+def events(
+    environment: Environment,
+    model: Annotated[str, typer.Argument(help="Name of the model.")],
+    kind: Annotated[EventKind, typer.Option(help="Kind of events.")] = EventKind.PREDICTIONS,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only events from then on: 90s, 15m, 1h, 7d, or a time in UTC."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Only events before then, written as for --since.")
+    ] = None,
+    ids: Annotated[
+        str | None,
+        typer.Option(help="Only events of these ids: with commas between, or a file of lines."),
+    ] = None,
+    join: Annotated[
+        EventJoin | None, typer.Option(help="Add to each prediction the feedback to it.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Most events to read.", min=1)] = None,
+    output: Annotated[
+        EventOutput, typer.Option("--output", "-o", help="Format of the output.")
+    ] = EventOutput.NDJSON,
+    to: Annotated[
+        Path | None, typer.Option(help="File to write, whole or not at all. Default: stdout.")
+    ] = None,
+    client_config: Annotated[
+        Path | None,
+        typer.Option(help="File with properties of librdkafka, such as bootstrap.servers=…"),
+    ] = None,
+    project: Project = None,
+) -> None:
+    """Read a model's events from Kafka, with credentials of your own: KAFKA_USERNAME and so on."""
+    from servestack.cli.events_command import EventsOptions
+    from servestack.cli.events_command import events as run
+
+    options = EventsOptions(
+        kind.value, since, until, ids, join is not None, limit,
+        output is EventOutput.PARQUET, to, client_config,
+    )  # fmt: skip
+    run(find_project(project), environment, model, options)
 
 
 @app.command()

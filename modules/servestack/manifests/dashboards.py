@@ -7,7 +7,8 @@ import json
 from functools import lru_cache
 
 from servestack.data import read_template
-from servestack.manifests.rules import fill, format_of, objectives, plain_number, threshold_seconds
+from servestack.manifests.rules import objectives, plain_number, threshold_seconds
+from servestack.manifests.templates import fill, format_of
 from servestack.resolve.resolved import ResolvedService
 
 DASHBOARD_FILE = "{name}.json"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +15,7 @@ from servestack.manifests import names
 from servestack.manifests.manifest import Body
 from servestack.manifests.remembered import remembered
 from servestack.manifests.security import container_security_context
+from servestack.manifests.templates import Structure, form, format_of, rendered
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Kafka
 from servestack.spec.quantities import byte_count
@@ -24,7 +27,7 @@ record, a key of up to 128 bytes, 61 bytes of a record batch, and a margin.
 
 _CONFIG = "filebeat.yml"
 _DRAIN = "drain.sh"
-_TEMPLATE = "logging/filebeat.yml.j2"
+TEMPLATE = "logging/filebeat.yml.j2"
 _EXPECTED = {"filebeat.inputs", "queue.mem", "output.kafka", "path.data", "http"}
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -54,22 +57,28 @@ def filebeat_config(service: ResolvedService, kafka: Kafka) -> str:
     """The text of filebeat.yml. Raises BuildError if the template renders something else."""
     security = kafka.security
     tls = security.protocol.endswith("SSL")
-    text: str = _template().render(
-        topics=service.topics.shipped(),
-        events_folder=names.EVENTS_FOLDER,
-        data_folder=names.FILEBEAT_DATA_FOLDER,
-        stats_port=names.FILEBEAT_STATS_PORT,
-        brokers=list(kafka.brokers),
-        max_event_bytes=largest_event_bytes(service),
-        max_message_bytes=byte_count(kafka.max_message),
-        sasl_mechanism=security.mechanism if security.protocol.startswith("SASL") else "",
+    shipped = service.topics.shipped()
+    structure = filebeat_structure(
+        kinds=[kind for kind, _ in shipped],
+        sasl=security.protocol.startswith("SASL"),
         tls=tls,
-        ca_file=f"{names.KAFKA_CA_FOLDER}/{security.ca.key}" if tls and security.ca else "",
-        client_certificate=_client_certificate_files(kafka),
-        shutdown_seconds=max(service.spec.shutdown.log_drain_seconds, 1),
+        ca=tls and security.ca is not None,
+        client=security.client_certificate is not None,
     )
+    values = {f"topic_{kind}": topic for kind, topic in shipped} | {
+        "events_folder": names.EVENTS_FOLDER,
+        "data_folder": names.FILEBEAT_DATA_FOLDER,
+        "stats_port": names.FILEBEAT_STATS_PORT,
+        "brokers": json.dumps(kafka.brokers),
+        "max_event_bytes": largest_event_bytes(service),
+        "max_message_bytes": byte_count(kafka.max_message),
+        "sasl_mechanism": security.mechanism,
+        "ca_file": f"{names.KAFKA_CA_FOLDER}/{security.ca.key}" if security.ca else "",
+        "shutdown_seconds": max(service.spec.shutdown.log_drain_seconds, 1),
+    }
+    text = form(TEMPLATE, structure, make_form) % (values | _client_certificate_files(kafka))
     checked = text
-    for kind, topic in service.topics.shipped():
+    for kind, topic in shipped:
         checked = checked.replace(f'"{topic}"', f'"{kind}"')
     _check(checked)
     return text
@@ -82,9 +91,28 @@ def _client_certificate_files(kafka: Kafka) -> dict[str, str]:
         return {}
     folder = names.KAFKA_CLIENT_FOLDER
     return {
-        "certificate": f"{folder}/{client.certificate_key}",
-        "key": f"{folder}/{client.private_key_key}",
+        "client_certificate": f"{folder}/{client.certificate_key}",
+        "client_key": f"{folder}/{client.private_key_key}",
     }
+
+
+def filebeat_structure(
+    *, kinds: Sequence[str], sasl: bool, tls: bool, ca: bool, client: bool
+) -> Structure:
+    """What decides on the structure of filebeat.yml."""
+    return {"kinds": list(kinds), "sasl": sasl, "tls": tls, "ca": ca, "client": client}
+
+
+def make_form(structure: Structure) -> str:
+    """filebeat.yml as a %-format."""
+    own = (
+        "events_folder", "data_folder", "stats_port", "brokers", "max_event_bytes",
+        "max_message_bytes", "sasl_mechanism", "ca_file", "client_certificate", "client_key",
+        "shutdown_seconds",
+    )  # fmt: skip
+    values = dict(structure) | {name: f"@{name}@" for name in own}
+    values["topics"] = [(kind, f"@topic_{kind}@") for kind in structure["kinds"]]
+    return format_of(rendered(TEMPLATE, values, keep_trailing_newline=True))
 
 
 def largest_event_bytes(service: ResolvedService) -> int:
@@ -106,25 +134,11 @@ def _check(text: str) -> None:
         parsed = yaml.load(text, _LOADER)
     except yaml.YAMLError as error:
         raise BuildError(
-            Problem("SRV401", f"{_TEMPLATE} does not render to valid YAML: {error}")
+            Problem("SRV401", f"{TEMPLATE} does not render to valid YAML: {error}")
         ) from None
     missing = _EXPECTED - set(parsed if isinstance(parsed, dict) else ())
     if missing:
-        raise BuildError(Problem("SRV401", f"{_TEMPLATE} lacks {', '.join(sorted(missing))}"))
-
-
-@lru_cache(maxsize=1)
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    return environment.from_string(read_template(_TEMPLATE))
+        raise BuildError(Problem("SRV401", f"{TEMPLATE} lacks {', '.join(sorted(missing))}"))
 
 
 def build_filebeat_container(service: ResolvedService) -> Body | None:

@@ -19,7 +19,12 @@ HTTP_PORT = 8080
 HTTP_PORT_NAME = "http"
 FILEBEAT_STATS_PORT = 5066
 
+VARIANT_LABEL = f"{LABEL_DOMAIN}/variant"
+"""Label that a rollout controller gives to the pods of each side: `stable`, `canary` or `shadow`."""
+
 CONFIG_FOLDER = "/etc/servestack"
+POD_INFO_FOLDER = "/etc/servestack-pod"
+VARIANT_FILE = "variant"
 MODELS_FOLDER = "/models"
 EVENTS_FOLDER = "/var/log/servestack"
 FILEBEAT_CONFIG_FOLDER = "/etc/filebeat"

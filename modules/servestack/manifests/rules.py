@@ -1,23 +1,17 @@
-"""Prometheus rules of a model: the templates of monitoring/rules, filled in from the spec.
-
-Rendering a template and parsing its YAML takes 4 ms, and most models differ only in their names
-and numbers. So a template is rendered once for each structure, with placeholders such as
-`@service@`, and kept as JSON; for each model the placeholders are replaced (docs/adr/0007).
-"""
+"""Prometheus rules of a model: the templates of monitoring/rules, filled in from the spec."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import partial
 from typing import Any
 
 import yaml
 
-from servestack.data import read_template
+from servestack.manifests.templates import Structure, fill, form, format_of, rendered
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.observability import LatencyObjective
 from servestack.spec.quantities import byte_count
@@ -28,8 +22,17 @@ MINIMUM_REQUESTS = 100
 BURN_RATES = (14.4, 6, 3, 1)
 """Burn rates at which the template's alerts fire, as multiples of the month's error budget."""
 
-_TEMPLATES = ("monitoring/rules/slo.yaml.j2", "monitoring/rules/operations.yaml.j2")
-_PLACEHOLDER = re.compile(r"@([a-z_]+)@")
+SLO_TEMPLATE = "monitoring/rules/slo.yaml.j2"
+OPERATIONS_TEMPLATE = "monitoring/rules/operations.yaml.j2"
+_SYNTAX = {
+    # Prometheus' own templates are written {{ … }} too, so ours are not.
+    "variable_start_string": "<<",
+    "variable_end_string": ">>",
+    "block_start_string": "<%",
+    "block_end_string": "%>",
+    "comment_start_string": "<#",
+    "comment_end_string": "#>",
+}
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -43,32 +46,33 @@ class Objective:
     bucket: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What decides which rules a model has: everything but its own names and numbers.
+def slo_structure(fastest: Sequence[tuple[str, float]], alerts: bool) -> Structure:
+    """What decides which rules a model has for its objectives.
 
     `fastest` holds each objective's kind with the highest burn rate that it can reach: an
     objective of 90% allows a tenth of the requests to fail, and cannot burn 14.4 times too fast.
     """
+    return {"fastest": [list(each) for each in fastest], "alerts": alerts}
 
-    fastest: tuple[tuple[str, float], ...]
-    alerts: bool
-    events: bool
-    drift: bool
-    parked: bool
+
+def operations_structure(*, events: bool, drift: bool, parked: bool) -> Structure:
+    """What decides which alerts a model has besides."""
+    return {"events": events, "drift": drift, "parked": parked}
 
 
 def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
     """The groups of a model's Prometheus rule file, each {"name": ..., "rules": [...]}."""
     spec = service.spec
     own = objectives(service)
-    shape = _Shape(
-        fastest=tuple((each.kind, _fastest_burn(each)) for each in own),
-        alerts=spec.monitoring.alerts,
-        events=bool(service.topics.shipped()),
-        drift=spec.monitoring.drift,
-        parked=spec.autoscaling is None and not spec.replicas,
-    )
+    slo = slo_structure([(each.kind, _fastest_burn(each)) for each in own], spec.monitoring.alerts)
+    forms = [form(SLO_TEMPLATE, slo, _make_slo_form)]
+    if spec.monitoring.alerts:
+        operations = operations_structure(
+            events=bool(service.topics.shipped()),
+            drift=spec.monitoring.drift,
+            parked=spec.autoscaling is None and not spec.replicas,
+        )
+        forms.append(form(OPERATIONS_TEMPLATE, operations, _make_operations_form))
     values = {
         "service": service.name,
         "environment": service.environment.name,
@@ -82,22 +86,12 @@ def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
         values[f"{objective.kind}_budget"] = str(objective.budget)
         values[f"{objective.kind}_target"] = objective.target
         values[f"{objective.kind}_bucket"] = objective.bucket
-    groups: list[dict[str, Any]] = json.loads(fill(_rendered(shape), values))
+    groups: list[dict[str, Any]] = [
+        group for each in forms for group in json.loads(fill(each, values))
+    ]
     prometheus = service.environment.prometheus
     runbooks = prometheus.runbooks if prometheus else None
     return [_with_runbooks(group, runbooks) for group in groups]
-
-
-def format_of(text: str) -> str:
-    """JSON text with placeholders such as `@service@` as a %-format, which is quick to fill in."""
-    return _PLACEHOLDER.sub(r"%(\1)s", text.replace("%", "%%"))
-
-
-def fill(form: str, values: Mapping[str, str]) -> str:
-    """JSON text from its %-format. Raises KeyError if a value is missing."""
-    return form % {
-        name: json.dumps(text, ensure_ascii=False)[1:-1] for name, text in values.items()
-    }
 
 
 def _fastest_burn(objective: Objective) -> float:
@@ -153,47 +147,25 @@ def bucket_matcher(objective: LatencyObjective) -> str:
     return f'le=~"{text}|{text}[.]0"' if seconds.is_integer() else f'le="{text}"'
 
 
-@lru_cache(maxsize=512)
-def _rendered(shape: _Shape) -> str:
-    """The groups of both templates as a %-format of JSON."""
+def make_form(template: str, structure: Structure) -> str:
+    """The groups of a template as a %-format of JSON."""
     own = (
         "service", "environment", "namespace", "owner", "runbook", "max_queue", "disk_budget_bytes"
     )  # fmt: skip
-    values: dict[str, Any] = {name: f"@{name}@" for name in own}
-    values |= {name: getattr(shape, name) for name in ("alerts", "events", "drift", "parked")}
+    values: dict[str, Any] = {name: f"@{name}@" for name in own} | dict(structure)
     values["objectives"] = [
         {"kind": kind, "fastest": fastest}
         | {name: f"@{kind}_{name}@" for name in ("budget", "target", "bucket")}
-        for kind, fastest in shape.fastest
+        for kind, fastest in structure.get("fastest", ())
     ]
     values["selector"] = 'environment="@environment@", model_service="@service@"'
     values["minimum_requests"] = MINIMUM_REQUESTS
-    groups: list[dict[str, Any]] = []
-    for name in _TEMPLATES:
-        if name.endswith("operations.yaml.j2") and not shape.alerts:
-            continue
-        groups += yaml.load(_template(name).render(values), _LOADER)["groups"] or []
+    groups = yaml.load(rendered(template, values, **_SYNTAX), _LOADER)["groups"] or []
     return format_of(json.dumps(groups, ensure_ascii=False))
 
 
-@lru_cache(maxsize=8)
-def _template(name: str) -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    # Prometheus' own templates are written {{ … }} too, so ours are not.
-    environment = Environment(
-        undefined=StrictUndefined,
-        variable_start_string="<<",
-        variable_end_string=">>",
-        block_start_string="<%",
-        block_end_string="%>",
-        comment_start_string="<#",
-        comment_end_string="#>",
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-    )
-    return environment.from_string(read_template(name))
+_make_slo_form = partial(make_form, SLO_TEMPLATE)
+_make_operations_form = partial(make_form, OPERATIONS_TEMPLATE)
 
 
 def _with_runbooks(group: dict[str, Any], page: str | None) -> dict[str, Any]:

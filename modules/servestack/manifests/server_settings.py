@@ -82,7 +82,15 @@ def server_settings(service: ResolvedService) -> ServerSettings:
         protocols=spec.api.protocols or None,
         path_prefix=path_prefix(spec, service.environment) or None,
         log=_log(spec.logging),
+        variant_file=f"{names.POD_INFO_FOLDER}/{names.VARIANT_FILE}"
+        if has_variants(service)
+        else None,
     )
+
+
+def has_variants(service: ResolvedService) -> bool:
+    """Whether a rollout has two sides, of which a label tells each pod its own."""
+    return service.spec.rollout.strategy == "canary"
 
 
 def _log(given: observability.Logging) -> settings.Log | None:

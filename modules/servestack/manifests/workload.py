@@ -21,6 +21,7 @@ from servestack.manifests.server_settings import (
     API_KEYS_FOLDER,
     build_server_config_map,
     fetch_argument,
+    has_variants,
     is_in_image,
     mlflow_uri,
     serve_argument,
@@ -255,6 +256,8 @@ def _server_mounts(service: ResolvedService) -> list[Body]:
         mounts.append(
             {"name": "filebeat-data", "mountPath": names.FILEBEAT_DATA_FOLDER, "readOnly": True}
         )
+    if has_variants(service):
+        mounts.append({"name": "pod-info", "mountPath": names.POD_INFO_FOLDER, "readOnly": True})
     if service.spec.api.auth is not None:
         mounts.append({"name": "api-keys", "mountPath": API_KEYS_FOLDER, "readOnly": True})
     return mounts + server_mounts(service)
@@ -269,6 +272,11 @@ def _volumes(service: ResolvedService, budget_bytes: int) -> list[Body]:
         {"name": "events", "emptyDir": {"sizeLimit": events_limit}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "128Mi"}},
     ]
+    if has_variants(service):
+        # A file follows the label when a canary is promoted; a variable would not.
+        label = {"fieldPath": f"metadata.labels['{names.VARIANT_LABEL}']"}
+        items = [{"path": names.VARIANT_FILE, "fieldRef": label}]
+        volumes.append({"name": "pod-info", "downwardAPI": {"items": items}})
     if service.spec.api.auth is not None:
         secret = service.spec.api.auth.api_keys.secret
         volumes.append({"name": "api-keys", "secret": {"secretName": secret}})

@@ -77,7 +77,7 @@ def resolve_service(
         image=value.image.over(settings.images.server) if value.image else settings.images.server,
         hosts=public_hosts(value, settings),
         url=service_url(value, settings),
-        topics=_topics(value, settings),
+        topics=topics_of(value, settings),
         source=spec.document.file.as_posix(),
         provenance=provenance,
     )
@@ -128,7 +128,7 @@ def _params(spec: ModelService, models: tuple[ResolvedModel, ...]) -> tuple[Para
     return given if given is not None else params_of(models[0].artifact.signature)
 
 
-def _topics(spec: ModelService, environment: Environment) -> Topics:
+def topics_of(spec: ModelService, environment: Environment) -> Topics:
     if environment.kafka is None:
         return Topics()
     prefix = f"{spec.logging.topic_prefix or environment.kafka.topic_prefix}.{spec.name}"

@@ -10,6 +10,9 @@
 - `load.py` runs all of it for one file, `model_files.py` for all below models/, or some of them.
 - `schema.py` and `reference.py` write the editors' schema and the docs from the same types.
 
+Modules with sections have no `from __future__ import annotations`: pydantic would compile each
+annotation once more at every start.
+
 To add a field, add it to its section. A rule between fields goes into a rules module, with a file
 in `tests/unit/spec/invalid/`.
 """

@@ -3,8 +3,6 @@
 A test compares every class with the Kubernetes schema that `servestack check` uses.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints

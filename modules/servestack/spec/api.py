@@ -1,7 +1,5 @@
 """What the caller of a model sees: address, input, batching, limits, keys."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints

@@ -1,7 +1,5 @@
 """The base class of all spec sections, and the types that their fields share."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints

@@ -4,8 +4,6 @@ Their security context is servestack's: no root, no privileges, a read-only root
 write to volumes.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints

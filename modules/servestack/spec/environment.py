@@ -1,7 +1,5 @@
 """An environment: `stacks/<name>.yaml`, kept by the platform engineer."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints

@@ -1,7 +1,5 @@
 """How a model is reached and what its pods may reach."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, StringConstraints, Tag

@@ -1,7 +1,5 @@
 """A folder of models: `models/<folder>/_folder.yaml`, kept by the team that owns them."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The kinds of GPU that an environment has."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from servestack.spec.base import DnsName, LabelKey, LabelValue, SpecModel

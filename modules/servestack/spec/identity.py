@@ -1,7 +1,5 @@
 """Who the pods are towards the Kubernetes API and the cloud, and how they fetch artifacts."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """A container image, by repository and tag or digest."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints

@@ -1,7 +1,5 @@
 """The spec: one file per model, `models/<name>.yaml`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints

@@ -1,7 +1,5 @@
 """Events, metrics, objectives and alerts of a model."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field, StringConstraints

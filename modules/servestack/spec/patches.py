@@ -1,7 +1,5 @@
 """Patches: the way out for what the spec has no words for."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints

@@ -1,7 +1,5 @@
 """Rollout of a new version, and startup and shutdown of a pod."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """Resources of a pod, the number of pods, and where they run."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints

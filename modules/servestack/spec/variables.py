@@ -1,7 +1,5 @@
 """Environment variables of containers."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field, StringConstraints

@@ -1,7 +1,5 @@
 """Volumes of the pods, with the names of the Kubernetes API. A path of the node is not offered."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 from servestack_server.events.answered import Answered
+from servestack_server.events.trace_context import valid_traceparent
 from servestack_server.events.values import to_json
 
 _MILLISECONDS = [b'.%03dZ"' % number for number in range(1000)]
-_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Envelope:
@@ -29,20 +28,12 @@ class Envelope:
     def head(self, answered: Answered, seconds: float) -> bytes:
         """Return the event up to the value of `data`.
 
-        `seconds` is the time since 1970; the event has it in UTC with milliseconds. A traceparent
-        that is not of version 00 is left out (W3C Trace Context, 3.2.2).
+        `seconds` is the time since 1970; the event has it in UTC with milliseconds.
         """
-        parts = [b'{"id":"', answered.id, b'"', self._until(seconds)]
-        if answered.traceparent is not None and _TRACEPARENT.fullmatch(answered.traceparent):
-            parts += (b',"traceparent":"', answered.traceparent, b'"')
-        parts.append(b',"data":')
-        return b"".join(parts)
+        trace = trace_member(answered.traceparent)
+        return b'{"id":"%b"%b%b,"data":' % (answered.id, self.until_time(seconds), trace)
 
-    def after_id(self, seconds: float) -> bytes:
-        """Return what is between the values of `id` and `data`, in an event without a traceparent."""
-        return self._until(seconds) + b',"data":'
-
-    def _until(self, seconds: float) -> bytes:
+    def until_time(self, seconds: float) -> bytes:
         """Return everything from the value of `id` to the value of `time`."""
         second, millisecond = divmod(int(seconds * 1000), 1000)
         if second != self._second:
@@ -50,3 +41,9 @@ class Envelope:
             text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._head_and_second = self._head + text.encode()
         return self._head_and_second + _MILLISECONDS[millisecond]
+
+
+def trace_member(traceparent: bytes | None) -> bytes:
+    """Return the member `traceparent` with its comma, or nothing if it is not valid."""
+    valid = valid_traceparent(traceparent) if traceparent is not None else None
+    return b',"traceparent":"%b"' % valid if valid is not None else b""

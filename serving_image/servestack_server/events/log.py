@@ -8,10 +8,14 @@ from collections.abc import Sequence
 from time import time
 from typing import Any
 
+from msgspec import structs
+
 from servestack_contract.artifact import Pin
 from servestack_contract.events import Kind
 from servestack_contract.settings import Events, ServerSettings
+from servestack_contract.variant import Variant
 from servestack_server.events.answered import Answered
+from servestack_server.events.origin import Origin
 from servestack_server.events.others import OtherEvents
 from servestack_server.events.prediction import PredictionEvents
 from servestack_server.events.writer import EventWriter
@@ -24,11 +28,16 @@ class EventLog:
     """
 
     def __init__(
-        self, settings: ServerSettings, pins: Sequence[Pin], writer: EventWriter | None
+        self,
+        settings: ServerSettings,
+        pins: Sequence[Pin],
+        writer: EventWriter | None,
+        origin: Origin = Origin(),  # noqa: B008 - it is frozen
     ) -> None:
         self.writer = writer
-        self._predictions = PredictionEvents(settings, pins=pins)
-        self._others = OtherEvents(settings.events or Events(folder="", source=""))
+        self._origin = origin
+        self._predictions = PredictionEvents(settings, pins=pins, origin=origin)
+        self._others = OtherEvents(settings.events or Events(folder="", source=""), origin=origin)
         self._append = writer.append if writer is not None else _not_kept
         self.takes_predictions = writer is not None and self._predictions.is_on
         self._thread = threading.get_ident()
@@ -42,6 +51,12 @@ class EventLog:
         self._loop = asyncio.get_running_loop()
         if self.writer is not None:
             self.writer.start()
+
+    def change_variant(self, variant: Variant) -> None:
+        """Write another variant into the events that follow."""
+        self._origin = structs.replace(self._origin, variant=variant)
+        self._predictions.change_origin(self._origin)
+        self._others.change_origin(self._origin)
 
     def wants(self, kind: Kind) -> bool:
         """Whether events of this kind are logged."""

@@ -11,8 +11,9 @@ from servestack_contract.artifact import Pin
 from servestack_contract.events import TYPES
 from servestack_contract.settings import PredictionLog, ServerSettings
 from servestack_server.events.answered import Answered
-from servestack_server.events.envelope import Envelope
+from servestack_server.events.envelope import Envelope, trace_member
 from servestack_server.events.limits import largest_line_bytes
+from servestack_server.events.origin import Origin
 from servestack_server.events.redaction import Redaction
 from servestack_server.events.values import to_json
 
@@ -38,6 +39,7 @@ class PredictionEvents:
         *,
         pins: Sequence[Pin] = (),
         workers: int = 1,
+        origin: Origin = Origin(),  # noqa: B008 - it is frozen
         clock: Callable[[], float] = time.time,
     ) -> None:
         events = config.events
@@ -51,9 +53,10 @@ class PredictionEvents:
         self._redaction = Redaction(config)
         self._largest_bytes = largest_line_bytes(events, workers) if events is not None else 0
         self._digests = {(pin.name, pin.value): pin.sha256 for pin in pins if pin.sha256}
+        self._origin = origin
         self._envelope = Envelope(events.source if events is not None else "", TYPES["predictions"])
         self._clock = clock
-        self._middle = b""
+        self._middle = self._before = self._after = b""
         self._middle_until = float("-inf")
         self._middle_model = self._middle_endpoint = ""
         self.takes_json = (
@@ -61,6 +64,12 @@ class PredictionEvents:
             and not config.params
         )  # fmt: skip
         self._data: dict[tuple[str, str, str, int], bytes] = {}
+
+    def change_origin(self, origin: Origin) -> None:
+        """Write another origin into the events that follow."""
+        self._origin = origin
+        self._data.clear()
+        self._middle_until = float("-inf")
 
     def is_sampled(self, request_id: bytes) -> bool:
         """Whether the sample contains this request. It is the same in every worker and every pod."""
@@ -71,10 +80,7 @@ class PredictionEvents:
 
         If the line would be too long, `inputs` are left out, and then `outputs`.
         """
-        if (
-            answered.rows_json and answered.values_json and self.takes_json
-            and answered.traceparent is None
-        ):  # fmt: skip
+        if answered.rows_json and answered.values_json and self.takes_json:
             # The JSON of inputs and outputs exists already. Under load every request comes here.
             if (
                 answered.finished >= self._middle_until
@@ -85,8 +91,11 @@ class PredictionEvents:
             seconds = answered.seconds
             at = int(seconds * 1e6 + 0.5)
             latency = _LATENCIES[at] if at < _FAST else b"%.3f" % (seconds * 1000)
+            middle, trace = self._middle, answered.traceparent
+            if trace is not None:
+                middle = b"%b%b%b" % (self._before, trace_member(trace), self._after)
             line = b'{"id":"%b%b%b,"inputs":%b,"outputs":%b%b' % (
-                answered.id, self._middle, latency, answered.rows_json, answered.values_json, _END,
+                answered.id, middle, latency, answered.rows_json, answered.values_json, _END,
             )  # fmt: skip
             if len(line) < self._largest_bytes:
                 return line
@@ -96,8 +105,9 @@ class PredictionEvents:
         """Prepare the bytes that all lines share until the clock's next millisecond."""
         seconds = self._clock()
         self._middle_until = answered.finished + 0.001 - seconds % 0.001
-        head = self._envelope.after_id(seconds)
-        self._middle = b'"' + head + self._prepare(answered)
+        self._before = b'"' + self._envelope.until_time(seconds)
+        self._after = b',"data":' + self._prepare(answered)
+        self._middle = self._before + self._after
         self._middle_model, self._middle_endpoint = answered.model, answered.endpoint
 
     def _line(self, answered: Answered) -> bytes | None:
@@ -145,6 +155,7 @@ class PredictionEvents:
         members: dict[str, Any] = {"model": model, "version": version}
         if digest := self._digests.get((model, version)):
             members["artifactDigest"] = digest
+        members |= self._origin.members()
         members |= {"endpoint": endpoint, "status": status, "sample": self._sample}
         members["redacted"] = self._redaction.names
         data = to_json(members)[:-1] + b',"latencyMs":'

@@ -6,7 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
+
 from servestack_contract.settings import Events
+
+SCHEMA = json.loads((Path(__file__).parents[3] / "logging/event.schema.json").read_text())
+# Consumers ignore members that they do not know. Ours may have none that is not described.
+SCHEMA["properties"]["data"]["additionalProperties"] = False
+VALIDATOR = jsonschema_rs.validator_for(SCHEMA, validate_formats=True)
 
 KINDS = ("predictions", "feedback", "access")
 

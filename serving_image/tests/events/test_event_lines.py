@@ -9,12 +9,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
+from serving_image.tests.events.event_support import VALIDATOR
 from serving_image.tests.events.event_support import settings as event_settings
 
 from servestack_contract.artifact import Pin
@@ -29,17 +29,17 @@ from servestack_contract.settings import (
 )
 from servestack_server.errors import StartError
 from servestack_server.events.answered import Answered
+from servestack_server.events.origin import Origin
 from servestack_server.events.others import OtherEvents
 from servestack_server.events.prediction import PredictionEvents
 from servestack_server.events.values import to_json
 from servestack_server.input.tensor_rows import TensorRows
 
-SCHEMA = json.loads((Path(__file__).parents[3] / "logging/event.schema.json").read_text())
-VALIDATOR = jsonschema_rs.validator_for(SCHEMA, validate_formats=True)
 ID = "0b5a7c1e-6c1f-4f0e-9a57-0d9b1f3f3c11"
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 COLUMNS = tuple(Column(name=name, type="string") for name in ("age", "email", "city"))
 EVENTS = event_settings(Path("/nowhere"))
+ORIGIN = Origin("canary", "cd" * 32)
 
 
 def refuse(text: str) -> Any:
@@ -92,6 +92,7 @@ def test_a_prediction_is_as_documented() -> None:
     events = PredictionEvents(
         config(),
         pins=[Pin("iris", "4", "ab" * 32)],
+        origin=ORIGIN,
         clock=clock,
     )
     assert checked(prediction(events, traceparent=PARENT.encode())) == {
@@ -105,6 +106,8 @@ def test_a_prediction_is_as_documented() -> None:
             "model": "iris",
             "version": "4",
             "artifactDigest": "ab" * 32,
+            "specDigest": "cd" * 32,
+            "variant": "canary",
             "endpoint": "/v1/iris/predict",
             "status": 200,
             "sample": 1.0,
@@ -134,11 +137,53 @@ def test_predictions_are_off_where_they_are_not_shipped(kinds: tuple[str, ...]) 
     assert PredictionEvents(config()).is_on
 
 
-@pytest.mark.parametrize("given", ["", "00-abc", PARENT.upper(), "01" + PARENT[2:], PARENT + "\n"])
-def test_a_traceparent_that_is_none_is_left_out(given: str) -> None:
-    assert "traceparent" not in checked(
-        prediction(PredictionEvents(config()), traceparent=given.encode())
-    )
+TRACE, SPAN = PARENT[3:35], PARENT[36:52]
+
+
+@pytest.mark.parametrize("ready", [True, False], ids=["ready JSON", "values"])
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (PARENT, PARENT),
+        (f"00-{TRACE}-{SPAN}-00", f"00-{TRACE}-{SPAN}-00"),
+        # A later version is read as far as this one goes.
+        (f"01-{TRACE}-{SPAN}-03", f"00-{TRACE}-{SPAN}-01"),
+        (f"cc-{TRACE}-{SPAN}-02-more", f"00-{TRACE}-{SPAN}-00"),
+        (f"01-{TRACE}-{SPAN}-01.more", None),
+        (f"00-{TRACE}-{SPAN}-01-more", None),
+        (f"ff-{TRACE}-{SPAN}-01", None),
+        (f"00-{'0' * 32}-{SPAN}-01", None),
+        (f"00-{TRACE}-{'0' * 16}-01", None),
+        (PARENT.upper(), None),
+        (PARENT[:-1], None),
+        (PARENT + "\n", None),
+        ("00-abc", None),
+        ("", None),
+    ],
+)
+def test_a_traceparent_is_kept_where_it_is_valid(given: str, kept: str | None, ready: bool) -> None:
+    texts = {"rows_json": b"[[ 1]]", "values_json": b"[ 0]"} if ready else {}
+    line = prediction(PredictionEvents(config()), traceparent=given.encode(), **texts)
+    assert (b"[[ 1]]" in (line or b"")) == ready
+    assert checked(line).get("traceparent") == kept
+
+
+def test_a_promoted_pod_says_so_in_the_events_that_follow() -> None:
+    events, others = PredictionEvents(config(), origin=ORIGIN), OtherEvents(EVENTS, origin=ORIGIN)
+    texts = {"rows_json": b"[[1]]", "values_json": b"[0]"}
+
+    def variants() -> list[str]:
+        lines = (
+            prediction(events, **texts), prediction(events), others.feedback(answered(), clock(), 1),
+            others.access(answered(), clock()), others.custom(answered(), clock(), "drift", {}),
+        )  # fmt: skip
+        return [checked(line)["data"]["variant"] for line in lines]
+
+    assert variants() == ["canary"] * 5
+    stable = Origin("stable", ORIGIN.spec_digest)
+    events.change_origin(stable)
+    others.change_origin(stable)
+    assert variants() == ["stable"] * 5
 
 
 texts = st.text() | st.text(alphabet=st.characters(min_codepoint=0xD7F0, max_codepoint=0xE010))
@@ -315,26 +360,33 @@ def test_what_is_too_long_is_cut(rows: int, outputs: int, maximum: int) -> None:
 
 
 def test_feedback_and_access_are_as_the_schema_says() -> None:
-    events = OtherEvents(EVENTS)
+    events = OtherEvents(EVENTS, origin=ORIGIN)
     about = answered(
         traceparent=PARENT.encode(), endpoint="/v1/iris/feedback", status=202, seconds=0.00123456
     )
     event = checked(events.feedback(about, clock(), {"label": 1, "score": float("nan")}))
     assert (event["id"], event["type"]) == (ID, "feedback.v1")
     assert event["data"]["feedback"] == {"label": 1, "score": None}
+    served = {
+        "model": "iris", "version": "4", "specDigest": "cd" * 32, "variant": "canary",
+        "endpoint": "/v1/iris/feedback", "status": 202,
+    }  # fmt: skip
+    assert event["traceparent"] == PARENT
+    assert event["data"] == served | {"feedback": {"label": 1, "score": None}}
     event = checked(events.access(about, clock()))
-    assert (event["type"], event["data"]["latencyMs"]) == ("access.v1", 1.235)
+    assert (event["type"], event["data"]) == ("access.v1", served | {"latencyMs": 1.235})
     event = checked(events.feedback(about, clock(), "x" * 20_000))
     assert event["data"]["truncated"] is True
     assert "feedback" not in event["data"]
 
 
 def test_the_owners_events_have_a_name_and_values() -> None:
-    event = json.loads(OtherEvents(EVENTS).custom(answered(), clock(), "drift", {"psi": 0.1}))
+    event = checked(OtherEvents(EVENTS).custom(answered(), clock(), "drift", {"psi": 0.1}))
     assert next(iter(event)) == "id"
     assert event["type"] == "custom.v1"
     assert event["data"] == {
-        "model": "iris", "version": "4", "name": "drift", "values": {"psi": 0.1}
+        "model": "iris", "version": "4", "variant": "stable", "name": "drift",
+        "values": {"psi": 0.1},
     }  # fmt: skip
 
 

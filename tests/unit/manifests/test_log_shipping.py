@@ -101,13 +101,9 @@ def test_the_drain_ends_within_the_grace_period(tmp_path: Path) -> None:
 def test_a_template_that_went_wrong_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: str, message: str
 ) -> None:
-    monkeypatch.setattr(log_shipping, "read_template", lambda path: template)
-    log_shipping._template.cache_clear()
-    try:
-        with pytest.raises(BuildError, match=message):
-            build_filebeat_config_map(resolved(tmp_path))
-    finally:
-        log_shipping._template.cache_clear()
+    monkeypatch.setattr(log_shipping, "form", lambda *given: template)
+    with pytest.raises(BuildError, match=message):
+        build_filebeat_config_map(resolved(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -48,3 +48,27 @@ def test_events_of_the_owners_code_are_a_kind_of_their_own(tmp_path: Path) -> No
     config = json.loads(settings_text(server_settings(service)))
     assert config["events"]["kinds"] == ["predictions", "feedback", "custom"]
     assert config["trust"] == {"pickle": False, "code": True, "skopsTypes": []}
+
+
+CANARY = {"rollout": {"strategy": "canary", "steps": [10, 100]}}
+
+
+def test_pods_of_a_canary_read_their_side_from_a_file_that_follows_the_label(
+    tmp_path: Path,
+) -> None:
+    service = resolved(tmp_path, CANARY)
+    spec = build_deployment(service)["spec"]["template"]["spec"]
+    volume = next(v for v in spec["volumes"] if v["name"] == "pod-info")
+    (item,) = volume["downwardAPI"]["items"]
+    assert item["fieldRef"] == {"fieldPath": "metadata.labels['servestack.dev/variant']"}
+    mounts = spec["containers"][0]["volumeMounts"]
+    (folder,) = (m["mountPath"] for m in mounts if m["name"] == "pod-info")
+    assert server_settings(service).variant_file == f"{folder}/{item['path']}"
+
+
+def test_pods_that_roll_have_one_side(tmp_path: Path) -> None:
+    service = resolved(tmp_path)
+    spec = build_deployment(service)["spec"]["template"]["spec"]
+    assert "pod-info" not in [volume["name"] for volume in spec["volumes"]]
+    assert server_settings(service).variant_file is None
+    assert "variantFile" not in settings_text(server_settings(service))

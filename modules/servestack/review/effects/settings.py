@@ -256,6 +256,7 @@ ROWS: tuple[Row, ...] = (
         becomes(False, "inputs are no longer counted for drift", default=False),
     ),
     row(FILE, r"^(name|environment)$", "data", moved("events and metrics name another service:")),
+    row(FILE, r"^variantFile$", "none", "events and metrics tell stable pods from canaries"),
     row(FILE, r"^log\.", "none", "the server's own log has another level or form"),
     row(FILE, r"^description$", "none", "the description on the Swagger page changes"),
 )  # fmt: skip
