@@ -23,7 +23,7 @@ from servestack.manifests import names
 from servestack.manifests.log_shipping import filebeat_config
 from servestack.resolve.resolved import ResolvedService
 from tests.support.filebeat import local_config, running_filebeat
-from tests.support.kafka import USERNAME, KafkaBroker
+from tests.support.kafka import USERNAME, KafkaCluster
 from tests.support.services import NULL
 
 FAILING = """
@@ -45,7 +45,7 @@ class Stage:
     service: ResolvedService
     folder: Path
     iris: Iris
-    kafka: KafkaBroker
+    kafka: KafkaCluster
     start: Callable[[], AbstractContextManager[RunningServer]]
     servers: ExitStack = field(default_factory=ExitStack)
 

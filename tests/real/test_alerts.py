@@ -39,7 +39,7 @@ from tests.support.alerting import (
     wait,
 )
 from tests.support.hurried import hurried, shorter
-from tests.support.kafka import KafkaBroker, running_kafka
+from tests.support.kafka import KafkaCluster, running_kafka
 from tests.support.ports import free_ports
 from tests.support.projects import REPOSITORY
 from tests.support.services import resolved
@@ -119,7 +119,7 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
             yield found
 
 
-def _stage(alert: str, folder: Path, iris: Iris, kafka: KafkaBroker, port: int) -> Stage:
+def _stage(alert: str, folder: Path, iris: Iris, kafka: KafkaCluster, port: int) -> Stage:
     cause, own = CAUSES[alert], folder / model_name(alert).replace("-", "_")
     model = iris.folder
     if cause.code is not None:
