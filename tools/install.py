@@ -269,18 +269,6 @@ _ALL: tuple[Tool, ...] = (
             ("prometheus", "kubernetes", f"{_PROMETHEUS}/prometheus/cmd/prometheus", "3.13.0"),
             ("promtool-3", "promtool", f"{_PROMETHEUS}/prometheus/cmd/promtool", "3.13.0"),
             (
-                "prometheus-operator",
-                "prometheus-operator",
-                f"{_PROMETHEUS}-operator/prometheus-operator/cmd/operator",
-                "0.87.1",
-            ),
-            (
-                "prometheus-config-reloader",
-                "prometheus-operator",
-                f"{_PROMETHEUS}-operator/prometheus-operator/cmd/prometheus-config-reloader",
-                "0.87.1",
-            ),
-            (
                 "alertmanager",
                 "prometheus-operator",
                 f"{_PROMETHEUS}/alertmanager/cmd/alertmanager",
