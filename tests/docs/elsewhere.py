@@ -4,6 +4,7 @@ from __future__ import annotations
 
 OTHER_TESTS = {
     "docs/tutorial.md": "tests/quickstart/test_quickstart_page.py",
+    "docs/how-to/route-alerts.md": "tests/real/test_alertmanager.py",
     "docs/how-to/fixed-count-to-autoscaling.md": "tests/real/test_handover.py",
     "docs/how-to/read-the-events.md": "tests/real/test_events_command.py",
 }

@@ -43,5 +43,5 @@ def test_queries_are_valid(tmp_path: Path, slo: Any) -> None:
     ]
     file = tmp_path / "queries.yaml"
     file.write_text(dump({"groups": [{"name": "dashboard", "rules": rules}]}))
-    done = promtool("check", "rules", file)
+    done = promtool("promtool-3", "check", "rules", file)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -92,6 +92,7 @@ def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
     values = {
         "service": service.name,
         "environment": service.environment.name,
+        "namespace": service.namespace,
         "owner": spec.owner or "unowned",
         "runbook": spec.monitoring.runbook or "",
         "dashboard": dashboard,
@@ -170,7 +171,8 @@ def bucket_matcher(objective: LatencyObjective) -> str:
 def make_form(template: str, structure: Structure) -> str:
     """The groups of a template as a %-format of JSON."""
     own = (
-        "service", "environment", "owner", "runbook", "dashboard", "max_queue", "disk_budget_bytes",
+        "service", "environment", "namespace", "owner", "runbook", "dashboard", "max_queue",
+        "disk_budget_bytes",
     )  # fmt: skip
     values: dict[str, Any] = {name: f"@{name}@" for name in own} | dict(structure)
     values["objectives"] = [

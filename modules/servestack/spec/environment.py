@@ -215,7 +215,11 @@ class Prometheus(SpecModel):
         "annotates the pods.",
     )
     labels: dict[LabelKey, LabelValue] = Field(
-        default={}, description="Labels by which the operator selects those objects."
+        default={},
+        description="Labels by which the operator selects those objects: those of podMonitorSelector "
+        "and ruleSelector of its Prometheus. kube-prometheus-stack selects by the label `release`. "
+        "Write {} if both selectors are empty.",
+        examples=[{"release": "kube-prometheus-stack"}],
     )
     namespace: DnsLabel = Field(
         default="monitoring", description="Namespace of Prometheus. Network policies admit it."
