@@ -107,9 +107,7 @@ class InputReader:
             tuple(None if at in large else value for at, value in enumerate(row)) for row in rows
         ]
 
-    def read(
-        self, parts: Sequence[Any], positions: Sequence[int], width: int
-    ) -> list[Values]:
+    def read(self, parts: Sequence[Any], positions: Sequence[int], width: int) -> list[Values]:
         """Return the values of the columns at some positions, of all parts together.
 
         A row has `width` values. Raises OtherFormError for rows without these columns.

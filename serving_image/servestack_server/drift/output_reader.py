@@ -10,9 +10,7 @@ import numpy as np
 from servestack_server.drift.input_reader import OtherFormError, Values
 
 
-def read_outputs(
-    parts: Sequence[Any], names: Sequence[str] | None, size: int
-) -> dict[str, Values]:
+def read_outputs(parts: Sequence[Any], names: Sequence[str] | None, size: int) -> dict[str, Values]:
     """Return the values of each output, of all parts together, which answer `size` rows.
 
     A part has one entry per row: an array, a mapping of arrays, or a list. `names` are those of the
