@@ -70,7 +70,8 @@ def test_columns_of_a_profile_are_found() -> None:
 def test_rows_of_another_form() -> None:
     unknown = InputReader(compile_schema(Input()))
     assert unknown.read([[[1, 2]], [(3, 4)]], [1], 2) == [(2, 4)]
-    for rows in ([{"messages": []}], [[1, 2, 3]], [[1, 2], "text"]):
+    other_forms: tuple[list[Any], ...] = ([{"messages": []}], [[1, 2, 3]], [[1, 2], "text"])
+    for rows in other_forms:
         with pytest.raises(OtherFormError):
             unknown.read([rows], [0], 2)
 
