@@ -96,8 +96,10 @@ class Fault:
     def break_(self, scene: Scene) -> None:
         raise NotImplementedError
 
-    def mend(self, scene: Scene) -> None:
-        """Nothing where it mends itself."""
+    def mend(self, scene: Scene) -> float | None:
+        """Nothing where it mends itself. Returns when it was mended, in seconds since 1970, if that
+        took time; None where it is mended at once."""
+        return None
 
     def also_mended(self, scene: Scene) -> float:
         """When what is neither pod nor broker was whole again, in seconds since 1970; waits."""
@@ -121,8 +123,8 @@ def run(
             wait_until(partial(_has_answers, callers), "first answers")
         fault.break_(scene)
         time.sleep(seconds)
-        mended = time.time()
-        fault.mend(scene)
+        at_once = time.time()
+        mended = fault.mend(scene) or at_once
         for callers in scene.traffic:
             wait_until(partial(callers.answered_after, mended), "new answers")
         also_mended = fault.also_mended(scene)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from datetime import UTC, datetime, timedelta
 
 from tests.faults.fault import MANY_ROWS, SMALL_BUDGET, Fault, Row, Scene, wait_until
@@ -20,9 +21,10 @@ class LeaderKilled(Fault):
         self._killed = leader(scene.kafka, f"servestack.{scene.pod.name}.predictions")
         self._killed.kill()
 
-    def mend(self, scene: Scene) -> None:
+    def mend(self, scene: Scene) -> float | None:
         self._killed.start()
         scene.kafka.wait_until_ready()
+        return time.time()
 
 
 class BrokerStopped(Fault):
@@ -76,10 +78,11 @@ class AllAway(Fault):
         wait_until(lambda: dropping.dropped() > 50, "a full disk budget")
         wait_until(lambda: not refusing.is_ready(), "an unready server")
 
-    def mend(self, scene: Scene) -> None:
+    def mend(self, scene: Scene) -> float | None:
         for broker in scene.kafka.brokers:
             broker.start()
         scene.kafka.wait_until_ready()
+        return time.time()
 
 
 class WrongPassword(Fault):
