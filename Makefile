@@ -60,7 +60,7 @@ lint: setup ## lint, spelling, links, types, import contracts, generated files
 	@cd tests && MYPYPATH=..:../modules ../$(BIN)/mypy --config-file ../pyproject.toml --cache-dir ~/.cache/servestack/mypy-server ../serving_image/tests
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/docs.py --check
-	@$(BIN)/python tools/dashboards.py --check
+	@$(BIN)/python -m tools.dashboards --check
 	@$(BIN)/python tools/forms.py --check
 	@$(BIN)/python tools/stock_image.py --check
 	@$(BIN)/python tools/schemas/bundle.py --check
@@ -71,14 +71,18 @@ unit: setup ## the tests that need nothing but Python
 	@$(BIN)/python -m pytest tests/unit tests/parity $(PYTEST)
 
 .PHONY: generate
-generate: setup ## write what is generated and committed: docs, dashboard, schemas, rendered
+generate: setup ## write what is generated and committed: docs, dashboards, schemas, rendered
 	@$(BIN)/python tools/docs.py
-	@$(BIN)/python tools/dashboards.py
+	@$(BIN)/python -m tools.dashboards
 	@$(BIN)/python tools/forms.py
 	@$(BIN)/python tools/stock_image.py
 	@$(BIN)/python tools/schemas/bundle.py
 	@$(BIN)/python tools/secrets/bundle.py
 	@for project in . examples/*/; do if test -d $$project/stacks; then $(BIN)/servestack render -C $$project; fi; done
+
+.PHONY: pictures
+pictures: setup ## the pictures of docs/operations/dashboards.md, from servers that run for some minutes
+	@$(BIN)/python -m tests.dashboards.pictures $(if $(MINUTES),--minutes=$(MINUTES))
 
 .PHONY: docs
 docs: setup ## the documentation site, into site/; fails on a dead link
@@ -109,6 +113,10 @@ bench-plain: setup ## what the code would cost where it is not the plainest, as 
 bench-estimators: setup ## one call of common estimators beside the bare call and mlflow.pyfunc; MODEL as in parity
 	@$(BIN)/python -m tests.performance.bench_estimators $(MODEL)
 
+.PHONY: bench-drift
+bench-drift: setup ## the watch for drift: false alarms, found shifts, cost of counting
+	@$(BIN)/python -m tests.performance.bench_drift $(if $(WINDOWS),--windows=$(WINDOWS)) $(if $(ROUNDS),--rounds=$(ROUNDS))
+
 .PHONY: bench-door
 bench-door: setup ## a thousand callers without a key, 4 MB each, and one allowed caller meanwhile
 	@$(BIN)/python -m tests.performance.bench_door $(if $(CALLERS),--callers=$(CALLERS))
@@ -124,6 +132,10 @@ bench-scaling-signal: setup ## what an autoscaler should look at: scale events a
 .PHONY: bench-http
 bench-http: setup ## the server's HTTP layer beside uvicorn's and granian's, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_http $(if $(SECONDS),--seconds=$(SECONDS))
+
+.PHONY: faults
+faults: setup ## the fault table: each fault N times (10), or the ROWS named; what Kafka says afterwards
+	@$(BIN)/python -m tests.faults $(if $(N),--runs=$(N)) $(if $(ROWS),--rows=$(ROWS)) $(if $(CLUSTER),--cluster) $(if $(KEEP),--keep=$(KEEP)) $(if $(JSON),--json=$(JSON))
 
 .PHONY: cluster
 cluster: setup ## a real cluster by kind, on Docker or else on podman as root; prints its kubeconfig's path

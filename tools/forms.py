@@ -79,6 +79,12 @@ def usual() -> Sequence[tuple[str, Make, list[Structure]]]:
             partial(rules.make_form, rules.OPERATIONS_TEMPLATE),
             operations,
         ),
+        (
+            rules.DRIFT_TEMPLATE,
+            partial(rules.make_form, rules.DRIFT_TEMPLATE),
+            [rules.drift_structure(alerts=True)],
+        ),
+        (rules.INFO_TEMPLATE, partial(rules.make_form, rules.INFO_TEMPLATE), [{}]),
         (log_shipping.TEMPLATE, log_shipping.make_form, filebeat),
     )
 

@@ -227,6 +227,7 @@ class NpmTool:
 
 
 _NPM_LOCK = "package-lock.json"
+_PROMETHEUS = "github.com/prometheus"
 
 Tool = GoTool | DebianTool | InstalledTool | MavenTool | NpmTool
 
@@ -254,12 +255,27 @@ _ALL: tuple[Tool, ...] = (
     ),
     GoTool("metrics-server", "metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server"),
     GoTool("coredns", "kubernetes", "github.com/coredns/coredns"),
-    GoTool(
-        "prometheus",
-        "kubernetes",
-        "github.com/prometheus/prometheus/cmd/prometheus",
-        # All other kinds of discovery are clients of clouds.
-        tags="remove_all_sd,enable_kubernetes_sd",
+    *(
+        GoTool(
+            name,
+            module,
+            package,
+            "github.com/prometheus/common/version.Version",
+            version,
+            # All other kinds of discovery are clients of clouds.
+            tags="remove_all_sd,enable_kubernetes_sd",
+        )
+        for name, module, package, version in (
+            ("prometheus", "kubernetes", f"{_PROMETHEUS}/prometheus/cmd/prometheus", "3.13.0"),
+            ("promtool-3", "promtool", f"{_PROMETHEUS}/prometheus/cmd/promtool", "3.13.0"),
+            (
+                "alertmanager",
+                "prometheus-operator",
+                f"{_PROMETHEUS}/alertmanager/cmd/alertmanager",
+                "0.29.0",
+            ),
+            ("amtool", "prometheus-operator", f"{_PROMETHEUS}/alertmanager/cmd/amtool", "0.29.0"),
+        )
     ),
     GoTool("etcd-3.6", "etcd", "go.etcd.io/etcd/server/v3"),
     GoTool("pause", "pause", "."),

@@ -88,11 +88,55 @@ INPUT_VALUES = Metric(
 )  # fmt: skip
 INPUT_OUT_OF_RANGE = Metric(
     "servestack_input_out_of_range_total", "counter",
-    "Input values outside the range of training, with monitoring.drift.", ("column",),
+    "Input values refused because their column has a range or a list without them, with monitoring.drift.",
+    ("column",),
+)  # fmt: skip
+_BUCKET = ("model", "profile", "column", "bucket")
+INPUT_BUCKET = Metric(
+    "servestack_input_bucket_total", "counter",
+    "Input values by bucket of the model's profile, with monitoring.drift.", _BUCKET,
+)  # fmt: skip
+PREDICTION_BUCKET = Metric(
+    "servestack_prediction_bucket_total", "counter",
+    "Outputs of the model by bucket of its profile, with monitoring.drift.", _BUCKET,
+)  # fmt: skip
+PROFILE_SHARE = Metric(
+    "servestack_profile_share", "gauge",
+    "Share of the profile's rows in a bucket; side is input or prediction.",
+    ("model", "profile", "side", "column", "bucket"),
+)  # fmt: skip
+PROFILE_CHI_SQUARED_LIMIT = Metric(
+    "servestack_profile_chi_squared_limit", "gauge",
+    "Chi-squared statistic that a column without drift hardly ever exceeds.",
+    ("model", "profile", "side", "column"),
+)  # fmt: skip
+PROFILE_ROWS = Metric(
+    "servestack_profile_rows", "gauge", "Rows of the profile, for each of its columns.",
+    ("model", "profile", "side", "column"),
+)  # fmt: skip
+PROFILE_INFO = Metric(
+    "servestack_profile_info", "gauge",
+    "Always 1; source is training, or first_rows for the first rows that the pod answered.",
+    ("model", "profile", "source"),
+)  # fmt: skip
+DRIFT_ROWS = Metric(
+    "servestack_drift_rows_total", "counter",
+    "Rows answered by a model whose inputs are watched for drift.", ("model",),
+)  # fmt: skip
+DRIFT_ROWS_SKIPPED = Metric(
+    "servestack_drift_rows_skipped_total", "counter",
+    "Of these, rows that were not counted: the server had no time, or they have another form.",
+    ("model", "reason"),
+)  # fmt: skip
+DRIFT_PROBLEMS = Metric(
+    "servestack_drift_problems", "gauge",
+    "What keeps a model from being watched: an unreadable profile, columns that the input lacks, an unknown input.",
+    ("model", "problem"),
 )  # fmt: skip
 
 CATALOGUE = (
     REQUESTS, REQUEST_SECONDS, IN_FLIGHT, IN_FLIGHT_SECONDS, QUEUE_DEPTH, BATCH_SIZE, PREDICTION_SECONDS,
     LOAD_SECONDS, MODEL_INFO, CONVERSION_DIFFERENCE, EVENTS_WRITTEN, EVENTS_DROPPED, EVENTS_UNSHIPPED, INPUT_VALUES,
-    INPUT_OUT_OF_RANGE,
+    INPUT_OUT_OF_RANGE, INPUT_BUCKET, PREDICTION_BUCKET, PROFILE_SHARE, PROFILE_CHI_SQUARED_LIMIT,
+    PROFILE_ROWS, PROFILE_INFO, DRIFT_ROWS, DRIFT_ROWS_SKIPPED, DRIFT_PROBLEMS,
 )  # fmt: skip

@@ -51,6 +51,7 @@ Protocol = Literal["seldon"]
 UnknownColumns = Literal["refuse", "ignore"]
 CorsMethod = Literal["GET", "POST"]
 WhenFull = Literal["drop", "unready"]
+Durability = Literal["process", "buffered"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 Redaction = Literal["drop", "hash"]
@@ -190,7 +191,7 @@ class Events(Section, frozen=True):
     """Where events go. The server writes only the kinds in `kinds`, which are shipped.
 
     `registry` is the folder where Filebeat records what Kafka has received. Without it, nothing
-    ships the events.
+    ships the events. `durability` is `process` if it is left out.
     """
 
     folder: str
@@ -199,15 +200,33 @@ class Events(Section, frozen=True):
     max_event_bytes: int = 1 << 20
     disk_budget_bytes: int = 256 << 20
     when_full: WhenFull = "drop"
+    durability: Durability | None = None
     registry: str | None = None
     predictions: PredictionLog | None = None
 
 
+class Drift(Section, frozen=True, omit_defaults=True):
+    """What is counted for drift. `columns` names the inputs to watch (None: all, up to `max_columns`).
+
+    Without a profile in the artifact, the first `baseline_rows` rows that a pod answers are one.
+    """
+
+    baseline_rows: int = 10_000
+    max_columns: int = 50
+    columns: tuple[str, ...] | None = None
+
+
 class Metrics(Section, frozen=True):
-    """Buckets of the request duration, and whether inputs are counted for drift."""
+    """Buckets of the request duration, and what is counted for drift: nothing, or all with defaults,
+    or as the section says."""
 
     latency_buckets_seconds: tuple[float, ...] = REQUEST_SECONDS_BUCKETS
-    drift: bool = False
+    drift: bool | Drift = False
+
+    @property
+    def watched(self) -> Drift | None:
+        """What is counted for drift; None for nothing."""
+        return self.drift if isinstance(self.drift, Drift) else Drift() if self.drift else None
 
 
 class Branch(Section, frozen=True):

@@ -94,9 +94,18 @@ class ModelMetrics:
         self.seconds = Histogram(catalogue.PREDICTION_SECONDS.buckets)
 
 
+class _Families(list[Any]):
+    """Families as a collector of prometheus_client."""
+
+    def collect(self) -> Families:
+        return self
+
+
 class ServerMetrics:
-    """All counters. `queue_depth`, `in_flight` and `in_flight_seconds` are called when Prometheus
-    scrapes.
+    """All counters. `queue_depth`, `in_flight`, `in_flight_seconds` and `drift_text` are called when
+    Prometheus scrapes.
+
+    `drift_text` returns further families in the text format, whole.
 
     `version` is that of the whole service, which requests are labelled with.
     """
@@ -118,6 +127,7 @@ class ServerMetrics:
         self.in_flight: Callable[[], int] = int
         self.in_flight_seconds: Callable[[], float] = float
         self.events: EventWriter | None = None
+        self.drift_text: Callable[[], str] = str
 
     def endpoint(self, path: str) -> EndpointMetrics:
         """Return the counters of a path, which are made on first use."""
@@ -140,7 +150,16 @@ class ServerMetrics:
         """Return all metrics in the text format of Prometheus."""
         from prometheus_client.exposition import generate_latest
 
-        return generate_latest(self)
+        return generate_latest(self) + self.drift_text().encode()
+
+    def text_of(self, metric: Metric, samples: Iterable[tuple[Sequence[str], float]]) -> str:
+        """Return one family in the text format. A sample is the values of its labels, and its own."""
+        from prometheus_client.exposition import generate_latest
+
+        family = self._family(metric)
+        for labels, value in samples:
+            self._add(family, value, *labels)
+        return generate_latest(_Families([family])).decode()
 
     def collect(self) -> Families:
         """Yield the metric families, as a collector of prometheus_client does."""

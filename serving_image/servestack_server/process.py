@@ -28,6 +28,7 @@ from servestack_server.errors import StartError
 from servestack_server.events.answered import Answered
 from servestack_server.events.log import EventLog
 from servestack_server.events.origin import Origin
+from servestack_server.events.prompt_writer import PromptWriter
 from servestack_server.events.writer import EventWriter
 from servestack_server.http.request_id import new_id
 from servestack_server.http.server import HttpServer
@@ -48,7 +49,8 @@ from servestack_server.variant import VariantFile
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.02
-"""How long an event may stay in memory. SIGKILL can lose the events of this time."""
+"""How long an event may stay in memory with `durability: buffered`. SIGKILL can lose the events of
+this time."""
 _LOG_SECONDS = 5.0
 """Time for the last events to reach the disk during shutdown."""
 _KEYS_SECONDS = 2.0
@@ -158,8 +160,11 @@ def _unusable(port: int, error: Exception) -> StartError:
 def _event_writer(settings: ServerSettings) -> EventWriter | None:
     if settings.events is None or not settings.events.kinds:
         return None
-    registry = Path(settings.events.registry) if settings.events.registry else None
-    return EventWriter(settings.events, registry=registry, flush_interval_seconds=FLUSH_SECONDS)
+    events = settings.events
+    registry = Path(events.registry) if events.registry else None
+    if events.durability == "buffered":
+        return EventWriter(events, registry=registry, flush_interval_seconds=FLUSH_SECONDS)
+    return PromptWriter(events, registry=registry)
 
 
 def _pin_of(name: str, pins: Sequence[Pin]) -> Pin:

@@ -7,7 +7,8 @@ from http import HTTPStatus
 
 from servestack_contract.references import entry_names
 from servestack_contract.settings import Batching, ServerSettings
-from servestack_server.drift import InputCounts
+from servestack_server.drift.input_counts import InputCounts
+from servestack_server.drift.watch import DriftWatch
 from servestack_server.errors import RequestError
 from servestack_server.events.log import EventLog
 from servestack_server.input.params import ParamsSchema
@@ -24,7 +25,8 @@ class Service:
     """The models of a service behind its routes. Belongs to the event loop's thread.
 
     `root` is the target of <basePath>/predict: the only model, or the graph. It is None for several
-    models without a graph. `receiving` returns how many requests are only partly received.
+    models without a graph. `receiving` returns how many requests are only partly received,
+    and `delivering` is called with True and False before and after the answers of a batch.
     `is_input_declared`: the settings came with an input; else a model may have described its own.
     """
 
@@ -41,7 +43,10 @@ class Service:
         self.stopping = False
         self.is_input_declared = is_input_declared
         self.receiving: Callable[[], int] = int
-        self.inputs = InputCounts(schema, metrics, is_on=settings.metrics.drift)
+        self.delivering: Callable[[bool], object] = bool
+        watched = settings.metrics.watched
+        self.inputs = InputCounts(schema, metrics, is_on=watched is not None)
+        self.drift = DriftWatch(settings, schema, metrics, watched) if watched else None
         self.targets = {model.name: self._target(model) for model in models}
         self.root = self._root()
         metrics.queue_depth = lambda: sum(t.batcher.depth for t in self.targets.values())
@@ -60,6 +65,7 @@ class Service:
                 max_wait_seconds=settings.max_latency_ms / 1000,
                 max_queue=self.settings.limits.max_queue,
                 receiving=lambda: self.receiving(),
+                delivering=lambda begins: self.delivering(begins),
             )
         )
 

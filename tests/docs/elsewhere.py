@@ -4,6 +4,7 @@ from __future__ import annotations
 
 OTHER_TESTS = {
     "docs/tutorial.md": "tests/quickstart/test_quickstart_page.py",
+    "docs/how-to/route-alerts.md": "tests/real/test_alertmanager.py",
     "docs/how-to/fixed-count-to-autoscaling.md": "tests/real/test_handover.py",
     "docs/how-to/read-the-events.md": "tests/real/test_events_command.py",
 }
@@ -104,6 +105,10 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
             (
                 "docs/operations/alerts.md",
                 "kubectl -n models top pods -l app.kubernetes.io/name=iris --containers",
+            ),
+            (
+                "docs/operations/alerts.md",
+                "kubectl -n models logs deployment/iris -c server | grep -i drift",
             ),
             ("docs/operations/alerts.md", "kubectl -n models get hpa iris"),
             (

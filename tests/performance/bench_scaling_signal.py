@@ -56,7 +56,8 @@ class Load:
         """servestack_requests_in_flight_seconds_total."""
         came, ended = self._counts(times)
         began = self._arrived[came] - self._arrived_of_ended[ended]
-        return self.finished_seconds(times) + (came - ended) * times - began
+        seconds: Floats = self.finished_seconds(times) + (came - ended) * times - began
+        return seconds
 
     def _counts(self, times: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         return (

@@ -18,18 +18,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 from tools.install import install
 
 from tests.performance.serving import ours
-from tests.performance.serving.bars import LogCost, judge
+from tests.performance.serving.bars import judge
 from tests.performance.serving.contender import SCENARIOS, SIXTEEN, Contender
+from tests.performance.serving.log_cost import LogCost
 from tests.performance.serving.measurement import Result, least_disturbed, measure, started
 from tests.performance.serving.peer_servers import FLOORS, PEERS
 from tests.performance.serving.process import CLIENT_CORE, SERVER_CORE
-from tests.performance.serving.tables import scenario_table
+from tests.performance.serving.tables import log_table, scenario_table
 from tests.performance.serving.train import TrainedModel, train_models
 from tests.performance.serving.venvs import HERE, PeerFailedError, image_venv
 
@@ -50,7 +52,9 @@ def main() -> int:
         say("training the models …")
         models = train_models(folder)
         mine = _ours(models, folder)
-        field = [contender for name, contender in mine.items() if ours.WITHOUT_LOG not in name]
+        field = [
+            contender for name, contender in mine.items() if name in (ours.NATIVE, ours.COMPILED)
+        ]
         field += [*(PEERS[peer] for peer in arguments.peers), *FLOORS]
         os.sched_setaffinity(0, {CLIENT_CORE})
         results = _measure_all(field, models, folder, arguments.seconds)
@@ -58,6 +62,8 @@ def main() -> int:
         bare = _bare_calls(models[SIXTEEN.model], folder) if mine else {}
     for scenario in SCENARIOS:
         print("\n".join(scenario_table(scenario, results)), end="\n\n")
+    if costs:
+        print("\n".join(log_table(costs)), end="\n\n")
     for bar in judge(results, bare, costs):
         print(bar)
     print(f"load average at the start: {load:.2f}")
@@ -107,25 +113,31 @@ def _measure_all(
 def _log_costs(
     mine: Mapping[str, Contender], model: TrainedModel, folder: Path, seconds: int
 ) -> dict[str, LogCost]:
-    """Both servers up at once and asked in turn, so that other work on the machine hits both."""
+    """By contender. All three are up at once and asked in turn, so other work hits all of them."""
     costs = {}
     for name in (ours.NATIVE, ours.COMPILED) if mine else ():
         place = folder / name.replace(" ", "-")
-        on: list[float] = []
-        off: list[float] = []
+        suffixes = ("", ours.BUFFERED, ours.WITHOUT_LOG)
+        rates: dict[str, list[float]] = {suffix: [] for suffix in suffixes}
         others = 0.0
         try:
-            with (
-                started(mine[name], model, place / "on") as logged,
-                started(mine[name + ours.WITHOUT_LOG], model, place / "off") as silent,
-            ):
-                for _ in range(LOG_ROUNDS):
-                    for run, rates in ((logged, on), (silent, off)):
-                        figures, share = least_disturbed(run, SIXTEEN, seconds)
-                        rates.append(figures.requests_per_second)
+            with ExitStack() as stack:
+                runs = {
+                    suffix: stack.enter_context(
+                        started(mine[name + suffix], model, place / f"log{at}")
+                    )
+                    for at, suffix in enumerate(suffixes)
+                }
+                for number in range(LOG_ROUNDS):
+                    for suffix in suffixes if number % 2 else reversed(suffixes):
+                        figures, share = least_disturbed(runs[suffix], SIXTEEN, seconds)
+                        rates[suffix].append(figures.requests_per_second)
                         others = max(others, share)
-            written = ours.events_written(place / "on")
-            costs[name] = LogCost(on, off, logged.answers, written, others)
+            for suffix in (ours.BUFFERED, ""):
+                written = ours.events_written(runs[suffix].order.folder)
+                costs[name + suffix] = LogCost(
+                    rates[suffix], rates[ours.WITHOUT_LOG], runs[suffix].answers, written, others
+                )
         except PeerFailedError as error:
             say(f"{name}, cost of the log: {error}")
     return costs

@@ -35,7 +35,7 @@ from confluent_kafka.admin import (
 from confluent_kafka.cimpl import NewTopic
 
 from tests.support.kafka_certificates import broker_pem, client_folder
-from tests.support.kafka_records import Record, read_records
+from tests.support.kafka_records import Record, TimedRecord, read_records
 from tests.support.ports import free_ports
 from tests.support.projects import REPOSITORY
 from tests.support.tools import installed
@@ -259,7 +259,11 @@ class KafkaCluster:
             time.sleep(0.05)
 
     def read(self, topic: str) -> list[Record]:
-        """Key and value of each message that the topic holds at this moment.
+        """Key and value of each message that the topic holds at this moment."""
+        return [(record.key, record.value) for record in self.read_timed(topic)]
+
+    def read_timed(self, topic: str) -> list[TimedRecord]:
+        """Each message that the topic holds at this moment, with the time that its broker gave it.
 
         Asked again for a while: partitions of a broker that hung are without a leader at first.
         """

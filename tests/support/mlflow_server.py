@@ -16,18 +16,29 @@ from typing import Any
 
 from tests.support.ports import free_ports
 
-_READY_SECONDS = 90
+_READY_SECONDS = 240
 
 UNUSED = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """What no test asks of a server. For jobs it starts eight processes more: half a minute of CPU."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class MlflowServer:
-    """A running server, and its process to kill."""
+    """A running server: its address, its process to kill, and how to start it there again."""
 
     uri: str
+    command: list[str]
+    log: Path
     process: subprocess.Popen[bytes]
+
+    def stop(self) -> None:
+        """Nobody listens at its address from now on."""
+        end(self.process)
+
+    def start(self) -> None:
+        """Start it with what it had, and wait until it answers."""
+        self.process = _started(self.command, self.log)
+        _wait_until_ready(self.uri, self.process, self.log)
 
 
 @contextmanager
@@ -42,16 +53,20 @@ def running_mlflow(folder: Path, host: str = "127.0.0.1") -> Iterator[MlflowServ
         f"--backend-store-uri=sqlite:///{folder}/mlflow.db",
         f"--artifacts-destination={folder}/artifacts", "--serve-artifacts",
     ]  # fmt: skip
-    environment = os.environ | UNUSED
-    with (folder / "mlflow.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=environment, start_new_session=True
-        )
+    log = folder / "mlflow.log"
+    server = MlflowServer(uri, command, log, _started(command, log))
     try:
-        _wait_until_ready(uri, process, folder / "mlflow.log")
-        yield MlflowServer(uri, process)
+        _wait_until_ready(uri, server.process, log)
+        yield server
     finally:
-        end(process)
+        end(server.process)
+
+
+def _started(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as stream:
+        return subprocess.Popen(
+            command, stdout=stream, stderr=stream, env=os.environ | UNUSED, start_new_session=True
+        )
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -28,7 +28,7 @@ ENVIRONMENT: dict[str, Any] = {
     "cluster": {"context": "prod"},
     "images": {"server": {"repository": "registry.example.com/serving", "tag": "1.0"}},
     "kafka": {"brokers": ["kafka:9093"], "security": {"credentials": {"secret": "kafka"}}},
-    "prometheus": {"style": "operator"},
+    "prometheus": {"style": "operator", "labels": {}},
     "grafana": {"folder": "Models"},
     "ingress": {"kind": "ingress", "hostSuffix": "example.com", "namespace": "traefik"},
     "network": {"artifactStore": {"namespace": "mlflow"}, "kafka": {"namespace": "kafka"}},

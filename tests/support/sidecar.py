@@ -86,14 +86,14 @@ class Sidecar:
         """Run the preStop hook, and return what it says."""
         return drain(self.folder, seconds).stderr
 
-    def starts(self) -> int:
-        """How often the script has said that it starts Filebeat again."""
-        return self.log.read_text().count("starting Filebeat again")
+    def wait_for_starts(self, count: int) -> None:
+        """Return when the script has said so often that it starts Filebeat again."""
+        self.wait_for_log("starting Filebeat again", count)
 
-    def wait_for_starts(self, count: int, seconds: float = 60) -> None:
-        """Return when Filebeat was started again so often."""
+    def wait_for_log(self, text: str, count: int = 1, seconds: float = 150) -> None:
+        """Return when the log says so, as often as `count`."""
         deadline = time.monotonic() + seconds
-        while self.starts() < count:
+        while self.log.read_text().count(text) < count:
             assert time.monotonic() < deadline, self.log.read_text()[-3000:]
             time.sleep(0.1)
 

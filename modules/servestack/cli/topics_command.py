@@ -74,10 +74,13 @@ def _refuse_too_many_copies(plans: Sequence[TopicPlan], brokers: int) -> None:
     copies = max((p.topic.replication_factor for p in plans if p.existing is None), default=0)
     if copies > brokers:
         message = (
-            f"topics are to have {counted(copies, 'copy').replace('copys', 'copies')}, "
-            f"and Kafka has {counted(brokers, 'broker')}"
+            f"topics are to have {copies} {'copy' if copies == 1 else 'copies'}, "
+            f"and Kafka has {counted(brokers, 'broker')} now"
         )
-        hint = f"write kafka.topics.replicationFactor: {brokers}, or add brokers"
+        hint = (
+            "wait for brokers that are down, or lower kafka.topics.replicationFactor of the "
+            "environment"
+        )
         raise KafkaError(Problem("SRV556", message, hint=hint))
 
 

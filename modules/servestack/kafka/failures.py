@@ -14,6 +14,9 @@ def refusal(error: Any, topic: str, what: str, right: str) -> Problem:
         hint = f"the user needs {right} on the topic; see docs/how-to/kafka-topics.md"
         return Problem("SRV555", f"{topic}: not authorized to {what}", hint=hint)
     if name == "INVALID_REPLICATION_FACTOR":
-        hint = "lower kafka.topics.replicationFactor of the environment, or add brokers"
+        hint = (
+            "wait for brokers that are down, or lower kafka.topics.replicationFactor of the "
+            "environment"
+        )
         return Problem("SRV556", f"{topic}: {said}", hint=hint)
     return Problem("SRV558", f"{topic}: cannot {what}: {said}")

@@ -17,7 +17,11 @@ from servestack.manifests.autoscaling import (
     build_horizontal_pod_autoscaler,
     build_scaled_object,
 )
-from servestack.manifests.environment import build_default_network_policy, build_namespace
+from servestack.manifests.environment import (
+    build_default_network_policy,
+    build_fleet_dashboard_config_map,
+    build_namespace,
+)
 from servestack.manifests.log_shipping import build_filebeat_config_map
 from servestack.manifests.manifest import ENVIRONMENT_GROUP, Body, Manifest
 from servestack.manifests.monitoring import (
@@ -45,6 +49,7 @@ ServiceBuilder = Callable[[ResolvedService], Body | None]
 ENVIRONMENT_BUILDERS: tuple[tuple[str, EnvironmentBuilder], ...] = (
     ("environment", build_namespace),
     ("environment", build_default_network_policy),
+    ("environment", build_fleet_dashboard_config_map),
 )
 SERVICE_BUILDERS: tuple[tuple[str, ServiceBuilder], ...] = (
     ("access", build_service_account),

@@ -1,7 +1,9 @@
-"""What an environment has once for all its models: Namespace and default NetworkPolicy."""
+"""What an environment has once for all its models: Namespace, default NetworkPolicy, dashboard."""
 
 from __future__ import annotations
 
+from servestack.manifests import names
+from servestack.manifests.dashboards import fleet_text
 from servestack.manifests.manifest import Body
 from servestack.manifests.names import MANAGED_BY
 from servestack.spec.environment import Environment
@@ -46,4 +48,24 @@ def build_default_network_policy(environment: Environment) -> Body | None:
             "labels": dict(_LABELS),
         },
         "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+    }
+
+
+def build_fleet_dashboard_config_map(environment: Environment) -> Body | None:
+    """The ConfigMap with the Grafana dashboard of all models; None unless the environment wants it."""
+    grafana = environment.grafana
+    if grafana is None or not grafana.fleet:
+        return None
+    metadata: Body = {
+        "name": names.fleet_dashboard_name(environment),
+        "namespace": environment.namespace,
+        "labels": _LABELS | {grafana.label: "1"},
+    }
+    if annotations := names.grafana_annotations(grafana):
+        metadata["annotations"] = annotations
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata,
+        "data": {names.fleet_dashboard_file(environment): fleet_text(environment)},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from servestack.manifests import names
-from servestack.manifests.dashboards import DASHBOARD_FILE, dashboard_text
+from servestack.manifests.dashboards import dashboard_text
 from servestack.manifests.manifest import Body
 from servestack.manifests.rules import rule_groups, threshold_seconds
 from servestack.resolve.resolved import ResolvedService
@@ -113,7 +113,7 @@ def build_rules_config_map(service: ResolvedService) -> Body | None:
         "metadata": names.metadata(
             service, f"{service.name}-rules", extra_labels={"prometheus_rules": "1"}
         ),
-        "data": {f"{service.namespace}-{service.name}.yaml": dump({"groups": groups})},
+        "data": {names.rules_file(service): dump({"groups": groups})},
     }
 
 
@@ -122,7 +122,6 @@ def build_dashboard_config_map(service: ResolvedService) -> Body | None:
     grafana = service.environment.grafana
     if grafana is None or not service.spec.monitoring.dashboard:
         return None
-    annotations = {"grafana_folder": grafana.folder} if grafana.folder else None
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -130,7 +129,7 @@ def build_dashboard_config_map(service: ResolvedService) -> Body | None:
             service,
             names.dashboard_name(service),
             extra_labels={grafana.label: "1"},
-            annotations=annotations,
+            annotations=names.grafana_annotations(grafana),
         ),
-        "data": {DASHBOARD_FILE.format(name=service.name): dashboard_text(service)},
+        "data": {names.dashboard_file(service): dashboard_text(service)},
     }

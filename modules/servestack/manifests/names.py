@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from servestack.resolve.resolved import ResolvedService
+from servestack.spec.environment import Environment, Grafana
 
 LABEL_DOMAIN = "servestack.dev"
 MANAGED_BY = "servestack"
@@ -96,3 +98,45 @@ def solver_policy_name(service: ResolvedService) -> str:
 def dashboard_name(service: ResolvedService) -> str:
     """Name of the ConfigMap with the Grafana dashboard."""
     return f"{service.name}-dashboard"
+
+
+def grafana_annotations(grafana: Grafana) -> dict[str, str]:
+    """Annotations by which Grafana's sidecar puts a dashboard into its folder."""
+    return {"grafana_folder": grafana.folder} if grafana.folder else {}
+
+
+def dashboard_file(service: ResolvedService) -> str:
+    """Name of the file with the dashboard. Grafana's sidecar writes those of all namespaces into one
+    folder; no part has a dot of its own, so no two models have the same."""
+    return f"{service.environment.name}.{service.namespace}.{service.name}.json"
+
+
+def dashboard_uid(service: ResolvedService) -> str:
+    """Id of the dashboard in Grafana, and in its address: /d/<uid>."""
+    return _uid(service.environment, service.name)
+
+
+def fleet_dashboard_name(environment: Environment) -> str:
+    """Name of the ConfigMap with the dashboard of all models. No object of a model ends like it."""
+    return f"servestack-fleet-{environment.name}"
+
+
+def fleet_dashboard_file(environment: Environment) -> str:
+    """Name of the file with the dashboard of all models."""
+    return f"{environment.name}.{environment.namespace}.json"
+
+
+def fleet_dashboard_uid(environment: Environment) -> str:
+    """Id of the dashboard of all models in Grafana."""
+    return _uid(environment)
+
+
+def _uid(environment: Environment, *more: str) -> str:
+    """An id that is the same in every render, within Grafana's limit of 40 characters."""
+    name = "/".join((environment.name, environment.namespace, *more))
+    return f"servestack-{hashlib.sha256(name.encode()).hexdigest()[:24]}"
+
+
+def rules_file(service: ResolvedService) -> str:
+    """Name of the file with the rules, among those of all namespaces."""
+    return f"{service.namespace}.{service.name}.yaml"

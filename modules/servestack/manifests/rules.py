@@ -11,10 +11,12 @@ from typing import Any
 
 import yaml
 
+from servestack.manifests import names
 from servestack.manifests.templates import Structure, fill, form, format_of, rendered
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.observability import LatencyObjective
 from servestack.spec.quantities import byte_count
+from servestack_contract.drift import LEAST_EXPECTED, ZERO_SHARE
 
 MINIMUM_REQUESTS = 100
 """Fewest requests in an alert's long window for which a ratio means anything."""
@@ -24,6 +26,8 @@ BURN_RATES = (14.4, 6, 3, 1)
 
 SLO_TEMPLATE = "monitoring/rules/slo.yaml.j2"
 OPERATIONS_TEMPLATE = "monitoring/rules/operations.yaml.j2"
+INFO_TEMPLATE = "monitoring/rules/info.yaml.j2"
+DRIFT_TEMPLATE = "monitoring/rules/drift.yaml.j2"
 _SYNTAX = {
     # Prometheus' own templates are written {{ … }} too, so ours are not.
     "variable_start_string": "<<",
@@ -60,27 +64,44 @@ def operations_structure(*, events: bool, drift: bool, parked: bool) -> Structur
     return {"events": events, "drift": drift, "parked": parked}
 
 
+def drift_structure(*, alerts: bool) -> Structure:
+    """What decides which rules of drift a model has."""
+    return {"alerts": alerts}
+
+
 def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
     """The groups of a model's Prometheus rule file, each {"name": ..., "rules": [...]}."""
     spec = service.spec
     own = objectives(service)
+    watched = spec.monitoring.watched
     slo = slo_structure([(each.kind, _fastest_burn(each)) for each in own], spec.monitoring.alerts)
     forms = [form(SLO_TEMPLATE, slo, _make_slo_form)]
     if spec.monitoring.alerts:
         operations = operations_structure(
             events=bool(service.topics.shipped()),
-            drift=spec.monitoring.drift,
+            drift=watched is not None,
             parked=spec.autoscaling is None and not spec.replicas,
         )
         forms.append(form(OPERATIONS_TEMPLATE, operations, _make_operations_form))
+    if watched is not None:
+        drift = drift_structure(alerts=spec.monitoring.alerts)
+        forms.append(form(DRIFT_TEMPLATE, drift, _make_drift_form))
+    dashboard = _dashboard(service)
+    if dashboard:
+        forms.append(form(INFO_TEMPLATE, {}, _make_info_form))
     values = {
         "service": service.name,
         "environment": service.environment.name,
+        "namespace": service.namespace,
         "owner": spec.owner or "unowned",
         "runbook": spec.monitoring.runbook or "",
+        "dashboard": dashboard,
         "max_queue": str(spec.api.limits.max_queue),
         "disk_budget_bytes": str(byte_count(spec.logging.disk_budget)),
     }
+    if watched is not None:
+        values["psi"] = plain_number(watched.psi)
+        values["minimum_rows"] = str(watched.minimum_rows)
     for objective in own:
         values[f"{objective.kind}_budget"] = str(objective.budget)
         values[f"{objective.kind}_target"] = objective.target
@@ -90,7 +111,8 @@ def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
     ]
     prometheus = service.environment.prometheus
     runbooks = prometheus.runbooks if prometheus else None
-    return [_with_runbooks(group, runbooks) for group in groups]
+    address = _dashboard_address(service, dashboard)
+    return [_with_links(group, runbooks, address) for group in groups]
 
 
 def _fastest_burn(objective: Objective) -> float:
@@ -148,7 +170,10 @@ def bucket_matcher(objective: LatencyObjective) -> str:
 
 def make_form(template: str, structure: Structure) -> str:
     """The groups of a template as a %-format of JSON."""
-    own = ("service", "environment", "owner", "runbook", "max_queue", "disk_budget_bytes")
+    own = (
+        "service", "environment", "namespace", "owner", "runbook", "dashboard", "max_queue",
+        "disk_budget_bytes",
+    )  # fmt: skip
     values: dict[str, Any] = {name: f"@{name}@" for name in own} | dict(structure)
     values["objectives"] = [
         {"kind": kind, "fastest": fastest}
@@ -157,22 +182,47 @@ def make_form(template: str, structure: Structure) -> str:
     ]
     values["selector"] = 'environment="@environment@", model_service="@service@"'
     values["minimum_requests"] = MINIMUM_REQUESTS
+    values |= {"psi": "@psi@", "minimum_rows": "@minimum_rows@", "zero_share": repr(ZERO_SHARE)}
+    values["least_expected"] = LEAST_EXPECTED
     groups = yaml.load(rendered(template, values, **_SYNTAX), _LOADER)["groups"] or []
     return format_of(json.dumps(groups, ensure_ascii=False))
 
 
 _make_slo_form = partial(make_form, SLO_TEMPLATE)
 _make_operations_form = partial(make_form, OPERATIONS_TEMPLATE)
+_make_info_form = partial(make_form, INFO_TEMPLATE)
+_make_drift_form = partial(make_form, DRIFT_TEMPLATE)
 
 
-def _with_runbooks(group: dict[str, Any], page: str | None) -> dict[str, Any]:
-    """Link alerts that have no runbook of the model's owner to their section of the page, if any."""
+def _dashboard(service: ResolvedService) -> str:
+    """Id of the dashboard that shows a model: its own, or else that of all models; "" without both."""
+    grafana = service.environment.grafana
+    if grafana is None:
+        return ""
+    if service.spec.monitoring.dashboard:
+        return names.dashboard_uid(service)
+    return names.fleet_dashboard_uid(service.environment) if grafana.fleet else ""
+
+
+def _dashboard_address(service: ResolvedService, uid: str) -> str | None:
+    """The address of a dashboard, if there is one and the environment knows Grafana's."""
+    grafana = service.environment.grafana
+    return f"{grafana.url.rstrip('/')}/d/{uid}" if grafana and grafana.url and uid else None
+
+
+def _with_links(group: dict[str, Any], page: str | None, dashboard: str | None) -> dict[str, Any]:
+    """Link alerts to their dashboard and runbook.
+
+    Those without a runbook of the model's owner link to their section of the page, if there is one.
+    """
     for rule in group["rules"]:
-        annotations = rule.get("annotations", {})
-        if annotations.get("runbook_url") != "":
+        annotations = rule.get("annotations")
+        if annotations is None:
             continue
-        if page:
+        if annotations["runbook_url"] == "" and page:
             annotations["runbook_url"] = f"{page}#{rule['alert'].lower()}"
-        else:
+        elif annotations["runbook_url"] == "":
             del annotations["runbook_url"]
+        if dashboard:
+            annotations["dashboard_url"] = dashboard
     return group

@@ -74,7 +74,7 @@ def server_settings(service: ResolvedService) -> ServerSettings:
         error_style=spec.api.error_style,
         shutdown=settings.Shutdown(spec.shutdown.request_seconds),
         events=_events(service),
-        metrics=settings.Metrics(latency_buckets(service), spec.monitoring.drift),
+        metrics=settings.Metrics(latency_buckets(service), _drift(spec.monitoring)),
         graph=_graph(spec.graph) if spec.graph is not None else None,
         batching=_batching(spec.api.batching),
         api_keys=_api_keys(spec.api.auth),
@@ -96,6 +96,15 @@ def has_variants(service: ResolvedService) -> bool:
 def _log(given: observability.Logging) -> settings.Log | None:
     log = settings.Log(given.level, given.format)
     return log if log != settings.Log() else None
+
+
+def _drift(given: observability.Monitoring) -> bool | settings.Drift:
+    """True for a section that changes thresholds alone: those are of the rules, not of the server."""
+    watched = given.watched
+    if watched is None:
+        return False
+    drift = settings.Drift(watched.baseline_rows, watched.max_columns, watched.columns)
+    return drift if drift != settings.Drift() else True
 
 
 def _trust(given: Trust) -> settings.Trust:
@@ -152,6 +161,7 @@ def _events(service: ResolvedService) -> settings.Events:
         max_event_bytes=largest_event_bytes(service),
         disk_budget_bytes=byte_count(logging.disk_budget),
         when_full=logging.when_full,
+        durability=logging.durability if logging.durability != "process" else None,
         registry=names.FILEBEAT_REGISTRY_FOLDER if shipped else None,
         predictions=_prediction_log(logging.predictions),
     )

@@ -34,7 +34,8 @@ class LockedArtifact(
     {"name", "type", "required"} or {"type": "tensor", "tensor-spec": {"dtype", "shape"}}, and
     {"params": [...]} with {"name", "type", "default", "shape"} if the model has any. `archived` is
     set for a version that the registry keeps as no longer in use, and the address names all the same.
-    `loading` says what loading it needs of the spec and the image; None in a lock of an older version.
+    `profile` is set if the artifact brings a profile for the watch for drift
+    (`servestack_contract.profile`). `loading` says what loading it needs of the spec and the image; None in a lock of an older version.
     """
 
     uri: Annotated[str, msgspec.Meta(min_length=1)]
@@ -48,6 +49,7 @@ class LockedArtifact(
     signature: dict[str, Any] | None = None
     archived: bool = False
     loading: Loading | None = None
+    profile: bool = False
 
     def __post_init__(self) -> None:
         if self.sha256 and not _SHA256.fullmatch(self.sha256):

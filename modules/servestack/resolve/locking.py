@@ -186,6 +186,7 @@ def _pin(
         signature=facts.signature,
         archived=found.is_archived,
         loading=facts.loading,
+        profile=facts.profile,
     )
 
 

@@ -18,6 +18,8 @@ from servestack_contract.mlmodel import (
     mapping,
     read_mlmodel,
 )
+from servestack_contract.profile import FILE as PROFILE
+from servestack_contract.profile import read_profile
 
 _PICKLED = {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt"}
 _TORCH_WEIGHTS = re.compile(r"pytorch_model.*\.bin")
@@ -37,13 +39,14 @@ _FORMAT_BY_SUFFIX = {
 class ModelFacts:
     """`flavor` is MLflow's name or "". `format` is pickle, skops, onnx, native or "".
 
-    `loading` says what loading it needs.
+    `loading` says what loading it needs, `profile` whether the folder has a profile that can be read.
     """
 
     flavor: str = ""
     format: str = ""
     signature: dict[str, Any] | None = None
     loading: Loading = field(default_factory=Loading)
+    profile: bool = False
 
 
 def read_facts(path: Path) -> ModelFacts:
@@ -60,8 +63,21 @@ def read_facts(path: Path) -> ModelFacts:
         flavor = "pyfunc"
     signature = _signature(description.get("signature"))
     return ModelFacts(
-        flavor, _format(path, flavors), signature, read_loading(path, untrusted_types)
+        flavor,
+        _format(path, flavors),
+        signature,
+        read_loading(path, untrusted_types),
+        _has_profile(path),
     )
+
+
+def _has_profile(folder: Path) -> bool:
+    """Whether the server can compare inputs with the model's profile. It reads the same file."""
+    try:
+        read_profile(folder / PROFILE)
+    except ArtifactError:
+        return False
+    return True
 
 
 def _description(folder: Path) -> dict[str, Any]:

@@ -215,7 +215,11 @@ class Prometheus(SpecModel):
         "annotates the pods.",
     )
     labels: dict[LabelKey, LabelValue] = Field(
-        default={}, description="Labels by which the operator selects those objects."
+        default={},
+        description="Labels by which the operator selects those objects: those of podMonitorSelector "
+        "and ruleSelector of its Prometheus. kube-prometheus-stack selects by the label `release`. "
+        "Write {} if both selectors are empty.",
+        examples=[{"release": "kube-prometheus-stack"}],
     )
     namespace: DnsLabel = Field(
         default="monitoring", description="Namespace of Prometheus. Network policies admit it."
@@ -236,6 +240,14 @@ class Grafana(SpecModel):
         description="Label of the ConfigMaps that Grafana's sidecar watches.",
     )
     folder: Text | None = Field(default=None, description="Grafana folder of the dashboards.")
+    fleet: Boolean = Field(
+        default=True, description="Render the dashboard of all models of the environment."
+    )
+    url: HttpUrl | None = Field(
+        default=None,
+        description="Address of Grafana. Alerts then link to the dashboard of their model.",
+        examples=["https://grafana.example.com"],
+    )
 
 
 class Peer(SpecModel):

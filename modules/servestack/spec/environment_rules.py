@@ -58,6 +58,15 @@ def environment_faults(environment: Environment) -> Iterator[Fault]:
             "add a section prometheus: dashboards show what it scrapes",
             (("prometheus",),),
         )
+    prometheus = environment.prometheus
+    if prometheus is not None and prometheus.labels and prometheus.style == "annotations":
+        yield Fault(
+            "SRV240",
+            ("prometheus", "labels"),
+            "is not used by style annotations: only an operator selects objects by labels",
+            "write style: operator, or remove the labels",
+            (("prometheus", "style"),),
+        )
     yield from _labels(environment)
     yield from _overlays(environment)
 

@@ -13,6 +13,7 @@ from servestack.spec.faults import Fault
 from servestack.spec.model_service import ModelService
 from servestack.spec.problems import quoted
 from servestack.words import counted
+from servestack_contract.profile import WITHOUT_BUCKETS
 from servestack_contract.settings import NESTED_TYPES
 
 _NUMERIC = {"integer", "long", "float", "double"}
@@ -45,6 +46,7 @@ def input_faults(spec: ModelService) -> Iterator[Fault]:
             yield from _example_faults(given.example, given.columns)
     yield from _param_faults(spec.api.params or ())
     yield from _redaction_faults(spec)
+    yield from _drift_faults(spec)
     yield from _batch_faults(spec)
 
 
@@ -205,6 +207,44 @@ def _redaction_faults(spec: ModelService) -> Iterator[Fault]:
                 ("logging", "predictions", "redact", name),
                 "is not a column, a tensor or a param of the model",
                 f"the names are {', '.join(sorted(known))}" if known else "none of them has a name",
+            )
+
+
+def _drift_faults(spec: ModelService) -> Iterator[Fault]:
+    """Yield the faults of the columns to watch. A signature's names are checked by the server."""
+    watched = spec.monitoring.watched
+    if watched is None or watched.columns is None:
+        return
+    place: DataPath = ("monitoring", "drift", "columns")
+    if len(watched.columns) > watched.max_columns:
+        yield Fault(
+            "SRV185",
+            place,
+            f"{len(watched.columns)} columns are above maxColumns {watched.max_columns}",
+            "name fewer, or raise maxColumns",
+            (("monitoring", "drift", "maxColumns"),),
+        )
+    given, log = spec.api.input.columns, spec.logging.predictions
+    known = {column.name: column.type for column in given or ()}
+    for index, name in enumerate(watched.columns):
+        if name in watched.columns[:index]:
+            yield Fault("SRV186", (*place, index), f"{name!r} is written twice", "remove it")
+        elif known and known.get(name) in (None, *WITHOUT_BUCKETS):
+            able = [name for name, kind in known.items() if kind not in WITHOUT_BUCKETS]
+            yield Fault(
+                "SRV186",
+                (*place, index),
+                f"{name!r} is not a column whose values have buckets",
+                f"name some of {', '.join(able)}" if able else "remove them: the input has none",
+                (_COLUMNS,),
+            )
+        elif log and name in log.redact:
+            yield Fault(
+                "SRV187",
+                (*place, index),
+                f"{name!r} is redacted from events, and its most common values would be metrics",
+                "remove it, or log it in clear text",
+                (("logging", "predictions", "redact", name),),
             )
 
 

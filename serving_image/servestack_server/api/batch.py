@@ -126,6 +126,7 @@ class BatchEndpoint(Endpoint):
         job.rows = batch.inputs  # type: ignore[union-attr]
         bad = {error["row"] for error in batch.errors}
         good = [value for at, value in enumerate(batch.predictions) if at not in bad]
+        job.outputs = good  # type: ignore[union-attr]
         self.log(job, good)  # type: ignore[arg-type]
 
 

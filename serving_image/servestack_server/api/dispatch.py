@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable
 from http import HTTPStatus
 
+from servestack_server.api.after_log import AfterLog
 from servestack_server.api.cors import CorsPolicy
 from servestack_server.api.errors import fail, form_of_path
 from servestack_server.api.router import Route, Router
 from servestack_server.errors import RequestError, internal_error
 from servestack_server.events.answered import Answered
-from servestack_server.http.request import Request
+from servestack_server.http.request import Held, Request
 from servestack_server.http.response import TEXT
 from servestack_server.server_log import log_failure
 from servestack_server.service import Service
@@ -37,7 +38,15 @@ class Dispatch:
         self._check_key = check_key
         cors = service.settings.cors
         self._cors = CorsPolicy(cors) if cors is not None else None
-        self._logs_access = service.log.wants("access")
+        logs_access = service.log.wants("access")
+        self._answered = self._count_and_log if logs_access else self._count
+        self._hold: Callable[[Held], None] | None = None
+        if service.log.is_before_answers:
+            after_log = AfterLog(service.log, self._log_access if logs_access else None)
+            self._hold = after_log.hold
+            self._answered = self._count
+            service.log.on_custom = after_log.schedule
+            service.delivering = after_log.delivering
 
     def is_vital(self, request: Request) -> bool:
         """Whether this asks for a probe, the metrics or a page, which need no key."""
@@ -61,6 +70,7 @@ class Dispatch:
     def handle(self, request: Request) -> None:
         """Answer a complete request, now or later."""
         request.on_answered = self._answered
+        request.hold = self._hold
         request.answer_headers = self._headers(request)
         try:
             # `OPTIONS *` asks about the server as a whole (RFC 9110, 9.3.7).
@@ -84,6 +94,7 @@ class Dispatch:
     def refused(self, request: Request, error: RequestError) -> None:
         """Answer a request that was incomplete or outside the limits."""
         request.on_answered = self._answered
+        request.hold = self._hold
         request.answer_headers = self._headers(request)
         self._refuse(request, error)
 
@@ -115,17 +126,26 @@ class Dispatch:
             request.route = Route({}, metrics, error_form=form_of_path(request.path))
         fail(request, error)
 
-    def _answered(self, request: Request, status: int) -> None:
-        """Count an answer and log the access, if its route is counted."""
+    def _count(self, request: Request, status: int) -> None:
+        """Count an answer, if its route is counted."""
+        route = request.route
+        if route is not None and route.metrics is not None:
+            route.metrics.count(status, request.seconds)
+
+    def _count_and_log(self, request: Request, status: int) -> None:
+        self._count(request, status)
+        self._log_access(request, status, None)
+
+    def _log_access(self, request: Request, status: int, owner: Request | None) -> None:
+        """Log the access, if its route is counted."""
         route = request.route
         if route is None or route.metrics is None:
             return
-        route.metrics.count(status, request.seconds)
-        if self._logs_access:
-            entry = self._service.entry()
-            self._service.log.access(
-                Answered(
-                    request.id_bytes, request.headers.get(b"traceparent"), entry.name,
-                    entry.version, route.metrics.path, status, seconds=request.seconds,
-                )
-            )  # fmt: skip
+        entry = self._service.entry()
+        self._service.log.access(
+            Answered(
+                request.id_bytes, request.headers.get(b"traceparent"), entry.name,
+                entry.version, route.metrics.path, status, seconds=request.seconds,
+            ),
+            owner,
+        )  # fmt: skip

@@ -133,15 +133,11 @@ class Endpoint:
         else:
             self.reply(job)
 
-    def log(
-        self, job: RequestedJob, values: Any = _LISTED, rows_json: bytes = b"",
-        values_json: bytes = b"",
-    ) -> None:  # fmt: skip
-        """Log a prediction that was answered, and count its inputs.
+    def log(self, job: RequestedJob, values: Any = _LISTED) -> None:
+        """Log a prediction that was answered, and count its inputs and outputs.
 
         `values` are the outputs as they were answered; without them the job's are listed, one plain
-        value per row. `rows_json` and `values_json` are the same rows and values as JSON, if the
-        caller has encoded them already.
+        value per row.
         """
         service = self.service
         if service.log.takes_predictions:
@@ -151,10 +147,17 @@ class Endpoint:
             service.log.prediction(
                 Answered(
                     request.id_bytes, request.headers.get(b"traceparent"), job.model, job.version,
-                    self.path, 200, request.started + request.seconds, request.seconds, job.rows,
-                    values, rows_json, values_json,
+                    self.path, 200, request.seconds, job.rows, values,
                     job.params.json if self.params is not None and job.params is not None else b"",
-                )
+                ),
+                request,
             )  # fmt: skip
+        self.count(job)
+
+    def count(self, job: RequestedJob) -> None:
+        """Count the inputs and outputs of an answered job for drift, if that is on."""
+        service = self.service
         if service.inputs.is_on:
-            service.inputs.count(job.rows, job.size)
+            service.inputs.count(job.rows, len(job.rows))
+        if service.drift is not None:
+            service.drift.count(job.model, job.rows, job.outputs)

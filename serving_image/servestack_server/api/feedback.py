@@ -49,7 +49,7 @@ class FeedbackEndpoint:
             to_json(given.id)[1:-1], request.headers.get(b"traceparent"), entry.name,
             entry.version, self._path, 202,
         )  # fmt: skip
-        if not service.log.feedback(about, given.feedback):
+        if not service.log.feedback(about, given.feedback, request):
             raise RequestError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "log_full", "the event log cannot take the feedback now",
                 retry_after_seconds=5,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from servestack_server.api.content import content_type
 from servestack_server.api.endpoint import Endpoint, RequestedJob
+from servestack_server.events.prediction import Served
 from servestack_server.http.request import Request
 from servestack_server.http.response import encode_any, encode_json
 from servestack_server.input.bodies import Rows
@@ -18,7 +19,10 @@ class PredictEndpoint(Endpoint):
 
     def __init__(self, service: Service, target: Target, path: str) -> None:
         super().__init__(service, target, path)
-        self._tails: dict[str, bytes] = {}
+        self._about: dict[str, tuple[bytes, Served]] = {}
+        log = service.log
+        self._log_quick = log.log_quick
+        self._quick_bytes = log.quick_bytes if log.takes_predictions else 0
 
     def read(self, request: Request) -> Rows:
         """Read any body, a list of lists in JSON fastest. Raises RequestError."""
@@ -39,14 +43,24 @@ class PredictEndpoint(Endpoint):
             values_json = encode_json(values)
         except Exception:  # A value of the owner's model that only the slow way can encode.
             values_json = encode_any(values)
-        tail = self._tails.get(job.model) or self._tail(job)
-        request.answer(200, b'{"predictions":%b%b%b"}' % (values_json, tail, request.id_bytes))
+        tail, served = self._about.get(job.model) or self._describe(job)
+        request_id = request.id_bytes
+        request.answer(200, b'{"predictions":%b%b%b"}' % (values_json, tail, request_id))
         kept = request.kept
-        self.log(job, values, kept if kept.__class__ is bytes else b"", values_json)
+        if kept.__class__ is bytes and len(kept) + len(values_json) < self._quick_bytes:
+            trace = request.headers.get(b"traceparent")
+            self._log_quick((request, request_id, trace, served, kept, values_json))
+            self.count(job)
+        else:
+            self.log(job, values)
 
-    def _tail(self, job: RequestedJob) -> bytes:
-        """Return the JSON after the predictions: model, version, and the start of the id."""
+    def _describe(self, job: RequestedJob) -> tuple[bytes, Served]:
+        """Return what is the same for all answers of a model.
+
+        That is the JSON after the predictions, up to the start of the id, and what events name.
+        """
         names = (encode_json(job.model), encode_json(job.version))
         tail = b',"model":%b,"version":%b,"id":"' % names
-        self._tails[job.model] = tail
-        return tail
+        about = tail, (job.model, job.version, self.path, 200)
+        self._about[job.model] = about
+        return about

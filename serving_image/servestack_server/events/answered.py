@@ -12,11 +12,10 @@ class Answered(msgspec.Struct):
     """One answer to a request.
 
     `id` is the request's id, safe in JSON. `traceparent` is the caller's header, unchecked.
-    `endpoint` is a route and not the request's path, so it has few values. `finished` is the time of
-    the answer on the clock of time.perf_counter(), `seconds` the duration of the request. `rows`
-    are in the order of the input's columns, and `values` are the model's outputs for them; both are
-    None if there are none. `rows_json` and `values_json` are the same as one line of JSON each, if
-    the caller has encoded them already. `params_json` is empty if the service has no params.
+    `endpoint` is a route and not the request's path, so it has few values. `seconds` is the duration
+    of the request. `rows` are in the order of the input's columns, and `values` are the model's
+    outputs for them; both are None if there are none. `params_json` is empty if the service has no
+    params.
     """
 
     id: bytes
@@ -25,10 +24,7 @@ class Answered(msgspec.Struct):
     version: str
     endpoint: str = ""
     status: int = 200
-    finished: float = 0.0
     seconds: float = 0.0
     rows: Sequence[Sequence[Any]] | None = None
     values: Any = None
-    rows_json: bytes = b""
-    values_json: bytes = b""
     params_json: bytes = b""

@@ -31,11 +31,18 @@ class Envelope:
         `seconds` is the time since 1970; the event has it in UTC with milliseconds.
         """
         trace = trace_member(answered.traceparent)
-        return b'{"id":"%b"%b%b,"data":' % (answered.id, self.until_time(seconds), trace)
+        return b'{"id":"%b"%b%b,"data":' % (
+            answered.id,
+            self.until_time(int(seconds * 1000)),
+            trace,
+        )
 
-    def until_time(self, seconds: float) -> bytes:
-        """Return everything from the value of `id` to the value of `time`."""
-        second, millisecond = divmod(int(seconds * 1000), 1000)
+    def until_time(self, milliseconds: int) -> bytes:
+        """Return everything from the value of `id` to the value of `time`.
+
+        `milliseconds` is the time since 1970.
+        """
+        second, millisecond = divmod(milliseconds, 1000)
         if second != self._second:
             self._second = second
             text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import re
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,9 @@ class EventFiles:
 
     With several workers, each has its own files and its share of the budget. A single worker also
     owns the files of earlier processes, whatever their names are. `size` is in bytes, of all files.
+
+    One thread may write while another one deletes. The lock is held for a write, and for changes of
+    the tables, but not while a file is deleted or read.
     """
 
     def __init__(self, folder: Path, worker: str, workers: int) -> None:
@@ -97,6 +101,7 @@ class EventFiles:
         self._start = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}p{os.getpid()}"
         self._sequence = 0
         self._lock = -1
+        self._tables = threading.Lock()
         self.by_name: dict[str, EventFile] = {}
         self.current: dict[str, EventFile] = {}
         self.size = 0
@@ -168,22 +173,26 @@ class EventFiles:
 
     def write(self, kind: str, data: bytes) -> tuple[int, OSError | None]:
         """Append whole lines of a kind. Returns how many bytes are on disk, and the error if any."""
-        try:
-            file = self.to_write(kind)
-        except OSError as error:
-            return 0, error
-        before = file.size
-        written, failure = file.append(data)
-        self.size += file.size - before
-        return written, failure
+        with self._tables:
+            try:
+                file = self.to_write(kind)
+            except OSError as error:
+                return 0, error
+            before = file.size
+            written, failure = file.append(data)
+            self.size += file.size - before
+            return written, failure
 
-    def rotate(self, kind: str) -> None:
-        """Close the file of a kind. The next line creates a new one."""
-        self.current.pop(kind).close()
+    def rotate(self, kind: str, file: EventFile) -> None:
+        """Close the file of a kind, unless it is closed already. The next line creates a new one."""
+        with self._tables:
+            if self.current.get(kind) is file:
+                del self.current[kind]
+                file.close()
 
     def old(self) -> list[tuple[str, EventFile]]:
         """Return (name, file) of the files that are closed for good, oldest first."""
-        return [(name, file) for name, file in self.by_name.items() if file.descriptor < 0]
+        return [(name, file) for name, file in list(self.by_name.items()) if file.descriptor < 0]
 
     def delete(self, name: str) -> None:
         """Delete a closed file and free its blocks, even if a reader has it open. Raises OSError."""
@@ -199,14 +208,15 @@ class EventFiles:
 
     def forget(self, name: str) -> None:
         """Stop counting a file that is deleted."""
-        self.size -= self.by_name.pop(name).size
+        with self._tables:
+            self.size -= self.by_name.pop(name).size
 
     def close(self) -> None:
         """Close the open files, and delete those without a line. Raises OSError."""
         for kind, file in list(self.current.items()):
             if file.torn:
                 os.ftruncate(file.descriptor, file.size)
-            self.rotate(kind)
+            self.rotate(kind, file)
             if file.size == 0:
                 file.path.unlink()
         os.close(self._lock)

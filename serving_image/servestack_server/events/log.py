@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from time import time
 from typing import Any
 
@@ -17,7 +17,8 @@ from servestack_contract.variant import Variant
 from servestack_server.events.answered import Answered
 from servestack_server.events.origin import Origin
 from servestack_server.events.others import OtherEvents
-from servestack_server.events.prediction import PredictionEvents
+from servestack_server.events.prediction import PredictionEvents, Quick
+from servestack_server.events.prompt_writer import PromptWriter
 from servestack_server.events.writer import EventWriter
 
 
@@ -25,6 +26,16 @@ class EventLog:
     """Builds events and hands them to the writer. Only `custom` may be called from any thread.
 
     Without a writer nothing is logged. `pins` hold the version and digest of each model.
+
+    The `owner` of an event is the request that must not be answered if the event is not written. It
+    is of use where the writer is a PromptWriter: predictions and accesses then have an owner if the
+    spec has `whenFull: unready`, feedback always, and custom events never, because nobody can tell
+    which request they come from. `on_custom` is called after each of them in the event loop.
+
+    `is_before_answers`: an event has to be written by `write_turn` before its answer leaves.
+
+    `log_quick` logs a prediction whose rows and values exist as JSON, if they have together fewer
+    bytes than `quick_bytes`, and `takes_predictions`.
     """
 
     def __init__(
@@ -39,6 +50,14 @@ class EventLog:
         self._predictions = PredictionEvents(settings, pins=pins, origin=origin)
         self._others = OtherEvents(settings.events or Events(folder="", source=""), origin=origin)
         self._append = writer.append if writer is not None else _not_kept
+        self._refuses = settings.events is not None and settings.events.when_full == "unready"
+        self.on_custom: Callable[[], None] = _nothing
+        self.is_before_answers = isinstance(writer, PromptWriter)
+        self._quick: list[Quick] = []
+        self.quick_bytes = self._predictions.quick_bytes if self._predictions.takes_json else 0
+        self.log_quick: Callable[[Quick], None] = (
+            self._quick.append if self.is_before_answers else self._append_quick
+        )
         self.takes_predictions = writer is not None and self._predictions.is_on
         self._thread = threading.get_ident()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -67,19 +86,37 @@ class EventLog:
         """Whether the log is full and the spec wants every answer logged (`whenFull: unready`)."""
         return self.writer is not None and self.writer.is_full
 
-    def prediction(self, answered: Answered) -> None:
+    def write_turn(self) -> Set[Any]:
+        """Write what a PromptWriter has to write. Returns the owners of what is not written."""
+        writer, quick = self.writer, self._quick
+        if not isinstance(writer, PromptWriter):
+            return frozenset()
+        if quick:
+            try:
+                lines = self._predictions.as_json(quick)
+                owners = [one[0] for one in quick] if self._refuses else ()
+                writer.extend("predictions", lines, len(quick), owners)
+            finally:
+                quick.clear()
+        return writer.write_turn()
+
+    def _append_quick(self, quick: Quick) -> None:
+        self._append("predictions", self._predictions.as_json((quick,))[:-1], None)
+
+    def prediction(self, answered: Answered, owner: Any) -> None:
         """Log a prediction that was answered, if it is sampled. Check `takes_predictions` first."""
         line = self._predictions.line(answered)
         if line is not None:
-            self._append("predictions", line)
+            self._append("predictions", line, owner if self._refuses else None)
 
-    def feedback(self, answered: Answered, feedback: Any) -> bool:
+    def feedback(self, answered: Answered, feedback: Any, owner: Any) -> bool:
         """Log a caller's feedback about an answer. Returns False if the log cannot take it."""
-        return self._append("feedback", self._others.feedback(answered, time(), feedback))
+        return self._append("feedback", self._others.feedback(answered, time(), feedback), owner)
 
-    def access(self, answered: Answered) -> None:
+    def access(self, answered: Answered, owner: Any) -> None:
         """Log an HTTP request."""
-        self._append("access", self._others.access(answered, time()))
+        line = self._others.access(answered, time())
+        self._append("access", line, owner if self._refuses else None)
 
     def custom(self, answered: Answered, name: str, values: Any) -> None:
         """Log an event of the owner's code, which may run in any thread."""
@@ -87,10 +124,18 @@ class EventLog:
             return
         line = self._others.custom(answered, time(), name, values)
         if threading.get_ident() == self._thread:
-            self._append("custom", line)
+            self._append_custom(line)
         elif self._loop is not None:
-            self._loop.call_soon_threadsafe(self._append, "custom", line)
+            self._loop.call_soon_threadsafe(self._append_custom, line)
+
+    def _append_custom(self, line: bytes) -> None:
+        self._append("custom", line, None)
+        self.on_custom()
 
 
-def _not_kept(kind: str, line: bytes) -> bool:
+def _not_kept(kind: str, line: bytes, owner: Any) -> bool:
     return False
+
+
+def _nothing() -> None:
+    pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 from zlib import crc32
 
 from servestack_contract.artifact import Pin
@@ -20,9 +20,25 @@ from servestack_server.events.values import to_json
 _PREPARED = 1024
 _END = b',"truncated":false}}'
 _END_CUT = b',"truncated":true}}'
+_MOST_AROUND = 4096
+"""Bytes that everything in an event but inputs and outputs takes at most, with names as long as the
+spec allows."""
 _FAST = 4096
 _LATENCIES = [b"%d.%03d" % divmod(microseconds, 1000) for microseconds in range(_FAST)]
 """Milliseconds as text, by microseconds. Formatting a float would take longer than all the rest."""
+
+
+class Timed(Protocol):
+    """A request that is answered, and how long that took."""
+
+    seconds: float
+
+
+Served: TypeAlias = tuple[str, str, str, int]
+"""Model, version, endpoint and status."""
+Quick: TypeAlias = tuple[Timed, bytes, "bytes | None", Served, bytes, bytes]
+"""A prediction: its request, the request's id and traceparent, what was served, and the JSON of its
+rows and of its values, one line each."""
 
 
 class PredictionEvents:
@@ -56,67 +72,59 @@ class PredictionEvents:
         self._origin = origin
         self._envelope = Envelope(events.source if events is not None else "", TYPES["predictions"])
         self._clock = clock
-        self._middle = self._before = self._after = b""
-        self._middle_until = float("-inf")
-        self._middle_model = self._middle_endpoint = ""
+        self._milliseconds = -1
+        self._until_time = b""
         self.takes_json = (
             self._inputs and self._outputs and self._sample >= 1 and not self._redaction.names
             and not config.params
         )  # fmt: skip
-        self._data: dict[tuple[str, str, str, int], bytes] = {}
+        self.quick_bytes = self._largest_bytes - _MOST_AROUND
+        self._data: dict[Served, bytes] = {}
 
     def change_origin(self, origin: Origin) -> None:
         """Write another origin into the events that follow."""
         self._origin = origin
         self._data.clear()
-        self._middle_until = float("-inf")
 
     def is_sampled(self, request_id: bytes) -> bool:
         """Whether the sample contains this request. It is the same in every worker and every pod."""
         return self._sample >= 1 or crc32(request_id) < self._crc_limit
+
+    def as_json(self, quick: Sequence[Quick]) -> bytes:
+        """Build the events of answers whose inputs and outputs are logged unchanged as their JSON.
+
+        Returns lines, each with its newline. Only if `takes_json`, for requests whose rows and values
+        together have fewer bytes than `quick_bytes`. All events get the time of this call. Under load
+        every prediction comes here: it is joined at once from what exists.
+        """
+        milliseconds = int(self._clock() * 1000)
+        if milliseconds != self._milliseconds:
+            self._milliseconds = milliseconds
+            self._until_time = b'"' + self._envelope.until_time(milliseconds)
+        until_time, latencies, prepared = self._until_time, _LATENCIES, self._data
+        parts: list[bytes] = []
+        for request, request_id, traceparent, served, rows_json, values_json in quick:
+            at = int(request.seconds * 1e6 + 0.5)
+            latency = latencies[at] if at < _FAST else b"%.3f" % (at / 1000)
+            trace = trace_member(traceparent) if traceparent is not None else b""
+            data = prepared.get(served) or self._prepare(served)
+            parts += (
+                b'{"id":"', request_id, until_time, trace, b',"data":', data, latency, b',"inputs":',
+                rows_json, b',"outputs":', values_json, b',"truncated":false}}\n',
+            )  # fmt: skip
+        return b"".join(parts)
 
     def line(self, answered: Answered) -> bytes | None:
         """Build the event, without a newline. None if the sample does not contain the request.
 
         If the line would be too long, `inputs` are left out, and then `outputs`.
         """
-        if answered.rows_json and answered.values_json and self.takes_json:
-            # The JSON of inputs and outputs exists already. Under load every request comes here.
-            if (
-                answered.finished >= self._middle_until
-                or answered.model != self._middle_model
-                or answered.endpoint != self._middle_endpoint
-            ):
-                self._begin_millisecond(answered)
-            seconds = answered.seconds
-            at = int(seconds * 1e6 + 0.5)
-            latency = _LATENCIES[at] if at < _FAST else b"%.3f" % (seconds * 1000)
-            middle, trace = self._middle, answered.traceparent
-            if trace is not None:
-                middle = b"%b%b%b" % (self._before, trace_member(trace), self._after)
-            line = b'{"id":"%b%b%b,"inputs":%b,"outputs":%b%b' % (
-                answered.id, middle, latency, answered.rows_json, answered.values_json, _END,
-            )  # fmt: skip
-            if len(line) < self._largest_bytes:
-                return line
-        return self._line(answered)
-
-    def _begin_millisecond(self, answered: Answered) -> None:
-        """Prepare the bytes that all lines share until the clock's next millisecond."""
-        seconds = self._clock()
-        self._middle_until = answered.finished + 0.001 - seconds % 0.001
-        self._before = b'"' + self._envelope.until_time(seconds)
-        self._after = b',"data":' + self._prepare(answered)
-        self._middle = self._before + self._after
-        self._middle_model, self._middle_endpoint = answered.model, answered.endpoint
-
-    def _line(self, answered: Answered) -> bytes | None:
         if self._sample < 1 and not self.is_sampled(answered.id):
             return None
         head = self._envelope.head(answered, self._clock())
         milliseconds = answered.seconds * 1000
         data = b"%b%.3f" % (
-            self._prepare(answered),
+            self._prepare((answered.model, answered.version, answered.endpoint, answered.status)),
             milliseconds if 0 < milliseconds < 1e12 else 0.0,
         )
         room = self._largest_bytes - len(head) - len(data) - len(_END) - 1
@@ -143,11 +151,10 @@ class PredictionEvents:
         rows = self._redaction.apply(inputs) if self._redaction.names else inputs
         return b',"inputs":' + to_json(rows)
 
-    def _prepare(self, answered: Answered) -> bytes:
+    def _prepare(self, served: Served) -> bytes:
         """Return the event's data up to the value of `latencyMs`, the last member before inputs."""
-        model, version = answered.model, answered.version
-        endpoint, status = answered.endpoint, answered.status
-        known = self._data.get((model, version, endpoint, status))
+        model, version, endpoint, status = served
+        known = self._data.get(served)
         if known is not None:
             return known
         if len(self._data) >= _PREPARED:
@@ -159,7 +166,7 @@ class PredictionEvents:
         members |= {"endpoint": endpoint, "status": status, "sample": self._sample}
         members["redacted"] = self._redaction.names
         data = to_json(members)[:-1] + b',"latencyMs":'
-        self._data[model, version, endpoint, status] = data
+        self._data[served] = data
         return data
 
 

@@ -31,7 +31,7 @@ class Retention:
         for kind, file in list(self._files.current.items()):
             if not file.path.exists():
                 # Somebody has deleted the file. The next line creates a new one.
-                self._files.rotate(kind)
+                self._files.rotate(kind, file)
                 self._files.forget(file.path.name)
         if self._registry is None:
             return self._rotate_out()
@@ -53,7 +53,7 @@ class Retention:
         for kind, file in list(self._files.current.items()):
             shipped = registry.offsets.get(file.path.name) == file.size
             if shipped and file.written_at < idle_since:
-                self._files.rotate(kind)
+                self._files.rotate(kind, file)
         for name, file in self._files.old():
             if registry.offsets.get(name) == file.size and self._delete(name):
                 registry.forget(name)

@@ -1,11 +1,14 @@
-"""Takes events from the event loop, and writes them to disk in a thread of its own."""
+"""Takes events from the event loop, and writes them to disk in a thread of its own.
+
+`prompt_writer.py` writes them in the event loop's thread, which is the default.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from servestack_contract.settings import Events
 from servestack_server.errors import StartError
@@ -116,10 +119,10 @@ class EventWriter:
         """Whether events of this kind are written at all."""
         return kind in self._queues
 
-    def append(self, kind: str, line: bytes) -> bool:
+    def append(self, kind: str, line: bytes, owner: Any = None) -> bool:
         """Take one line, a JSON object that begins with `{"id":"`, without a newline.
 
-        Returns False if the line is not taken.
+        Returns False if the line is not taken. Nobody waits for the line, so `owner` is not used.
         """
         queue = self._queues.get(kind)
         if queue is None:
@@ -247,7 +250,7 @@ class EventWriter:
             self._done_bytes += size
             file = self._files.current.get(kind)
             if file is not None and file.size >= self._file_bytes:
-                self._files.rotate(kind)
+                self._files.rotate(kind, file)
                 if not self._retention.is_shipped:
                     self._maintain_at = 0.0
         if failure is not None:
@@ -266,6 +269,10 @@ class EventWriter:
             self._attention_bytes = min(self._done_bytes + BATCH_BYTES, self._limit_bytes)
         if self._closing:
             self._limit_bytes = self._attention_bytes = -1
+        self._judge_full(room)
+
+    def _judge_full(self, room: int) -> None:
+        """Set `is_full`, for `whenFull: unready`. There is room for what is in flight before."""
         if self._unready_when_full:
             low = self._budget_bytes // (8 if self.is_full else 16)
             self.is_full = room < low or self.last_error is not None

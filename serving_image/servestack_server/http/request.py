@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from servestack_server.http.request_id import is_fit, new_id
 from servestack_server.http.response import JSON, encode_any
@@ -18,21 +18,28 @@ class Respond(Protocol):
     ) -> None: ...
 
 
+Held: TypeAlias = "tuple[Request, int, int, bytes, bytes, bytes]"
+"""An answer that may not leave yet: the request, its status, the status that the caller sees, and
+the content type, headers and body."""
+
+
 class Request:
     """One request. `headers` has lower-case names; `started` is time.perf_counter() in seconds.
 
     `seconds` is the time from the first byte to the answer, and 0 before the answer. The application
     sets `route`, `kept` (data that the answer needs again), `answer_headers` (whole lines, in every
-    answer to this request) and `on_answered`, which is called with the request and the status.
+    answer to this request), `on_answered`, which is called with the request and the status, and
+    `hold`, which takes the answer until the application hands it to `respond` and calls
+    `on_answered`; without it `answer` does so at once.
     """
 
     __slots__ = (
-        "_id", "_respond", "answer_headers", "answered", "body", "headers", "keep_alive", "kept",
-        "method", "on_answered", "path", "query", "route", "seconds", "started",
+        "_id", "answer_headers", "answered", "body", "headers", "hold", "keep_alive", "kept", "method",
+        "on_answered", "path", "query", "respond", "route", "seconds", "started",
     )  # fmt: skip
 
     def __init__(self, respond: Respond, started: float) -> None:
-        self._respond = respond
+        self.respond = respond
         self.started = started
         self.method = b""
         self.path = ""
@@ -46,6 +53,7 @@ class Request:
         self.route: Any = None
         self.kept: Any = None
         self.on_answered: Callable[[Request, int], None] | None = None
+        self.hold: Callable[[Held], None] | None = None
         self._id = b""
 
     @property
@@ -73,8 +81,12 @@ class Request:
         if self.answered:
             return
         self.answered = True
-        self._respond(self, shown or status, content_type, headers + self.answer_headers, body)
         self.seconds = time.perf_counter() - self.started
+        headers += self.answer_headers
+        if self.hold is not None:
+            self.hold((self, status, shown or status, content_type, headers, body))
+            return
+        self.respond(self, shown or status, content_type, headers, body)
         if self.on_answered is not None:
             self.on_answered(self, status)
 

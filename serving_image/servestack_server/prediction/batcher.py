@@ -1,8 +1,9 @@
 """Predicts the rows of several requests in one call.
 
 All requests that have arrived when the event loop reaches the queue go into one batch. The queue
-waits only for requests that are partly received. So a single request is answered at once, and the
-next batch fills while a call runs. A call that is expected to take longer than INLINE_SECONDS runs
+waits only for requests that are partly received, and after a batch of several for one turn of the
+event loop: callers who were answered together ask again nearly together. So a single request is
+answered at once, and the next batch fills while a call runs. A call that is expected to take longer than INLINE_SECONDS runs
 in a thread, so that the server can answer probes and requests for other models meanwhile.
 """
 
@@ -81,7 +82,8 @@ class Batcher:
 
     A batch has at most `max_rows` rows, unless a single request has more. `max_wait_seconds` is how
     long the first request of a batch waits for others that are partly received; `receiving` returns
-    their number. `max_queue` is the number of requests that may wait.
+    their number. `max_queue` is the number of requests that may wait. `delivering` is called
+    with True before the jobs of a batch are finished, and with False after that.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Batcher:
         max_wait_seconds: float,
         max_queue: int,
         receiving: Callable[[], int],
+        delivering: Callable[[bool], object] = bool,
     ) -> None:
         self.model = model
         self.metrics = metrics
@@ -101,9 +104,11 @@ class Batcher:
         self.call_time = CallTime()
         self._max_wait_seconds = max_wait_seconds
         self._receiving = receiving
+        self._delivering = delivering
         self._queue: deque[Job] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
+        self._last_jobs = 0
         self._first_queued = 0.0
         self._running = False
         self._thread: ThreadPoolExecutor | None = None
@@ -148,7 +153,7 @@ class Batcher:
             self._first_queued = perf_counter()
             if self._loop is None:
                 self._loop = asyncio.get_running_loop()
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush_later if self._last_jobs > 1 else self._flush)
 
     def predict_now(self, job: Job) -> None:
         """Predict without the queue, for warm-up. Raises the error that a caller would get."""
@@ -156,6 +161,10 @@ class Batcher:
         error = job.error
         if error is not None:
             raise error
+
+    def _flush_later(self) -> None:
+        """Flush the queue in the next turn of the event loop, after what has arrived meanwhile."""
+        self._loop.call_soon(self._flush)  # type: ignore[union-attr]
 
     def _flush(self) -> None:
         """Predict the jobs that wait, or wait a little for requests that are partly received."""
@@ -173,6 +182,7 @@ class Batcher:
         self._deliver(late)
         if not jobs:
             return
+        self._last_jobs = len(jobs)
         if self._is_quick(jobs):
             self._run(jobs)
             self._deliver(jobs)
@@ -233,12 +243,17 @@ class Batcher:
         self._deliver(jobs)
 
     def _deliver(self, jobs: list[Job]) -> None:
-        for job in jobs:
+        if jobs:
+            self._delivering(True)
             try:
-                job.finish(job)
-            except Exception as error:  # The outputs cannot be encoded.
-                job.error = self._failed(error, job)
-                job.finish(job)
+                for job in jobs:
+                    try:
+                        job.finish(job)
+                    except Exception as error:  # The outputs cannot be encoded.
+                        job.error = self._failed(error, job)
+                        job.finish(job)
+            finally:
+                self._delivering(False)
         if self._queue and not self._scheduled and not self._running:
             self._scheduled = True
             self._first_queued = perf_counter()

@@ -65,11 +65,12 @@ def batcher(
     max_wait_seconds: float = 0.0,
     max_queue: int = 512,
     receiving: Callable[[], int] = int,
+    delivering: Callable[[bool], object] = bool,
 ) -> Batcher:
     model = model or Model("m", "1", "", "sklearn", "native", fake.predict, None, owner)
     return Batcher(
         model, ModelMetrics("m", "1", ""), max_rows=max_rows, max_wait_seconds=max_wait_seconds,
-        max_queue=max_queue, receiving=receiving,
+        max_queue=max_queue, receiving=receiving, delivering=delivering,
     )  # fmt: skip
 
 
@@ -96,6 +97,49 @@ def in_thread(batcher: Batcher) -> Batcher:
     """As after a call that took long."""
     batcher.call_time.learn(1, 1.0)
     return batcher
+
+
+def test_after_a_batch_of_several_it_waits_for_one_turn() -> None:
+    """And not after a request alone, whose caller would wait for nothing."""
+    fake = Fake()
+
+    async def asked_in_the_next_turn(queue: Batcher, values: Sequence[int]) -> None:
+        """One at once, and one that arrives when the queue is about to be reached."""
+        loop = asyncio.get_running_loop()
+        first, later = Asked(queue, values[:1]), loop.create_future()
+        loop.call_soon(lambda: later.set_result(Asked(queue, values[1:])))
+        await first.values()
+        await (await later).values()
+
+    async def run() -> None:
+        queue = batcher(fake)
+        await asked_in_the_next_turn(queue, [1, 2])
+        together = [Asked(queue, [value]) for value in (3, 4)]
+        for one in together:
+            await one.values()
+        await asked_in_the_next_turn(queue, [5, 6])
+
+    asyncio.run(run())
+    assert fake.calls == [[1], [2], [3, 4], [5, 6]]
+
+
+def test_it_says_when_the_jobs_of_a_batch_get_their_answers() -> None:
+    fake = Fake()
+    said: list[tuple[bool, list[bool]]] = []
+
+    async def run() -> None:
+        asked: list[Asked] = []
+        queue = batcher(
+            fake, delivering=lambda on: said.append((on, [one.done.done() for one in asked]))
+        )
+        asked += [Asked(queue, [value]) for value in range(4)]
+        asked.append(Asked(queue, [9], deadline=0.0))
+        for one in asked[:4]:
+            await one.values()
+
+    asyncio.run(run())
+    late, all_of_them = [False] * 4 + [True], [True] * 5
+    assert said == [(True, [False] * 5), (False, late), (True, late), (False, all_of_them)]
 
 
 @pytest.mark.parametrize("place", ["loop", "thread"])

@@ -1,7 +1,8 @@
 """What an event costs. Run: `taskset -c 0 python serving_image/tests/events/measure.py`.
 
-Prints microseconds of `line` and `append` in the thread that calls them, events and bytes a
-second that one core writes, and what the thread beside it takes from a loop that is busy.
+Prints microseconds of `line` and `append` in the thread that calls them, and of a turn that is
+written in it, events and bytes a second that one core writes, and what the thread beside it takes
+from a loop that is busy.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from servestack_contract.artifact import Pin
 from servestack_contract.settings import Column, Events, Input, PredictionLog, ServerSettings
 from servestack_server.events.answered import Answered
 from servestack_server.events.prediction import PredictionEvents
+from servestack_server.events.prompt_writer import PromptWriter
 from servestack_server.events.writer import EventWriter
 
 COUNT = 100_000
@@ -90,6 +92,7 @@ def main() -> None:
         cost = microseconds(lambda line: writer.append("predictions", line), lines[:15_000])
         writer.flush(10)
         say(f"append, the other thread at work: {cost:.2f} us")
+        measure_turns(lines)
         measure_throughput(writer, lines)
         measure_share(writer, lines)
         writer.close(10)
@@ -97,6 +100,25 @@ def main() -> None:
         # Refused while memory was full, and offered again.
         lost.pop(("predictions", "queue_full"), None)
         say(f"lost: {lost or 'none'}")
+
+
+def measure_turns(lines: list[bytes]) -> None:
+    """What a turn of so many lines takes until the kernel has them."""
+    for count in (1, 11, 64):
+        with TemporaryDirectory(prefix="servestack-events-") as folder:
+            settings = config(folder).events
+            assert settings is not None
+            writer = PromptWriter(settings)
+            writer.start()
+
+            def write(start: int, writer: PromptWriter = writer, count: int = count) -> None:
+                for line in lines[start : start + count]:
+                    writer.append("predictions", line)
+                writer.write_turn()
+
+            cost = microseconds(write, list(range(0, 10_000, count)))
+            writer.close(10)
+        say(f"turn of {count} lines, until written: {cost:.2f} us, {cost / count:.2f} us a line")
 
 
 def measure_throughput(writer: EventWriter, lines: list[bytes]) -> None:

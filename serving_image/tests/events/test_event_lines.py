@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import hmac
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def test_predictions_are_off_where_they_are_not_shipped(kinds: tuple[str, ...]) 
 TRACE, SPAN = PARENT[3:35], PARENT[36:52]
 
 
-@pytest.mark.parametrize("ready", [True, False], ids=["ready JSON", "values"])
+@pytest.mark.parametrize("is_ready", [True, False], ids=["ready JSON", "values"])
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
@@ -161,20 +162,23 @@ TRACE, SPAN = PARENT[3:35], PARENT[36:52]
         ("", None),
     ],
 )
-def test_a_traceparent_is_kept_where_it_is_valid(given: str, kept: str | None, ready: bool) -> None:
-    texts = {"rows_json": b"[[ 1]]", "values_json": b"[ 0]"} if ready else {}
-    line = prediction(PredictionEvents(config()), traceparent=given.encode(), **texts)
-    assert (b"[[ 1]]" in (line or b"")) == ready
+def test_a_traceparent_is_kept_where_it_is_valid(
+    given: str, kept: str | None, is_ready: bool
+) -> None:
+    events = PredictionEvents(config())
+    line: bytes | None = ready(events, b"[[ 1]]", b"[ 0]", traceparent=given.encode())
+    if not is_ready:
+        line = prediction(events, traceparent=given.encode())
+    assert (b"[[ 1]]" in (line or b"")) == is_ready
     assert checked(line).get("traceparent") == kept
 
 
 def test_a_promoted_pod_says_so_in_the_events_that_follow() -> None:
     events, others = PredictionEvents(config(), origin=ORIGIN), OtherEvents(EVENTS, origin=ORIGIN)
-    texts = {"rows_json": b"[[1]]", "values_json": b"[0]"}
 
     def variants() -> list[str]:
         lines = (
-            prediction(events, **texts), prediction(events), others.feedback(answered(), clock(), 1),
+            ready(events, b"[[1]]", b"[0]"), prediction(events), others.feedback(answered(), clock(), 1),
             others.access(answered(), clock()), others.custom(answered(), clock(), "drift", {}),
         )  # fmt: skip
         return [checked(line)["data"]["variant"] for line in lines]
@@ -267,7 +271,7 @@ def test_a_column_that_is_not_there_is_not_logged_as_it_is() -> None:
 def redacting(given: Input, *params: Param, **redact: Redaction) -> PredictionEvents:
     """Prediction events of a service with that input."""
     whole = structs.replace(config(redact=redact), input=given, params=params or None)
-    return PredictionEvents(whole)
+    return PredictionEvents(whole, clock=clock)
 
 
 def test_params_are_redacted_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +279,7 @@ def test_params_are_redacted_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     params = [Param("user", "string"), Param("k", "long", 3), Param("t", "double", 0.5)]
     events = redacting(Input(columns=COLUMNS), *params, user="hash", k="drop")
     for user in ("jo", None):
-        line = prediction(events, params_json=to_json({"user": user, "k": 41, "t": 0.5}))
+        line = prediction(events, params_json=to_json({"user": user, "k": 987654321012, "t": 0.5}))
         digest = hmac.new(b"secret", b'"jo"', hashlib.sha256).hexdigest()
         data = checked(line)["data"]
         assert data["params"] == {"user": digest if user else None, "k": None, "t": 0.5}
@@ -283,7 +287,7 @@ def test_params_are_redacted_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         assert data["inputs"] == [[5.1, 3.5, 1.4]]
         assert line is not None
         assert b'"jo"' not in line
-        assert b"41" not in line
+        assert b"987654321012" not in line
 
 
 def test_a_name_of_a_column_and_of_a_param_redacts_both() -> None:
@@ -390,54 +394,89 @@ def test_the_owners_events_have_a_name_and_values() -> None:
     }  # fmt: skip
 
 
+@dataclass
+class Timed:
+    """A request that took so long."""
+
+    seconds: float
+
+
+SERVED = ("iris", "4", "/v1/iris/predict", 200)
+
+
+def ready(
+    events: PredictionEvents,
+    rows_json: bytes,
+    values_json: bytes,
+    seconds: float = 0.00125,
+    traceparent: bytes | None = None,
+) -> bytes:
+    """The event of a prediction whose JSON exists, without its newline."""
+    quick = (Timed(seconds), to_json(ID)[1:-1], traceparent, SERVED, rows_json, values_json)
+    lines = events.as_json([quick])
+    assert lines.endswith(b"\n")
+    return lines[:-1]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.00125, 0.0040955, 0.0040965, 1.5, 29.9999996])
 @pytest.mark.parametrize("time", [1767323045.0, 1767323045.678, 1767323045.9999])
-def test_a_line_of_ready_json_is_the_same_event(time: float) -> None:
+def test_a_line_of_ready_json_is_the_same_event(time: float, seconds: float) -> None:
     events = PredictionEvents(config(), pins=[Pin("iris", "4", "ab" * 32)], clock=lambda: time)
     inputs, outputs = [[1.5, "é", None]], [{"label": "x"}]
     assert events.takes_json
-    given: dict[str, Any] = {"seconds": 0.00125, "rows": inputs, "values": outputs}
     # Written with spaces, so that it shows which way was taken.
-    texts = {"rows_json": json.dumps(inputs).encode(), "values_json": json.dumps(outputs).encode()}
-    ready = prediction(events, **given, **texts)
-    slow = prediction(events, **given)
-    assert ready is not None
-    assert texts["rows_json"] in ready
-    assert ready != slow
-    assert checked(ready) == checked(slow)
+    rows_json, values_json = json.dumps(inputs).encode(), json.dumps(outputs).encode()
+    quick = ready(events, rows_json, values_json, seconds)
+    slow = prediction(
+        events, endpoint="/v1/iris/predict", seconds=seconds, rows=inputs, values=outputs
+    )
+    assert rows_json in quick
+    assert quick != slow
+    told, wanted = checked(quick), checked(slow)
+    latency, wanted_latency = (event["data"].pop("latencyMs") for event in (told, wanted))
+    assert told == wanted
+    assert latency == pytest.approx(wanted_latency, abs=0.001)
+
+
+def test_lines_of_one_turn_are_lines_of_their_own() -> None:
+    events = PredictionEvents(config())
+    ids = [f"id-{number:06d}".encode() for number in range(3)]
+    turn = [(Timed(0.001), one, None, SERVED, b"[[%d]]" % at, b"[0]") for at, one in enumerate(ids)]
+    lines = events.as_json(turn).splitlines()
+    assert [checked(line)["id"].encode() for line in lines] == ids
+    assert [json.loads(line)["data"]["inputs"] for line in lines] == [[[0]], [[1]], [[2]]]
 
 
 def test_ready_json_takes_the_long_way_where_something_is_to_be_done() -> None:
-    def as_it_was_written(rows_json: bytes) -> bool:
-        line = prediction(events, rows_json=rows_json, values_json=b"[ 0]")
-        return rows_json in (line or b"")
-
     assert not PredictionEvents(config(redact={"email": "hash"})).takes_json
     assert not PredictionEvents(config(sample=0.5)).takes_json
     assert not PredictionEvents(config(outputs=False)).takes_json
-    events = PredictionEvents(config())
-    assert as_it_was_written(b"[[ 1]]")
-    assert not as_it_was_written(b"[[ " + b"1" * 3_000_000 + b"]]")
+
+
+def test_ready_json_that_is_short_enough_never_makes_a_line_too_long() -> None:
+    """With the longest names that the spec allows around it."""
+    for most in (1 << 14, 1 << 20):
+        section = {"max_event_bytes": most, "source": "/" + "n" * 63 + "/" + "m" * 63}
+        pins = [Pin("m" * 63, "v" * 128, "ab" * 32)]
+        events = PredictionEvents(config(section), pins=pins, origin=ORIGIN)
+        served = ("m" * 63, "v" * 128, "/" + "p" * 1024 + "/predict", 200)
+        rows = b"1" * (events.quick_bytes - 2)
+        lines = events.as_json([(Timed(1e6), b"i" * 128, PARENT.encode(), served, rows, b"0")])
+        assert len(lines) + 64 <= most
 
 
 def test_the_time_in_lines_of_ready_json_follows_the_clock() -> None:
-    """Which is read once a millisecond, and may have been set back meanwhile."""
+    """Which may have been set back meanwhile."""
     clock = [1767323045.9996]
     events = PredictionEvents(config(), clock=lambda: clock[0])
 
-    def told(finished: float, model: str = "iris") -> str:
-        event = checked(
-            prediction(
-                events, model=model, finished=finished, seconds=0.5,
-                rows_json=b"[[1]]", values_json=b"[0]",
-            )
-        )  # fmt: skip
-        assert (event["data"]["model"], event["data"]["latencyMs"]) == (model, 500)
-        return str(event["time"])
+    def told() -> str:
+        return str(checked(ready(events, b"[[1]]", b"[0]"))["time"])
 
-    assert told(10.0) == "2026-01-02T03:04:05.999Z"
-    clock[0] += 0.001
-    assert told(10.0003) == "2026-01-02T03:04:05.999Z"
-    assert told(10.0005) == "2026-01-02T03:04:06.000Z"
+    assert told() == "2026-01-02T03:04:05.999Z"
+    clock[0] += 0.0003
+    assert told() == "2026-01-02T03:04:05.999Z"
+    clock[0] += 0.0004
+    assert told() == "2026-01-02T03:04:06.000Z"
     clock[0] -= 3600
-    assert told(10.0016) == "2026-01-02T02:04:06.000Z"
-    assert told(10.0016, "other") == "2026-01-02T02:04:06.000Z"
+    assert told() == "2026-01-02T02:04:06.000Z"

@@ -21,8 +21,11 @@ class Caller:
 class Load:
     """Keep-alive connections, one thread each, from `start` until nobody listens any more."""
 
-    def __init__(self, port: int, body: bytes, *, callers: int = 8, path: str) -> None:
-        self._port, self._body, self._path = port, body, path
+    def __init__(
+        self, port: int, body: bytes, *, callers: int = 8, path: str, good: int = 200
+    ) -> None:
+        """`good` is the status of an answer; any other is a refusal."""
+        self._port, self._body, self._path, self._good = port, body, path, good
         self.callers = [Caller() for _ in range(callers)]
         self._stop = threading.Event()
         self._threads = [
@@ -63,7 +66,7 @@ class Load:
             except (OSError, http.client.HTTPException) as error:
                 caller.lost.append(repr(error))
                 return
-            if response.status == 200:
+            if response.status == self._good:
                 caller.answered.append((response.headers["x-request-id"], time.monotonic()))
             else:
                 caller.refused += 1

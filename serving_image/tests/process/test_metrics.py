@@ -7,13 +7,16 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from serving_image.tests.process.event_log import KINDS, events
-from serving_image.tests.support.iris import Iris
+from serving_image.tests.support.iris import COLUMNS, Iris
 from serving_image.tests.support.server import RunningServer, running_server
 
+from servestack_contract.buckets import make_profile
 from servestack_contract.metrics import CATALOGUE, LABELS
+from servestack_contract.profile import FILE, dump_profile
 from servestack_server.cli import main
 
 BY_NAME = {metric.name: metric for metric in CATALOGUE}
@@ -24,6 +27,11 @@ def server(iris: Iris, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
     """One with a compiled model that has answered, refused, and logged all kinds of events."""
     folder = tmp_path_factory.mktemp("metrics")
     shutil.copytree(iris.folder, folder / "iris")
+    rows = np.array(iris.rows)
+    profiled = {name: rows[:, at] for at, name in enumerate(COLUMNS)}
+    outputs = {"prediction": np.array(iris.classes)}
+    profile = make_profile(profiled, outputs, is_by_position=False)
+    (folder / "iris" / FILE).write_bytes(dump_profile(profile))
     config = iris.config(
         environment="prod", events=events(folder / "events", *KINDS), metrics={"drift": True},
         models=[{"name": "iris", "path": str(folder / "iris")}],

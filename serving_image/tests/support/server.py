@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-READY_SECONDS = 60
+READY_SECONDS = 180
+"""It takes one or two; many times that where others use the machine as well."""
 STOP_SECONDS = 40
 
 
@@ -107,25 +108,30 @@ def running_server(
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     open_files: int | None = None,
+    file_bytes: int | None = None,
+    port: int | None = None,
 ) -> Iterator[RunningServer]:
     """Serve a settings file, and wait until it is ready.
 
     `config` is what service.json holds, its port left to us; `folder` takes the file and the log;
     `versions` holds the version of each model where it is not "1"; `open_files` is the soft limit
-    that the server finds. RuntimeError, with the end of
-    the log, where the server ends or is not ready in time.
+    that the server finds, and `file_bytes` the most that it may write to one file; `port` is a free
+    one where none is given. RuntimeError, with the end of the log, where the server ends or is not
+    ready in time.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "service.json"
     file.write_text(json.dumps(config))
     log = folder / "server.log"
-    port = free_port()
+    port = port or free_port()
     models = [
         f"--model={model['name']}={(versions or {}).get(model['name'], '1')}"
         for model in config["models"]
     ]
+    limits = [f"--nofile={open_files}:"] if open_files else []
+    limits += [f"--fsize={file_bytes}"] if file_bytes else []
     command = [
-        *(["prlimit", f"--nofile={open_files}:"] if open_files else []),
+        *(["prlimit", *limits] if limits else []),
         str(Path(sys.executable).with_name("servestack-server")),
         "serve", f"--config={file}", "--host=127.0.0.1", f"--port={port}", *models, *arguments,
     ]  # fmt: skip

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from tests.performance.serving.contender import ONE, SIXTEEN
+from tests.performance.serving.log_cost import LogCost
 from tests.performance.serving.measurement import Result
 from tests.performance.serving.ours import COMPILED, NATIVE
 from tests.performance.serving.tables import best, rate
@@ -27,23 +27,6 @@ class Bar:
 
     def __str__(self) -> str:
         return f"{'met   ' if self.met else 'MISSED'}  {self.promise}: {self.measured}"
-
-
-@dataclass(frozen=True)
-class LogCost:
-    """Requests a second with the prediction log and without, by round; events for answers."""
-
-    with_log: list[float]
-    without_log: list[float]
-    answered: int
-    written: int
-    others_share: float
-    """The most that other work had of one core in a round."""
-
-    @property
-    def share(self) -> float:
-        """Of the throughput, that the log takes: the median of the rounds."""
-        return 1 - median(on / off for on, off in zip(self.with_log, self.without_log, strict=True))
 
 
 def judge(

@@ -14,18 +14,34 @@ from tests.performance.serving.venvs import PeerFailedError, image_venv
 
 BAKE_SECONDS = 300
 NATIVE, COMPILED = "servestack, scikit-learn", "servestack, compiled"
-WITHOUT_LOG = ", no log"
+WITHOUT_LOG, BUFFERED = ", no log", ", buffered log"
+"""Suffixes of the names. Without one, an event is written before its answer."""
 
 
 def our_contenders(models: dict[str, TrainedModel], folder: Path) -> dict[str, Contender]:
-    """By name: each runtime with the log and without. PeerFailedError where nothing starts."""
+    """By name: each runtime with both kinds of log and without. PeerFailedError if none starts."""
     venv = image_venv()
     for model in models.values():
         _bake(venv, model, folder)
     return {
-        f"{name}{suffix}": _contender(f"{name}{suffix}", venv, runtime, log=not suffix)
+        f"{name}{suffix}": _contender(f"{name}{suffix}", venv, runtime, durability)
         for name, runtime in ((NATIVE, "native"), (COMPILED, "auto"))
-        for suffix in ("", WITHOUT_LOG)
+        for suffix, durability in (("", "process"), (BUFFERED, "buffered"), (WITHOUT_LOG, ""))
+    }
+
+
+def drift_contenders(models: dict[str, TrainedModel], folder: Path) -> dict[str, Contender]:
+    """The compiled server with the log, counting for drift (`on`) and not (`off`), by a profile of
+    the rows that it is asked."""
+    import servestack
+
+    venv = image_venv()
+    for model in models.values():
+        _bake(venv, model, folder)
+        servestack.profile(model.rows, model.classes).save(model.mlflow)
+    return {
+        name: _contender(f"{COMPILED}, drift {name}", venv, "auto", "process", drift=name == "on")
+        for name in ("on", "off")
     }
 
 
@@ -40,10 +56,13 @@ def events_folder(folder: Path) -> Path:
     return folder / "events"
 
 
-def _contender(name: str, venv: Path, runtime: str, *, log: bool) -> Contender:
+def _contender(
+    name: str, venv: Path, runtime: str, durability: str, *, drift: bool = False
+) -> Contender:
     def launch(order: Order) -> Launch:
         config = order.folder / "service.json"
-        config.write_text(json.dumps(_service(order.model, order.folder, runtime, log=log)))
+        service = _service(order.model, order.folder, runtime, durability)
+        config.write_text(json.dumps(service | {"metrics": {"drift": drift}}))
         events_folder(order.folder).mkdir(exist_ok=True)
         command = [_program(venv), "serve", f"--config={config}", "--host=127.0.0.1"]
         command += [f"--port={order.port}", f"--model={order.model.name}=1"]
@@ -52,8 +71,11 @@ def _contender(name: str, venv: Path, runtime: str, *, log: bool) -> Contender:
     return Contender(name, "ours", launch, "/v1/{model}/predict", _rows, _predictions)
 
 
-def _service(model: TrainedModel, folder: Path, runtime: str, *, log: bool) -> dict[str, Any]:
-    """The settings file, as it is rendered for a service; disk for any number of events."""
+def _service(model: TrainedModel, folder: Path, runtime: str, durability: str) -> dict[str, Any]:
+    """The settings file, as it is rendered for a service; disk for any number of events.
+
+    Without a durability nothing is logged.
+    """
     names = [f"x{number}" for number in range(model.features)]
     service: dict[str, Any] = {
         "name": model.name,
@@ -67,12 +89,13 @@ def _service(model: TrainedModel, folder: Path, runtime: str, *, log: bool) -> d
         },
         "batching": {"maxBatchSize": 64, "maxLatencyMs": 5.0},
     }
-    if log:
+    if durability:
         service["events"] = {
             "folder": str(events_folder(folder)),
             "source": f"/models/{model.name}",
             "kinds": ["predictions", "feedback"],
             "diskBudgetBytes": 64 << 30,
+            "durability": durability,
             "predictions": {"sample": 1.0, "inputs": True, "outputs": True},
         }
     return service
@@ -80,7 +103,7 @@ def _service(model: TrainedModel, folder: Path, runtime: str, *, log: bool) -> d
 
 def _bake(venv: Path, model: TrainedModel, folder: Path) -> None:
     config = folder / f"bake-{model.name}.json"
-    config.write_text(json.dumps(_service(model, folder, "auto", log=False)))
+    config.write_text(json.dumps(_service(model, folder, "auto", "")))
     try:
         subprocess.run(
             [_program(venv), "bake", f"--config={config}"],

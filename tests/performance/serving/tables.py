@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import median
 
-from tests.performance.serving.contender import Scenario
+from tests.performance.serving.contender import SIXTEEN, Scenario
+from tests.performance.serving.log_cost import LogCost
 from tests.performance.serving.measurement import Result
+from tests.performance.serving.ours import BUFFERED
 
 HEAD = (
     "server", "req/s", "p50 ms", "p99 ms", "memory MB", "ready s", "x best peer", "x echo floor", "others %"
@@ -39,6 +42,20 @@ def scenario_table(scenario: Scenario, results: Sequence[Result]) -> list[str]:
         if result.figures[scenario].errors
     ]
     return [scenario.title, *aligned(rows), *(f"  ! {note}" for note in notes)]
+
+
+def log_table(costs: Mapping[str, LogCost]) -> list[str]:
+    """Lines: what each kind of log costs one server beside the same one without, and with which."""
+    rows = [("log of predictions", "req/s", "without", "cost", "answers without event")]
+    for name, cost in costs.items():
+        rows.append((
+            name if BUFFERED in name else f"{name}, log before answer",
+            f"{median(cost.with_log):,.0f}",
+            f"{median(cost.without_log):,.0f}",
+            f"{cost.share:.1%}",
+            f"{max(cost.answered - cost.written, 0):,}",
+        ))  # fmt: skip
+    return [f"{SIXTEEN.title}, medians of {len(cost.with_log)} rounds", *aligned(rows)]
 
 
 def best(results: Sequence[Result], scenario: Scenario, kind: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from servestack.manifests.log_shipping import (
     filebeat_volumes,
     largest_event_bytes,
 )
+from servestack.manifests.server_settings import server_settings, settings_text
 from servestack.resolve.resolved import Topics
+from servestack_contract.settings import read_settings
 from tests.support.projects import REPOSITORY
 from tests.support.services import NULL, resolved
 
@@ -41,6 +44,19 @@ def test_each_shipped_kind_has_its_input(tmp_path: Path) -> None:
         (kind, [f"/var/log/servestack/{kind}-*.ndjson"], f"growth.iris.{kind}")
         for kind in ("feedback", "access")
     ]
+
+
+def test_the_server_is_told_when_to_write_events_where_the_spec_says_so(tmp_path: Path) -> None:
+    """The default is the server's own, and not written out."""
+    for number, (given, told) in enumerate(
+        [({}, None), ({"durability": "process"}, None), ({"durability": "buffered"}, "buffered")]
+    ):
+        service = resolved(tmp_path / str(number), {"logging": given})
+        text = settings_text(server_settings(service))
+        assert json.loads(text)["events"].get("durability") == told
+        read = read_settings(text.encode()).events
+        assert read is not None
+        assert read.durability == told
 
 
 @pytest.mark.parametrize(
@@ -138,3 +154,20 @@ def test_the_topics_to_make_are_the_topics_that_are_written() -> None:
     topics = yaml.safe_load((REPOSITORY / "logging/topics.yaml").read_text())
     assert set(topics["kinds"]) == {field.name for field in fields(Topics)}
     assert topics["config"]["message.timestamp.type"] == "LogAppendTime"
+
+
+def test_a_search_for_a_leader_outlasts_the_breaker(tmp_path: Path) -> None:
+    """Three failures within ten seconds open the breaker of Filebeat's Kafka client, and batches that
+    it refuses are counted as shipped: tests/faults has the real thing."""
+    body = build_filebeat_config_map(resolved(tmp_path))
+    assert body is not None
+    output = yaml.safe_load(body["data"]["filebeat.yml"])["output.kafka"]
+    retry = output["metadata.retry"]
+    assert retry["backoff"].endswith("ms")
+    assert retry["max"] * int(retry["backoff"].removesuffix("ms")) > 10_000
+
+
+def test_a_full_disk_does_not_reach_the_registry(tmp_path: Path) -> None:
+    """tests/faults fills a disk: Filebeat does not recover from a registry on it."""
+    volumes = {volume["name"]: volume for volume in filebeat_volumes(resolved(tmp_path))}
+    assert volumes["filebeat-data"]["emptyDir"]["medium"] == "Memory"

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from servestack.manifests.dashboards import dashboard_text
+from servestack.manifests.environment import build_fleet_dashboard_config_map
 from servestack.manifests.monitoring import (
     build_dashboard_config_map,
     build_pod_monitor,
@@ -17,11 +19,15 @@ from servestack.manifests.monitoring import (
     latency_buckets,
     scrape_annotations,
 )
+from servestack.manifests.names import dashboard_uid, fleet_dashboard_uid
 from servestack.manifests.rules import BURN_RATES, bucket_matcher, rule_groups
 from servestack.resolve.resolved import ResolvedService
+from servestack.review.policy.sizes import ANNOTATION_BYTES, annotation_bytes
 from servestack.review.validate import validate
 from tests.support.projects import REPOSITORY
-from tests.support.services import resolved
+from tests.support.services import NULL, resolved
+
+LATENCY = {"availability": 99, "latency": {"percentile": 95, "milliseconds": 50}}
 
 
 def alerts(service: ResolvedService) -> list[dict[str, Any]]:
@@ -129,12 +135,16 @@ def test_rules_go_where_the_environment_reads_them(tmp_path: Path) -> None:
     assert build_dashboard_config_map(nobody) is None
 
 
-def test_without_objectives_and_alerts_there_is_no_rule(tmp_path: Path) -> None:
-    from tests.support.services import NULL
-
-    service = resolved(tmp_path, {"monitoring": {"slo": NULL, "alerts": False}})
-    assert rule_groups(service) == []
-    assert build_prometheus_rule(service) is None
+def test_without_objectives_alerts_and_dashboards_there_is_no_rule(tmp_path: Path) -> None:
+    spec = {"monitoring": {"slo": NULL, "alerts": False}}
+    bare = resolved(tmp_path / "a", spec, {"grafana": None})
+    assert rule_groups(bare) == []
+    assert build_prometheus_rule(bare) is None
+    # The dashboard of all models knows them by a rule.
+    service = resolved(tmp_path / "b", spec)
+    assert [rule["record"] for group in rule_groups(service) for rule in group["rules"]] == [
+        "servestack:model_service:info"
+    ]
     assert build_dashboard_config_map(service) is not None
 
 
@@ -146,7 +156,7 @@ def test_what_a_model_says_is_never_read_as_a_mark(tmp_path: Path) -> None:
     service = resolved(tmp_path, {"description": HOSTILE, "monitoring": {"runbook": runbook}})
     body = build_dashboard_config_map(service)
     assert body is not None
-    dashboard = json.loads(body["data"]["iris.json"])
+    dashboard = json.loads(body["data"]["prod.models.iris.json"])
     assert dashboard["description"].startswith(HOSTILE)
     assert {rule["annotations"]["runbook_url"] for rule in alerts(service)} == {runbook}
 
@@ -168,16 +178,120 @@ def test_an_alert_links_to_its_section_of_the_runbooks(tmp_path: Path) -> None:
 
 
 def test_no_mark_is_left_and_each_dashboard_is_its_own(tmp_path: Path) -> None:
-    identifiers = set()
-    for number, (name, environment) in enumerate(
-        [("a", "prod"), ("a-b", "prod"), ("x" * 63, "prod")]
-    ):
-        service = resolved(tmp_path / f"{number}", {"name": name}, {"name": environment})
-        body = build_dashboard_config_map(service)
-        assert body is not None
-        text = body["data"][f"{name}.json"]
-        assert not re.search(r"@[a-z_]+@", text + json.dumps(rule_groups(service)))
-        assert len(text) < 12_000
-        identifiers.add(json.loads(text)["uid"])
-    assert len(identifiers) == 3
-    assert all(len(identifier) <= 40 for identifier in identifiers)
+    """Grafana's sidecar writes the dashboards of all namespaces into one folder."""
+    places = [
+        ("a", "models"), ("a-b", "models"), ("x" * 63, "models"), ("b-c", "a"), ("c", "a-b"),
+        ("a", "others"),
+    ]  # fmt: skip
+    identifiers, files, rule_files = set(), set(), set()
+    for number, (name, namespace) in enumerate(places):
+        settings = {"namespace": namespace, "prometheus": {"style": "annotations"}}
+        service = resolved(tmp_path / f"{number}", {"name": name}, settings)
+        body, rules = build_dashboard_config_map(service), build_rules_config_map(service)
+        fleet = build_fleet_dashboard_config_map(service.environment)
+        assert body is not None and rules is not None and fleet is not None
+        rule_files |= set(rules["data"])
+        for config in (body, fleet):
+            ((file, text),) = config["data"].items()
+            assert re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", file)
+            assert not re.search(r"@[a-z_]+@", text + json.dumps(rule_groups(service)))
+            files.add(file)
+            identifiers.add(json.loads(text)["uid"])
+        # A client-side apply keeps a copy in an annotation, within 256 KiB.
+        assert annotation_bytes(body) < ANNOTATION_BYTES / 3
+    namespaces = len({namespace for _, namespace in places})
+    assert len(identifiers) == len(files) == len(places) + namespaces
+    assert len(rule_files) == len(places)
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]{8,40}", identifier) for identifier in identifiers)
+
+
+def test_an_environment_has_its_dashboard_unless_it_says_otherwise(tmp_path: Path) -> None:
+    environment = resolved(
+        tmp_path / "a", None, {"grafana": {"folder": "F", "label": "dash"}}
+    ).environment
+    body = build_fleet_dashboard_config_map(environment)
+    assert body is not None and validate(body) == []
+    assert body["metadata"]["labels"]["dash"] == "1"
+    assert body["metadata"]["annotations"] == {"grafana_folder": "F"}
+    for number, grafana in enumerate([{"fleet": False}, None]):
+        off = resolved(tmp_path / f"{number}", None, {"grafana": grafana})
+        assert build_fleet_dashboard_config_map(off.environment) is None
+        assert not [link for link in links_of(off) if link.startswith("/d/")]
+
+
+def links_of(service: ResolvedService) -> list[str]:
+    return [link["url"] for link in json.loads(dashboard_text(service))["links"]]
+
+
+@pytest.mark.parametrize(
+    ("spec", "environment", "missing"),
+    [
+        ({}, {}, {"Error budget: latency", "Inputs"}),
+        ({"monitoring": {"drift": True}}, {"kafka": None}, {"Error budget: latency", "Log health"}),
+        (
+            {"monitoring": {"slo": NULL, "drift": True}}, {},
+            {"Error budget: availability", "Error budget: latency"},
+        ),
+        ({"monitoring": {"slo": LATENCY, "drift": True}}, {}, set()),
+    ],
+)  # fmt: skip
+def test_a_section_without_data_is_left_out(
+    tmp_path: Path, spec: dict[str, Any], environment: dict[str, Any], missing: set[str]
+) -> None:
+    board = json.loads(dashboard_text(resolved(tmp_path, spec, environment)))
+    everything = json.loads((REPOSITORY / "monitoring/dashboards/model-service.json").read_text())
+    titles = {section["title"] for section in everything["sections"]}
+    rows = [panel["title"] for panel in board["panels"] if panel["type"] == "row"]
+    assert titles - set(rows) == missing and len(rows) == len(set(rows))
+    assert [panel["id"] for panel in board["panels"]] == [*range(1, len(board["panels"]) + 1)]
+    taken: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken and place["x"] + place["w"] <= 24, panel["title"]
+        taken |= cells
+
+
+def test_numbers_of_the_spec_are_numbers_of_the_dashboard(tmp_path: Path) -> None:
+    """Grafana compares thresholds with values: texts would be none."""
+    service = resolved(
+        tmp_path, {"monitoring": {"slo": LATENCY}, "api": {"limits": {"maxQueue": 77}}}
+    )
+    board = json.loads(dashboard_text(service))
+    by_title = {panel["title"]: panel for panel in board["panels"]}
+    for panel in board["panels"]:
+        steps = (
+            panel.get("fieldConfig", {}).get("defaults", {}).get("thresholds", {}).get("steps", [])
+        )
+        assert all(
+            step["value"] is None or isinstance(step["value"], int | float) for step in steps
+        )
+
+    def steps_of(title: str) -> list[Any]:
+        steps = by_title[title]["fieldConfig"]["defaults"]["thresholds"]["steps"]
+        return [step["value"] for step in steps]
+
+    assert steps_of("Error ratio") == [None, 0.01, 0.144]
+    assert steps_of("p95 latency") == [None, 0.05]
+    assert "vector(77)" in json.dumps(by_title["Queue"])
+
+
+def test_alerts_link_to_the_dashboard_of_their_model(tmp_path: Path) -> None:
+    url = "https://grafana.example.com/"
+
+    def links(folder: str, spec: dict[str, Any], grafana: dict[str, Any]) -> set[str | None]:
+        service = resolved(tmp_path / folder, spec, {"grafana": grafana})
+        return {rule["annotations"].get("dashboard_url") for rule in alerts(service)}
+
+    service = resolved(tmp_path / "iris")
+    own, fleet = dashboard_uid(service), fleet_dashboard_uid(service.environment)
+    without = {"monitoring": {"dashboard": False}}
+    assert links("own", {}, {"url": url}) == {f"https://grafana.example.com/d/{own}"}
+    assert links("fleet", without, {"url": url}) == {f"https://grafana.example.com/d/{fleet}"}
+    assert links("none", without, {"url": url, "fleet": False}) == {None}
+    assert links("nowhere", {}, {}) == {None}
+    assert json.loads(dashboard_text(service))["uid"] == own

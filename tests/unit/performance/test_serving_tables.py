@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tests.performance.serving.bars import LogCost, judge
+from tests.performance.serving.bars import judge
 from tests.performance.serving.contender import ONE, SIXTEEN
+from tests.performance.serving.log_cost import LogCost
 from tests.performance.serving.measurement import Result
-from tests.performance.serving.ours import NATIVE
-from tests.performance.serving.tables import scenario_table
+from tests.performance.serving.ours import BUFFERED, NATIVE
+from tests.performance.serving.tables import log_table, scenario_table
 from tests.performance.serving.wrk import Figures
 
 
@@ -75,3 +76,15 @@ def test_promises_are_met_or_missed_by_their_figures() -> None:
         ("10.1%, others had up to 0% of a core", False),
         ("99 events, 100 answers", False),
     ]
+
+
+def test_each_kind_of_log_has_its_row() -> None:
+    rates = [1000.0, 1000.0, 500.0]
+    costs = {
+        NATIVE + BUFFERED: LogCost([950, 940, 480], rates, 100, 90, 0.0),
+        NATIVE: LogCost([900, 920, 460], rates, 100, 101, 0.0),
+    }
+    lines = log_table(costs)
+    assert "3 rounds" in lines[0]
+    assert cells(lines, NATIVE + BUFFERED) == ["940", "1,000", "5.0%", "10"]
+    assert cells(lines, f"{NATIVE}, log before answer") == ["900", "1,000", "8.0%", "0"]

@@ -509,6 +509,20 @@ def test_settings_that_are_left_out_have_their_defaults(old: Data, new: Data, wo
     assert found(reviewed(settings_map(old), settings_map(new))) == {words: "security"}
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ({}, {"durability": "buffered"}, "events of the last answers are lost if a server is killed: "
+         "they are written after their answers"),
+        ({"durability": "buffered"}, {}, "events are written before their answers"),
+        ({"durability": "buffered"}, {"durability": "process"}, "events are written before their answers"),
+    ],
+)  # fmt: skip
+def test_when_events_are_written_is_a_matter_of_data(old: Data, new: Data, words: str) -> None:
+    change = reviewed(settings_map({"events": old}), settings_map({"events": new}))
+    assert found(change) == {words: "data"}
+
+
 def test_a_default_that_is_no_longer_written_out_changes_nothing() -> None:
     written = settings_map({"limits": {"maxRows": 10000}, "trust": {"code": False}, "name": "a"})
     assert reviewed(written, settings_map({"name": "a"})).categories == ("none",)

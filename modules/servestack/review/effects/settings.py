@@ -18,9 +18,9 @@ from servestack.review.effects.table import (
     removed,
     row,
 )
-from servestack_contract.settings import FILE, Limits, Shutdown
+from servestack_contract.settings import FILE, Drift, Limits, Shutdown
 
-_LIMITS, _SHUTDOWN = Limits(), Shutdown()
+_DRIFT, _LIMITS, _SHUTDOWN = Drift(), Limits(), Shutdown()
 
 
 def _who_may_call(change: Change) -> str:
@@ -101,6 +101,17 @@ def _column(change: Change) -> str:
 
 def _of_column(change: Change) -> str:
     return f"callers: other values are taken for column {change.path[2]}"
+
+
+def _drift_on(change: Change) -> str | None:
+    """The value is a switch, or a section."""
+    return "inputs and predictions are counted for drift" if change.new and not change.old else None
+
+
+def _drift_off(change: Change) -> str | None:
+    if change.old and not change.new:
+        return "inputs and predictions are no longer counted for drift"
+    return "drift is watched in another way" if change.old and change.new else None
 
 
 def _items(what: str) -> Words:
@@ -216,6 +227,19 @@ ROWS: tuple[Row, ...] = (
         FILE, r"^events\.whenFull$", "data",
         becomes("drop", "events are dropped where the disk budget is used up", default="drop"),
     ),
+    row(
+        FILE, r"^events\.durability$", "data",
+        becomes(
+            "buffered",
+            "events of the last answers are lost if a server is killed: they are written after their "
+            "answers",
+            default="process",
+        ),
+    ),
+    row(
+        FILE, r"^events\.durability$", "data",
+        becomes("process", "events are written before their answers", default="process"),
+    ),
     row(FILE, r"^events\.(registry|folder)$", "data", "events are kept in another way until Kafka has them"),
     row(FILE, r"^events$", "data", added("events are written")),
     row(FILE, r"^events$", "data", removed("no events are written")),
@@ -250,11 +274,14 @@ ROWS: tuple[Row, ...] = (
         FILE, r"^metrics\.latencyBucketsSeconds", "availability",
         "the latency objective counts only pods that have the new threshold, until all have restarted",
     ),
-    row(FILE, r"^metrics\.drift$", "none", becomes(True, "inputs are counted for drift", default=False)),
+    row(FILE, r"^metrics\.drift$", "none", _drift_on),
+    row(FILE, r"^metrics\.drift$", "availability", _drift_off),
     row(
-        FILE, r"^metrics\.drift$", "availability",
-        becomes(False, "inputs are no longer counted for drift", default=False),
+        FILE, r"^metrics\.drift\.baselineRows$", "none",
+        moved("first rows of a pod that are the reference for drift, without a profile:",
+              default=_DRIFT.baseline_rows),
     ),
+    row(FILE, r"^metrics\.drift\.(columns|maxColumns)", "availability", "other columns are watched for drift"),
     row(FILE, r"^(name|environment)$", "data", moved("events and metrics name another service:")),
     row(FILE, r"^variantFile$", "none", "events and metrics tell stable pods from canaries"),
     row(FILE, r"^log\.", "none", "the server's own log has another level or form"),

@@ -9,6 +9,22 @@ from servestack.review.policy.rule import Subject, Violation, rule
 from servestack.spec.quantities import byte_count
 
 
+@rule("SRV639", "warning", "is found by the Prometheus operator")
+def selected_by_the_operator(subject: Subject) -> Iterator[Violation]:
+    """An operator leaves objects that it does not select alone, and nobody is told."""
+    prometheus = subject.service.environment.prometheus
+    if prometheus is None or prometheus.style != "operator":
+        return
+    if not prometheus.labels and "labels" not in prometheus.model_fields_set:
+        yield Violation(
+            ("monitoring",),
+            "the environment has no prometheus.labels: an operator that selects by labels, as "
+            "kube-prometheus-stack does, would neither scrape the model nor load its alerts",
+            "set prometheus.labels in the environment, such as {release: kube-prometheus-stack}, or "
+            "{} if the operator selects all objects",
+        )
+
+
 @rule("SRV661", "warning", "scales by metrics that the environment has")
 def metric_source(subject: Subject) -> Iterator[Violation]:
     scaling = subject.service.spec.autoscaling

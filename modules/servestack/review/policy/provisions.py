@@ -150,5 +150,17 @@ def enough_room(subject: Subject) -> Iterator[Violation]:
         )
 
 
+@rule("SRV636", "warning", "loses no event if it refuses requests rather than lose one")
+def kept_events(subject: Subject) -> Iterator[Violation]:
+    logging = subject.service.spec.logging
+    if logging.when_full == "unready" and logging.durability == "buffered":
+        yield Violation(
+            ("logging", "durability"),
+            "logging.whenFull: unready refuses requests whose events cannot be written, but with "
+            "durability: buffered a killed server loses the events of its last answers",
+            "remove logging.durability: the default writes an event before its answer",
+        )
+
+
 def _mebibytes(size_bytes: int) -> str:
     return f"{-(-size_bytes // 2**20):,}Mi"

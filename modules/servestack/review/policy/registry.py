@@ -5,6 +5,7 @@ from __future__ import annotations
 from servestack.review.policy import (  # noqa: F401
     additions,
     artifacts,
+    drift,
     exposure,
     fit,
     guard_rails,

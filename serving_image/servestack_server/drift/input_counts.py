@@ -1,4 +1,4 @@
-"""Counts of input values, missing values and values out of range, for monitoring.drift."""
+"""Counts of input values, missing values and values that were refused for their range."""
 
 from __future__ import annotations
 

@@ -1,0 +1,113 @@
+"""The watch for drift: false alarms, found shifts, and what counting costs of the throughput.
+
+    make bench-drift                          10,000 windows a size, then 7 rounds of 5 s: 20 minutes
+    make bench-drift WINDOWS=1000 ROUNDS=0    the trials alone
+
+At most 1 window without drift in 1,000 may alarm; a shift of half a standard deviation must be found in
+99% of single windows of 2,000 rows; counting may cost 3% of the throughput.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from tools.install import install
+
+from tests.performance.drift_trials import false_alarms, found_shifts
+from tests.performance.serving import ours
+from tests.performance.serving.bars import Bar
+from tests.performance.serving.contender import SIXTEEN
+from tests.performance.serving.measurement import Started, started
+from tests.performance.serving.process import CLIENT_CORE
+from tests.performance.serving.train import train_models
+
+SIZES = ((150, 500), (150, 2000), (500, 2000), (2000, 500), (2000, 2000), (10_000, 2000))
+"""(rows of the profile, rows of the window)."""
+COST = 0.03
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench_drift")
+    parser.add_argument("--windows", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=int, default=5)
+    arguments = parser.parse_args()
+    bars = _trials(arguments.windows)
+    if arguments.rounds:
+        bars.append(_cost(arguments.rounds, arguments.seconds))
+    for bar in bars:
+        print(bar)
+    return int(not all(bar.met for bar in bars))
+
+
+def _trials(windows: int) -> list[Bar]:
+    bars = []
+    for at, (profile_rows, window_rows) in enumerate(SIZES):
+        alarms = false_alarms(
+            profile_rows=profile_rows, window_rows=window_rows, windows=windows, seed=at
+        )
+        promise = (
+            f"at most 1 false alarm in 1,000 windows ({window_rows} rows, profile {profile_rows})"
+        )
+        bars.append(Bar(promise, f"{alarms} of {windows}", alarms <= windows / 1000))
+        print(bars[-1], file=sys.stderr, flush=True)
+    trials = windows // 10
+    for profile_rows in (1000, 10_000):
+        found = found_shifts(profile_rows=profile_rows, window_rows=2000, trials=trials, seed=9)
+        promise = f"a shift of half a deviation is found in one window (profile {profile_rows})"
+        bars.append(Bar(promise, f"{found} of {trials}", found >= 0.99 * trials))
+    return bars
+
+
+def _cost(rounds: int, seconds: int) -> Bar:
+    """Both servers up at once and asked in turn, so that other work on the machine hits both.
+
+    The server has one core, so what it answers a second is one over its time of that core for an
+    answer. That time is measured: other work on the machine changes it less than the throughput.
+    """
+    install("wrk")
+    ratios = []
+    with tempfile.TemporaryDirectory(prefix="servestack-bench-") as name:
+        folder = Path(name)
+        models = train_models(folder)
+        model = models[SIXTEEN.model]
+        contenders = ours.drift_contenders(models, folder)
+        os.sched_setaffinity(0, {CLIENT_CORE})
+        with (
+            started(contenders["on"], model, folder / "on") as on,
+            started(contenders["off"], model, folder / "off") as off,
+        ):
+            for number in range(rounds):
+                spent = {}
+                for which, run in (("on", on), ("off", off))[:: 1 if number % 2 else -1]:
+                    spent[which] = _microseconds(run, seconds)
+                ratios.append(spent["off"] / spent["on"])
+                told = f"{spent['on']:.1f} µs an answer with the watch, {spent['off']:.1f} without"
+                print(told, file=sys.stderr, flush=True)
+    cost = 1 - median(ratios)
+    return Bar(f"counting costs at most {COST:.0%} of the throughput", f"{cost:.1%}", cost <= COST)
+
+
+def _microseconds(run: Started, seconds: int) -> float:
+    """Time of the server's core for one answer."""
+    answers, used = run.answers, _used_seconds(run)
+    run.load(SIXTEEN, seconds)
+    return (_used_seconds(run) - used) / (run.answers - answers) * 1e6
+
+
+def _used_seconds(run: Started) -> float:
+    """Processor time of the server since its start. Source: proc(5), utime and stime of stat."""
+    ticks = 0
+    for pid in run.server.processes():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

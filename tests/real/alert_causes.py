@@ -1,0 +1,214 @@
+"""For each alert of monitoring/rules, what really brings it about: one row each in CAUSES.
+
+A cause acts on a real server of a model of its own, from the beginning of its `with` block to the
+end. After the block the trouble is over, and the alert has to resolve.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+from serving_image.tests.api.owned_model import SLOW
+from serving_image.tests.support.iris import COLUMNS, Iris
+from serving_image.tests.support.server import RunningServer
+
+from servestack.manifests import names
+from servestack.manifests.log_shipping import filebeat_config
+from servestack.resolve.resolved import ResolvedService
+from tests.support.filebeat import local_config, running_filebeat
+from tests.support.kafka import USERNAME, KafkaCluster
+from tests.support.services import NULL
+
+FAILING = """
+class Owner:
+    '''Fails on rows that begin with more than 90.'''
+
+    def predict(self, inputs, model):
+        if inputs[0][0] > 90:
+            raise RuntimeError("out of order")
+        return model.predict(inputs)
+"""
+GOOD = [5.1, 3.5, 1.4, 0.2]
+
+
+@dataclass
+class Stage:
+    """A model with its server, and what a cause may use. `kafka` answers from the start."""
+
+    service: ResolvedService
+    folder: Path
+    iris: Iris
+    kafka: KafkaCluster
+    start: Callable[[], AbstractContextManager[RunningServer]]
+    servers: ExitStack = field(default_factory=ExitStack)
+
+    def up(self) -> None:
+        self.server = self.servers.enter_context(self.start())
+
+    def down(self) -> None:
+        self.servers.close()
+
+    def predict(self, *rows: list[float]) -> int:
+        """A request's status."""
+        path = f"/v1/{self.service.name}/predict"
+        return self.server.post(path, list(rows)).status
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric's samples, as scraped now."""
+        text = self.server.get("/metrics").body.decode()
+        samples = [s for f in text_string_to_metric_families(text) for s in f.samples]
+        return sum(sample.value for sample in samples if sample.name == name)
+
+    @contextmanager
+    def calling(
+        self, call: Callable[[], Any], callers: int = 1, pause: float = 0
+    ) -> Iterator[None]:
+        """Callers that repeat a call until the block ends."""
+        stopped = threading.Event()
+        broken: list[Exception] = []
+
+        def repeat() -> None:
+            while not stopped.is_set():
+                try:
+                    call()
+                except Exception as error:
+                    broken.append(error)
+                    return
+                stopped.wait(pause)
+
+        threads = [threading.Thread(target=repeat, daemon=True) for _ in range(callers)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            for thread in threads:
+                thread.join()
+            if broken:
+                raise broken[0]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """`spec` is what the model's file says besides the usual, `code` a class of its owner.
+
+    `windows` are those of an alert of objectives, with their severity. `also` names alerts that the
+    same trouble raises as well.
+    """
+
+    acting: Callable[[Stage], AbstractContextManager[None]]
+    spec: dict[str, Any]
+    code: str | None = None
+    windows: dict[str, str] = field(default_factory=dict)
+    also: frozenset[str] = frozenset()
+
+
+@contextmanager
+def _server_gone(stage: Stage) -> Iterator[None]:
+    stage.down()
+    yield
+    stage.up()
+
+
+@contextmanager
+def _more_requests_than_a_slow_model_works_off(stage: Stage) -> Iterator[None]:
+    with stage.calling(lambda: stage.predict([92.0, 1, 1, 1]), callers=12):  # 0.2 seconds each
+        yield
+
+
+@contextmanager
+def _events_larger_than_allowed(stage: Stage) -> Iterator[None]:
+    def long_feedback() -> None:
+        body = {"id": "0b5a7c1e", "feedback": {"comment": "x" * 4000}}
+        path = f"/v1/{stage.service.name}/feedback"
+        assert stage.server.post(path, body).status == 503
+
+    with stage.calling(long_feedback, pause=0.2):
+        yield
+
+
+@contextmanager
+def _kafka_hangs(stage: Stage) -> Iterator[None]:
+    """The rendered Filebeat ships to a real broker, which says nothing until the block ends."""
+    service, kafka = stage.service, stage.kafka
+    kafka.create_topics(service.name)
+    assert service.environment.kafka is not None
+    text = filebeat_config(service, service.environment.kafka)
+    text = text.replace(names.KAFKA_CA_FOLDER, str(kafka.ca.parent))
+    secrets = {"KAFKA_USERNAME": USERNAME, "KAFKA_PASSWORD": kafka.password}
+    with kafka.hanging():
+        stage.servers.enter_context(
+            running_filebeat(stage.folder, local_config(stage.folder, text), secrets)
+        )
+        budget = 4 << 20
+        while stage.metric("servestack_events_unshipped_bytes") < 0.6 * budget:
+            assert stage.predict(*10 * stage.iris.rows) == 200
+            time.sleep(0.05)
+        yield
+
+
+@contextmanager
+def _the_model_fails(stage: Stage) -> Iterator[None]:
+    def fail() -> None:
+        assert stage.predict([91.0, 1, 1, 1]) == 500
+
+    with stage.calling(fail, callers=4, pause=0.05):
+        yield
+
+
+@contextmanager
+def _the_model_is_slow(stage: Stage) -> Iterator[None]:
+    with stage.calling(lambda: stage.predict([97.0, 1, 1, 1]), callers=32):  # 0.7 seconds each
+        yield
+
+
+@contextmanager
+def _callers_send_what_training_never_saw(stage: Stage) -> Iterator[None]:
+    def odd() -> None:
+        assert stage.predict(GOOD) == 200
+        assert stage.predict([5.1, 3.5, 1.4, 1000.0]) == 422
+
+    with stage.calling(odd, pause=0.03):
+        yield
+
+
+_COLUMNS = [{"name": name, "type": "double", "minimum": 0, "maximum": 100} for name in COLUMNS]
+_WINDOWS = {"1h": "page", "6h": "page", "1d": "ticket", "3d": "ticket"}
+_NONE: dict[str, Any] = {"slo": NULL}
+
+CAUSES: dict[str, Cause] = {
+    "ModelServiceDown": Cause(_server_gone, {"monitoring": _NONE}),
+    "ModelServiceQueueFull": Cause(
+        _more_requests_than_a_slow_model_works_off,
+        {"monitoring": _NONE, "api": {"limits": {"maxQueue": 12}, "batching": NULL}},
+        SLOW,
+    ),
+    "ModelServiceEventsDropped": Cause(
+        _events_larger_than_allowed, {"monitoring": _NONE, "logging": {"maxEvent": "1Ki"}}
+    ),
+    "ModelServiceEventsUnshipped": Cause(
+        _kafka_hangs, {"monitoring": _NONE, "logging": {"diskBudget": "4Mi", "maxEvent": "64Ki"}}
+    ),
+    "ModelServiceErrors": Cause(
+        _the_model_fails, {"monitoring": {"slo": {"availability": 95}}}, FAILING, _WINDOWS
+    ),
+    "ModelServiceSlow": Cause(
+        _the_model_is_slow,
+        {"monitoring": {"slo": {"latency": {"percentile": 95, "milliseconds": 500}}}},
+        SLOW,
+        _WINDOWS,
+    ),
+    "ModelServiceInputDrift": Cause(
+        _callers_send_what_training_never_saw,
+        {"monitoring": _NONE | {"drift": True}, "api": {"input": {"columns": _COLUMNS}}},
+    ),
+}
+"""By the alert's name. tests/real/test_alerts.py fails for an alert without one."""
