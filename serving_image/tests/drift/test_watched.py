@@ -37,6 +37,7 @@ def place(iris: Iris, folder: Path) -> str:
 @pytest.fixture(scope="module")
 def server(iris: Iris, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("watched")
+    (folder / "events").mkdir()
     config = iris.config(
         models=[{"name": "iris", "path": place(iris, folder)}], metrics={"drift": True},
         protocols=["seldon"], limits={"maxRows": 500},
