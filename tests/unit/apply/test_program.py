@@ -79,7 +79,7 @@ def test_pods_wait_for_what_they_read_and_for_nothing_else_of_the_model(prod: Ru
     }
     assert waits == {
         "_environment/networkpolicy-default-deny": {"_environment/namespace-models"},
-        "_environment/configmap-servestack-fleet-prod": {"_environment/namespace-models"},
+        "_environment/then-configmap-servestack-fleet-prod": {"_environment/namespace-models"},
         "iris/deployment-iris": {
             "iris/configmap-iris-server",
             "iris/configmap-iris-filebeat",
