@@ -22,6 +22,16 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
                 "make demo     # train a model, lock, render, check and diff it; then a better version, and what its reviewer sees",
             ),
             (
+                "docs/operations/faults.md",
+                "make faults                                # each fault of processes, 10 times",
+            ),
+            ("docs/operations/faults.md", "make faults N=3 ROWS=server-killed,away-drop"),
+            (
+                "docs/operations/faults.md",
+                "make faults CLUSTER=1 N=1                  # the faults that only a cluster has: kind, two nodes",
+            ),
+            ("docs/operations/faults.md", "make faults N=1 JSON=faults.json KEEP=faults-logs"),
+            (
                 "README.md",
                 "make cluster         # the same cluster for your own hands; make cluster-down takes it away",
             ),

@@ -290,7 +290,7 @@ REFUSALS: list[tuple[str, dict[str, str | None], tuple[str, ...], str]] = [
     ("a table on stdout", {}, ("empty", "-o", "parquet"), "SRV568 these options"),
     ("a folder that is missing", {}, ("full", "--to", "no/file"), "SRV304 cannot be written"),
     ("a setting of Java's", {}, ("empty", "--client-config", "java.properties"),
-     "SRV561 a setting is not valid"),
+     "java.properties:1: SRV561 sasl.jaas.config is a property of Java's clients"),
     ("a line that is no setting", {}, ("empty", "--client-config", "bad.properties"),
      "bad.properties:2: SRV561 this line is not name=value"),
     ("brokers elsewhere", {}, ("empty", "--client-config", "away.properties"),
