@@ -7,6 +7,7 @@ end. After the block the trouble is over, and the alert has to resolve.
 from __future__ import annotations
 
 import itertools
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -133,14 +134,17 @@ def _more_requests_than_a_slow_model_works_off(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def _events_larger_than_allowed(stage: Stage) -> Iterator[None]:
-    def long_feedback() -> None:
-        body = {"id": "0b5a7c1e", "feedback": {"comment": "x" * 4000}}
-        path = f"/v1/{stage.service.name}/feedback"
-        assert stage.server.post(path, body).status == 503
+def _no_file_may_grow(stage: Stage) -> Iterator[None]:
+    """Requests are answered, and writing their events fails as on a full disk."""
 
-    with stage.calling(long_feedback, pause=0.2):
-        yield
+    process = stage.server.process.pid
+    soft, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with _answering(stage, stage.iris.rows):
+            yield
+    finally:
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @contextmanager
@@ -264,9 +268,7 @@ CAUSES: dict[str, Cause] = {
         {"monitoring": _NONE, "api": {"limits": {"maxQueue": 12}, "batching": NULL}},
         SLOW,
     ),
-    "ModelServiceEventsDropped": Cause(
-        _events_larger_than_allowed, {"monitoring": _NONE, "logging": {"maxEvent": "1Ki"}}
-    ),
+    "ModelServiceEventsDropped": Cause(_no_file_may_grow, {"monitoring": _NONE}),
     "ModelServiceEventsUnshipped": Cause(
         _kafka_hangs, {"monitoring": _NONE, "logging": {"diskBudget": "4Mi", "maxEvent": "64Ki"}}
     ),
