@@ -83,7 +83,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSer
     config = {
         "name": "spend", "environment": "prod", "basePath": "/v1/spend",
         "models": [{"name": "spend", "path": str(folder / "model")}],
-        "input": {"columns": columns}, "metrics": {"drift": True},
+        "input": {"columns": columns}, "metrics": {"drift": {"rowsPerSecond": 500_000}},
         "limits": {"maxRows": ASKED}, "trust": {"skopsTypes": ["numpy.dtype"]},
     }  # fmt: skip
     # Compiled, the server need not import scikit-learn at its start.
