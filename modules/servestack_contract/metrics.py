@@ -121,11 +121,11 @@ PROFILE_INFO = Metric(
 )  # fmt: skip
 DRIFT_ROWS = Metric(
     "servestack_drift_rows_total", "counter",
-    "Rows answered by a model whose inputs are watched for drift.", ("model",),
+    "Rows taken to be counted for drift: all, or a sample of more than rowsPerSecond.", ("model",),
 )  # fmt: skip
 DRIFT_ROWS_SKIPPED = Metric(
     "servestack_drift_rows_skipped_total", "counter",
-    "Of these, rows that were not counted: the server had no time, or they have another form.",
+    "Rows not counted for drift. sampled: left out of the sample. Of those taken, busy: the server had no time; form, outputs: another form.",
     ("model", "reason"),
 )  # fmt: skip
 DRIFT_PROBLEMS = Metric(

@@ -208,12 +208,14 @@ class Events(Section, frozen=True):
 class Drift(Section, frozen=True, omit_defaults=True):
     """What is counted for drift. `columns` names the inputs to watch (None: all, up to `max_columns`).
 
-    Without a profile in the artifact, the first `baseline_rows` rows that a pod answers are one.
+    Without a profile in the artifact, the first `baseline_rows` rows that a pod answers are one. Of
+    more than `rows_per_second` rows in a pod, a sample is counted.
     """
 
     baseline_rows: int = 10_000
     max_columns: int = 50
     columns: tuple[str, ...] | None = None
+    rows_per_second: int = 5000
 
 
 class Metrics(Section, frozen=True):

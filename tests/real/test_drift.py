@@ -1,9 +1,8 @@
-"""Drift as Prometheus computes it from the real server's counters, beside numpy, scipy, Evidently."""
+"""Drift as Prometheus computes it from the real server's counters, beside numpy and scipy."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,6 @@ from servestack.manifests.rules import rule_groups
 from servestack_contract import drift
 from servestack_contract.profile import read_profile, shares
 from servestack_server.cli import main
-from tests.performance.serving.venvs import HERE, peer_venv
 from tests.support.drift_rules import constant, counted, recorded, series
 from tests.support.services import resolved
 
@@ -83,7 +81,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSer
     config = {
         "name": "spend", "environment": "prod", "basePath": "/v1/spend",
         "models": [{"name": "spend", "path": str(folder / "model")}],
-        "input": {"columns": columns}, "metrics": {"drift": True},
+        "input": {"columns": columns}, "metrics": {"drift": {"rowsPerSecond": 500_000}},
         "limits": {"maxRows": ASKED}, "trust": {"skopsTypes": ["numpy.dtype"]},
     }  # fmt: skip
     # Compiled, the server need not import scikit-learn at its start.
@@ -185,31 +183,6 @@ def test_prometheus_computes_what_numpy_and_scipy_do(
     plain = chi2_contingency(table, correction=False).statistic
     now = (np.array(counts) / ASKED).tolist()
     assert drift.chi_squared(now, profile, ASKED, ROWS) == pytest.approx(plain, rel=1e-6)
-
-
-def test_evidently_computes_the_same_on_the_same_buckets(
-    asked: tuple[RunningServer, Path], tmp_path: Path
-) -> None:
-    server, _ = asked
-    columns = counts_of(server)
-    given = [
-        {"now": list(map(int, counts)), "reference": [round(share * ROWS) for share in profile]}
-        for counts, profile in columns.values()
-    ]
-    # An empty bucket in each of both, which PSI has to take as something.
-    given.append({"now": [0, 700, 1300], "reference": [400, 1600, 2000]})
-    given.append({"now": [50, 700, 1250], "reference": [0, 2000, 2000]})
-    python = peer_venv("evidently") / "bin/python"
-    done = subprocess.run(
-        [python, HERE / "peers/evidently/compare.py"],
-        input=json.dumps(given), capture_output=True, text=True, check=True, timeout=300,
-    )  # fmt: skip
-    theirs = json.loads(done.stdout)
-    assert len(theirs) == len(given) == 9
-    for sample, (psi, js) in zip(given, theirs, strict=True):
-        now, reference = shares(sample["now"]), shares(sample["reference"])
-        assert drift.psi(now, reference) == pytest.approx(psi, abs=1e-6)
-        assert drift.js_distance(now, reference) == pytest.approx(js, abs=1e-6)
 
 
 def test_the_server_counts_as_training_does(asked: tuple[RunningServer, Path]) -> None:

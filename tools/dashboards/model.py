@@ -453,8 +453,9 @@ def drift() -> list[Placed]:
             width=8,
         ),
         graph(
-            "Rows counted for drift", "Rows per second whose values were put into buckets. Skipped rows "
-            "came faster than they could be counted: answers never wait for it.",
+            "Rows counted for drift", "Rows per second whose values were put into buckets. Sampled rows "
+            "are those left out beyond monitoring.drift.rowsPerSecond, which is no trouble; other skipped "
+            "rows are.",
             "short",
             Query(f"sum by (model) (rate(servestack_drift_rows_total{{{POD}}}{RATE}))", "{{model}}"),
             Query(

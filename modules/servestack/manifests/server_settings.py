@@ -103,7 +103,9 @@ def _drift(given: observability.Monitoring) -> bool | settings.Drift:
     watched = given.watched
     if watched is None:
         return False
-    drift = settings.Drift(watched.baseline_rows, watched.max_columns, watched.columns)
+    drift = settings.Drift(
+        watched.baseline_rows, watched.max_columns, watched.columns, watched.rows_per_second
+    )
     return drift if drift != settings.Drift() else True
 
 

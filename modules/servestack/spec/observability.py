@@ -132,6 +132,13 @@ class Drift(SpecModel):
         description="Maximum number of input columns that are watched: each has about 25 time "
         "series in a pod. The first ones are.",
     )
+    rows_per_second: Integer = Field(
+        default=5000,
+        ge=100,
+        le=1_000_000,
+        description="Rows that a pod counts per second, of all its models together: this bounds the "
+        "CPU that counting takes. Of more rows, an evenly spaced sample is counted.",
+    )
     columns: tuple[Text, ...] | None = Field(
         default=None,
         min_length=1,

@@ -89,10 +89,10 @@ class DriftExposition:
 
     def _by_model(self) -> Iterator[str]:
         watches, text_of = self._watches, self._metrics.text_of
-        yield text_of(catalogue.DRIFT_ROWS, [((w.name,), w.rows) for w in watches])
+        yield text_of(catalogue.DRIFT_ROWS, [((w.name,), w.sample.taken) for w in watches])
         yield text_of(
             catalogue.DRIFT_ROWS_SKIPPED,
-            [((w.name, reason), rows) for w in watches for reason, rows in w.skipped.items()],
+            [((w.name, reason), rows) for w in watches for reason, rows in w.left_out.items()],
         )
         yield text_of(
             catalogue.DRIFT_PROBLEMS,

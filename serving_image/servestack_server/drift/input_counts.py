@@ -37,7 +37,7 @@ class InputCounts:
         metrics = self._metrics
         metrics.rows_seen += size
         for at, name in self._optional:
-            missing = sum(row[at] is None for row in rows)
+            missing = [row[at] for row in rows].count(None)
             metrics.missing_values[name] = metrics.missing_values.get(name, 0) + missing
 
     def refused(self, error: RequestError) -> None:

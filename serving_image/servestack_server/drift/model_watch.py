@@ -14,6 +14,7 @@ from servestack_contract.profile import Profile, ProfiledColumn, column_label, s
 from servestack_server.drift.first_rows import FirstRows
 from servestack_server.drift.input_reader import InputReader, OtherFormError, Values
 from servestack_server.drift.output_reader import read_outputs
+from servestack_server.drift.row_sample import RowSample
 
 Source = Literal["training", "first_rows"]
 Side = Literal["input", "prediction"]
@@ -65,11 +66,16 @@ class ModelWatch:
 
     name: str
     reader: InputReader
+    sample: RowSample
     reference: Reference | None = None
     first_rows: FirstRows | None = None
-    rows: int = 0
     skipped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SKIPPED, 0))
     problems: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PROBLEMS, 0))
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Rows that were not counted, by reason."""
+        return {**self.skipped, "sampled": self.sample.seen - self.sample.taken}
 
     @property
     def watches(self) -> bool:

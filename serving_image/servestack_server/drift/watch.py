@@ -1,8 +1,8 @@
 """Takes the rows that were answered, and counts them when the event loop has time.
 
 Answering a request only appends to a list. A tenth of a second later the loop counts what has come
-together, in turns of a fraction of a millisecond between which it answers. What waits is bounded: rows
-beyond it are not counted, and that is counted.
+together, in turns of a fraction of a millisecond between which it answers. The work is bounded: of
+more rows than `rows_per_second`, a sample is counted, and the others cost a comparison each request.
 """
 
 from __future__ import annotations
@@ -23,20 +23,24 @@ from servestack_server.drift.exposition import DriftExposition
 from servestack_server.drift.first_rows import FirstRows
 from servestack_server.drift.input_reader import InputReader
 from servestack_server.drift.model_watch import ModelWatch, make_reference
+from servestack_server.drift.row_sample import RowSample
 from servestack_server.input.schema import Schema
 from servestack_server.metrics import ServerMetrics
 from servestack_server.prediction.outputs import part_of
 
 log = logging.getLogger(__name__)
 
-DELAY_SECONDS = 0.1
+PERIOD_SECONDS = 0.1
+"""Time for which rows wait, and in which each model has its share of the rows that are counted."""
 TURN_VALUES = 8192
 """Values that are counted in one turn, which takes about half a millisecond."""
 MAX_WAITING_ROWS = 50_000
+_NO_OUTPUTS = ()
+"""Stands for outputs that cannot be divided by rows. No profile has this form, so they are skipped."""
 
 
-_Waiting = tuple[str, Any, Any]
-"""Who answered, the rows, and the outputs."""
+_Waiting = tuple[ModelWatch, Any, Any]
+"""What counts them, the rows, and the outputs: None if those are not the model's own."""
 
 
 class DriftWatch:
@@ -52,6 +56,7 @@ class DriftWatch:
         self._reader = InputReader(schema)
         self._redacted = _redacted(settings)
         entries = entry_names(settings)
+        self._share = max(1, int(given.rows_per_second * PERIOD_SECONDS) // len(entries))
         self._watches = {
             place.name: self._watch(place.name, Path(place.path))
             for place in settings.models
@@ -72,21 +77,27 @@ class DriftWatch:
 
         Of an answer of several models the inputs alone are counted, for the first model.
         """
-        size = len(rows)
-        if self._waiting_rows + size > MAX_WAITING_ROWS:
-            watch = self._watches.get(model, self._first)
-            watch.rows += size
-            watch.skipped["busy"] += size
+        watch = self._watches.get(model, self._first)
+        sample, size = watch.sample, len(rows)
+        sample.seen += size
+        if sample.gap >= size:
+            sample.gap -= size
             return
+        chosen = sample.take(size)
+        if self._waiting_rows + len(chosen) > MAX_WAITING_ROWS:
+            watch.skipped["busy"] += len(chosen)
+            return
+        if len(chosen) < size:
+            rows, outputs = _chosen(rows, outputs, chosen)
         if self._reader.has_large_values:
             rows = self._reader.without_large_values(rows)
-        self._waiting.append((model, rows, outputs))
-        self._waiting_rows += size
+        self._waiting.append((watch, rows, outputs if model in self._watches else None))
+        self._waiting_rows += len(chosen)
         if not self._is_scheduled:
             self._is_scheduled = True
             if self._loop is None:
                 self._loop = asyncio.get_running_loop()
-            self._loop.call_later(DELAY_SECONDS, self._turn)
+            self._loop.call_later(PERIOD_SECONDS, self._turn)
 
     def _turn(self) -> None:
         """Count some of what waits, and come back for the rest after others had their turn."""
@@ -97,18 +108,25 @@ class DriftWatch:
             log.exception("some rows were not counted for drift")
         if self._waiting:
             self._loop.call_soon(self._turn)  # type: ignore[union-attr]
+            return
+        # Periods follow one another while rows come. Without any, every sample takes the next row.
+        came = [watch.sample.renew() for watch in self._watches.values()]
+        if any(came):
+            self._loop.call_later(PERIOD_SECONDS, self._turn)  # type: ignore[union-attr]
         else:
             self._is_scheduled = False
 
     def _count_some(self) -> None:
         """Count what waits first, together with what follows of the same model and form."""
         waiting = self._waiting
-        model, rows, outputs = waiting[0]
+        if not waiting:
+            return
+        watch, rows, outputs = waiting[0]
         kind, output_kind = type(rows), type(outputs)
         parts, answers, size = [], [], 0
         while waiting and size < self._turn_rows:
             own, rows, outputs = waiting[0]
-            if own != model or type(rows) is not kind or type(outputs) is not output_kind:
+            if own is not watch or type(rows) is not kind or type(outputs) is not output_kind:
                 break
             waiting.popleft()
             if len(rows) > 2 * self._turn_rows:
@@ -119,10 +137,8 @@ class DriftWatch:
             answers.append(outputs)
             size += len(rows)
         self._waiting_rows -= size
-        watch = self._watches.get(model, self._first)
-        watch.rows += size
         if size and watch.watches:
-            watch.add(parts, answers if model in self._watches else None, size)
+            watch.add(parts, None if answers[0] is None else answers, size)
         first_rows = watch.first_rows
         if first_rows is not None and first_rows.is_complete:
             watch.first_rows = None
@@ -148,7 +164,7 @@ class DriftWatch:
 
     def _watch(self, name: str, folder: Path) -> ModelWatch:
         """Read the profile of a model, or prepare to make one."""
-        watch = ModelWatch(name, self._reader)
+        watch = ModelWatch(name, self._reader, RowSample(self._share))
         file = folder / FILE
         try:
             profile = read_profile(file) if file.is_file() else None
@@ -208,11 +224,22 @@ def _redacted(settings: ServerSettings) -> Mapping[str, Any]:
     return events.predictions.redact if events and events.predictions else {}
 
 
+def _chosen(rows: Any, outputs: Any, chosen: range) -> tuple[Any, Any]:
+    """Return the rows at some places, and their outputs. Outputs that are not one for each row stay
+    out."""
+    start, end, step = chosen.start, chosen.stop, chosen.step
+    try:
+        outputs = part_of(outputs, start, end, step)
+    except (TypeError, KeyError, IndexError):
+        outputs = _NO_OUTPUTS
+    return rows[start:end:step], outputs
+
+
 def _divided(given: _Waiting, size: int) -> tuple[_Waiting, _Waiting]:
     """Return the first rows, and the others. Outputs that are not one for each row stay out."""
-    model, rows, outputs = given
+    watch, rows, outputs = given
     try:
         answers = part_of(outputs, 0, size), part_of(outputs, size, len(rows))
     except (TypeError, KeyError, IndexError):
-        answers = None, None
-    return (model, rows[:size], answers[0]), (model, rows[size:], answers[1])
+        answers = _NO_OUTPUTS, _NO_OUTPUTS
+    return (watch, rows[:size], answers[0]), (watch, rows[size:], answers[1])

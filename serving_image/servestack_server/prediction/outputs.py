@@ -53,11 +53,11 @@ def _told(outputs: Any) -> str:
     return f"{len(outputs)} outputs"
 
 
-def part_of(outputs: Any, start: int, end: int) -> Any:
-    """Return the outputs of the rows from `start` to before `end`."""
+def part_of(outputs: Any, start: int, end: int, step: int | None = None) -> Any:
+    """Return the outputs of the rows from `start` to before `end`, or of every `step`-th of them."""
     if isinstance(outputs, dict):
-        return {name: values[start:end] for name, values in outputs.items()}
-    return outputs[start:end]
+        return {name: values[start:end:step] for name, values in outputs.items()}
+    return outputs[start:end:step]
 
 
 def listed(outputs: Any) -> list[Any]:

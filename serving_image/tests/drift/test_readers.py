@@ -133,7 +133,7 @@ def test_what_waits_is_bounded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -
             drift.count("m", [(1.0,)] * 60, np.ones(60))
         text = metrics.drift_text()
         assert 'model_service="m",reason="busy"} 120.0' in text
-        await asyncio.sleep(3 * watch.DELAY_SECONDS)
+        await asyncio.sleep(3 * watch.PERIOD_SECONDS)
         drift.count("m", [(1.0,)] * 60, np.ones(60))
         assert 'model_service="m",reason="busy"} 120.0' in metrics.drift_text()
 

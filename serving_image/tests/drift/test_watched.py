@@ -19,6 +19,7 @@ from servestack_contract.buckets import make_profile
 from servestack_contract.profile import FILE, dump_profile, profile_id
 
 Sample = tuple[dict[str, str], float]
+EVERY_ROW = {"drift": {"rowsPerSecond": 500_000}}
 
 
 def place(iris: Iris, folder: Path) -> str:
@@ -39,7 +40,7 @@ def server(iris: Iris, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
     folder = tmp_path_factory.mktemp("watched")
     (folder / "events").mkdir()
     config = iris.config(
-        models=[{"name": "iris", "path": place(iris, folder)}], metrics={"drift": True},
+        models=[{"name": "iris", "path": place(iris, folder)}], metrics=EVERY_ROW,
         protocols=["seldon"], limits={"maxRows": 500},
         events={
             "folder": str(folder / "events"), "source": "/models/iris", "kinds": ["predictions"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,11 +60,12 @@ class Scenario:
     def bodies(self, rows: Rows) -> list[Rows]:
         """The rows of each request; they differ, so that nobody can remember an answer."""
         starts = range(DIFFERENT_ROWS if self.rows == 1 else DIFFERENT_BATCHES)
-        return [(rows[start:] + rows[:start])[: self.rows] for start in starts]
+        return [list(islice(cycle(rows), start, start + self.rows)) for start in starts]
 
 
 ONE = Scenario("iris", 1, 1)
 SIXTEEN = Scenario("iris", 1, 16)
+BATCHES = Scenario("iris", 1000, 16)
 SCENARIOS = (
     ONE,
     SIXTEEN,

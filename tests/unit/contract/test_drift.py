@@ -1,6 +1,11 @@
-"""The formulas of drift beside scipy's, and how often they alarm."""
+"""The formulas of drift beside scipy's and Evidently's, and how often they alarm."""
 
 from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +15,12 @@ from scipy.stats import chi2
 from servestack_contract import drift
 from servestack_contract.profile import shares
 from tests.performance.drift_trials import false_alarms, found_shifts
+from tests.support.projects import REPOSITORY
+
+# `make bench-drift` writes it.
+EVIDENTLY: dict[str, Any] = json.loads(
+    Path(__file__).with_name("drift_by_evidently.json").read_text()
+)
 
 
 @pytest.mark.parametrize("tail", [1e-8, 1e-5, 1e-3, 0.05, 0.5, 0.99])
@@ -32,6 +43,21 @@ def test_distances_are_those_of_scipy_and_numpy() -> None:
         a = np.where(now, now, drift.ZERO_SHARE)
         expected = np.sum((a - reference) * np.log(a / reference))
         assert drift.psi(now.tolist(), reference.tolist()) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("sample", EVIDENTLY["samples"])
+def test_distances_are_those_of_evidently(sample: dict[str, Any]) -> None:
+    now, reference = shares(sample["now"]), shares(sample["reference"])
+    assert drift.psi(now, reference) == pytest.approx(sample["psi"], abs=1e-9)
+    assert drift.js_distance(now, reference) == pytest.approx(sample["js_distance"], abs=1e-9)
+
+
+def test_answers_of_evidently_are_of_the_pinned_version() -> None:
+    """Otherwise: `make bench-drift`."""
+    pins = REPOSITORY / "tests/performance/serving/peers/evidently/requirements.txt"
+    pinned = re.search(r"^evidently==(\S+)", pins.read_text(), re.MULTILINE)
+    assert pinned is not None
+    assert pinned[1] == EVIDENTLY["evidently"]
 
 
 def test_nothing_moves() -> None:

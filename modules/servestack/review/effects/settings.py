@@ -281,6 +281,10 @@ ROWS: tuple[Row, ...] = (
         moved("first rows of a pod that are the reference for drift, without a profile:",
               default=_DRIFT.baseline_rows),
     ),
+    row(
+        FILE, r"^metrics\.drift\.rowsPerSecond$", "none",
+        moved("rows that a pod counts for drift per second:", default=_DRIFT.rows_per_second),
+    ),
     row(FILE, r"^metrics\.drift\.(columns|maxColumns)", "availability", "other columns are watched for drift"),
     row(FILE, r"^(name|environment)$", "data", moved("events and metrics name another service:")),
     row(FILE, r"^variantFile$", "none", "events and metrics tell stable pods from canaries"),
