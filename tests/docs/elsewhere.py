@@ -22,6 +22,10 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
                 "make demo     # train a model, lock, render, check and diff it; then a better version, and what its reviewer sees",
             ),
             (
+                "docs/operations/faults.md",
+                "make faults                                # each fault of processes, 10 times",
+            ),
+            (
                 "README.md",
                 "make cluster         # the same cluster for your own hands; make cluster-down takes it away",
             ),

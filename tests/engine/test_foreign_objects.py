@@ -154,4 +154,5 @@ def test_what_up_deletes_is_named_first(prod: Path, apiserver: ApiServer) -> Non
     )
     for shown in (preview, up):
         assert shown.returncode == 0, shown.stderr
-        assert "\ndeletes: iris/configmap-iris-dashboard\n" in shown.stderr
+        gone = "_environment/then-configmap-servestack-fleet-prod, iris/configmap-iris-dashboard"
+        assert f"\ndeletes: {gone}\n" in shown.stderr

@@ -6,9 +6,11 @@ end. After the block the trouble is over, and the alert has to resolve.
 
 from __future__ import annotations
 
+import itertools
+import resource
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +21,10 @@ from serving_image.tests.api.owned_model import SLOW
 from serving_image.tests.support.iris import COLUMNS, Iris
 from serving_image.tests.support.server import RunningServer
 
+import servestack
 from servestack.manifests import names
 from servestack.manifests.log_shipping import filebeat_config
+from servestack.profiling import TrainingProfile
 from servestack.resolve.resolved import ResolvedService
 from tests.support.filebeat import local_config, running_filebeat
 from tests.support.kafka import USERNAME, KafkaCluster
@@ -35,15 +39,18 @@ class Owner:
             raise RuntimeError("out of order")
         return model.predict(inputs)
 """
-GOOD = [5.1, 3.5, 1.4, 0.2]
 
 
 @dataclass
 class Stage:
-    """A model with its server, and what a cause may use. `kafka` answers from the start."""
+    """A model with its server, and what a cause may use. `kafka` answers from the start.
+
+    `folder` is the stage's own; `model` is the folder of the artifact, which others may use too.
+    """
 
     service: ResolvedService
     folder: Path
+    model: Path
     iris: Iris
     kafka: KafkaCluster
     start: Callable[[], AbstractContextManager[RunningServer]]
@@ -100,14 +107,16 @@ class Stage:
 class Cause:
     """`spec` is what the model's file says besides the usual, `code` a class of its owner.
 
-    `windows` are those of an alert of objectives, with their severity. `also` names alerts that the
-    same trouble raises as well.
+    `profile` makes the profile that the artifact brings. `fires` has some labels of each alert that
+    must fire: rules of one name differ in them. `also` names alerts that the same trouble raises as
+    well.
     """
 
     acting: Callable[[Stage], AbstractContextManager[None]]
     spec: dict[str, Any]
     code: str | None = None
-    windows: dict[str, str] = field(default_factory=dict)
+    profile: Callable[[Iris], TrainingProfile] | None = None
+    fires: tuple[dict[str, str], ...] = ({},)
     also: frozenset[str] = frozenset()
 
 
@@ -125,14 +134,17 @@ def _more_requests_than_a_slow_model_works_off(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def _events_larger_than_allowed(stage: Stage) -> Iterator[None]:
-    def long_feedback() -> None:
-        body = {"id": "0b5a7c1e", "feedback": {"comment": "x" * 4000}}
-        path = f"/v1/{stage.service.name}/feedback"
-        assert stage.server.post(path, body).status == 503
+def _no_file_may_grow(stage: Stage) -> Iterator[None]:
+    """Requests are answered, and writing their events fails as on a full disk."""
 
-    with stage.calling(long_feedback, pause=0.2):
-        yield
+    process = stage.server.process.pid
+    soft, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with _answering(stage, stage.iris.rows):
+            yield
+    finally:
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @contextmanager
@@ -171,18 +183,83 @@ def _the_model_is_slow(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def _callers_send_what_training_never_saw(stage: Stage) -> Iterator[None]:
+def _callers_send_what_the_spec_does_not_allow(stage: Stage) -> Iterator[None]:
+    """All rows of the training data are among those that are answered, so nothing drifts."""
+    rows = itertools.cycle(stage.iris.rows)
+
     def odd() -> None:
-        assert stage.predict(GOOD) == 200
+        assert stage.predict(next(rows)) == 200
         assert stage.predict([5.1, 3.5, 1.4, 1000.0]) == 422
 
     with stage.calling(odd, pause=0.03):
         yield
 
 
+@contextmanager
+def _answering(stage: Stage, rows: Sequence[list[float]]) -> Iterator[None]:
+    """The server answers these rows again and again: the fewest that an alert needs in seconds."""
+
+    def ask() -> None:
+        assert stage.predict(*rows) == 200
+
+    with stage.calling(ask, pause=0.2):
+        yield
+
+
+@contextmanager
+def _one_column_moves(stage: Stage) -> Iterator[None]:
+    """All sepals are a centimetre shorter, and no answer is another one."""
+    with _answering(stage, [[length - 1, *others] for length, *others in stage.iris.rows]):
+        yield
+
+
+@contextmanager
+def _columns_move_together(stage: Stage) -> Iterator[None]:
+    """Each column has the values of the training data, and almost all answers are one class.
+
+    Long petals are narrow here. So inputs do not drift, looked at one by one.
+    """
+    *others, widths = (sorted(column) for column in zip(*stage.iris.rows, strict=True))
+    rows = [list(row) for row in zip(*others, reversed(widths), strict=True)]
+    with _answering(stage, rows):
+        yield
+
+
+@contextmanager
+def _the_profile_is_of_another_model(stage: Stage) -> Iterator[None]:
+    """Until a right one takes its place, and the server is started again."""
+    with _answering(stage, stage.iris.rows):
+        yield
+    _profile_of_the_training_data(stage.iris).save(stage.model)
+    stage.down()
+    stage.up()
+
+
+def _profile_of_the_training_data(iris: Iris) -> TrainingProfile:
+    return servestack.profile(_named(iris.rows, COLUMNS), iris.classes)
+
+
+def _profile_of_another_model(iris: Iris) -> TrainingProfile:
+    """One of its columns has another name, and its answers are a probability for each class."""
+    probabilities = [[0.8 if kind == own else 0.1 for kind in range(3)] for own in iris.classes]
+    return servestack.profile(_named(iris.rows, ("stem_length", *COLUMNS[1:])), probabilities)
+
+
+def _named(rows: Sequence[list[float]], columns: Sequence[str]) -> list[dict[str, float]]:
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
 _COLUMNS = [{"name": name, "type": "double", "minimum": 0, "maximum": 100} for name in COLUMNS]
-_WINDOWS = {"1h": "page", "6h": "page", "1d": "ticket", "3d": "ticket"}
+_BURN_RATES = tuple(
+    {"window": window, "severity": severity}
+    for window, severity in (("1h", "page"), ("6h", "page"), ("1d", "ticket"), ("3d", "ticket"))
+)
+_SPANS = ({"window": "1h"}, {"window": "1d"})
 _NONE: dict[str, Any] = {"slo": NULL}
+_WATCHED: dict[str, Any] = {
+    "monitoring": _NONE | {"drift": True},
+    "api": {"input": {"columns": _COLUMNS}},
+}
 
 CAUSES: dict[str, Cause] = {
     "ModelServiceDown": Cause(_server_gone, {"monitoring": _NONE}),
@@ -191,24 +268,35 @@ CAUSES: dict[str, Cause] = {
         {"monitoring": _NONE, "api": {"limits": {"maxQueue": 12}, "batching": NULL}},
         SLOW,
     ),
-    "ModelServiceEventsDropped": Cause(
-        _events_larger_than_allowed, {"monitoring": _NONE, "logging": {"maxEvent": "1Ki"}}
-    ),
+    "ModelServiceEventsDropped": Cause(_no_file_may_grow, {"monitoring": _NONE}),
     "ModelServiceEventsUnshipped": Cause(
         _kafka_hangs, {"monitoring": _NONE, "logging": {"diskBudget": "4Mi", "maxEvent": "64Ki"}}
     ),
     "ModelServiceErrors": Cause(
-        _the_model_fails, {"monitoring": {"slo": {"availability": 95}}}, FAILING, _WINDOWS
+        _the_model_fails, {"monitoring": {"slo": {"availability": 95}}}, FAILING, fires=_BURN_RATES
     ),
     "ModelServiceSlow": Cause(
         _the_model_is_slow,
         {"monitoring": {"slo": {"latency": {"percentile": 95, "milliseconds": 500}}}},
         SLOW,
-        _WINDOWS,
+        fires=_BURN_RATES,
+    ),
+    "ModelServiceInputRefused": Cause(
+        _callers_send_what_the_spec_does_not_allow,
+        _WATCHED,
+        profile=_profile_of_the_training_data,
     ),
     "ModelServiceInputDrift": Cause(
-        _callers_send_what_training_never_saw,
-        {"monitoring": _NONE | {"drift": True}, "api": {"input": {"columns": _COLUMNS}}},
+        _one_column_moves, _WATCHED, profile=_profile_of_the_training_data, fires=_SPANS
+    ),
+    "ModelServicePredictionDrift": Cause(
+        _columns_move_together, _WATCHED, profile=_profile_of_the_training_data, fires=_SPANS
+    ),
+    "ModelServiceDriftUnwatched": Cause(
+        _the_profile_is_of_another_model,
+        _WATCHED,
+        profile=_profile_of_another_model,
+        fires=({"problem": "columns"}, {"reason": "outputs"}),
     ),
 }
 """By the alert's name. tests/real/test_alerts.py fails for an alert without one."""

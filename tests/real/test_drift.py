@@ -239,6 +239,12 @@ def given(
         pytest.param(
             [[0, 0, 0, 2000]] * 22 + [[500] * 4] * 2, "input", set(), id="over since an hour"
         ),
+        pytest.param(
+            [[0, 0, 0, 2000]] * 2 + [[500] * 4] + [[10] * 4] * 21, "input", set(), id="over, and few rows since"
+        ),
+        pytest.param(
+            [[500] * 4] + [[0, 0, 0, 2000]] + [[20] * 4] * 4, "input", {("ModelServiceInputDrift", "1d")}, id="began after a quiet hour"
+        ),
         # 600 rows cannot tell a PSI of 0.02 from chance, and no number of rows makes it matter.
         pytest.param([[13_500, 15_000, 15_000, 16_500]], "input", set(), id="real but small"),
     ],

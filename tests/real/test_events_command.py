@@ -263,10 +263,10 @@ def test_what_filebeat_ships_twice_is_read_once(
     (tmp_path / "events").mkdir()
     (tmp_path / "events/predictions-1.ndjson").write_bytes(b"\n".join([*predictions(2000), b""]))
     (tmp_path / "events/.server-exited").touch()
-    credentials = {"KAFKA_USERNAME": "filebeat", "KAFKA_PASSWORD": kafka.password}
+    config["output.kafka"] |= {"username": "filebeat", "password": kafka.password}
     for _ in range(2):
         shutil.rmtree(tmp_path / "data", ignore_errors=True)
-        with running_filebeat(tmp_path, config, credentials):
+        with running_filebeat(tmp_path, config):
             assert drain(tmp_path, 60).stderr == ""
     assert len(kafka.read("servestack.twice.predictions")) == 4000
     events, said = read(folder, "twice")
@@ -290,7 +290,7 @@ REFUSALS: list[tuple[str, dict[str, str | None], tuple[str, ...], str]] = [
     ("a table on stdout", {}, ("empty", "-o", "parquet"), "SRV568 these options"),
     ("a folder that is missing", {}, ("full", "--to", "no/file"), "SRV304 cannot be written"),
     ("a setting of Java's", {}, ("empty", "--client-config", "java.properties"),
-     "SRV561 a setting is not valid"),
+     "java.properties:1: SRV561 sasl.jaas.config is a property of Java's clients"),
     ("a line that is no setting", {}, ("empty", "--client-config", "bad.properties"),
      "bad.properties:2: SRV561 this line is not name=value"),
     ("brokers elsewhere", {}, ("empty", "--client-config", "away.properties"),

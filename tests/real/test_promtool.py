@@ -270,6 +270,83 @@ def test_operations(tmp_path: Path, service: ResolvedService, series: Series, al
     assert play(tmp_path, service, ALIVE, 90) == set()
 
 
+DAYS = {"1h", "1d"}
+
+
+def counted(
+    side: str, minute: list[float], profile: list[float], profile_rows: float, quantile: float
+) -> Series:
+    """Rows a minute by bucket, and the shares that the profile has, with what chance allows."""
+    column = 'model="iris", profile="ab", column="a"'
+    own = f'{column}, side="{side}"'
+    found = {
+        f"servestack_profile_rows{{{own}": f"{profile_rows}+0",
+        f"servestack_profile_chi_squared_limit{{{own}": f"{quantile}+0",
+        **ALIVE,
+    }
+    for at, (rows, share) in enumerate(zip(minute, profile, strict=True)):
+        found[f'servestack_{side}_bucket_total{{{column}, bucket="{at}"'] = f"0+{rows:g}"
+        found[f'servestack_profile_share{{{own}, bucket="{at}"'] = f"{share:g}+0"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("minute", "profile", "profile_rows", "quantile", "minutes", "windows"),
+    [
+        pytest.param([50, 50], [0.5, 0.5], 10_000, 20, 90, set(), id="quiet"),
+        pytest.param([90, 10], [0.5, 0.5], 10_000, 20, 90, DAYS, id="moved"),
+        # Of two even buckets PSI is (a - 0.5) ln(a / (1 - a)): 0.093 and 0.106.
+        pytest.param([65, 35], [0.5, 0.5], 10_000, 20, 90, set(), id="just below psi"),
+        pytest.param([66, 34], [0.5, 0.5], 10_000, 20, 90, DAYS, id="just above psi"),
+        # 492 and 504 rows in an hour, of which the day has one, and later two.
+        pytest.param([7.2, 1], [0.5, 0.5], 10_000, 20, 90, set(), id="just below minimumRows"),
+        pytest.param([7.2, 1], [0.5, 0.5], 10_000, 20, 130, {"1d"}, id="enough for the day"),
+        pytest.param([7.4, 1], [0.5, 0.5], 10_000, 20, 90, DAYS, id="just above minimumRows"),
+        # PSI is 0.275, and by chance up to 20 (1/6000 + 1/m): 0.289 and 0.270.
+        pytest.param([75, 25], [0.5, 0.5], 70, 20, 90, set(), id="a small profile"),
+        pytest.param([75, 25], [0.5, 0.5], 75, 18, 90, DAYS, id="not quite as small"),
+        # PSI is 0.106 because of two rows of the profile, which Pearson's statistic knows to be few.
+        pytest.param([50, 50, 0], [0.49, 0.49, 0.02], 100, 5, 90, set(), id="a nearly empty bucket"),
+        # The hour fires once it has held for five minutes; the day begins with a whole hour.
+        pytest.param([90, 10], [0.5, 0.5], 10_000, 20, 58, {"1h"}, id="before the first whole hour"),
+        pytest.param([90, 10], [0.5, 0.5], 10_000, 20, 4, set(), id="not for five minutes yet"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("side", "alert"),
+    [("input", "ModelServiceInputDrift"), ("prediction", "ModelServicePredictionDrift")],
+)
+def test_drift(
+    tmp_path: Path, service: ResolvedService, side: str, alert: str, minute: list[float],
+    profile: list[float], profile_rows: float, quantile: float, minutes: int, windows: set[str],
+) -> None:  # fmt: skip
+    series = counted(side, minute, profile, profile_rows, quantile)
+    assert play(tmp_path, service, series, minutes) == {(alert, window) for window in windows}
+
+
+ROWS = 'servestack_drift_rows_total{model="iris"'
+SKIPPED = 'servestack_drift_rows_skipped_total{model="iris", reason="outputs"'
+PROBLEM = 'servestack_drift_problems{model="iris", problem="profile"'
+
+
+@pytest.mark.parametrize(
+    ("series", "minutes", "fires"),
+    [
+        pytest.param({PROBLEM: "0+0", ROWS: "0+100", SKIPPED: "0+0"}, 90, False, id="quiet"),
+        pytest.param({PROBLEM: "1+0"}, 15, True, id="a problem"),
+        pytest.param({PROBLEM: "1+0"}, 14, False, id="a problem since less than 15 minutes"),
+        pytest.param({ROWS: "0+100", SKIPPED: "0+11"}, 90, True, id="more than a tenth skipped"),
+        pytest.param({ROWS: "0+100", SKIPPED: "0+10"}, 90, False, id="a tenth skipped"),
+        pytest.param({ROWS: "100+0", SKIPPED: "50+0"}, 90, False, id="no rows for an hour"),
+    ],
+)
+def test_drift_is_not_watched(
+    tmp_path: Path, service: ResolvedService, series: Series, minutes: int, fires: bool
+) -> None:
+    fired = play(tmp_path, service, series | ALIVE, minutes)
+    assert fired == ({("ModelServiceDriftUnwatched", "")} if fires else set())
+
+
 def test_rules_and_dashboards_name_only_what_the_image_exports(service: ResolvedService) -> None:
     """And what Prometheus says of alerts; `pod` is a label of its targets."""
     names, labels = set(), set(metrics.LABELS)

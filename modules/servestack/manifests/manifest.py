@@ -15,7 +15,8 @@ ENVIRONMENT_GROUP = "_environment"
 """Folder of the objects that belong to the environment and not to one model.
 
 `kubectl apply -R` walks in byte order and model names start with a lower-case letter, so the
-Namespace in here comes before everything that lives in it.
+Namespace in here comes before everything that lives in it: what would come before it in here is
+called `then-…`.
 """
 
 
@@ -69,4 +70,6 @@ class Manifest:
     @property
     def path(self) -> str:
         """Where `render` writes it below rendered/<env>/: `iris/deployment-iris.yaml`."""
-        return f"{self.group}/{self.kind.lower()}-{self.name}.yaml"
+        file = f"{self.kind.lower()}-{self.name}.yaml"
+        is_early = self.group == ENVIRONMENT_GROUP and self.kind < "Namespace"
+        return f"{self.group}/{'then-' if is_early else ''}{file}"

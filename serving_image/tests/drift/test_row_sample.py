@@ -30,7 +30,7 @@ def _seed() -> None:
 
 def taken(sample: RowSample, sizes: Iterable[int]) -> list[list[int]]:
     """The places that are taken of each request, as DriftWatch.count asks for them."""
-    found = []
+    found: list[list[int]] = []
     for size in sizes:
         sample.seen += size
         if sample.gap >= size:

@@ -53,7 +53,7 @@ def test_every_object_is_below_a_component_and_on_the_environments_cluster(sever
 
 def test_models_wait_for_what_the_environment_has_once(several: Run) -> None:
     base = {r.key for n, r in several.objects().items() if n.startswith("_environment/")}
-    assert len(base) == 2
+    assert len(base) == 3
     for component in several.components().values():
         if component.type.endswith(":ModelService"):
             assert base <= set(component.dependencies)
@@ -79,6 +79,7 @@ def test_pods_wait_for_what_they_read_and_for_nothing_else_of_the_model(prod: Ru
     }
     assert waits == {
         "_environment/networkpolicy-default-deny": {"_environment/namespace-models"},
+        "_environment/then-configmap-servestack-fleet-prod": {"_environment/namespace-models"},
         "iris/deployment-iris": {
             "iris/configmap-iris-server",
             "iris/configmap-iris-filebeat",

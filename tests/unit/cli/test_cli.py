@@ -138,7 +138,7 @@ def test_diff_for_programs(run: Run, project: Path, output: str) -> None:
         (model,) = [m for m in json.loads(done.stdout)["models"] if m["name"] == "iris"]
         assert {entry["operation"] for entry in model["objects"]} == {"add"}
     else:
-        assert done.stdout.startswith("### prod: 14 objects change")
+        assert done.stdout.startswith("### prod: 15 objects change")
 
 
 def test_check_ends_with_1_for_an_error_alone(run: Run, project: Path) -> None:

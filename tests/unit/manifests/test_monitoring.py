@@ -226,7 +226,7 @@ def links_of(service: ResolvedService) -> list[str]:
 @pytest.mark.parametrize(
     ("spec", "environment", "missing"),
     [
-        ({}, {}, {"Error budget: latency", "Inputs"}),
+        ({}, {}, {"Error budget: latency", "Inputs and drift"}),
         ({"monitoring": {"drift": True}}, {"kafka": None}, {"Error budget: latency", "Log health"}),
         (
             {"monitoring": {"slo": NULL, "drift": True}}, {},
