@@ -37,6 +37,7 @@ class InputReader:
         self._numbers: frozenset[int] = frozenset()
         self.has_names = True
         self._large: frozenset[int] = frozenset()
+        self._is_numeric_table = False
         if isinstance(schema, TableSchema):
             self._of_table(schema)
         elif isinstance(schema, TensorSchema):
@@ -61,6 +62,7 @@ class InputReader:
             if column.type not in WITHOUT_BUCKETS and column.type not in _TEXTS
         )
         self._large = frozenset(range(self.width)) - set(self.columns.values())
+        self._is_numeric_table = len(self._numbers) == self.width
 
     def _of_tensor(self, schema: TensorSchema) -> None:
         inner = schema.tensor.shape[1:]
@@ -106,6 +108,19 @@ class InputReader:
         return [
             tuple(None if at in large else value for at, value in enumerate(row)) for row in rows
         ]
+
+    def compact(self, rows: Any) -> Any:
+        """Return the rows of a table of numbers as an array; others as they are.
+
+        An array keeps no object of the request. Some rows of each batch, kept for a while, would
+        keep all of its memory from being used again in one piece, which slows down later requests.
+        """
+        if not self._is_numeric_table or isinstance(rows, np.ndarray):
+            return rows
+        try:
+            return np.array(rows, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            return rows
 
     def read(self, parts: Sequence[Any], positions: Sequence[int], width: int) -> list[Values]:
         """Return the values of the columns at some positions, of all parts together.

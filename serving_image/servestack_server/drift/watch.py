@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
+
 from servestack_contract.artifact import ArtifactError
 from servestack_contract.profile import FILE, Profile, profile_id, read_profile
 from servestack_contract.references import entry_names
@@ -35,6 +37,8 @@ PERIOD_SECONDS = 0.1
 TURN_VALUES = 8192
 """Values that are counted in one turn, which takes about half a millisecond."""
 MAX_WAITING_ROWS = 50_000
+COMPACT_ROWS = 1024
+"""Rows that are put into an array at once, which takes a tenth of a millisecond. More wait as they are."""
 _NO_OUTPUTS = ()
 """Stands for outputs that cannot be divided by rows. No profile has this form, so they are skipped."""
 
@@ -91,6 +95,8 @@ class DriftWatch:
             rows, outputs = _chosen(rows, outputs, chosen)
         if self._reader.has_large_values:
             rows = self._reader.without_large_values(rows)
+        elif len(chosen) <= COMPACT_ROWS:
+            rows = self._reader.compact(rows)
         self._waiting.append((watch, rows, outputs if model in self._watches else None))
         self._waiting_rows += len(chosen)
         if not self._is_scheduled:
@@ -232,6 +238,8 @@ def _chosen(rows: Any, outputs: Any, chosen: range) -> tuple[Any, Any]:
         outputs = part_of(outputs, start, end, step)
     except (TypeError, KeyError, IndexError):
         outputs = _NO_OUTPUTS
+    if isinstance(outputs, np.ndarray):
+        outputs = outputs.copy()  # a view would keep the whole batch
     return rows[start:end:step], outputs
 
 

@@ -43,6 +43,18 @@ def test_a_table_keeps_no_large_values() -> None:
     assert read(TABLE, ["a", "c"], parts) == [[1, 3, 5], [2, 4, 6]]
 
 
+def test_a_table_of_numbers_becomes_an_array() -> None:
+    """With the values that rows themselves have: null is NaN, true is 1."""
+    columns = (Column("a", "double"), Column("b", "long"), Column("c", "boolean"))
+    reader = InputReader(compile_schema(Input(columns=columns)))
+    rows = [(1.5, 2, True), (None, 2**60, False)]
+    array = reader.compact(rows)
+    assert isinstance(array, np.ndarray)
+    plain, compact = (reader.read([given], [0, 1, 2], 3) for given in (rows, array))
+    np.testing.assert_array_equal(np.array(plain), np.array(compact))
+    assert InputReader(compile_schema(TABLE)).compact(rows) is rows
+
+
 def test_arrays() -> None:
     tensor = Input(tensor=Tensor("float32", (-1, 3)))
     parts = [np.arange(6.0).reshape(2, 3), np.arange(3.0).reshape(1, 3)]
