@@ -155,11 +155,10 @@ def _kafka_hangs(stage: Stage) -> Iterator[None]:
     assert service.environment.kafka is not None
     text = filebeat_config(service, service.environment.kafka)
     text = text.replace(names.KAFKA_CA_FOLDER, str(kafka.ca.parent))
-    secrets = {"KAFKA_USERNAME": USERNAME, "KAFKA_PASSWORD": kafka.password}
+    config = local_config(stage.folder, text)
+    config["output.kafka"] |= {"username": USERNAME, "password": kafka.password}
     with kafka.hanging():
-        stage.servers.enter_context(
-            running_filebeat(stage.folder, local_config(stage.folder, text), secrets)
-        )
+        stage.servers.enter_context(running_filebeat(stage.folder, config))
         budget = 4 << 20
         while stage.metric("servestack_events_unshipped_bytes") < 0.6 * budget:
             assert stage.predict(*10 * stage.iris.rows) == 200

@@ -8,8 +8,6 @@ LAST = "tests/unit/"
 _TOGETHER = {
     # Both have the machine's mounts and network.
     "tests/images": "tests/cluster",
-    # Both ask an API server.
-    "tests/real": "tests/engine",
     # Both ask an MLflow server.
     "tests/served": "tests/registry",
 }
