@@ -125,7 +125,7 @@ def test_the_environment_names_the_cluster(run: Run, project: Path, apiserver: A
         check=False,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
-    assert f"14 objects change against cluster {CONTEXT}" in done.stdout
+    assert f"15 objects change against cluster {CONTEXT}" in done.stdout
 
 
 def test_options_that_exclude_each_other(run: Run) -> None:

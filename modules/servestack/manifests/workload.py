@@ -274,7 +274,7 @@ def _volumes(service: ResolvedService, budget_bytes: int) -> list[Body]:
     ]
     if has_variants(service):
         # A file follows the label when a canary is promoted; a variable would not.
-        label = {"fieldPath": f"metadata.labels['{names.VARIANT_LABEL}']"}
+        label = {"apiVersion": "v1", "fieldPath": f"metadata.labels['{names.VARIANT_LABEL}']"}
         items = [{"path": names.VARIANT_FILE, "fieldRef": label}]
         volumes.append({"name": "pod-info", "downwardAPI": {"items": items}})
     if service.spec.api.auth is not None:
