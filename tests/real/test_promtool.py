@@ -371,7 +371,9 @@ def test_rules_and_dashboards_name_only_what_the_image_exports(service: Resolved
     assert {*metrics.CATALOGUE} - {
         m for m in metrics.CATALOGUE if any(m.name in u for u in used)
     } == {
-        metrics.CONVERSION_DIFFERENCE  # `check` and `status` tell it.
+        metrics.CONVERSION_DIFFERENCE,  # `check` and `status` tell it.
+        metrics.IN_FLIGHT_SECONDS,  # Autoscalers ask for it.
+        metrics.PROFILE_INFO,  # For people who ask which profile a pod has.
     }
     matched = set(re.findall(r"[{,]\s*([a-z_]+)\s*(?:=~|=|!=)", text))
     grouped = {
@@ -419,5 +421,5 @@ def test_a_month_with_idle_hours_has_a_budget(tmp_path: Path, service: ResolvedS
     }
     file = tmp_path / "test.yaml"
     file.write_text(dump(test))
-    done = promtool("test", "rules", file)
+    done = promtool("promtool-3", "test", "rules", file)
     assert done.returncode == 0, done.stdout + done.stderr
