@@ -60,7 +60,10 @@ def test_pods_of_a_canary_read_their_side_from_a_file_that_follows_the_label(
     spec = build_deployment(service)["spec"]["template"]["spec"]
     volume = next(v for v in spec["volumes"] if v["name"] == "pod-info")
     (item,) = volume["downwardAPI"]["items"]
-    assert item["fieldRef"] == {"apiVersion": "v1", "fieldPath": "metadata.labels['servestack.dev/variant']"}
+    assert item["fieldRef"] == {
+        "apiVersion": "v1",
+        "fieldPath": "metadata.labels['servestack.dev/variant']",
+    }
     mounts = spec["containers"][0]["volumeMounts"]
     (folder,) = (m["mountPath"] for m in mounts if m["name"] == "pod-info")
     assert server_settings(service).variant_file == f"{folder}/{item['path']}"
