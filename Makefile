@@ -59,10 +59,10 @@ lint: setup ## lint, spelling, links, types, import contracts, generated files
 	@# From a folder that is no root of packages: serving_image/tests would be called `tests` too.
 	@cd tests && MYPYPATH=..:../modules ../$(BIN)/mypy --config-file ../pyproject.toml --cache-dir ~/.cache/servestack/mypy-server ../serving_image/tests
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python tools/docs.py --check
+	@$(BIN)/python -m tools.docs --check
 	@$(BIN)/python -m tools.dashboards --check
-	@$(BIN)/python tools/forms.py --check
-	@$(BIN)/python tools/stock_image.py --check
+	@$(BIN)/python -m tools.forms --check
+	@$(BIN)/python -m tools.stock_image --check
 	@$(BIN)/python tools/schemas/bundle.py --check
 	@$(BIN)/python tools/secrets/bundle.py --check
 
@@ -72,10 +72,10 @@ unit: setup ## the tests that need nothing but Python
 
 .PHONY: generate
 generate: setup ## write what is generated and committed: docs, dashboards, schemas, rendered
-	@$(BIN)/python tools/docs.py
+	@$(BIN)/python -m tools.docs
 	@$(BIN)/python -m tools.dashboards
-	@$(BIN)/python tools/forms.py
-	@$(BIN)/python tools/stock_image.py
+	@$(BIN)/python -m tools.forms
+	@$(BIN)/python -m tools.stock_image
 	@$(BIN)/python tools/schemas/bundle.py
 	@$(BIN)/python tools/secrets/bundle.py
 	@for project in . examples/*/; do if test -d $$project/stacks; then $(BIN)/servestack render -C $$project; fi; done

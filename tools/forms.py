@@ -1,7 +1,7 @@
 """Writes modules/servestack/manifests/forms.json: the usual structures of the Jinja templates.
 
-    python tools/forms.py          write it
-    python tools/forms.py --check  fail where it is stale
+    python -m tools.forms          write it
+    python -m tools.forms --check  fail where it is stale
 
 A structure that is not among them costs a render the time of loading Jinja, and gives the same.
 """
@@ -9,9 +9,7 @@ A structure that is not among them costs a render the time of loading Jinja, and
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
-from functools import partial
 from itertools import product
 from typing import Any
 
@@ -23,6 +21,7 @@ from servestack.manifests.templates import (
     form_key,
     template_digest,
 )
+from tools.generated import write_or_check
 
 _BOTH = (False, True)
 _FASTEST = max(rules.BURN_RATES)
@@ -30,13 +29,7 @@ _FASTEST = max(rules.BURN_RATES)
 
 def main() -> int:
     text = json.dumps(build(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    if "--check" in sys.argv[1:]:
-        current = FORMS_FILE.read_text(encoding="utf-8") if FORMS_FILE.exists() else ""
-        if current != text:
-            print(f"stale: {FORMS_FILE.name}; run python tools/forms.py", file=sys.stderr)
-        return int(current != text)
-    FORMS_FILE.write_text(text, encoding="utf-8")
-    return 0
+    return write_or_check({FORMS_FILE: text}, "python -m tools.forms")
 
 
 def build() -> dict[str, Any]:
@@ -44,7 +37,7 @@ def build() -> dict[str, Any]:
     return {
         template: {
             "sha256": template_digest(template),
-            "forms": {form_key(one): make(one) for one in structures},
+            "forms": {form_key(one): make(template, one) for one in structures},
         }
         for template, make, structures in usual()
     }
@@ -73,18 +66,10 @@ def usual() -> Sequence[tuple[str, Make, list[Structure]]]:
         for shipped, each in product(kinds, security)
     ]
     return (
-        (rules.SLO_TEMPLATE, partial(rules.make_form, rules.SLO_TEMPLATE), slo),
-        (
-            rules.OPERATIONS_TEMPLATE,
-            partial(rules.make_form, rules.OPERATIONS_TEMPLATE),
-            operations,
-        ),
-        (
-            rules.DRIFT_TEMPLATE,
-            partial(rules.make_form, rules.DRIFT_TEMPLATE),
-            [rules.drift_structure(alerts=True)],
-        ),
-        (rules.INFO_TEMPLATE, partial(rules.make_form, rules.INFO_TEMPLATE), [{}]),
+        (rules.SLO_TEMPLATE, rules.make_form, slo),
+        (rules.OPERATIONS_TEMPLATE, rules.make_form, operations),
+        (rules.DRIFT_TEMPLATE, rules.make_form, [rules.drift_structure(alerts=True)]),
+        (rules.INFO_TEMPLATE, rules.make_form, [{}]),
         (log_shipping.TEMPLATE, log_shipping.make_form, filebeat),
     )
 

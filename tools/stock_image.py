@@ -1,7 +1,7 @@
 """Writes modules/servestack_contract/stock_image_data.py: what the stock image has.
 
-    python tools/stock_image.py          write it
-    python tools/stock_image.py --check  fail where it is stale
+    python -m tools.stock_image          write it
+    python -m tools.stock_image --check  fail where it is stale
 
 The truth is serving_image/requirements/<variant>.txt, and the Python of the Containerfile's BASE.
 """
@@ -9,16 +9,17 @@ The truth is serving_image/requirements/<variant>.txt, and the Python of the Con
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 from packaging.requirements import Requirement
+
+from tools.generated import write_or_check
 
 ROOT = Path(__file__).parent.parent
 TARGET = ROOT / "modules/servestack_contract/stock_image_data.py"
 REQUIREMENTS = ROOT / "serving_image/requirements"
 _BASE = re.compile(r"^ARG BASE=python:(?P<python>\d+\.\d+)-", re.MULTILINE)
-_HEAD = '''"""Written by `python tools/stock_image.py` from serving_image: what the stock image has."""
+_HEAD = '''"""Written by `python -m tools.stock_image` from serving_image: what the stock image has."""
 
 PYTHON = "{python}"
 
@@ -27,14 +28,7 @@ PACKAGES: dict[str, dict[str, str]] = {{
 
 
 def main() -> int:
-    text = build()
-    if "--check" in sys.argv[1:]:
-        current = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""
-        if current != text:
-            print(f"stale: {TARGET.name}; run python tools/stock_image.py", file=sys.stderr)
-        return int(current != text)
-    TARGET.write_text(text, encoding="utf-8")
-    return 0
+    return write_or_check({TARGET: build()}, "python -m tools.stock_image")
 
 
 def build() -> str:

@@ -1,4 +1,4 @@
-"""Written by `python tools/stock_image.py` from serving_image: what the stock image has."""
+"""Written by `python -m tools.stock_image` from serving_image: what the stock image has."""
 
 PYTHON = "3.12"
 

@@ -312,7 +312,7 @@ def test_render_and_help_import_neither_pulumi_nor_mlflow(project: Path) -> None
 
 
 def test_committed_generated_files_are_fresh() -> None:
-    for program in (["tools/docs.py"], ["-m", "tools.dashboards"]):
+    for program in (["-m", "tools.docs"], ["-m", "tools.dashboards"]):
         done = subprocess.run(
             [sys.executable, *program, "--check"], cwd=REPOSITORY, capture_output=True, check=False
         )
