@@ -89,7 +89,9 @@ def _rules(built: Built) -> Row:
         return [rules.rule_groups(service) for service in services]
 
     def plain() -> Any:
-        with mock.patch.object(rules, "form", lambda template, structure, make: make(structure)):
+        with mock.patch.object(
+            rules, "form", lambda template, structure, make: make(template, structure)
+        ):
             return ours()
 
     assert ours() == plain()

@@ -152,8 +152,7 @@ def _kafka_hangs(stage: Stage) -> Iterator[None]:
     """The rendered Filebeat ships to a real broker, which says nothing until the block ends."""
     service, kafka = stage.service, stage.kafka
     kafka.create_topics(service.name)
-    assert service.environment.kafka is not None
-    text = filebeat_config(service, service.environment.kafka)
+    text = filebeat_config(service)
     text = text.replace(names.KAFKA_CA_FOLDER, str(kafka.ca.parent))
     config = local_config(stage.folder, text)
     config["output.kafka"] |= {"username": USERNAME, "password": kafka.password}

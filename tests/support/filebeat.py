@@ -13,7 +13,6 @@ import yaml
 
 from servestack.manifests import names
 from servestack.manifests.log_shipping import filebeat_config
-from servestack.spec.environment import Kafka
 from tests.support.projects import REPOSITORY
 from tests.support.services import resolved
 from tests.support.tools import installed
@@ -30,8 +29,7 @@ def rendered_config(
         {"logging": {"access": True}},
         {"kafka": {"brokers": list(brokers), "security": security}},
     )
-    assert isinstance(service.environment.kafka, Kafka)
-    return filebeat_config(service, service.environment.kafka)
+    return filebeat_config(service)
 
 
 def local_config(folder: Path, rendered: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def build_filebeat_config_map(service: ResolvedService) -> Body | None:
     if kafka is None or not service.topics.shipped():
         return None
     data = {
-        _CONFIG: _own_config(service),
+        _CONFIG: filebeat_config(service),
         _DRAIN: read_template("logging/drain.sh"),
     }
     if _secrets(kafka):
@@ -53,13 +53,13 @@ def build_filebeat_config_map(service: ResolvedService) -> Body | None:
 
 
 @remembered
-def _own_config(service: ResolvedService) -> str:
-    assert service.environment.kafka is not None  # There are no topics without.
-    return filebeat_config(service, service.environment.kafka)
+def filebeat_config(service: ResolvedService) -> str:
+    """The text of filebeat.yml of a service that ships events.
 
-
-def filebeat_config(service: ResolvedService, kafka: Kafka) -> str:
-    """The text of filebeat.yml. Raises BuildError if the template renders something else."""
+    Raises BuildError if the template renders something else.
+    """
+    kafka = service.environment.kafka
+    assert kafka is not None  # There are no topics without.
     security = kafka.security
     tls = security.protocol.endswith("SSL")
     shipped = service.topics.shipped()
@@ -108,7 +108,7 @@ def filebeat_structure(
     return {"kinds": list(kinds), "sasl": sasl, "tls": tls, "ca": ca, "client": client}
 
 
-def make_form(structure: Structure) -> str:
+def make_form(template: str, structure: Structure) -> str:
     """filebeat.yml as a %-format."""
     own = (
         "events_folder", "data_folder", "stats_port", "brokers", "max_event_bytes",
@@ -117,7 +117,7 @@ def make_form(structure: Structure) -> str:
     )  # fmt: skip
     values = dict(structure) | {name: f"@{name}@" for name in own}
     values["topics"] = [(kind, f"@topic_{kind}@") for kind in structure["kinds"]]
-    return format_of(rendered(TEMPLATE, values, keep_trailing_newline=True))
+    return format_of(rendered(template, values, keep_trailing_newline=True))
 
 
 def largest_event_bytes(service: ResolvedService) -> int:

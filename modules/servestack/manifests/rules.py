@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import yaml
@@ -75,20 +74,20 @@ def rule_groups(service: ResolvedService) -> list[dict[str, Any]]:
     own = objectives(service)
     watched = spec.monitoring.watched
     slo = slo_structure([(each.kind, _fastest_burn(each)) for each in own], spec.monitoring.alerts)
-    forms = [form(SLO_TEMPLATE, slo, _make_slo_form)]
+    forms = [form(SLO_TEMPLATE, slo, make_form)]
     if spec.monitoring.alerts:
         operations = operations_structure(
             events=bool(service.topics.shipped()),
             drift=watched is not None,
             parked=spec.autoscaling is None and not spec.replicas,
         )
-        forms.append(form(OPERATIONS_TEMPLATE, operations, _make_operations_form))
+        forms.append(form(OPERATIONS_TEMPLATE, operations, make_form))
     if watched is not None:
         drift = drift_structure(alerts=spec.monitoring.alerts)
-        forms.append(form(DRIFT_TEMPLATE, drift, _make_drift_form))
+        forms.append(form(DRIFT_TEMPLATE, drift, make_form))
     dashboard = _dashboard(service)
     if dashboard:
-        forms.append(form(INFO_TEMPLATE, {}, _make_info_form))
+        forms.append(form(INFO_TEMPLATE, {}, make_form))
     values = {
         "service": service.name,
         "environment": service.environment.name,
@@ -186,12 +185,6 @@ def make_form(template: str, structure: Structure) -> str:
     values["least_expected"] = LEAST_EXPECTED
     groups = yaml.load(rendered(template, values, **_SYNTAX), _LOADER)["groups"] or []
     return format_of(json.dumps(groups, ensure_ascii=False))
-
-
-_make_slo_form = partial(make_form, SLO_TEMPLATE)
-_make_operations_form = partial(make_form, OPERATIONS_TEMPLATE)
-_make_info_form = partial(make_form, INFO_TEMPLATE)
-_make_drift_form = partial(make_form, DRIFT_TEMPLATE)
 
 
 def _dashboard(service: ResolvedService) -> str:

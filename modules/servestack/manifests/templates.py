@@ -22,8 +22,8 @@ FORMS_FILE = Path(__file__).parent / "forms.json"
 
 Structure = Mapping[str, Any]
 """What decides on the structure of a text: plain JSON data, without a model's own values."""
-Make = Callable[[Structure], str]
-"""Makes the form of a structure with Jinja."""
+Make = Callable[[str, Structure], str]
+"""Makes the form of a template for a structure with Jinja."""
 
 _PLACEHOLDER = re.compile(r"@([a-z_]+)@")
 
@@ -41,7 +41,7 @@ def form_key(structure: Structure) -> str:
 
 @lru_cache(maxsize=512)
 def _made(template: str, key: str, make: Make) -> str:
-    return make(json.loads(key))
+    return make(template, json.loads(key))
 
 
 @cache

@@ -13,6 +13,7 @@ import yaml
 from servestack.data import read_template
 from servestack.manifests import names
 from servestack.manifests.manifest import Body
+from servestack.manifests.remembered import remembered
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.base import DNS_NAME
 from servestack.spec.quantities import byte_count
@@ -43,6 +44,7 @@ class Topic:
     config: dict[str, str]
 
 
+@remembered
 def wanted_topics(service: ResolvedService) -> tuple[Topic, ...]:
     """The topics of each kind of event that the service ships; empty without Kafka."""
     kafka = service.environment.kafka
