@@ -100,9 +100,6 @@ class WrongPassword(Fault):
 
     def mend(self, scene: Scene) -> None:
         scene.pod.set_secret("kafka", password=scene.kafka.password)
-        if not scene.pod.mounts("kafka"):
-            # A variable is read at the start alone.
-            scene.pod.filebeat.kill()
 
 
 class PasswordChanged(Fault):
@@ -124,8 +121,6 @@ class PasswordChanged(Fault):
 
     def mend(self, scene: Scene) -> None:
         scene.pod.set_secret("kafka", password=scene.kafka.password)
-        if not scene.pod.mounts("kafka"):
-            scene.pod.filebeat.kill()
 
 
 class ExpiredCertificate(Fault):

@@ -175,10 +175,6 @@ class Pod:
             if volume.get("secret", {}).get("secretName") == name:
                 self._write_secret(volume)
 
-    def mounts(self, secret: str) -> bool:
-        """Whether a Secret is read from files, which follow it."""
-        return any(v.get("secret", {}).get("secretName") == secret for v in self._spec["volumes"])
-
     def kill_server(self) -> None:
         """SIGKILL of the server, which takes its metrics with it: they are read before."""
         self._counted_before += self._dropped()
