@@ -254,6 +254,9 @@ _ALL: tuple[Tool, ...] = (
         "kube-router", "kubernetes", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"
     ),
     GoTool("metrics-server", "metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server"),
+    GoTool(
+        "prometheus-adapter", "prometheus-adapter", "sigs.k8s.io/prometheus-adapter/cmd/adapter"
+    ),
     GoTool("coredns", "kubernetes", "github.com/coredns/coredns"),
     *(
         GoTool(
