@@ -257,6 +257,8 @@ _ALL: tuple[Tool, ...] = (
     GoTool(
         "prometheus-adapter", "prometheus-adapter", "sigs.k8s.io/prometheus-adapter/cmd/adapter"
     ),
+    GoTool("keda", "keda", "github.com/kedacore/keda/v2/cmd/operator"),
+    GoTool("keda-adapter", "keda", "github.com/kedacore/keda/v2/cmd/adapter"),
     GoTool("coredns", "kubernetes", "github.com/coredns/coredns"),
     *(
         GoTool(

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from servestack.spec.base import fields_of
 from servestack.spec.environment import Environment
 from servestack.spec.load import load_environment, load_folder, load_model_service
 from servestack.spec.model_service import ModelService
@@ -16,10 +17,7 @@ from servestack.spec.model_service import ModelService
 OTHERS = ("Application", "GitRepository", "Kustomization")
 """Kinds of other programs, which only have to be YAML here."""
 
-_FIELDS = {
-    model: {field.alias or name for name, field in model.model_fields.items()}
-    for model in (ModelService, Environment)
-}
+_FIELDS = {model: set(fields_of(model)) for model in (ModelService, Environment)}
 _LOADERS: dict[str, Callable[[Path], object]] = {
     "ModelService": load_model_service,
     "Environment": load_environment,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from servestack.cli.output import say
+from servestack.cli.output import say, stop_for_reader
 from servestack.errors import KafkaError, Problem, ServestackError, SpecError
 from servestack.kafka.connection import client_settings
 from servestack.kafka.events import Choice
@@ -68,9 +68,7 @@ def events(root: Path, environment: str, model: str, options: EventsOptions) -> 
         try:
             write_ndjson(export.lines(), sys.stdout.buffer)
         except BrokenPipeError:
-            # Whoever reads has enough, as `head` has. The interpreter would write the rest at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return
+            stop_for_reader()
     else:
         write_file(export.lines(), options.to, options.parquet, _columns(inputs, spec))
     say(export.summary())

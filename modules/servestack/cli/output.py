@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from servestack.errors import Problem
 from servestack.secrets.search import masked_text
@@ -14,8 +14,18 @@ from servestack.words import counted
 
 def write(text: str) -> None:
     """Write data to stdout."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        stop_for_reader()
+
+
+def stop_for_reader() -> NoReturn:
+    """End without an error: whoever reads stdout has enough, as `head` has."""
+    # The interpreter would write what is left at its end, and fail.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
 
 
 def say(text: str) -> None:

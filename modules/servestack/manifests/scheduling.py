@@ -116,6 +116,8 @@ def _affinity(affinity: Affinity, own_pods: dict[str, str]) -> Body:
 
     Kubernetes would match none.
     """
+    if not affinity.model_fields_set:
+        return {}  # pydantic prepares what writes it for 4 ms, once.
     body = written(affinity)
     for name in ("podAffinity", "podAntiAffinity"):
         for terms in body.get(name, {}).values():

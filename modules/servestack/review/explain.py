@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from servestack.errors import Problem, SpecError
 from servestack.resolve.provenance import Origin, Path
 from servestack.resolve.resolved import ResolvedService
+from servestack.spec.base import fields_of
 from servestack.spec.document import dotted
 from servestack.spec.model_service import ModelService
 from servestack.spec.problems import known_fields, models_in
@@ -62,7 +63,7 @@ def _explain(service: ResolvedService, path: Path) -> tuple[Explanation, ...]:
 def _parts(value: Any) -> list[str | int]:
     """The fields of a section, the keys of a mapping, or the positions of a list."""
     if isinstance(value, BaseModel):
-        return [info.alias or name for name, info in type(value).model_fields.items()]
+        return list(fields_of(type(value)))
     if isinstance(value, dict):
         return list(value)
     return list(range(len(value))) if isinstance(value, tuple) else []
@@ -79,12 +80,7 @@ def _default_at(path: Path) -> Any:
     models: list[type[BaseModel]] = [ModelService]
     default: Any = None
     for part in path:
-        fields = [
-            info
-            for model in models
-            for name, info in model.model_fields.items()
-            if (info.alias or name) == part
-        ]
+        fields = [info for model in models if (info := fields_of(model).get(str(part)))]
         default = fields[0].default if fields else None
         models = [nested for info in fields for nested in models_in(info.annotation)]
     return None if default is PydanticUndefined else default

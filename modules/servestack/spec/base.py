@@ -4,6 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
 from servestack.spec.patterns import described
 
@@ -53,6 +54,16 @@ class SpecModel(BaseModel):
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """A frozen section needs no copy; pydantic would copy each default that is one."""
         return self
+
+
+def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return a section's fields by the names that a spec writes, with their types.
+
+    A field may name a class that stands below its own; pydantic looks it up when it is needed.
+    """
+    if not model.__pydantic_fields_complete__:
+        model.model_rebuild(force=True)
+    return {info.alias or name: info for name, info in model.model_fields.items()}
 
 
 # YAML already distinguishes numbers from text; turning "3" into 3 would only hide a mistake.

@@ -68,7 +68,3 @@ class Column(Constraints, _ColumnHead):
 
 class Param(Constraints, _ParamHead):
     """A value beside the rows, for a whole request, such as the temperature of a text model."""
-
-
-for _model in (Constraints, Element, Column, Param):
-    _model.model_rebuild(force=True)  # Their fields name classes that were not there yet.

@@ -121,9 +121,6 @@ Node = Annotated[
 ]
 """A model's name, or one of the graphs, which differ in `kind`."""
 
-for _model in (Branch, Case, Router, Chain, Ensemble, Bandit, Split):
-    _model.model_rebuild()
-
 
 def model_names(node: object) -> tuple[str, ...]:
     """Return the names of the models that a graph uses, in reading order, with repetitions."""

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from servestack.errors import Problem
 from servestack.secrets.names import tells_secret
 from servestack.secrets.search import masked_value
+from servestack.spec.base import fields_of
 from servestack.spec.document import DataPath, dotted
 from servestack.spec.patterns import words_for
 from servestack.words import counted
@@ -188,18 +189,15 @@ def known_fields(root: type[BaseModel], path: DataPath, data: Any) -> list[str]:
         models = [nested for model in models for nested in _nested(model, part)]
     kind = here.get("kind") if isinstance(here, Mapping) else None
     if len(models) > 1 and kind is not None:
-        tagged = [m for m in models if kind in get_args(m.model_fields["kind"].annotation)]
+        tagged = [m for m in models if kind in get_args(fields_of(m)["kind"].annotation)]
         models = tagged or models
-    names = [info.alias or name for model in models for name, info in model.model_fields.items()]
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(name for model in models for name in fields_of(model)))
 
 
 def _nested(model: type[BaseModel], key: str) -> list[type[BaseModel]]:
     """Return the models that the field `key` may hold, at any depth of unions and lists."""
-    for name, info in model.model_fields.items():
-        if (info.alias or name) == key:
-            return models_in(info.annotation)
-    return []
+    info = fields_of(model).get(key)
+    return models_in(info.annotation) if info else []
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -211,10 +209,8 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _example_of(root: type[BaseModel], path: DataPath, data: Any) -> str:
     """Return the hint `write name: …`, with the field's description."""
-    for model in [root] if len(path) == 1 else []:
-        for name, info in model.model_fields.items():
-            if (info.alias or name) == path[-1]:
-                choice = get_args(info.annotation)
-                value = choice[0] if len(choice) == 1 and isinstance(choice[0], str) else "…"
-                return f"write `{path[-1]}: {value}`. {info.description or ''}".rstrip()
+    if len(path) == 1 and (info := fields_of(root).get(str(path[0]))):
+        choice = get_args(info.annotation)
+        value = choice[0] if len(choice) == 1 and isinstance(choice[0], str) else "…"
+        return f"write `{path[0]}: {value}`. {info.description or ''}".rstrip()
     return f"write `{path[-1]}: …`" if path else ""

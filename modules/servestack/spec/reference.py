@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from servestack.errors import Problem, SpecError
+from servestack.spec.base import fields_of
 from servestack.spec.environment import Environment
 from servestack.spec.folder import FOLDER_FILE, Folder
 from servestack.spec.merging import Merged
@@ -83,8 +84,8 @@ def rows(
     are.
     """
     once = set() if once is None else once
-    for name, info in model.model_fields.items():
-        field = f"{prefix}{info.alias or name}"
+    for name, info in fields_of(model).items():
+        field = f"{prefix}{name}"
         yield field, type_words(info.annotation), _default(info), _meaning(info)
         below = _nested(info.annotation)
         told = (*seen, model, *(nested for nested, _ in below))
@@ -110,7 +111,7 @@ def _meaning(info: FieldInfo) -> str:
 def _holds_itself(model: type[BaseModel]) -> bool:
     waiting, found = [model], set[type]()
     while waiting:
-        fields = waiting.pop().model_fields.values()
+        fields = fields_of(waiting.pop()).values()
         inside = {nested for info in fields for nested, _ in _nested(info.annotation)}
         waiting += inside - found
         found |= inside

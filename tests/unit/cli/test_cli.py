@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from servestack import __version__
 from tests.support.projects import REPOSITORY
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -317,3 +318,20 @@ def test_committed_generated_files_are_fresh() -> None:
             [sys.executable, *program, "--check"], cwd=REPOSITORY, capture_output=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_the_version(run: Run) -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"servestack {__version__}\n")
+
+
+def test_a_reader_that_has_enough_is_no_error(project: Path) -> None:
+    """As `head` is, which closes the pipe."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing) as closed:
+        command = [PROGRAM, "render", "prod", "--stdout"]
+        done = subprocess.run(
+            command, cwd=project, stdout=closed, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (0, "")

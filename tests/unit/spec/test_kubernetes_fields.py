@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from servestack.review.validate import load_schema
 from servestack.spec import affinity, containers, scaling, volumes
+from servestack.spec.base import fields_of
 from servestack.spec.problems import models_in
 
 SCHEMA = load_schema("Deployment") or {}
@@ -51,10 +52,6 @@ PARTS: list[tuple[type[BaseModel], str, set[str]]] = [
     (containers.ContainerPort, "ContainerPort", set()),
 ]
 """Class, definition, and the fields that are servestack's own."""
-
-
-def fields_of(model: type[BaseModel]) -> dict[str, Any]:
-    return {info.alias or name: info for name, info in model.model_fields.items()}
 
 
 @pytest.mark.parametrize(("model", "definition"), WHOLE, ids=lambda value: getattr(value, "__name__", ""))  # fmt: skip
