@@ -139,8 +139,9 @@ def applied(deployment: Deployment) -> Iterator[None]:
             deployment.wait(f"{engine.name} answers", lambda: _answers(deployment, engine), 180)  # noqa: B023
         yield
     finally:
-        for engine in ENGINES:  # KEDA's finalizer waits for KEDA, so before it goes.
-            deployment.kubectl("delete", "namespace", engine.namespace, "--ignore-not-found")
+        # KEDA's finalizer waits for KEDA, so before it goes.
+        namespaces = [engine.namespace for engine in ENGINES]
+        deployment.kubectl("delete", "namespace", *namespaces, "--ignore-not-found")
 
 
 def _answers(deployment: Deployment, engine: Engine) -> bool:
