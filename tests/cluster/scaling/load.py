@@ -12,7 +12,7 @@ from types import TracebackType
 
 import urllib3
 
-CALLERS = 128
+CALLERS = 400
 _TIMEOUT_SECONDS = 30.0
 _MOST_REQUESTS = 200_000
 
@@ -31,7 +31,7 @@ class PoissonLoad:
     """POST `body` at `rate` requests a second, with exponentially distributed gaps, never again.
 
     `rate` may be changed at any moment. It never sends more than 200,000 requests, nor for longer
-    than `most_seconds`, and has at most 128 open. `late` counts those that found no free caller in
+    than `most_seconds`, and has at most 400 open. `late` counts those that found no free caller in
     time, so that an overloaded loop shows.
     """
 
