@@ -52,8 +52,10 @@ def running_operator(deployment: Deployment) -> Iterator[None]:
             )  # fmt: skip
             yield
         finally:
-            deployment.kubectl("delete", "namespace", MONITORING, "--ignore-not-found")
+            gone = ("delete", "namespace", MONITORING, "--ignore-not-found")
+            deployment.kubectl(*gone, "--wait=false")
             deployment.kubectl("delete", "--ignore-not-found", "-f", str(bundle))
+            deployment.kubectl(*gone)
 
 
 def start_prometheus(deployment: Deployment, *, evaluates: str = "30s", **more: Any) -> None:

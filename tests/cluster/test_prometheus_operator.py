@@ -19,7 +19,7 @@ from tests.cluster.prometheus_operator import (
     running_operator,
     watch_models,
 )
-from tests.support.alerting import Receiver, running_receiver
+from tests.support.alerting import Notice, Receiver, running_receiver
 from tests.support.hurried import hurried
 from tests.support.projects import set_in_yaml
 
@@ -47,7 +47,8 @@ def watched(deployment: Deployment) -> Iterator[Watched]:
             "style": "operator", "labels": RELEASE, "namespace": MONITORING, "runbooks": RUNBOOKS,
         },
     )  # fmt: skip
-    set_in_yaml(deployment.root / "models/iris.yaml", owner="growth-ml")
+    monitoring = {"scrapeIntervalSeconds": 5}
+    set_in_yaml(deployment.root / "models/iris.yaml", owner="growth-ml", monitoring=monitoring)
     deployment.servestack("lock", ENVIRONMENT)
     deployment.servestack("render", ENVIRONMENT)
     rendered = deployment.root / "rendered" / ENVIRONMENT
@@ -63,7 +64,8 @@ def watched(deployment: Deployment) -> Iterator[Watched]:
             watch_models(deployment, f"{receiver.url}/team")
             yield Watched(deployment, rule["spec"]["groups"], receiver)
         finally:
-            deployment.kubectl("delete", "namespace", NAMESPACE)
+            deployment.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    deployment.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
 
 
 def _targets(watched: Watched) -> list[dict[str, Any]]:
@@ -134,16 +136,22 @@ def test_an_alert_reaches_the_team_by_its_namespace(watched: Watched) -> None:
     """The operator adds to a team's AlertmanagerConfig that only alerts of its namespace go there."""
     deployment, receiver = watched.deployment, watched.receiver
 
-    def down(status: str) -> Any:
-        return [n for n in receiver.of("iris", status) if n.name == "ModelServiceDown"]
+    def down() -> list[Notice]:
+        return [notice for notice in receiver.of("iris") if notice.name == "ModelServiceDown"]
 
+    def since(moment: float, status: str) -> list[Notice]:
+        return [n for n in down() if n.status == status and n.at > moment]
+
+    # Hurried as the rules are, the alert may have fired before the first pod was ready.
+    deployment.wait("no pod is missed", lambda: not down() or down()[-1].status == "resolved")
+    moment = time.monotonic()
     scale = ("-n", NAMESPACE, "scale", "deployment/iris")
     deployment.kubectl(*scale, "--replicas=0")
-    (notice, *_) = deployment.wait("the team is told", lambda: down("firing"))
+    (notice, *_) = deployment.wait("the team is told", lambda: since(moment, "firing"))
     assert notice.receiver == "team"
     assert notice.labels["namespace"] == NAMESPACE
     assert (notice.labels["severity"], notice.labels["owner"]) == ("page", "growth-ml")
     assert notice.annotations["runbook_url"] == f"{RUNBOOKS}#modelservicedown"
     assert not re.search(r"\{\{|<<", notice.annotations["summary"])
     deployment.kubectl(*scale, "--replicas=1")
-    deployment.wait("the team is told that it is over", lambda: down("resolved"))
+    deployment.wait("the team is told that it is over", lambda: since(notice.at, "resolved"))
