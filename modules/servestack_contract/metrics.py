@@ -83,7 +83,7 @@ EVENTS_UNSHIPPED = Metric(
     ("kind",),
 )  # fmt: skip
 INPUT_VALUES = Metric(
-    "servestack_input_values_total", "counter", "Input values seen, with monitoring.drift.",
+    "servestack_input_values_total", "counter", "Input values seen, nulls included, with monitoring.drift.",
     ("column",),
 )  # fmt: skip
 INPUT_OUT_OF_RANGE = Metric(

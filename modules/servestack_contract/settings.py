@@ -215,7 +215,7 @@ class Drift(Section, frozen=True, omit_defaults=True):
     baseline_rows: int = 10_000
     max_columns: int = 50
     columns: tuple[str, ...] | None = None
-    rows_per_second: int = 5000
+    rows_per_second: int = 1000
 
 
 class Metrics(Section, frozen=True):

@@ -102,8 +102,8 @@ class _Families(list[Any]):
 
 
 class ServerMetrics:
-    """All counters. `queue_depth`, `in_flight`, `in_flight_seconds` and `drift_text` are called when
-    Prometheus scrapes.
+    """All counters. `queue_depth`, `in_flight`, `in_flight_seconds`, `rows_seen` and `drift_text` are
+    called when Prometheus scrapes.
 
     `drift_text` returns further families in the text format, whole.
 
@@ -120,13 +120,12 @@ class ServerMetrics:
         self.endpoints: dict[str, EndpointMetrics] = {}
         self.models: dict[str, ModelMetrics] = {}
         self.drift_columns: tuple[str, ...] = ()
-        self.rows_seen = 0
-        self.missing_values: dict[str, int] = {}
         self.input_out_of_range: dict[str, int] = {}
         self.queue_depth: Callable[[], int] = int
         self.in_flight: Callable[[], int] = int
         self.in_flight_seconds: Callable[[], float] = float
         self.events: EventWriter | None = None
+        self.rows_seen: Callable[[], int] = int
         self.drift_text: Callable[[], str] = str
 
     def endpoint(self, path: str) -> EndpointMetrics:
@@ -215,8 +214,9 @@ class ServerMetrics:
     def _inputs(self) -> Families:
         values = self._family(catalogue.INPUT_VALUES)
         outside = self._family(catalogue.INPUT_OUT_OF_RANGE)
+        rows = self.rows_seen()
         for column in self.drift_columns:
-            self._add(values, self.rows_seen - self.missing_values.get(column, 0), column)
+            self._add(values, rows, column)
         for column, count in self.input_out_of_range.items():
             self._add(outside, count, column)
         return values, outside

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from servestack_contract.references import entry_names
 from servestack_contract.settings import Batching, ServerSettings
 from servestack_server.drift.input_counts import InputCounts
-from servestack_server.drift.watch import DriftWatch
 from servestack_server.errors import RequestError
 from servestack_server.events.log import EventLog
 from servestack_server.input.params import ParamsSchema
@@ -19,6 +19,9 @@ from servestack_server.prediction.batcher import Batcher
 from servestack_server.prediction.graph import GraphTarget
 from servestack_server.prediction.target import ModelTarget, Target
 from servestack_server.prediction.warm_up import warm_up
+
+if TYPE_CHECKING:
+    from servestack_server.drift.watch import DriftWatch
 
 
 class Service:
@@ -46,7 +49,12 @@ class Service:
         self.delivering: Callable[[bool], object] = bool
         watched = settings.metrics.watched
         self.inputs = InputCounts(schema, metrics, is_on=watched is not None)
-        self.drift = DriftWatch(settings, schema, metrics, watched) if watched else None
+        self.drift: DriftWatch | None = None
+        if watched:
+            # Its modules take a megabyte, which services without a watch need not have.
+            from servestack_server.drift.watch import DriftWatch
+
+            self.drift = DriftWatch(settings, schema, metrics, watched)
         self.targets = {model.name: self._target(model) for model in models}
         self.root = self._root()
         metrics.queue_depth = lambda: sum(t.batcher.depth for t in self.targets.values())

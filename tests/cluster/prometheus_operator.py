@@ -52,10 +52,8 @@ def running_operator(deployment: Deployment) -> Iterator[None]:
             )  # fmt: skip
             yield
         finally:
-            gone = ("delete", "namespace", MONITORING, "--ignore-not-found")
-            deployment.kubectl(*gone, "--wait=false")
+            deployment.delete_namespaces(MONITORING)
             deployment.kubectl("delete", "--ignore-not-found", "-f", str(bundle))
-            deployment.kubectl(*gone)
 
 
 def start_prometheus(deployment: Deployment, *, evaluates: str = "30s", **more: Any) -> None:

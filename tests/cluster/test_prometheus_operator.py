@@ -64,8 +64,7 @@ def watched(deployment: Deployment) -> Iterator[Watched]:
             watch_models(deployment, f"{receiver.url}/team")
             yield Watched(deployment, rule["spec"]["groups"], receiver)
         finally:
-            deployment.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
-    deployment.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+            deployment.delete_namespaces(NAMESPACE)
 
 
 def _targets(watched: Watched) -> list[dict[str, Any]]:

@@ -26,6 +26,11 @@ TOPIC = "servestack.iris.predictions"
 RATE = 20.0
 """Requests a second, through the ingress, to all pods together."""
 _RETRIES = 5
+_SCALING = {
+    "min": 2, "max": 4, "cpuPercent": 80,
+    # A fault that adds a pod ends when it is gone again, which by default takes five minutes.
+    "scaleDown": {"stabilizationSeconds": 0},
+}  # fmt: skip
 _SHOW_METRICS = (
     "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode())"
 )
@@ -118,7 +123,7 @@ def set_up(
 ) -> Iterator[Stage]:
     """Two pods of iris that answer through the ingress; the namespace is deleted afterwards."""
     make_project(root, cluster, registry.uri, kafka)
-    set_in_yaml(root / "models/iris.yaml", autoscaling={"min": 2, "max": 4, "cpuPercent": 80})
+    set_in_yaml(root / "models/iris.yaml", autoscaling=_SCALING)
     set_in_yaml(root / "models/iris.yaml", shutdown={"drainSeconds": 5, "logDrainSeconds": 30})
     client = KubernetesClient.from_kubeconfig(cluster.kubeconfig, cluster.context)
     environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}

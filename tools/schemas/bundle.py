@@ -31,7 +31,7 @@ KUBERNETES = "k8s.io/kubernetes"
 GATEWAY_API = "sigs.k8s.io/gateway-api"
 PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 STRIMZI = "strimzi"
-"""Its folder beside this file: Strimzi publishes its CRDs in no registry."""
+"""Its folder beside this file, which says where the schema comes from."""
 KEDA = "github.com/kedacore/keda/v2"
 
 CRDS = {

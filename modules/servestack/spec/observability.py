@@ -133,7 +133,7 @@ class Drift(SpecModel):
         "series in a pod. The first ones are.",
     )
     rows_per_second: Integer = Field(
-        default=5000,
+        default=1000,
         ge=100,
         le=1_000_000,
         description="Rows that a pod counts per second, of all its models together: this bounds the "

@@ -156,8 +156,5 @@ class Endpoint:
 
     def count(self, job: RequestedJob) -> None:
         """Count the inputs and outputs of an answered job for drift, if that is on."""
-        service = self.service
-        if service.inputs.is_on:
-            service.inputs.count(job.rows, len(job.rows))
-        if service.drift is not None:
-            service.drift.count(job.model, job.rows, job.outputs)
+        if self.service.drift is not None:
+            self.service.drift.count(job.model, job.rows, job.outputs)

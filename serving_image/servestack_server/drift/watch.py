@@ -75,6 +75,7 @@ class DriftWatch:
         self._profiling: set[asyncio.Task[None]] = set()
         self._exposition = DriftExposition(metrics, list(self._watches.values()))
         metrics.drift_text = self._exposition.text
+        metrics.rows_seen = lambda: sum(watch.sample.seen for watch in self._watches.values())
 
     def count(self, model: str, rows: Any, outputs: Any) -> None:
         """Take rows that were answered, and one output for each. `model` names who answered.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from servestack_contract.buckets import make_profile
-from servestack_contract.settings import Column, Input, ModelPlace, ServerSettings, Tensor
+from servestack_contract.settings import Column, Drift, Input, ModelPlace, ServerSettings, Tensor
 from servestack_server.drift import watch
 from servestack_server.drift.input_reader import InputReader, OtherFormError
 from servestack_server.drift.output_reader import read_outputs
@@ -136,8 +136,7 @@ def test_what_waits_is_bounded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -
         input=Input(columns=(Column("a", "double"),)),
     )  # fmt: skip
     metrics = ServerMetrics(settings)
-    given = settings.metrics.__class__(drift=True).watched
-    assert given is not None
+    given = Drift(rows_per_second=5000)
 
     async def ask() -> None:
         drift = DriftWatch(settings, compile_schema(settings.input), metrics, given)

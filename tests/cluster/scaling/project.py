@@ -140,8 +140,7 @@ def applied(deployment: Deployment) -> Iterator[None]:
         yield
     finally:
         # KEDA's finalizer waits for KEDA, so before it goes.
-        namespaces = [engine.namespace for engine in ENGINES]
-        deployment.kubectl("delete", "namespace", *namespaces, "--ignore-not-found")
+        deployment.delete_namespaces(*(engine.namespace for engine in ENGINES))
 
 
 def _answers(deployment: Deployment, engine: Engine) -> bool:

@@ -1,4 +1,7 @@
-"""A cluster whose start is killed leaves nothing behind. Of one that came up, clusters.py sees it."""
+"""A cluster whose start is killed leaves nothing behind. Of one that came up, clusters.py sees it.
+
+The first file of this folder: it plays a boot, which a cluster of the other files would not survive.
+"""
 
 from __future__ import annotations
 
