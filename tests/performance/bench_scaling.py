@@ -107,6 +107,9 @@ def _report(outcomes: Sequence[Outcome], minutes: float) -> list[str]:
             print(
                 f"{outcome.engine.name}: {request.sent - outcome.times.step:+.1f} s: {request.error}"
             )
+    for problem in missed:
+        print(f"missed: {problem}")
+    sys.stdout.flush()  # Before all is taken down, which takes a minute.
     return missed
 
 
