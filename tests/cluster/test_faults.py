@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,11 +12,6 @@ from tests.faults.cluster_stage import Stage, set_up
 from tests.faults.fault import problems
 from tests.support.kafka import KafkaCluster
 from tests.support.mlflow_server import MlflowServer
-
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("SERVESTACK_CLUSTER_FAULTS"),
-    reason="ten minutes: SERVESTACK_CLUSTER_FAULTS=1, or make faults CLUSTER=1 N=1",
-)
 
 
 @pytest.fixture(scope="module")
