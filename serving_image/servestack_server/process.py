@@ -280,7 +280,9 @@ async def _follow_traffic(traffic: TrafficFile, service: Service) -> None:
         if traffic.refresh():
             service.copies.change(traffic.current)
             now = traffic.current
-            log.info("copies for a shadow: %s", f"{now.percent:g}% to {now.host}" if now else "none")
+            log.info(
+                "copies for a shadow: %s", f"{now.percent:g}% to {now.host}" if now else "none"
+            )
 
 
 async def _stop(service: Service, server: HttpServer) -> int:

@@ -257,9 +257,9 @@ def _rows(outputs: Any) -> Iterator[dict[str, Any]]:
 def _cells(name: str, value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         return {f"{name}_{member}": one for member, one in value.items()}
-    if isinstance(value, list) and len(value) <= _MOST_POSITIONS:
-        if not any(isinstance(one, (list, dict)) for one in value):
-            return {f"{name}_{index}": one for index, one in enumerate(value)}
+    is_short = isinstance(value, list) and len(value) <= _MOST_POSITIONS
+    if is_short and not any(isinstance(one, (list, dict)) for one in value):
+        return {f"{name}_{index}": one for index, one in enumerate(value)}
     return {name: value}
 
 

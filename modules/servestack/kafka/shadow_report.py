@@ -46,7 +46,10 @@ def _column(column: Column) -> dict[str, Any]:
         "aboveTolerance": _share(column.above, column.cells),
     }
     if column.numbers:
-        said["difference"] = {"mean": column.signed / column.numbers, **_absolute(column.difference)}
+        said["difference"] = {
+            "mean": column.signed / column.numbers,
+            **_absolute(column.difference),
+        }
     if column.pairs:
         most = sorted(column.pairs.items(), key=lambda pair: (-pair[1], pair[0]))[:_SHOWN_PAIRS]
         said["mostOften"] = [

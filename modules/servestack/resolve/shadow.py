@@ -32,9 +32,7 @@ def shadow_service(service: ResolvedService) -> ResolvedService | None:
         service,
         spec=spec,
         models=(model,),
-        input=given.input
-        if given.input.is_known
-        else input_of(signature).model_copy(update=kept),
+        input=given.input if given.input.is_known else input_of(signature).model_copy(update=kept),
         params=given.params if given.params is not None else params_of(signature),
         hosts=(),
         url=service_url(spec, service.environment),

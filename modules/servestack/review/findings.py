@@ -135,7 +135,10 @@ def _violations(subject: Subject, environment: Document) -> Iterator[Finding]:
     if shadow is not None:
         own = tuple(manifest for manifest in subject.manifests if manifest.concern == SHADOW)
         yield from _broken(
-            Subject(shadow, own), OF_ARTIFACTS, environment, partial(_place_of_shadow, subject.service)
+            Subject(shadow, own),
+            OF_ARTIFACTS,
+            environment,
+            partial(_place_of_shadow, subject.service),
         )
 
 

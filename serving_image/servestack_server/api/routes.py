@@ -23,7 +23,6 @@ from servestack_server.api.seldon import SeldonEndpoint
 from servestack_server.prediction.target import ModelTarget, Target
 from servestack_server.service import Service
 
-
 _VERSION = re.compile(rf"^({routes.V2_MODELS}/[^/]+)/versions/[^/]+")
 
 

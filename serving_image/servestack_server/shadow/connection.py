@@ -65,9 +65,7 @@ class ShadowConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200:
             return
-        reason = (
-            "answered" if status < _REFUSED else "refused" if status < _FAILED else "failed"
-        )
+        reason = "answered" if status < _REFUSED else "refused" if status < _FAILED else "failed"
         self.end(reason, close=not self._parser.should_keep_alive())
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -134,7 +134,11 @@ class Copies:
             else:
                 break
         opened = len(self._connections) + len(self._connecting)
-        if len(queue) > len(self._connecting) and opened < MAX_CONNECTIONS and now >= self._retry_at:
+        if (
+            len(queue) > len(self._connecting)
+            and opened < MAX_CONNECTIONS
+            and now >= self._retry_at
+        ):
             task = asyncio.ensure_future(self._connect())
             self._connecting.add(task)
             task.add_done_callback(self._connecting.discard)

@@ -18,8 +18,14 @@ from servestack.kafka.sketch import Sketch
 from servestack_contract.shadow import crc_limit, is_copied
 
 
-def event(id: str, outputs: Any, variant: str = "stable", latency: float = 1.0, second: int = 0) -> bytes:
-    data = {"version": "4" if variant == "shadow" else "3", "variant": variant, "latencyMs": latency}
+def event(
+    id: str, outputs: Any, variant: str = "stable", latency: float = 1.0, second: int = 0
+) -> bytes:
+    data = {
+        "version": "4" if variant == "shadow" else "3",
+        "variant": variant,
+        "latencyMs": latency,
+    }
     data |= {"outputs": outputs} if outputs is not None else {}
     time = f"2026-11-30T10:00:{second:02d}.000Z"
     return json.dumps({"id": id, "time": time, "data": data}).encode()
@@ -85,7 +91,7 @@ def test_each_request_counts_once_and_on_its_side() -> None:
     copied = [id for id in ids if is_copied(id.encode(), crc_limit(25))]
     lines = [event(id, [0], latency=2.0) for id in ids]
     lines += [event(id, [0], "shadow", latency=6.0) for id in copied[:-3]]
-    lines += [event("elsewhere", [0], "shadow")] + lines[:50] + [b"no event"]
+    lines += [event("elsewhere", [0], "shadow"), *lines[:50], b"no event"]
     random.Random(1).shuffle(lines)
     found = Comparison(0, 25)
     found.add_all(lines)
@@ -107,7 +113,11 @@ def test_each_request_counts_once_and_on_its_side() -> None:
 
 def test_only_a_time_is_compared() -> None:
     found = Comparison(0, 100)
-    lines = [event(f"id-{second}", [0], variant, second=second) for second in range(10) for variant in ("stable", "shadow")]
+    lines = [
+        event(f"id-{second}", [0], variant, second=second)
+        for second in range(10)
+        for variant in ("stable", "shadow")
+    ]
     found.add_all(lines, "2026-11-30T10:00:03.000Z", "2026-11-30T10:00:06.000Z")
     found.finish()
     assert (found.requests, found.of_model, found.of_shadow) == (3, 3, 3)

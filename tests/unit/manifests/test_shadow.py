@@ -24,7 +24,9 @@ SPEC: dict[str, Any] = {"shadow": {"artifact": "models:/iris@candidate"}}
 KEYS: dict[str, Any] = {"api": {"auth": {"apiKeys": {"secret": "keys"}}}}
 
 
-def built(folder: Path, spec: dict[str, Any], environment: dict[str, Any] | None = None) -> dict[tuple[str, str], Manifest]:
+def built(
+    folder: Path, spec: dict[str, Any], environment: dict[str, Any] | None = None
+) -> dict[tuple[str, str], Manifest]:
     """The manifests by (kind, name)."""
     manifests = build_service_manifests(resolved(folder, spec, environment))
     return {(manifest.kind, manifest.name): manifest for manifest in manifests}
@@ -69,7 +71,9 @@ def test_copies_go_to_the_shadows_service(tmp_path: Path) -> None:
     pods = body(found, "Deployment", "iris-shadow")["spec"]["template"]["metadata"]["labels"]
     assert service["selector"].items() <= pods.items()
     assert not body(found, "Service", "iris")["spec"]["selector"].items() <= pods.items()
-    assert FILE not in body(found, "ConfigMap", "iris-shadow-server")["data"], "it copies nothing itself"
+    assert FILE not in body(found, "ConfigMap", "iris-shadow-server")["data"], (
+        "it copies nothing itself"
+    )
 
 
 def test_only_the_models_pods_and_prometheus_reach_the_shadow(tmp_path: Path) -> None:
@@ -79,7 +83,9 @@ def test_only_the_models_pods_and_prometheus_reach_the_shadow(tmp_path: Path) ->
     shadow = body(found, "Service", "iris-shadow")["spec"]["selector"]
     policy = body(found, "NetworkPolicy", "iris-shadow")["spec"]
     assert policy["podSelector"]["matchLabels"] == shadow
-    prometheus = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    prometheus = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
+    }
     port = [{"protocol": "TCP", "port": 8080}]
     assert policy["ingress"] == [
         {"from": [{"podSelector": {"matchLabels": own}}, prometheus], "ports": port}

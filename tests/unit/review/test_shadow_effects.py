@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from servestack.review.summary import Review
+from servestack.review.summary import Review, review
 from tests.unit.review.test_consequences import found, manifests
-from servestack.review.summary import review
 
 REACHED = (
     "the pods may reach pods with app.kubernetes.io/component=model-server, "
@@ -18,7 +17,9 @@ REACHED = (
 SHADOW: dict[str, Any] = {"artifact": "models:/iris@candidate"}
 
 
-def change(tmp_path: Path, before: dict[str, Any] | None, after: dict[str, Any] | None, **facts: Any) -> Review:
+def change(
+    tmp_path: Path, before: dict[str, Any] | None, after: dict[str, Any] | None, **facts: Any
+) -> Review:
     old = manifests(tmp_path / "old", {"shadow": before} if before else {}, {})
     new = manifests(tmp_path / "new", {"shadow": after} if after else {}, {}, facts or None)
     return review("prod", "HEAD", old, new)

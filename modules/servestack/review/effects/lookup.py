@@ -18,8 +18,13 @@ from servestack_contract.settings import FILE
 _ROWS: tuple[Row, ...] = tuple(
     row
     for table in (
-        settings.ROWS, shipping.ROWS, access.ROWS, pods.ROWS, vanishing.ROWS, shadow.ROWS,
-    )  # fmt: skip
+        settings.ROWS,
+        shipping.ROWS,
+        access.ROWS,
+        pods.ROWS,
+        vanishing.ROWS,
+        shadow.ROWS,
+    )
     for row in table
 )
 _MAX_FIELDS = 2_000

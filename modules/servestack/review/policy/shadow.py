@@ -113,7 +113,8 @@ def comparable_answers(subject: Subject) -> Iterator[Violation]:
 def _outputs(service: ResolvedService) -> list[tuple[str, str]]:
     signature = service.models[0].artifact.signature or {}
     return [
-        (str(given.get("name", "")), str(given.get("type"))) for given in signature.get("outputs") or ()
+        (str(given.get("name", "")), str(given.get("type")))
+        for given in signature.get("outputs") or ()
     ]
 
 
