@@ -176,3 +176,18 @@ def test_the_shadow_takes_what_its_own_signature_says(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert [len(names) for names in taken] == [2, 3]
     assert replace(service).shadow is not None
+
+
+def test_the_dashboard_shows_both_versions_side_by_side(tmp_path: Path) -> None:
+    """And those panels alone: what else it shows is the model's."""
+    text = dashboard(built(tmp_path / "with", SPEC))
+    both, one = 'model_service=~\\"iris|iris-shadow\\"', 'model_service=\\"iris\\"'
+    lines = [line for line in text.splitlines() if both in line]
+    assert lines
+    assert all("variant" in line for line in lines)
+    assert text.replace(both, one) == dashboard(built(tmp_path / "without", {}))
+
+
+def dashboard(found: dict[tuple[str, str], Manifest]) -> str:
+    (text,) = body(found, "ConfigMap", "iris-dashboard")["data"].values()
+    return str(text)
