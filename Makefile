@@ -133,6 +133,10 @@ bench-events: setup ## servestack events over EVENTS (1,000,000) in a real Kafka
 bench-scaling-signal: setup ## what an autoscaler should look at: scale events at a steady load, seconds after a step
 	@$(BIN)/python -m tests.performance.bench_scaling_signal $(if $(HOURS),--hours=$(HOURS))
 
+.PHONY: bench-scaling
+bench-scaling: setup ## prometheus-adapter and KEDA on a cluster: a step of the load from 1x to 5x, MINUTES (10) steady before and after
+	@$(BIN)/python -m tests.performance.bench_scaling $(if $(MINUTES),--minutes=$(MINUTES))
+
 .PHONY: bench-http
 bench-http: setup ## the server's HTTP layer beside uvicorn's and granian's, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_http $(if $(SECONDS),--seconds=$(SECONDS))

@@ -120,15 +120,23 @@ class Deployment:
         assert "Traceback" not in done.stdout, done.stdout[-4000:]
         return done.stdout
 
-    def hand_over_secrets(self) -> None:
+    def hand_over_secrets(self, namespace: str = NAMESPACE) -> None:
         """What a platform has before a model comes: the namespace, with Kafka's keys in it."""
-        self.kubectl("create", "namespace", NAMESPACE)
-        secret = ("-n", NAMESPACE, "create", "secret", "generic")
+        self.kubectl("create", "namespace", namespace)
+        secret = ("-n", namespace, "create", "secret", "generic")
         self.kubectl(*secret, "kafka-ca", f"--from-file=ca.crt={self.kafka.ca}")
         self.kubectl(
             *secret, "kafka-credentials",
             f"--from-literal=username={USERNAME}", f"--from-literal=password={self.kafka.password}",
         )  # fmt: skip
+
+    def delete_namespaces(self, *names: str) -> None:
+        """Delete namespaces that nothing is asked about any more: their pods get no time to drain."""
+        self.kubectl("delete", "namespace", *names, "--ignore-not-found", "--wait=false")
+        for name in names:
+            now = ("--all", "--grace-period=1", "--wait=false")
+            self.kubectl("-n", name, "delete", "pods", *now)
+        self.kubectl("delete", "namespace", *names, "--ignore-not-found")
 
     def move_alias(self, version: str) -> None:
         """Call another version `production`, and lock it."""
@@ -150,10 +158,10 @@ class Deployment:
         return body
 
     def post(
-        self, path: str, body: Any, session: requests.Session | None = None
+        self, path: str, body: Any, session: requests.Session | None = None, host: str = HOST
     ) -> requests.Response:
         answer = (session or requests).post(
-            self.cluster.ingress + path, json=body, headers={"Host": HOST}, timeout=30
+            self.cluster.ingress + path, json=body, headers={"Host": host}, timeout=30
         )
         if answer.status_code == 200:
             self.answered.add(answer.headers["X-Request-Id"])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import KafkaException
 from serving_image.tests.support.iris import COLUMNS, Iris
 
 from servestack.manifests.assemble import build_manifests
@@ -142,6 +143,7 @@ def run(
 def _start(row: Row, name: str, scene: Scene, iris: Iris) -> None:
     """Topics, a pod and its callers for one row, under a name of its own."""
     scene.kafka.create_topics(name)
+    scene.undo.callback(_forget_topics, scene.kafka, name)
     bodies = rendered(scene.folder / name, name, row.spec, scene.kafka)
     pod = Pod(
         scene.folder / name, bodies, secrets=scene.secrets, model=iris.folder,
@@ -150,6 +152,11 @@ def _start(row: Row, name: str, scene: Scene, iris: Iris) -> None:
     scene.pods.append(scene.undo.enter_context(pod))
     body = json.dumps([iris.rows[n % len(iris.rows)] for n in range(row.rows)]).encode()
     scene.traffic.append(scene.undo.enter_context(Traffic(pod.url, body, rate=RATE)))
+
+
+def _forget_topics(kafka: KafkaCluster, name: str) -> None:
+    with suppress(KafkaException):  # Brokers that are still broken are told by the run itself.
+        kafka.delete_topics(name)
 
 
 def _has_answers(callers: Traffic) -> bool:

@@ -205,6 +205,16 @@ class KafkaCluster:
             created.result(timeout=30)
         self.allow_writing(prefix)
 
+    def delete_topics(self, model: str, prefix: str = "servestack") -> None:
+        """Ask for the end of a model's topics. Each partition costs a broker memory, and time at its
+        next start."""
+        names = [
+            name
+            for name in self.admin.list_topics(timeout=30).topics
+            if name.startswith(f"{prefix}.{model}.")
+        ]
+        self.admin.delete_topics(names)
+
     def allow_writing(self, prefix: str) -> None:
         """USERNAME gets what docs/how-to/kafka-with-tls.md gives it, and no more."""
         bindings = [

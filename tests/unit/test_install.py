@@ -44,3 +44,19 @@ def test_what_a_killed_build_has_left_goes_with_the_next(cache: Path) -> None:
     abandoned.mkdir()
     assert install.install("etcd").exists()
     assert not abandoned.exists()
+
+
+def test_what_no_test_runs_is_not_built_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def note(name: str) -> Path:
+        asked.append(name)
+        return Path(name)
+
+    monkeypatch.setattr(install, "install", note)
+    monkeypatch.setattr(install, "_apt_install_missing", lambda names: None)
+    assert install.main([]) == 0
+    assert {"prometheus-operator", "prometheus-adapter"} <= set(asked)
+    assert not {"keda", "keda-adapter", "npm"} & set(asked)
+    assert install.main(["keda"]) == 0
+    assert asked[-1] == "keda"

@@ -330,7 +330,7 @@ def test_a_reader_that_has_enough_is_no_error(project: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing) as closed:
-        command = [PROGRAM, "render", "prod", "--stdout"]
+        command = [str(PROGRAM), "render", "prod", "--stdout"]
         done = subprocess.run(
             command, cwd=project, stdout=closed, stderr=subprocess.PIPE, text=True, check=False
         )
