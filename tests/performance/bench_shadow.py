@@ -101,7 +101,8 @@ def _told(figures: dict[str, list[Figures]]) -> int:
         rate = statistics.median(one.requests_per_second for one in figures[state])
         # Round by round: a machine that is slow for a while is so for all states.
         above = statistics.median(
-            one.p99_ms / other.p99_ms - 1 for one, other in zip(figures[state], without, strict=True)
+            one.p99_ms / other.p99_ms - 1
+            for one, other in zip(figures[state], without, strict=True)
         )
         is_bound = state in ("dead", "blocked")
         bar = f" (bar +{MOST_ABOVE:.0%})" if is_bound else ""

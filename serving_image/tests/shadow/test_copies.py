@@ -91,7 +91,9 @@ def test_whatever_happens_every_copy_ends_once() -> None:
     taken = 0
 
     def slow(connection: socket.socket, data: bytes) -> None:
-        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        connection.sendall(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+        )
 
     async def test(copies: Copies) -> None:
         nonlocal taken
@@ -116,7 +118,9 @@ def test_whatever_happens_every_copy_ends_once() -> None:
     in_loop(test)
 
 
-@pytest.mark.parametrize(("percent", "low", "high"), [(100, 1.0, 1.0), (10, 0.09, 0.11), (0.5, 0.003, 0.008)])
+@pytest.mark.parametrize(
+    ("percent", "low", "high"), [(100, 1.0, 1.0), (10, 0.09, 0.11), (0.5, 0.003, 0.008)]
+)
 def test_the_share_is_what_was_asked_for(percent: float, low: float, high: float) -> None:
     limit = crc_limit(percent)
     chosen = sum(is_copied(b"0b5a7c1e-6c1f-4f0e-9a57-%012x" % n, limit) for n in range(20_000))

@@ -137,6 +137,14 @@ def test_resources_and_replicas_of_its_own(tmp_path: Path) -> None:
     assert own["containers"][0]["resources"]["requests"]["cpu"] == "250m"
 
 
+def test_an_unknown_gpu_is_told_at_the_shadow(tmp_path: Path) -> None:
+    gpu = {"shadow": SPEC["shadow"] | {"resources": {"gpu": {"count": 1, "type": "huge"}}}}
+    with pytest.raises(ResolveError) as caught:
+        resolved(tmp_path, gpu)
+    (problem,) = caught.value.problems
+    assert (problem.id, problem.field) == ("SRV176", "shadow.resources.gpu.type")
+
+
 def test_a_patch_without_a_name_means_the_models_object(tmp_path: Path) -> None:
     patches = [
         {"kind": "Deployment", "patch": {"spec": {"paused": True}}},

@@ -35,6 +35,7 @@ def test_a_shadow_that_comes(tmp_path: Path) -> None:
         "the model's pods can reach the shadow": "none",
         "the shadow's metrics are scraped": "none",
         REACHED: "security",
+        "changes the dashboard only": "none",
     }
 
 
