@@ -21,7 +21,7 @@ class ShadowConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_closed", "_ended", "_parser", "busy_since", "idle_since", "is_leaving", "size_bytes",
+        "_closed", "_ended", "_parser", "busy_since", "opened", "is_leaving", "size_bytes",
         "transport",
     )  # fmt: skip
 
@@ -35,7 +35,7 @@ class ShadowConnection(asyncio.Protocol):
         self._parser: Any = None
         self.transport: asyncio.Transport = None  # type: ignore[assignment]
         self.busy_since = 0.0
-        self.idle_since = perf_counter()
+        self.opened = perf_counter()
         self.size_bytes = 0
         self.is_leaving = False
 
@@ -80,7 +80,6 @@ class ShadowConnection(asyncio.Protocol):
         if not self.busy_since:
             return
         self.busy_since = 0.0
-        self.idle_since = perf_counter()
         if close or self.is_leaving:
             # At once: what it still sends is of no use, and must not be taken for the next answer.
             self.transport.abort()

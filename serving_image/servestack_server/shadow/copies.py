@@ -18,8 +18,9 @@ MAX_CONNECTIONS = 16
 _CONNECT_SECONDS = 2.0
 _RETRY_SECONDS = 1.0
 """How long no connection is tried after one that failed."""
-_IDLE_SECONDS = 60.0
-"""Shorter than the server keeps an idle connection, so that this side closes first."""
+_LIFE_SECONDS = 60.0
+"""How long a connection is used: a Service chooses a pod for each connection, so that only new ones
+reach a pod that has come. Shorter than a server keeps an idle one, so that this side closes first."""
 _SWEEP_SECONDS = 0.25
 _SAY_SECONDS = 60.0
 _COPIED_HEADERS = (b"content-type", b"content-encoding", b"inference-header-content-length",
@@ -187,27 +188,29 @@ class Copies:
             self._drop(self._queue.popleft()[0], reason)
 
     def _leave(self) -> None:
-        """Close every connection: those with a copy under way when it has ended."""
+        """Close every connection."""
         for connection in tuple(self._connections):
-            connection.is_leaving = True
-            if not connection.busy_since:
-                self._closed(connection)
-                connection.transport.close()
+            self._close(connection)
+
+    def _close(self, connection: ShadowConnection) -> None:
+        """Close a connection: at once if it is idle, else when its copy has ended."""
+        connection.is_leaving = True
+        if not connection.busy_since:
+            self._closed(connection)
+            connection.transport.close()
 
     def _count(self, result: str, reason: str) -> None:
         key = result, reason
         self.counts[key] = self.counts.get(key, 0) + 1
 
     def _sweep(self) -> None:
-        """End what takes too long, close what is idle for long, and say what went wrong."""
+        """End what takes too long, close what is old, and say what went wrong."""
         now, limit = perf_counter(), self._traffic.timeout_seconds
         for connection in tuple(self._connections):
-            if connection.busy_since:
-                if now - connection.busy_since > limit:
-                    connection.end("timeout", close=True)
-            elif now - connection.idle_since > _IDLE_SECONDS:
-                self._closed(connection)
-                connection.transport.close()
+            if connection.busy_since and now - connection.busy_since > limit:
+                connection.end("timeout", close=True)
+            elif now - connection.opened > _LIFE_SECONDS:
+                self._close(connection)
         if self._queue and not self._is_scheduled:
             self._send()
         self._say(now)

@@ -118,6 +118,29 @@ def test_whatever_happens_every_copy_ends_once() -> None:
     in_loop(test)
 
 
+def test_a_connection_is_not_used_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Service gives each connection a pod: pods that come later must get copies too."""
+    monkeypatch.setattr("servestack_server.shadow.copies._LIFE_SECONDS", 0.1)
+    opened: set[socket.socket] = set()
+
+    def answer(connection: socket.socket, data: bytes) -> None:
+        opened.add(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    async def test(copies: Copies) -> None:
+        with stand_in(answer) as port:
+            copies.change(ShadowTraffic("127.0.0.1", port))
+            for number in range(40):
+                copies.take(b"/p", request(number))
+                await asyncio.sleep(0.02)
+            while copies.waiting:
+                await asyncio.sleep(0.01)
+        assert copies.counts["sent", "answered"] == total(copies) == 40
+
+    in_loop(test)
+    assert 2 <= len(opened) < 10
+
+
 @pytest.mark.parametrize(
     ("percent", "low", "high"), [(100, 1.0, 1.0), (10, 0.09, 0.11), (0.5, 0.003, 0.008)]
 )
