@@ -21,7 +21,13 @@ class ShadowConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_closed", "_ended", "_parser", "busy_since", "opened", "is_leaving", "size_bytes",
+        "_closed",
+        "_ended",
+        "_parser",
+        "busy_since",
+        "is_leaving",
+        "opened",
+        "size_bytes",
         "transport",
     )  # fmt: skip
 
