@@ -156,6 +156,9 @@ class Copies:
             if not self._connections:
                 self._drop_queue("unreachable")
             return
+        now = self._traffic
+        if (traffic.host, traffic.port) != (now.host, now.port):
+            connection.transport.close()  # The shadow has moved meanwhile.
         if connection.transport.is_closing():
             return
         self._connections.add(connection)

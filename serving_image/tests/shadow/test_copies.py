@@ -58,7 +58,14 @@ def test_nothing_is_sent_in_the_turn_in_which_a_copy_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sent: list[bytes] = []
-    monkeypatch.setattr(ShadowConnection, "send", lambda self, copy: sent.append(copy))
+
+    def send(connection: ShadowConnection, copy: bytes) -> None:
+        """As if it were answered at once, so that the connection is idle again."""
+        sent.append(copy)
+        connection.busy_since, connection.size_bytes = 1.0, len(copy)
+        connection.end("answered", close=False)
+
+    monkeypatch.setattr(ShadowConnection, "send", send)
     assert not inspect.iscoroutinefunction(Copies.take)
 
     async def test(copies: Copies) -> None:
@@ -67,8 +74,13 @@ def test_nothing_is_sent_in_the_turn_in_which_a_copy_is_taken(
             for number in range(3):
                 copies.take(b"/v1/iris/predict", request(number))
             assert (sent, copies.waiting) == ([], 3)
-            while not sent:
+            while copies.waiting:
                 await asyncio.sleep(0.001)
+            # Now there is an idle connection, and still nothing is written here.
+            copies.take(b"/v1/iris/predict", request(3))
+            assert (len(sent), copies.waiting) == (3, 1)
+            await asyncio.sleep(0.01)
+            assert (len(sent), copies.waiting) == (4, 0)
 
     in_loop(test)
     assert sent[0].startswith(b"POST /v1/iris/predict HTTP/1.1\r\n")
