@@ -121,6 +121,10 @@ bench-drift: setup ## the watch for drift: false alarms, found shifts, cost of c
 bench-door: setup ## a thousand callers without a key, 4 MB each, and one allowed caller meanwhile
 	@$(BIN)/python -m tests.performance.bench_door $(if $(CALLERS),--callers=$(CALLERS))
 
+.PHONY: bench-shadow
+bench-shadow: setup ## what callers feel of a shadow that is dead, blocked or healthy: p99 beside that without one
+	@$(BIN)/python -m tests.performance.bench_shadow $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(ROUNDS),--rounds=$(ROUNDS))
+
 .PHONY: bench-events
 bench-events: setup ## servestack events over EVENTS (1,000,000) in a real Kafka: time and memory
 	@$(BIN)/python -m tests.performance.bench_events $(if $(EVENTS),--events=$(EVENTS))

@@ -133,10 +133,21 @@ DRIFT_PROBLEMS = Metric(
     "What keeps a model from being watched: an unreadable profile, columns that the input lacks, an unknown input.",
     ("model", "problem"),
 )  # fmt: skip
+SHADOW_REQUESTS = Metric(
+    "servestack_shadow_requests_total", "counter",
+    "Copies of answered requests for the shadow: sent, or dropped without being sent. Each copy is "
+    "counted once, when it has ended.",
+    ("result", "reason"),
+)  # fmt: skip
+SHADOW_WAITING = Metric(
+    "servestack_shadow_requests_waiting", "gauge",
+    "Copies of answered requests that wait for the shadow or are under way.",
+)  # fmt: skip
 
 CATALOGUE = (
     REQUESTS, REQUEST_SECONDS, IN_FLIGHT, IN_FLIGHT_SECONDS, QUEUE_DEPTH, BATCH_SIZE, PREDICTION_SECONDS,
     LOAD_SECONDS, MODEL_INFO, CONVERSION_DIFFERENCE, EVENTS_WRITTEN, EVENTS_DROPPED, EVENTS_UNSHIPPED, INPUT_VALUES,
     INPUT_OUT_OF_RANGE, INPUT_BUCKET, PREDICTION_BUCKET, PROFILE_SHARE, PROFILE_CHI_SQUARED_LIMIT,
     PROFILE_ROWS, PROFILE_INFO, DRIFT_ROWS, DRIFT_ROWS_SKIPPED, DRIFT_PROBLEMS,
+    SHADOW_REQUESTS, SHADOW_WAITING,
 )  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from servestack_contract.settings import Log, ModelPlace, ServerSettings
+from servestack_contract.shadow import FILE as SHADOW_FILE
 from servestack_server import __version__
 from servestack_server.errors import StartError
 from servestack_server.memory import memory_bytes
@@ -145,6 +146,7 @@ def _serve(given: argparse.Namespace) -> int:
         spec_digest=settings_digest(given.config),
         host=given.host,
         port=given.port,
+        shadow_file=given.config.with_name(SHADOW_FILE),
     )
 
 

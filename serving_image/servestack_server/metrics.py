@@ -18,6 +18,7 @@ from servestack_contract.variant import Variant
 if TYPE_CHECKING:
     from servestack_contract.settings import ServerSettings
     from servestack_server.events.writer import EventWriter
+    from servestack_server.shadow.copies import Copies
 
 Families = Iterable[Any]
 
@@ -125,6 +126,7 @@ class ServerMetrics:
         self.in_flight: Callable[[], int] = int
         self.in_flight_seconds: Callable[[], float] = float
         self.events: EventWriter | None = None
+        self.copies: Copies | None = None
         self.rows_seen: Callable[[], int] = int
         self.drift_text: Callable[[], str] = str
 
@@ -166,6 +168,7 @@ class ServerMetrics:
         yield from self._predictions()
         yield from self._event_families()
         yield from self._inputs()
+        yield from self._copied()
 
     def _requests(self) -> Families:
         requests = self._family(catalogue.REQUESTS)
@@ -220,6 +223,15 @@ class ServerMetrics:
         for column, count in self.input_out_of_range.items():
             self._add(outside, count, column)
         return values, outside
+
+    def _copied(self) -> Families:
+        requests = self._family(catalogue.SHADOW_REQUESTS)
+        waiting = self._family(catalogue.SHADOW_WAITING)
+        if self.copies is not None and self.copies.counts:
+            for (result, reason), count in self.copies.counts.items():
+                self._add(requests, count, result, reason)
+            self._add(waiting, self.copies.waiting)
+        return requests, waiting
 
     def _family(self, metric: Metric) -> Any:
         from prometheus_client import core

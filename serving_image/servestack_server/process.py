@@ -44,6 +44,7 @@ from servestack_server.metrics import ServerMetrics
 from servestack_server.models.load import load_model
 from servestack_server.models.model import Model
 from servestack_server.service import Service
+from servestack_server.shadow.traffic_file import TrafficFile
 from servestack_server.variant import VariantFile
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,9 @@ _LOG_SECONDS = 5.0
 """Time for the last events to reach the disk during shutdown."""
 _KEYS_SECONDS = 2.0
 _VARIANT_SECONDS = 2.0
+_SHADOW_SECONDS = 2.0
+_COPIES_SECONDS = 1.0
+"""Time for the last copies to reach the shadow during shutdown: the kubelet's margin has room for it."""
 _OTHER_FILES = 256
 
 
@@ -65,10 +69,12 @@ def serve(
     spec_digest: str = "",
     host: str = "0.0.0.0",
     port: int | None = None,
+    shadow_file: Path | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT.
 
-    `spec_digest` is that of the settings file, for events. Returns the exit code: 0, or 1 if requests or events were lost. Raises StartError if the server
+    `spec_digest` is that of the settings file, for events. `shadow_file` says where copies of requests
+    go (see `servestack_contract.shadow`); it may come and go. Returns the exit code: 0, or 1 if requests or events were lost. Raises StartError if the server
     cannot become ready.
     """
     # The event loop sets its own handler later. Until then this one is needed, because the first
@@ -94,7 +100,7 @@ def serve(
     event_log = EventLog(settings, served, metrics.events, origin)
     service = Service(settings, schema, models, metrics, event_log, is_input_declared=is_declared)
     _connect_owners(models, service)
-    code: int = uvloop.run(_run(service, sock, variant))
+    code: int = uvloop.run(_run(service, sock, variant, TrafficFile(shadow_file)))
     return code
 
 
@@ -199,7 +205,9 @@ def _load(
     return model
 
 
-async def _run(service: Service, sock: socket.socket, variant: VariantFile) -> int:
+async def _run(
+    service: Service, sock: socket.socket, variant: VariantFile, traffic: TrafficFile
+) -> int:
     settings = service.settings
     keys = KeyCheck(settings.api_keys, settings.name) if settings.api_keys else None
     limits = settings.limits
@@ -228,6 +236,7 @@ async def _run(service: Service, sock: socket.socket, variant: VariantFile) -> i
     watching = [asyncio.create_task(_refresh(keys))] if keys else []
     if settings.variant_file is not None:
         watching.append(asyncio.create_task(_follow(variant, service)))
+    watching.append(asyncio.create_task(_follow_traffic(traffic, service)))
     await stop.wait()
     for task in watching:
         task.cancel()
@@ -262,11 +271,26 @@ async def _follow(variant: VariantFile, service: Service) -> None:
             service.log.change_variant(variant.current)
 
 
+async def _follow_traffic(traffic: TrafficFile, service: Service) -> None:
+    """Copy requests for a shadow as the file says, which may come, change and go."""
+    if traffic.current is not None:
+        service.copies.change(traffic.current)
+    while True:
+        await asyncio.sleep(_SHADOW_SECONDS)
+        if traffic.refresh():
+            service.copies.change(traffic.current)
+            now = traffic.current
+            log.info(
+                "copies for a shadow: %s", f"{now.percent:g}% to {now.host}" if now else "none"
+            )
+
+
 async def _stop(service: Service, server: HttpServer) -> int:
     """Become unready, answer the requests in flight, then close the log: so nothing is lost."""
     log.info("stopping: %d requests in flight", server.state.in_flight)
     service.stopping = True
     answered = await server.stop(service.settings.shutdown.request_seconds)
+    await service.copies.close(_COPIES_SECONDS)
     writer = service.log.writer
     kept = writer is None or writer.close(_LOG_SECONDS)
     if not answered:

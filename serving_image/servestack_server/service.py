@@ -19,6 +19,7 @@ from servestack_server.prediction.batcher import Batcher
 from servestack_server.prediction.graph import GraphTarget
 from servestack_server.prediction.target import ModelTarget, Target
 from servestack_server.prediction.warm_up import warm_up
+from servestack_server.shadow.copies import Copies
 
 if TYPE_CHECKING:
     from servestack_server.drift.watch import DriftWatch
@@ -42,6 +43,8 @@ class Service:
         self.params = ParamsSchema(settings.params) if settings.params else None
         self.metrics = metrics
         self.log = log
+        self.copies = Copies()
+        metrics.copies = self.copies
         self.warm = False
         self.stopping = False
         self.is_input_declared = is_input_declared

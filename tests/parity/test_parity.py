@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from servestack.project import environment_names
 from servestack.render.tree import read_tree, write_tree
+from servestack.resolve.lock import read_lock, write_lock
 from servestack.review.gate import build_checked
-from tests.support.projects import PROJECTS, REPOSITORY
+from tests.support.projects import PROJECTS, REPOSITORY, set_in_yaml
 from tests.support.pulumi_mocks import Run, under_mocks
 
 CASES = [
@@ -51,6 +53,20 @@ def test_pulumi_declares_what_is_rendered(root: Path, environment: str, tmp_path
     wanted = rendered(tmp_path)
     assert declared(root, environment) == wanted
     assert len(wanted) > 5
+
+
+def test_a_shadow_is_declared_as_it_is_rendered(project: Path, tmp_path: Path) -> None:
+    artifact = "models:/iris@candidate"
+    set_in_yaml(project / "models/iris.yaml", shadow={"artifact": artifact})
+    file = project / "stacks/prod.lock.yaml"
+    lock = read_lock(file, "prod")
+    other = structs.replace(lock.models["iris"]["iris"], uri=artifact, sha256="cd" * 32)
+    lock.models["iris"]["iris-shadow"] = other
+    write_lock(file, lock)
+    write_tree(tmp_path / "out", build_checked(project, "prod").manifests)
+    wanted = rendered(tmp_path / "out")
+    assert declared(project, "prod") == wanted
+    assert "iris/deployment-iris-shadow" in wanted
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,7 @@ from servestack.spec.load import load_model_service
 from servestack_contract.artifact import Pin
 from servestack_contract.events import KINDS, Kind
 from servestack_contract.settings import Events, PredictionLog, ServerSettings
+from servestack_contract.shadow import crc_limit, is_copied
 from servestack_server.events.answered import Answered
 from servestack_server.events.origin import Origin
 from servestack_server.events.others import OtherEvents
@@ -422,3 +424,63 @@ def test_the_commands_of_the_page_work(
     mounted = folder / "service.json"
     mounted.write_text(config["data"]["service.json"])
     assert commits.split()[1:] == [settings_digest(mounted)]
+
+
+@pytest.mark.usefixtures("as_owner")
+def test_a_model_is_compared_with_its_shadow(kafka: KafkaCluster, tmp_path: Path) -> None:
+    """3,000 requests under their ids, over several partitions, of which the shadow has a share."""
+    shadow = {"artifact": "models:/iris@candidate", "percent": 50}
+    folder = project(tmp_path, kafka, "shaded", shadow=shadow)
+    kafka.create_topics("shaded")
+    ours = predictions(3000)
+    theirs = [
+        line.replace(b'"variant":"canary"', b'"variant":"shadow"')
+        for number, line in enumerate(predictions(3000))
+        if is_copied(answered(number).id, crc_limit(50)) and number % 100
+    ]
+    # Every tenth answer of the shadow is another one.
+    other = b'"outputs":[7],'
+    theirs[::10] = [re.sub(rb'"outputs":\[\d\],', other, line) for line in theirs[::10]]
+    assert theirs[0].count(other) == 1
+    send(kafka, "shaded", "predictions", [*theirs[:100], *ours, *theirs[100:], *theirs[:5]])
+    done = servestack("shadow", "prod", "shaded", "--output", "json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    sampled = sum(is_copied(answered(number).id, crc_limit(50)) for number in range(3000))
+    assert data["events"] == {
+        "model": 3000, "shadow": len(theirs), "repeated": 5, "unreadable": 0,
+    }  # fmt: skip
+    assert data["requests"]["compared"] == len(theirs)
+    assert data["requests"]["onlyModel"] == sampled - len(theirs)
+    assert data["requests"]["notSampled"] == 3000 - sampled
+    different = len(theirs[::10])
+    assert data["rows"]["agreement"] == pytest.approx(1 - different / len(theirs))
+    assert sum(pair["count"] for pair in data["columns"]["output"]["mostOften"]) == different
+
+    text = servestack("shadow", "prod", "shaded", folder=folder).stdout
+    assert f"{len(theirs)} requests answered by both" in text
+
+    events, said = read(folder, "shaded")
+    assert numbers(events) == list(range(3000)), "the model's own, each once"
+    assert f"{len(theirs) + 5} of its shadow left out" in said
+    events, _ = read(folder, "shaded", "--shadow")
+    assert len(events) == len(theirs)
+
+
+@pytest.mark.usefixtures("as_owner")
+def test_a_shadow_without_events_is_a_problem_of_its_own(
+    kafka: KafkaCluster, tmp_path: Path
+) -> None:
+    folder = project(tmp_path, kafka, "unshaded")
+    kafka.create_topics("unshaded")
+    send(kafka, "unshaded", "predictions", predictions(3))
+    done = servestack("shadow", "prod", "unshaded", folder=folder)
+    assert done.returncode == 1
+    assert "SRV582" in done.stderr
+    assert "write shadow: {artifact: …}" in done.stderr
+    shadows = [
+        line.replace(b'"variant":"canary"', b'"variant":"shadow"') for line in predictions(2, 9)
+    ]
+    send(kafka, "unshaded", "predictions", shadows)
+    done = servestack("shadow", "prod", "unshaded", folder=folder)
+    assert (done.returncode, "SRV583" in done.stderr) == (1, True)

@@ -16,10 +16,13 @@ from typing import Any
 
 import pytest
 import yaml
+from msgspec import structs
 
 from servestack.project import environment_names
+from servestack.resolve.lock import read_lock, write_lock
 from servestack.review.gate import build_checked
 from servestack.review.validate import load_schema
+from tests.real.test_admission import pods
 from tests.support import whole_pods
 from tests.support.apiserver import ApiServer
 from tests.support.projects import PROJECTS, set_in_yaml
@@ -178,6 +181,23 @@ def test_unusual_values_are_written_as_the_api_stores_them(
         way_in["tls"] = {"issuer": {"name": "letsencrypt"}}
     set_in_yaml(file, ingress=way_in, **UNUSUAL_ENVIRONMENT)
     bodies = [manifest.body for manifest in build_checked(project, environment).manifests]
+    assert read_back(apiserver, bodies) == {}
+
+
+def test_a_shadow_is_stored_as_it_was_rendered(project: Path, apiserver: ApiServer) -> None:
+    """And its pods are admitted as `restricted`, as those of the model are."""
+    shadow = {"artifact": "models:/iris@candidate", "percent": 12.5, "resources": {"cpu": "1000m"}}
+    set_in_yaml(project / "models/iris.yaml", shadow=shadow)
+    file = project / "stacks/prod.lock.yaml"
+    lock = read_lock(file, "prod")
+    other = structs.replace(lock.models["iris"]["iris"], uri=shadow["artifact"], sha256="cd" * 32)
+    lock.models["iris"]["iris-shadow"] = other
+    write_lock(file, lock)
+    bodies = [manifest.body for manifest in build_checked(project, "prod").manifests]
+    (pod,) = (pod for pod in pods(bodies) if pod["metadata"]["name"] == "iris-shadow")
+    for body in bodies:
+        apiserver.client.apply(body)
+    assert apiserver.client.apply(pod, dry_run=True)
     assert read_back(apiserver, bodies) == {}
 
 

@@ -10,7 +10,7 @@ from servestack.resolve.resolved import ResolvedService
 from servestack.resolve.service import resolve_service
 from servestack.spec.environment import Environment
 from servestack.spec.load import Loaded, load_environment, load_model_service
-from servestack.spec.model_service import ModelService
+from servestack.spec.model_service import ModelService, shadow_name
 from servestack.yaml_writer import dump
 from servestack_contract.loading import Loading
 
@@ -82,11 +82,15 @@ def write(file: Path, data: dict[str, Any]) -> Path:
 
 
 def lock_of(spec: ModelService, **facts: Any) -> Lock:
-    """A lock that holds every artifact of a spec."""
+    """A lock that holds every artifact of a spec. `shadow` are facts of the shadow's."""
+    of_shadow = facts.pop("shadow", {})
     artifacts = {
         model.name: LockedArtifact(uri=model.artifact, **(ARTIFACT | facts))
         for model in spec.artifacts()
     }
+    if spec.shadow is not None:
+        other = ARTIFACT | {"version": "4", "sha256": "cd" * 32} | of_shadow
+        artifacts[shadow_name(spec.name)] = LockedArtifact(uri=spec.shadow.artifact, **other)
     return Lock("prod", {spec.name: artifacts})
 
 

@@ -31,6 +31,8 @@ from tools.dashboards.panels import (
 
 MODEL = 'environment="@environment@", model_service="@service@"'
 POD = f'{MODEL}, pod=~"$pod"'
+WITH_SHADOW = 'environment="@environment@", model_service@compared@, pod=~"$pod"'
+"""The pods of the model, and of its shadow where it has one."""
 REQUEST = f'{POD}, version=~"$version"'
 RATE = "[$__rate_interval]"
 FAILED = 'http_response_code=~"5.."'
@@ -324,7 +326,7 @@ def budget(kind: str) -> list[Placed]:
 
 
 def versions_side_by_side() -> list[Placed]:
-    counted = f"servestack_requests_total{{{POD}}}"
+    counted = f"servestack_requests_total{{{WITH_SHADOW}}}"
     both = "version, variant"
     legend = "{{version}} {{variant}}"
 
@@ -341,12 +343,12 @@ def versions_side_by_side() -> list[Placed]:
         graph(
             "Error ratio by version and variant", "A new version that fails more often than the old one "
             "is rolled back first, and understood afterwards.",
-            "percentunit", Query(ratio_of_errors(POD, both), legend), width=8,
+            "percentunit", Query(ratio_of_errors(WITH_SHADOW, both), legend), width=8,
         ),
         graph(
             "p95 by version and variant", "The same requests, answered by two versions: the difference "
             "is the model's.",
-            "s", Query(quantile(0.95, POD, both), legend), width=8,
+            "s", Query(quantile(0.95, WITH_SHADOW, both), legend), width=8,
         ),
         rows(
             "Versions and variants", "The last five minutes side by side.",
@@ -361,9 +363,9 @@ def versions_side_by_side() -> list[Placed]:
                     ),
                     "percentunit", decimals=1,
                 ),
-                Column("Error ratio", served(ratio_of_errors(POD, both, "[5m]")), "percentunit", decimals=2),
-                Column("p50", served(quantile(0.5, POD, both, "[5m]")), "s"),
-                Column("p95", served(quantile(0.95, POD, both, "[5m]")), "s"),
+                Column("Error ratio", served(ratio_of_errors(WITH_SHADOW, both, "[5m]")), "percentunit", decimals=2),
+                Column("p50", served(quantile(0.5, WITH_SHADOW, both, "[5m]")), "s"),
+                Column("p95", served(quantile(0.95, WITH_SHADOW, both, "[5m]")), "s"),
             ],
             width=12, height=6, order="Requests", empty="no requests",
         ),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pulumi
 
 from servestack.manifests.manifest import Manifest
+from servestack.manifests.shadow import SHADOW
 
 MARGIN_SECONDS = 60
 """Time for the API, the scheduler and the plugin's own checks, beyond the rollout itself."""
@@ -31,7 +32,9 @@ def rollout_seconds(manifests: Sequence[Manifest]) -> int | None:
     further pod has to stay ready is added.
     """
     bodies = {
-        manifest.kind: manifest.body["spec"] for manifest in manifests if "spec" in manifest.body
+        manifest.kind: manifest.body["spec"]
+        for manifest in manifests
+        if "spec" in manifest.body and manifest.concern != SHADOW
     }
     if "Deployment" not in bodies:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ class EventsOptions:
     until: str | None
     ids: str | None
     join: bool
+    of_shadow: bool
     limit: int | None
     parquet: bool
     to: Path | None
@@ -58,10 +60,12 @@ def events(root: Path, environment: str, model: str, options: EventsOptions) -> 
         event_time(until) if until else "",
         read_ids(options.ids) if options.ids is not None else None,
         options.limit,
+        options.of_shadow,
     )
     inputs = load_around(root, environment, load_model_files(root))
-    spec = _spec_of(inputs, model)
-    source = _source(inputs, spec, options)
+    spec = spec_of(inputs, model)
+    kinds: tuple[Kind, ...] = (options.kind, "feedback") if options.join else (options.kind,)
+    source = source_of(inputs, spec, kinds, options.client_config)
     gc.enable()  # Entry turns it off, and this may run for long.
     export = Export(source, choice, since, options.join, say)
     if options.to is None:
@@ -84,7 +88,8 @@ def _require_fit(options: EventsOptions) -> None:
         raise SpecError(Problem("SRV568", "these options do not go together", hint=hint))
 
 
-def _spec_of(inputs: Inputs, model: str) -> Loaded[ModelService]:
+def spec_of(inputs: Inputs, model: str) -> Loaded[ModelService]:
+    """Return the spec of a model of the environment. Raises SpecError (SRV202) if it has none."""
     found = {spec.value.name: spec for spec in deployed(inputs.specs, inputs.environment.value)}
     if model in found:
         return found[model]
@@ -96,8 +101,13 @@ def _spec_of(inputs: Inputs, model: str) -> Loaded[ModelService]:
     raise SpecError(Problem("SRV202", f"{name} has no model {model!r}", hint=hint))
 
 
-def _source(inputs: Inputs, spec: Loaded[ModelService], options: EventsOptions) -> Source:
-    """Return the topics, and a client's settings. Raises KafkaError (SRV565) without a topic."""
+def source_of(
+    inputs: Inputs,
+    spec: Loaded[ModelService],
+    kinds: Iterable[Kind],
+    client_config: Path | None,
+) -> Source:
+    """Return the topics, and a client's settings. Raises KafkaError (SRV565) without one of the kinds."""
     environment = inputs.environment.value
     if environment.kafka is None:
         raise KafkaError(
@@ -106,12 +116,12 @@ def _source(inputs: Inputs, spec: Loaded[ModelService], options: EventsOptions) 
             )
         )
     topics = dict(_topics(inputs, spec).shipped())
-    for kind in (options.kind, *(["feedback"] if options.join else [])):
+    for kind in kinds:
         if kind not in topics:
             hint = f"set logging.{kind} in its spec"
             message = f"{spec.value.name} sends no {kind} events from {environment.name}"
             raise KafkaError(Problem("SRV565", message, spec.document.location(), hint=hint))
-    settings = client_settings(environment.kafka, os.environ, options.client_config)
+    settings = client_settings(environment.kafka, os.environ, client_config)
     return Source(settings, topics)
 
 

@@ -306,6 +306,9 @@ def events(
     join: Annotated[
         EventJoin | None, typer.Option(help="Add to each prediction the feedback to it.")
     ] = None,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Events of the model's shadow, instead of its own.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(help="Most events to read.", min=1)] = None,
     output: Annotated[
         EventOutput, typer.Option("--output", "-o", help="Format of the output.")
@@ -324,8 +327,42 @@ def events(
     from servestack.cli.events_command import events as run
 
     options = EventsOptions(
-        kind.value, since, until, ids, join is not None, limit,
+        kind.value, since, until, ids, join is not None, shadow, limit,
         output is EventOutput.PARQUET, to, client_config,
+    )  # fmt: skip
+    run(find_project(project), environment, model, options)
+
+
+@app.command()
+def shadow(
+    environment: Environment,
+    model: Annotated[str, typer.Argument(help="Name of the model.")],
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only events from then on: 90s, 15m, 1h, 7d, or a time in UTC."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Only events before then, written as for --since.")
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(help="Difference of two numbers up to which they are in agreement.", min=0),
+    ] = 1e-6,
+    output: Annotated[
+        TopicsOutput, typer.Option("--output", "-o", help="Format of the output.")
+    ] = TopicsOutput.TEXT,
+    client_config: Annotated[
+        Path | None,
+        typer.Option(help="File with properties of librdkafka, such as bootstrap.servers=…"),
+    ] = None,
+    project: Project = None,
+) -> None:
+    """Compare a model's answers with its shadow's, by their events in Kafka."""
+    from servestack.cli.shadow_command import ShadowOptions
+    from servestack.cli.shadow_command import shadow as run
+
+    options = ShadowOptions(
+        since, until, tolerance, output is TopicsOutput.JSON, client_config
     )  # fmt: skip
     run(find_project(project), environment, model, options)
 

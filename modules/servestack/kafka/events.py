@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -26,7 +26,8 @@ _ENTRY_BYTES = 250
 class Choice:
     """Which events are wanted. `since` and `until` are times as events have them; empty: any.
 
-    `ids` None means all. `limit` is the most events that are taken.
+    `ids` None means all. `limit` is the most events that are taken. `of_shadow` are those of the
+    model's shadow, which has the model's ids, and which otherwise are left out.
     """
 
     kind: Kind
@@ -34,6 +35,7 @@ class Choice:
     until: str = ""
     ids: frozenset[str] | None = None
     limit: int | None = None
+    of_shadow: bool = False
 
 
 @dataclass(slots=True)
@@ -42,13 +44,16 @@ class Counts:
 
     events: int = 0
     repeated: int = 0
+    other_variant: int = 0
     unreadable: int = 0
     joined: int = 0
     feedback: int = 0
 
 
-class _Object(msgspec.Struct):
-    """Any JSON object."""
+class _Data(msgspec.Struct):
+    """Any JSON object, with the pod's variant if it has one."""
+
+    variant: Any = ""
 
 
 class _Head(msgspec.Struct):
@@ -56,7 +61,7 @@ class _Head(msgspec.Struct):
 
     id: str
     time: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
-    data: _Object
+    data: _Data
 
 
 class _FeedbackData(msgspec.Struct):
@@ -110,6 +115,9 @@ def chosen(messages: Iterable[bytes], choice: Choice, counts: Counts) -> Iterato
             counts.unreadable += 1
             continue
         if ids is not None and head.id not in ids:
+            continue
+        if (head.data.variant == "shadow") is not choice.of_shadow:
+            counts.other_variant += 1
             continue
         if head.time < since or (until and head.time >= until):
             continue

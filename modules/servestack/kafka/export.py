@@ -68,6 +68,9 @@ class Export:
         parts = [counted(counts.events, "event")]
         if counts.repeated:
             parts.append(f"{counts.repeated} repeated and left out")
+        if counts.other_variant:
+            whose = "of the model" if self._choice.of_shadow else "of its shadow"
+            parts.append(f"{counts.other_variant} {whose} left out")
         if counts.unreadable:
             parts.append(self._unreadable())
         if self._join:

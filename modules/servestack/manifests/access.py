@@ -13,6 +13,7 @@ from servestack.resolve.addresses import certificate_issuer
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Network, Peer
 from servestack.spec.exposure import EgressRule, PortRange
+from servestack.spec.model_service import shadow_name
 
 _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 SOLVER_LABEL = "acme.cert-manager.io/http01-solver"
@@ -45,8 +46,9 @@ def build_service_account(service: ResolvedService) -> Body | None:
 def build_network_policy(service: ResolvedService) -> Body | None:
     """The NetworkPolicy of the model's pods; None where the environment renders no policies.
 
-    Allowed callers are the ingress controller, Prometheus and the named namespaces. Allowed
-    destinations are DNS, the artifact store, Kafka and the spec's own egress rules.
+    Allowed callers are the ingress controller, Prometheus and the named namespaces; of a shadow, the
+    model's pods and Prometheus. Allowed destinations are DNS, the artifact store, Kafka, the model's
+    shadow and the spec's own egress rules.
     """
     if not service.environment.network.policy:
         return None
@@ -101,10 +103,11 @@ def _ingress(service: ResolvedService) -> list[Body]:
         namespaces.append(environment.ingress.namespace)
     if environment.prometheus is not None:
         namespaces.append(environment.prometheus.namespace)
-    if not namespaces:
-        return []
     peers = [_namespace(name) for name in sorted(set(namespaces))]
-    return [{"from": peers, "ports": _tcp((names.HTTP_PORT,))}]
+    if service.shadow_of:
+        # The pods whose requests it gets copies of, in the same namespace: they alone may ask it.
+        peers.insert(0, _pods(names.selector_of(service.shadow_of)))
+    return [{"from": peers, "ports": _tcp((names.HTTP_PORT,))}] if peers else []
 
 
 def _egress(service: ResolvedService) -> list[Body]:
@@ -116,6 +119,9 @@ def _egress(service: ResolvedService) -> list[Body]:
     if kafka is not None and service.topics.shipped():
         ports = tuple(sorted({int(broker.rpartition(":")[2]) for broker in kafka.brokers}))
         rules.append(_egress_rule(network.kafka or Peer.model_construct(ports=ports)))
+    if service.shadow is not None:
+        shadow = _pods(names.selector_of(shadow_name(service.name)))
+        rules.append({"to": [shadow], "ports": _tcp((names.HTTP_PORT,))})
     for rule in service.spec.egress:
         peer = _block(rule.cidr) if rule.cidr is not None else _namespace(rule.namespace or "")
         peer |= _pods(rule.pod_labels)

@@ -33,6 +33,7 @@ from servestack.manifests.monitoring import (
 from servestack.manifests.network import build_http_route, build_ingress, build_service
 from servestack.manifests.patches import apply_patches
 from servestack.manifests.server_settings import build_server_config_map
+from servestack.manifests.shadow import SHADOW, SHADOW_BUILDERS
 from servestack.manifests.topics import (
     build_access_kafka_topic,
     build_custom_kafka_topic,
@@ -72,6 +73,7 @@ SERVICE_BUILDERS: tuple[tuple[str, ServiceBuilder], ...] = (
     ("monitoring", build_prometheus_rule),
     ("monitoring", build_rules_config_map),
     ("monitoring", build_dashboard_config_map),
+    *((SHADOW, build) for build in SHADOW_BUILDERS),
 )
 """(concern, builder) in the order in which objects are applied. A concern's builders are adjacent."""
 

@@ -18,6 +18,7 @@ from servestack.manifests.rules import BURN_RATES, objectives, plain_number, thr
 from servestack.manifests.templates import fill, format_of
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Environment
+from servestack.spec.model_service import shadow_name
 from servestack.spec.quantities import byte_count
 
 _MODEL = "monitoring/dashboards/model-service.json"
@@ -49,6 +50,10 @@ def dashboard_text(service: ResolvedService) -> str:
         "fleet_uid": names.fleet_dashboard_uid(environment),
         "runbooks": spec.monitoring.runbook or runbooks or "",
         "service": service.name,
+        # The match of a label: of the model alone, or with its shadow.
+        "compared": f'=~"{service.name}|{shadow_name(service.name)}"'
+        if service.shadow is not None
+        else f'="{service.name}"',
         "environment": environment.name,
         "description": " ".join(filter(None, (spec.description, targets))),
         "interval": f"{spec.monitoring.scrape_interval_seconds}s",

@@ -22,7 +22,8 @@ HTTP_PORT_NAME = "http"
 FILEBEAT_STATS_PORT = 5066
 
 VARIANT_LABEL = f"{LABEL_DOMAIN}/variant"
-"""Label that a rollout controller gives to the pods of each side: `stable`, `canary` or `shadow`."""
+"""Label that a rollout controller gives to the pods of each side: `stable` or `canary`. A shadow's
+objects have it from the start."""
 
 CONFIG_FOLDER = "/etc/servestack"
 POD_INFO_FOLDER = "/etc/servestack-pod"
@@ -40,8 +41,13 @@ KAFKA_CLIENT_FOLDER = "/etc/kafka-client"
 
 def selector(service: ResolvedService) -> dict[str, str]:
     """The labels that select the model's pods. Never the version: an upgrade keeps its Service."""
+    return selector_of(service.name)
+
+
+def selector_of(name: str) -> dict[str, str]:
+    """The labels that select the pods of the model, or the shadow, of that name."""
     return {
-        "app.kubernetes.io/name": service.name,
+        "app.kubernetes.io/name": name,
         "app.kubernetes.io/component": "model-server",
     }
 
@@ -49,11 +55,13 @@ def selector(service: ResolvedService) -> dict[str, str]:
 def labels(service: ResolvedService) -> dict[str, str]:
     """The labels of every object of the model. Ours win over the spec's."""
     owner = {f"{LABEL_DOMAIN}/owner": service.spec.owner} if service.spec.owner else {}
+    variant: dict[str, str] = {VARIANT_LABEL: "shadow"} if service.shadow_of else {}
     return (
         dict(sorted(service.spec.labels.items()))
         | selector(service)
         | {"app.kubernetes.io/managed-by": MANAGED_BY, "app.kubernetes.io/part-of": "servestack"}
         | owner
+        | variant
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from servestack.errors import BuildError, Problem
 from servestack.manifests import names
 from servestack.manifests.manifest import AppliedPatch, Body, Manifest
+from servestack.manifests.shadow import SHADOW
 from servestack.manifests.strategic_merge import MergeError, Path, merge_patch
 from servestack.manifests.workload import CONFIG_DIGEST, config_digest
 from servestack.resolve.resolved import ResolvedService
@@ -70,6 +71,9 @@ def _target(patch: Patch, manifests: Sequence[Manifest]) -> int | None:
         for index, manifest in enumerate(manifests)
         if manifest.kind == patch.kind and patch.name in (None, manifest.name)
     ]
+    if patch.name is None:
+        # Without a name a patch means the model's own object, and goes on to do so with a shadow.
+        found = [index for index in found if manifests[index].concern != SHADOW]
     return found[0] if len(found) == 1 else None
 
 
@@ -165,7 +169,7 @@ def _with_digest(service: ResolvedService, manifests: list[Manifest]) -> list[Ma
         return manifests
     digest = config_digest([configs[name].body for name in read if name in configs])
     for index, manifest in enumerate(manifests):
-        if manifest.kind == "Deployment":
+        if manifest.kind == "Deployment" and manifest.concern != SHADOW:
             manifests[index] = replace(manifest, body=_with_annotation(manifest.body, digest))
     return manifests
 

@@ -17,11 +17,13 @@ from servestack.resolve.addresses import path_prefix
 from servestack.resolve.resolved import ResolvedModel, ResolvedService
 from servestack.spec import api, columns, graph, observability
 from servestack.spec.artifact_uri import ArtifactKind, parse_artifact_uri
-from servestack.spec.model_service import Trust
+from servestack.spec.model_service import Trust, shadow_name
 from servestack.spec.quantities import byte_count
 from servestack_contract import settings
 from servestack_contract.artifact import Pin
 from servestack_contract.settings import ServerSettings
+from servestack_contract.shadow import FILE as SHADOW_FILE
+from servestack_contract.shadow import ShadowTraffic
 
 API_KEYS_FOLDER = "/etc/servestack-api-keys"
 
@@ -32,8 +34,24 @@ def build_server_config_map(service: ResolvedService) -> Body:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": names.metadata(service, names.server_config_name(service)),
-        "data": {settings.FILE: _own_text(service)},
+        "data": {settings.FILE: _own_text(service), **shadow_traffic(service)},
     }
+
+
+def shadow_traffic(service: ResolvedService) -> dict[str, str]:
+    """The file that says where copies of requests go; empty without a shadow."""
+    shadow = service.spec.shadow
+    if service.shadow is None or shadow is None:
+        return {}
+    traffic = ShadowTraffic(
+        host=f"{shadow_name(service.name)}.{service.namespace}.svc",
+        port=service.spec.service.port,
+        percent=shadow.percent,
+        timeout_seconds=shadow.timeout_seconds,
+        max_queue=shadow.max_queue,
+        max_queued_bytes=byte_count(shadow.max_queued),
+    )
+    return {SHADOW_FILE: readable_json(settings.to_plain(traffic)) + "\n"}
 
 
 @remembered
@@ -89,8 +107,8 @@ def server_settings(service: ResolvedService) -> ServerSettings:
 
 
 def has_variants(service: ResolvedService) -> bool:
-    """Whether a rollout has two sides, of which a label tells each pod its own."""
-    return service.spec.rollout.strategy == "canary"
+    """Whether a label tells each pod its variant: its side of a rollout, or that it is a shadow."""
+    return service.spec.rollout.strategy == "canary" or bool(service.shadow_of)
 
 
 def _log(given: observability.Logging) -> settings.Log | None:

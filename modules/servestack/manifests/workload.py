@@ -31,6 +31,7 @@ from servestack.resolve.resolved import ResolvedService
 from servestack.spec.quantities import byte_count, written_mebibytes
 from servestack.spec.scaling import Resources
 from servestack_contract import routes, settings
+from servestack_contract.shadow import FILE as SHADOW_FILE
 
 PROBE_PERIOD_SECONDS = 2
 CONFIG_DIGEST = f"{names.LABEL_DOMAIN}/config-sha256"
@@ -96,8 +97,14 @@ def _pod_metadata(service: ResolvedService) -> Body:
 
 
 def config_digest(configs: Sequence[Body]) -> str:
-    """Digest of the ConfigMaps that the pods read, in hex: the server's, then Filebeat's."""
-    data = [config.get("data", {}) for config in configs]
+    """Digest of the ConfigMaps that the pods read, in hex: the server's, then Filebeat's.
+
+    Without the file about copies for a shadow, which the server reads again without a restart.
+    """
+    data = [
+        {name: text for name, text in config.get("data", {}).items() if name != SHADOW_FILE}
+        for config in configs
+    ]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 

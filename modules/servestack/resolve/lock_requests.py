@@ -13,7 +13,7 @@ from servestack.resolve.service import effective_spec
 from servestack.spec.artifact_uri import OF_MLFLOW, ArtifactUri
 from servestack.spec.environment import Environment
 from servestack.spec.load import Loaded
-from servestack.spec.model_service import ModelService
+from servestack.spec.model_service import ModelService, shadow_name
 
 
 def lock_requests(
@@ -29,6 +29,10 @@ def lock_requests(
         path = ("artifact",) if spec.models is None else ("models", index, "artifact")
         location = provenance.location(path)
         requests.append(LockRequest(spec.name, model.name, model.artifact, location))
+    if spec.shadow is not None:
+        location = provenance.location(("shadow", "artifact"))
+        name = shadow_name(spec.name)
+        requests.append(LockRequest(spec.name, name, spec.shadow.artifact, location))
     return requests
 
 

@@ -45,6 +45,8 @@ class ResolvedService:
     - `hosts` are the public host names, the main one first; empty without external access.
     - `url` is the public or in-cluster address up to the base path.
     - `source` is the spec's path in the project.
+    - `shadow` is the pinned artifact of the model's shadow; None without one.
+    - `shadow_of` is the name of the model whose shadow this is (see `resolve.shadow`); else empty.
     """
 
     spec: ModelService
@@ -58,6 +60,8 @@ class ResolvedService:
     topics: Topics
     source: str
     provenance: Provenance
+    shadow: ResolvedModel | None = None
+    shadow_of: str = ""
 
     @property
     def name(self) -> str:

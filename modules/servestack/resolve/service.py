@@ -16,7 +16,7 @@ from servestack.spec.columns import Param
 from servestack.spec.document import Document, dotted
 from servestack.spec.environment import Environment
 from servestack.spec.load import Loaded, check_model_service
-from servestack.spec.model_service import ModelService
+from servestack.spec.model_service import ModelService, shadow_name
 from servestack.spec.scaling import Autoscaling
 
 DEFAULT_REPLICAS = 2
@@ -63,7 +63,7 @@ def resolve_service(
     Raises ResolveError with every artifact that the lock does not hold, or holds for another URI.
     """
     value, provenance = effective_spec(spec, environment)
-    models = _locked_models(value, lock, provenance)
+    models, shadow = _locked_models(value, lock, provenance)
     settings = environment.value
     problems = list(device_problems(value, settings, provenance))
     if problems:
@@ -80,21 +80,32 @@ def resolve_service(
         topics=topics_of(value, settings),
         source=spec.document.file.as_posix(),
         provenance=provenance,
+        shadow=shadow,
     )
 
 
 def _locked_models(
     spec: ModelService, lock: Lock, provenance: Provenance
-) -> tuple[ResolvedModel, ...]:
+) -> tuple[tuple[ResolvedModel, ...], ResolvedModel | None]:
+    """Return the models, and that of the shadow if there is one."""
     locked = lock.models.get(spec.name, {})
     models, problems = [], []
-    for index, model in enumerate(spec.artifacts()):
-        uri = parse_artifact_uri(model.artifact)
-        artifact = locked.get(model.name)
+    wanted: list[tuple[str, str, tuple[str | int, ...]]] = [
+        (
+            model.name,
+            model.artifact,
+            ("artifact",) if spec.models is None else ("models", index, "artifact"),
+        )
+        for index, model in enumerate(spec.artifacts())
+    ]
+    if spec.shadow is not None:
+        wanted.append((shadow_name(spec.name), spec.shadow.artifact, ("shadow", "artifact")))
+    for name, address, path in wanted:
+        uri = parse_artifact_uri(address)
+        artifact = locked.get(name)
         if uri.kind is ArtifactKind.IN_IMAGE:
             artifact = LockedArtifact(uri=uri.text, source=uri.path)
         elif artifact is None or artifact.uri != uri.text:
-            path = ("artifact",) if spec.models is None else ("models", index, "artifact")
             known = "is not in the lock" if artifact is None else f"is locked as {artifact.uri}"
             problems.append(
                 Problem(
@@ -106,10 +117,14 @@ def _locked_models(
                 )
             )
             continue
-        models.append(ResolvedModel(model.name, artifact))
+        models.append(ResolvedModel(name, artifact))
     if problems:
         raise ResolveError(problems)
-    return tuple(models)
+    if spec.shadow is None:
+        return tuple(models), None
+    # Under the model's own name it answers the same paths.
+    shadow = ResolvedModel(models[0].name, models.pop().artifact)
+    return tuple(models), shadow
 
 
 def _input(spec: ModelService, models: tuple[ResolvedModel, ...]) -> Input:

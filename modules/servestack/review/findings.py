@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from servestack.errors import Location, Problem
 from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
+from servestack.manifests.shadow import SHADOW
 from servestack.resolve.resolved import ResolvedService
+from servestack.resolve.shadow import shadow_service
 from servestack.review.diff import path_text
 from servestack.review.patched import place_of_patch
-from servestack.review.policy.registry import RULES
-from servestack.review.policy.rule import Severity, Subject
+from servestack.review.policy.registry import OF_ARTIFACTS, RULES
+from servestack.review.policy.rule import Path, Rule, Severity, Subject
 from servestack.review.validate import validate
 from servestack.secrets.search import masked_text
 from servestack.spec.document import Document, dotted
@@ -127,19 +130,44 @@ def find_taken_names(
 
 
 def _violations(subject: Subject, environment: Document) -> Iterator[Finding]:
+    yield from _broken(subject, RULES, environment, lambda path: path)
+    shadow = shadow_service(subject.service)
+    if shadow is not None:
+        own = tuple(manifest for manifest in subject.manifests if manifest.concern == SHADOW)
+        yield from _broken(
+            Subject(shadow, own),
+            OF_ARTIFACTS,
+            environment,
+            partial(_place_of_shadow, subject.service),
+        )
+
+
+def _place_of_shadow(service: ResolvedService, path: Path) -> Path:
+    """The field of the spec that a rule means when it looks at the shadow as a service."""
+    if path == ("artifact",):
+        return ("shadow", "artifact")
+    has_own = service.spec.shadow is not None and service.spec.shadow.resources is not None
+    return ("shadow", *path) if path[:1] == ("resources",) and has_own else path
+
+
+def _broken(
+    subject: Subject, rules: Iterable[Rule], environment: Document, place: Callable[[Path], Path]
+) -> Iterator[Finding]:
+    """The violations of rules. `place` is the field in the model's spec of one that a rule names."""
     service = subject.service
-    for rule in RULES:
+    model = service.shadow_of or service.name
+    for rule in rules:
         for violation in rule.check(subject):
-            path = violation.path
+            path = violation.path if violation.environment else place(violation.path)
             if violation.environment:
-                where, model = environment.location(path), ""
+                where, group = environment.location(path), ""
             else:
-                where, model = service.provenance.location(path), service.name
+                where, group = service.provenance.location(path), model
                 path = service.provenance.field(path)
             yield Finding(
                 rule.id,
                 rule.severity,
-                model,
+                group,
                 violation.message,
                 where,
                 dotted(path),

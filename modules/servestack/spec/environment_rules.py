@@ -241,7 +241,7 @@ def _fixed(path: DataPath, overlay: Overlay) -> Iterator[Fault]:
 
 
 def _of_one_model(defaults: Overlay) -> Iterator[Fault]:
-    for key in ("artifact", "models", "graph"):
+    for key in ("artifact", "models", "graph", "shadow"):
         if key in defaults:
             yield Fault(
                 "SRV145", ("defaults", key), "belongs to one model", "write it in the model's spec"

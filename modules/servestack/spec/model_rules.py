@@ -15,6 +15,7 @@ from servestack.spec.pod_rules import containers_of, pod_faults, stop_seconds, s
 from servestack.spec.quantities import byte_count, millicores
 from servestack.spec.reserved import RESERVED_FOR_FETCHING, RESERVED_LABELS, RESERVED_VARIABLES
 from servestack.spec.scaling import Toleration
+from servestack.spec.shadow_rules import shadow_faults
 from servestack.spec.taken_rules import taken_faults
 from servestack.spec.variables import EnvironmentVariable
 
@@ -336,6 +337,7 @@ _RULES: tuple[Callable[[ModelService], Iterator[Fault]], ...] = (
     pod_faults,
     _timing,
     _rollout,
+    shadow_faults,
     _variables,
     exposure_faults,
     _labels,

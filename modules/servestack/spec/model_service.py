@@ -18,6 +18,7 @@ from servestack.spec.patches import Patch
 from servestack.spec.patterns import described
 from servestack.spec.rollout import Rollout, Shutdown, Startup
 from servestack.spec.scaling import Autoscaling, Resources, Scheduling
+from servestack.spec.shadow import Shadow
 from servestack.spec.variables import EnvironmentVariable
 from servestack.spec.volumes import Volume
 from servestack_contract.settings import Runtime
@@ -28,10 +29,17 @@ NAME_MAX_LENGTH = 63
 """What a Service's name, a host's label and a label's value may have. Names with a suffix may have
 253; the API shortens the names of pods to 63 itself, and keeps them different."""
 
+SHADOW_SUFFIX = "-shadow"
+
 ModelName = Annotated[
     str,
     StringConstraints(pattern=DNS_LABEL, min_length=1, max_length=NAME_MAX_LENGTH),
 ]
+
+
+def shadow_name(name: str) -> str:
+    """Return the name of a model's shadow: of its objects, and of its artifact in the lock."""
+    return f"{name}{SHADOW_SUFFIX}"
 
 
 class NamedArtifact(SpecModel):
@@ -160,6 +168,11 @@ class ModelService(SpecModel):
     )
     rollout: Rollout = Field(
         default=Rollout.model_construct(), description="Rollout of a new version."
+    )
+    shadow: Shadow | None = Field(
+        default=None,
+        description="Another version that gets copies of the requests and answers no caller. "
+        "Default: none.",
     )
     startup: Startup = Field(default=Startup.model_construct(), description="Startup of a pod.")
     shutdown: Shutdown = Field(default=Shutdown.model_construct(), description="Shutdown of a pod.")

@@ -36,6 +36,7 @@ class Dispatch:
         self._router = router
         self._service = service
         self._check_key = check_key
+        self._copies = service.copies
         cors = service.settings.cors
         self._cors = CorsPolicy(cors) if cors is not None else None
         logs_access = service.log.wants("access")
@@ -127,10 +128,14 @@ class Dispatch:
         fail(request, error)
 
     def _count(self, request: Request, status: int) -> None:
-        """Count an answer, if its route is counted."""
+        """Count an answer, if its route is counted, and copy a prediction for the shadow."""
         route = request.route
-        if route is not None and route.metrics is not None:
-            route.metrics.count(status, request.seconds)
+        if route is None or route.metrics is None:
+            return
+        route.metrics.count(status, request.seconds)
+        # Where the request is counted, so that as many are copied; the answer has been written.
+        if status == 200 and self._copies.is_on and route.shadow_path:
+            self._copies.take(route.shadow_path, request)
 
     def _count_and_log(self, request: Request, status: int) -> None:
         self._count(request, status)

@@ -17,18 +17,22 @@ Handler = Callable[[Request], None]
 
 
 class Route:
-    """A path with its handlers by method. `metrics` is None if its requests are not counted."""
+    """A path with its handlers by method. `metrics` is None if its requests are not counted.
 
-    __slots__ = ("error_form", "handlers", "metrics", "needs_key")
+    `shadow_path` is the path at which a shadow gets copies of its requests; empty: they are not copied.
+    """
+
+    __slots__ = ("error_form", "handlers", "metrics", "needs_key", "shadow_path")
 
     def __init__(
         self, handlers: dict[bytes, Handler], metrics: EndpointMetrics | None, *,
-        needs_key: bool = False, error_form: ErrorForm = ErrorForm.OWN,
+        needs_key: bool = False, error_form: ErrorForm = ErrorForm.OWN, shadow_path: bytes = b"",
     ) -> None:  # fmt: skip
         self.handlers = handlers
         self.metrics = metrics
         self.needs_key = needs_key
         self.error_form = error_form
+        self.shadow_path = shadow_path
 
     def handler(self, method: bytes) -> Handler:
         """Return the handler of a method. Raises RequestError (405) if the path has none."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from typing import Any
 
 from servestack_contract import routes
 from servestack_server.api import model_metadata, scoring
 from servestack_server.api.batch import BatchEndpoint
+from servestack_server.api.endpoint import Endpoint
 from servestack_server.api.errors import ErrorForm
 from servestack_server.api.feedback import FeedbackEndpoint
 from servestack_server.api.health import Health
@@ -21,6 +23,8 @@ from servestack_server.api.seldon import SeldonEndpoint
 from servestack_server.prediction.target import ModelTarget, Target
 from servestack_server.service import Service
 
+_VERSION = re.compile(rf"^({routes.V2_MODELS}/[^/]+)/versions/[^/]+")
+
 
 def build_router(service: Service) -> Router:
     """Return all routes of a service. Probes, metrics and pages are not counted and need no key."""
@@ -32,6 +36,7 @@ def build_router(service: Service) -> Router:
         route = Route(
             {b"POST": handler}, service.metrics.endpoint(path), needs_key=True,
             error_form=error_form,
+            shadow_path=_shadow_path(path) if isinstance(handler, Endpoint) else b"",
         )  # fmt: skip
         router.add(path, route)
 
@@ -76,6 +81,11 @@ def build_router(service: Service) -> Router:
     if service.settings.path_prefix is not None:
         router.repeat_below(service.settings.path_prefix)
     return router
+
+
+def _shadow_path(path: str) -> bytes:
+    """Return a predicting route's path at a shadow, which has another version of the model."""
+    return _VERSION.sub(r"\1", path).encode()
 
 
 def _inference_routes(service: Service, counted: Any, page: Any) -> None:

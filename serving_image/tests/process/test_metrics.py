@@ -12,7 +12,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from serving_image.tests.process.event_log import KINDS, events
 from serving_image.tests.support.iris import COLUMNS, Iris
-from serving_image.tests.support.server import RunningServer, running_server
+from serving_image.tests.support.server import RunningServer, free_port, running_server
+from serving_image.tests.support.shadow import settled, traffic_to
 
 from servestack_contract.buckets import make_profile
 from servestack_contract.metrics import CATALOGUE, LABELS
@@ -38,6 +39,7 @@ def server(iris: Iris, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
     )  # fmt: skip
     (folder / "bake.json").write_text(json.dumps(config))
     assert main(["bake", f"--config={folder}/bake.json", "--only=iris"]) == 0
+    traffic_to(free_port(), folder)  # A shadow that nobody is: what is copied is dropped.
     with running_server(config, folder) as running:
         for _ in range(3):
             id = running.post("/v1/iris/predict", [iris.rows[0]]).json()["id"]
@@ -120,6 +122,11 @@ def test_events_are_counted_by_kind(server: RunningServer) -> None:
     assert value(server, "servestack_events_written_total", kind="feedback") == 1
     dropped = [s.value for s in families(server)["servestack_events_dropped_total"].samples]
     assert not any(dropped)
+
+
+def test_copies_for_a_shadow_are_as_many_as_predictions(server: RunningServer) -> None:
+    """Four of them: three of predict, one of batch; feedback and refusals are not copied."""
+    assert settled(server) == {("dropped", "unreachable"): 4}
 
 
 def test_probes_and_pages_are_not_counted(server: RunningServer) -> None:

@@ -102,6 +102,11 @@ A_LENGTH = {"name": "sepal_length", "type": "double"}
 A_WIDTH = {"name": "sepal_width", "type": "double"}
 HERE = {"scikit-learn": packages_in("base")["scikit-learn"]}
 
+KEYS: dict[str, Any] = {"api": {"auth": {"apiKeys": {"secret": "keys"}}}}
+SHADOW: dict[str, Any] = {"shadow": {"artifact": "models:/iris@candidate"}}
+ANSWERS_TEXT = {"inputs": [A_LENGTH, A_WIDTH], "outputs": [{"type": "string"}]}
+ANSWERS_LONG = {"inputs": [A_LENGTH, A_WIDTH], "outputs": [{"type": "long"}]}
+
 Pair = tuple[Case, Case]
 CASES: dict[str, Pair] = {
     "SRV540": (Case(spec={"labels": {"team": "growth"}, "annotations": {"team": "growth"}}),
@@ -174,6 +179,20 @@ CASES: dict[str, Pair] = {
         Case(spec={"monitoring": {"drift": True}}, artifact={"profile": True}),
         Case(spec={"monitoring": {"drift": {"psi": 0.2}}}),
     ),
+    "SRV700": (
+        Case(spec=SHADOW),
+        Case(spec=SHADOW, artifact={"shadow": {"signature": {"inputs": [A_LENGTH]}}}),
+    ),
+    "SRV701": (
+        Case(spec=SHADOW),
+        Case(spec=SHADOW, artifact={"signature": ANSWERS_LONG, "shadow": {"signature": ANSWERS_TEXT}}),
+    ),
+    "SRV702": (
+        Case(spec=SHADOW | KEYS),
+        Case(spec=SHADOW | KEYS, environment={"network": {"policy": False}}),
+    ),
+    "SRV703": (Case(spec=SHADOW), Case(spec=SHADOW, artifact={"shadow": {"sha256": "ab" * 32}})),
+    "SRV704": (Case(spec=SHADOW), Case(spec={"shadow": SHADOW["shadow"] | {"replicas": 0}})),
     "SRV668": (Case(spec={"autoscaling": {"cpuPercent": NULL, "inFlightPerPod": 8}},
                     environment={"metrics": {"customMetrics": "prometheus-adapter"}}),
                Case(spec={"autoscaling": {"cpuPercent": NULL, "inFlightPerPod": 8}})),

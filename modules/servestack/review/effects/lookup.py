@@ -10,14 +10,21 @@ from typing import Any
 
 from servestack.manifests.manifest import Body, Manifest
 from servestack.review.diff import Change, Path, path_text
-from servestack.review.effects import access, objects, pods, settings, shipping, vanishing
+from servestack.review.effects import access, objects, pods, settings, shadow, shipping, vanishing
 from servestack.review.effects.table import ANY_PODS, Effect, Row, in_order
 from servestack.review.nested_text import parsed_text
 from servestack_contract.settings import FILE
 
 _ROWS: tuple[Row, ...] = tuple(
     row
-    for table in (settings.ROWS, shipping.ROWS, access.ROWS, pods.ROWS, vanishing.ROWS)
+    for table in (
+        settings.ROWS,
+        shipping.ROWS,
+        access.ROWS,
+        pods.ROWS,
+        vanishing.ROWS,
+        shadow.ROWS,
+    )
     for row in table
 )
 _MAX_FIELDS = 2_000
@@ -31,6 +38,15 @@ def effects_of(
 
     `old` and `new` are the whole object, where it existed before and still does.
     """
+    body = new or old or change.new or change.old
+    if shadow.is_of_shadow(body):
+        if not change.path:
+            return shadow.whole_object(change, body)
+        return shadow.as_shadow(_of_change(change, old, new))
+    return _of_change(change, old, new)
+
+
+def _of_change(change: Change, old: Body | None, new: Body | None) -> tuple[Effect, ...]:
     if not change.path:
         return in_order((*_of_new_object(change), *objects.whole_object(change)))
     where, inside = _place(change)

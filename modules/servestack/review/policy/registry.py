@@ -12,6 +12,7 @@ from servestack.review.policy import (  # noqa: F401
     own_metadata,
     pods,
     provisions,
+    shadow,
     sizes,
     start,
     topics,
@@ -20,3 +21,9 @@ from servestack.review.policy.rule import Rule, registered
 
 RULES: tuple[Rule, ...] = registered()
 """All rules, sorted by id."""
+OF_ARTIFACTS: tuple[Rule, ...] = tuple(
+    rule
+    for rule in RULES
+    if rule.check.__module__ in {module.__name__ for module in (artifacts, provisions, start)}
+)
+"""Those that ask whether an artifact may be served and can be loaded: they hold for a shadow too."""
