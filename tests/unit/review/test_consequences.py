@@ -138,7 +138,7 @@ def by_spec(before: Data, after: Data, tmp_path: Path) -> Review:
                      "variable MODE is set", id="variable"),
         pytest.param({"monitoring": {"drift": {"maxColumns": 9}}},
                      {"monitoring": {"drift": {"maxColumns": 9, "rowsPerSecond": 20_000}}}, "none",
-                     "rows that a pod counts for drift per second: 5000→20000", id="drift-rows"),
+                     "rows that a pod counts for drift per second: 1000→20000", id="drift-rows"),
         pytest.param({}, {"monitoring": {"slo": NULL}}, "availability",
                      "alert ModelServiceErrors is removed", id="alert-removed"),
         pytest.param({"replicas": 6}, {"autoscaling": {"min": 3, "max": 9}}, "availability",
