@@ -71,7 +71,7 @@ def traffic(sidecar: Sidecar) -> Iterator[Traffic]:
         (sidecar.folder / "events/.server-exited").touch()
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 150) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline

@@ -374,6 +374,9 @@ def test_rules_and_dashboards_name_only_what_the_image_exports(service: Resolved
         metrics.CONVERSION_DIFFERENCE,  # `check` and `status` tell it.
         metrics.IN_FLIGHT_SECONDS,  # Autoscalers ask for it.
         metrics.PROFILE_INFO,  # For people who ask which profile a pod has.
+        # For people who ask what their shadow missed (docs/how-to/shadow-a-version.md).
+        metrics.SHADOW_REQUESTS,
+        metrics.SHADOW_WAITING,
     }
     matched = set(re.findall(r"[{,]\s*([a-z_]+)\s*(?:=~|=|!=)", text))
     grouped = {
