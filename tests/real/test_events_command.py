@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 import yaml
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -584,12 +584,18 @@ def test_two_services_are_an_experiment_too(kafka: KafkaCluster, tmp_path: Path)
     done = servestack("experiment", "prod", "first", "--since", "2026-11-30T11:30Z", folder=folder)
     assert (done.returncode, done.stdout) == (1, "")
     assert "SRV598 no event of old, new from this time (0 of no variant)" in done.stderr
+    send(kafka, "second", "predictions", [b"of an hour that the brokers delete"])
+    oldest = [TopicPartition("servestack.second.predictions", p, OFFSET_END) for p in range(3)]
+    for deleted in kafka.admin.delete_records(oldest).values():
+        deleted.result(timeout=30)
     send(kafka, "second", "predictions", predictions(400, 1000))
     send(kafka, "first", "feedback", [feedback(1000 + n, n % 10 < 8, 1600) for n in range(400)])
     send(kafka, "second", "feedback", [feedback(n, n % 10 < 1, 600) for n in range(400)])
     done = servestack("experiment", "prod", "first", folder=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("first: new is better than old\n")
+    assert "servestack.second.predictions no longer holds its oldest messages" in done.stderr
+    assert done.stderr.count("warning") == 1, "the other topics are whole"
     assert "new - old   +0.7, 95% sequence" in done.stdout
     project(tmp_path, kafka, "first", experiment=experiment | {"stickyBy": "X-User"})
     done = servestack("experiment", "prod", "first", folder=folder)

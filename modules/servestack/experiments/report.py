@@ -132,7 +132,8 @@ def report_text(found: Verdict, model: str) -> str:
         f"{plan.question.metric}   units, mean, without feedback",
     ]
     for name, sample, missing in zip(plan.variants, found.samples, found.missing, strict=True):
-        lines.append(f"  {name}   {sample.count}, {sample.mean:.4g}, {100 * missing:.3g}%")
+        mean = f"{sample.mean:.4g}" if sample.count else "-"
+        lines.append(f"  {name}   {sample.count}, {mean}, {100 * missing:.3g}%")
     lines += [f"  {line}" for one in found.comparisons for line in _lines(one, found)]
     if found.guards:
         lines.append("guardrails")
@@ -153,7 +154,7 @@ def _lines(one: Comparison, found: Verdict) -> list[str]:
     control = found.plan.variants[0]
     title = f"{one.variant} - {control}"
     if one.sequence is None:
-        return [f"{title}   {one.value:+.4g}, on too few units"]
+        return [f"{title}   too few units"]
     level = f"{100 * (1 - found.plan.alpha):g}%"
     lines = [f"{title}   {one.value:+.4g}, {level} sequence {_range(one.sequence)}"]
     if one.relative is not None and one.relative_sequence is not None:
@@ -181,8 +182,8 @@ def _guard_words(one: Comparison, limit: Question) -> str:
     unit = _UNITS.get(one.metric, "")
     sign = "-" if limit.is_higher_better else "+"
     state = {"broken": "broken", "kept": "kept", "open": "not known yet"}[one.guard or "open"]
-    found = f", {_range(one.sequence)}" if one.sequence is not None else ""
-    return f"{state}: {one.value:+.4g}{found}, limit {sign}{limit.effect:g}{unit}"
+    found = f": {one.value:+.4g}, {_range(one.sequence)}" if one.sequence is not None else ""
+    return f"{state}{found}, limit {sign}{limit.effect:g}{unit}"
 
 
 def report_markdown(found: Verdict, model: str) -> str:

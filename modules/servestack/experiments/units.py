@@ -110,7 +110,9 @@ def units_of(
         counts = in_window & ~np.isnan(values)
         number = np.bincount(unit_of[counts], minlength=unit_count)
         total = np.bincount(unit_of[counts], weights=values[counts], minlength=unit_count)
-        return np.divide(total, number, out=np.full(unit_count, np.nan), where=number > 0)
+        found = np.full(unit_count, np.nan)
+        np.divide(total, number, out=found, where=number > 0)
+        return found
 
     found = {"latency": means(latencies), "errors": means(errors)}
     unmatched = 0
