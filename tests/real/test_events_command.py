@@ -585,7 +585,9 @@ def test_two_services_are_an_experiment_too(kafka: KafkaCluster, tmp_path: Path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "SRV598 no event of old, new from this time (0 of no variant)" in done.stderr
     send(kafka, "second", "predictions", [b"of an hour that the brokers delete"])
-    oldest = [TopicPartition("servestack.second.predictions", p, OFFSET_END) for p in range(3)]
+    topic_of_second = "servestack.second.predictions"
+    partitions = kafka.admin.list_topics(topic_of_second).topics[topic_of_second].partitions
+    oldest = [TopicPartition(topic_of_second, partition, OFFSET_END) for partition in partitions]
     for deleted in kafka.admin.delete_records(oldest).values():
         deleted.result(timeout=30)
     send(kafka, "second", "predictions", predictions(400, 1000))

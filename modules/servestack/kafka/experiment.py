@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from servestack.experiments.units import Feedback, Requests
 
 MAX_ROWS = 5_000_000
-"""Most events that are kept, of all kinds: some 600 MiB while they are sorted."""
+"""Most events that are kept, of all kinds: about 1 GiB while they are sorted."""
 _SERVER_ERROR = 500
 
 
