@@ -1,6 +1,6 @@
 """Experiments with a look at every unit: false alarms, and how soon a known lift is found.
 
-    make bench-experiment            all of it, on one core: 5 minutes
+    make bench-experiment            all of it, on one core: 3 minutes
     make bench-experiment RUNS=200   fewer runs of each
 
 At most 5% of the A/A runs may raise a false alarm. A lift of the size that the spec names as
@@ -32,7 +32,8 @@ from tests.performance.experiment_trials import (
 from tests.performance.serving.bars import Bar
 from tests.performance.serving.venvs import HERE, PeerFailedError, peer_venv
 
-LOOKS = 10_000
+LOOKS = 30_000
+SPLIT_LOOKS = 20_000
 TIMES_FIXED = 1.5
 MOST_TIMES = 4
 """How long a run goes on, in units of the fixed test."""
@@ -45,6 +46,7 @@ SAME: tuple[Trial, ...] = (
     normal(0.1),
     normal(0.1, share=0.1),
     lognormal(0.2),
+    lognormal(2.0, share=0.1),
 )
 """A/A: no lift. The effect is what a spec would name."""
 LIFTED: tuple[Trial, ...] = (
@@ -91,10 +93,10 @@ def main() -> int:
         if trial is not LARGER:
             bars.append(Bar(f"{trial.name}: found in {TIMES_FIXED} times the fixed sample", f"median {median:.2f}, mean {mean:.2f}", max(median, mean) <= TIMES_FIXED))  # fmt: skip
     print(
-        f"split   share with an alarm at {CHECK_ALPHA:g} within {LOOKS * 2} units, median unit of it"
+        f"split   share with an alarm at {CHECK_ALPHA:g} within {SPLIT_LOOKS} units, median unit of it"
     )
     for number, (share, actual) in enumerate(SPLITS):
-        stopped = split_alarms(share, actual, LOOKS * 2, runs, CHECK_ALPHA, 200 + number)
+        stopped = split_alarms(share, actual, SPLIT_LOOKS, runs, CHECK_ALPHA, 200 + number)
         rate = float(np.isfinite(stopped).mean())
         when = f"{np.median(stopped):.0f}" if rate > 0.5 else "-"
         print(f"  asked {share:.0%}, is {actual:.0%}   {rate:.2%}, {when}")
