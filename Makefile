@@ -125,6 +125,10 @@ bench-door: setup ## a thousand callers without a key, 4 MB each, and one allowe
 bench-shadow: setup ## what callers feel of a shadow that is dead, blocked or healthy: p99 beside that without one
 	@$(BIN)/python -m tests.performance.bench_shadow $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(ROUNDS),--rounds=$(ROUNDS))
 
+.PHONY: bench-experiment
+bench-experiment: setup ## verdicts of experiments with a look at every unit: false alarms, found lifts, beside savvi
+	@$(BIN)/python -m tests.performance.bench_experiment $(if $(RUNS),--runs=$(RUNS))
+
 .PHONY: bench-events
 bench-events: setup ## servestack events over EVENTS (1,000,000) in a real Kafka: time and memory
 	@$(BIN)/python -m tests.performance.bench_events $(if $(EVENTS),--events=$(EVENTS))

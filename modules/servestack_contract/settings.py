@@ -179,12 +179,14 @@ class Shutdown(Section, frozen=True):
 
 class PredictionLog(Section, frozen=True):
     """Content of a prediction event. `sample` is a share up to 1; `redact` maps names of columns,
-    tensors and params."""
+    tensors and params. `unit` is the header or column whose hash is logged as the unit of an
+    experiment."""
 
     sample: float = 1.0
     inputs: bool = True
     outputs: bool = True
     redact: dict[str, Redaction] = {}
+    unit: str | None = None
 
 
 class Events(Section, frozen=True):
@@ -232,10 +234,14 @@ class Metrics(Section, frozen=True):
 
 
 class Branch(Section, frozen=True):
-    """One branch of a split. `weight` is its share of the requests, in percent."""
+    """One branch of a split. `weight` is its share of the requests, in percent.
+
+    `name` is what events call it; None: the name of its model.
+    """
 
     node: Node
     weight: float
+    name: str | None = None
 
 
 class Split(Section, frozen=True, tag_field="kind", tag="split"):
@@ -377,6 +383,14 @@ def children(graph: Graph) -> tuple[Node, ...]:
             return graph.nodes
         case Bandit():
             return graph.arms
+
+
+def splits_of(node: Node) -> tuple[Split, ...]:
+    """Return the splits of a graph, in reading order."""
+    if isinstance(node, str):
+        return ()
+    own = (node,) if isinstance(node, Split) else ()
+    return own + tuple(split for child in children(node) for split in splits_of(child))
 
 
 def to_plain(settings: Section) -> dict[str, Any]:

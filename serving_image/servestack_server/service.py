@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from servestack_contract.references import entry_names
-from servestack_contract.settings import Batching, ServerSettings
+from servestack_contract.settings import Batching, ServerSettings, splits_of
 from servestack_server.drift.input_counts import InputCounts
 from servestack_server.errors import RequestError
 from servestack_server.events.log import EventLog
@@ -17,6 +17,7 @@ from servestack_server.metrics import ServerMetrics
 from servestack_server.models.model import Model
 from servestack_server.prediction.batcher import Batcher
 from servestack_server.prediction.graph import GraphTarget
+from servestack_server.prediction.sticky import StickyKey
 from servestack_server.prediction.target import ModelTarget, Target
 from servestack_server.prediction.warm_up import warm_up
 from servestack_server.shadow.copies import Copies
@@ -60,6 +61,7 @@ class Service:
             self.drift = DriftWatch(settings, schema, metrics, watched)
         self.targets = {model.name: self._target(model) for model in models}
         self.root = self._root()
+        self.unit_key = self._unit_key()
         metrics.queue_depth = lambda: sum(t.batcher.depth for t in self.targets.values())
 
     def _target(self, model: Model) -> ModelTarget:
@@ -83,10 +85,18 @@ class Service:
     def _root(self) -> Target | None:
         if self.settings.graph is not None:
             columns = getattr(self.schema, "positions", {})
-            return GraphTarget(self.settings.name, self.settings.graph, self.targets, columns)
+            return GraphTarget(self.settings, self.settings.graph, self.targets, columns)
         if len(self.targets) == 1:
             return next(iter(self.targets.values()))
         return None
+
+    def _unit_key(self) -> StickyKey | None:
+        """Return what names the unit of each request; None if a split does, or nobody asks for it."""
+        log = self.settings.events.predictions if self.settings.events is not None else None
+        graph = self.settings.graph
+        if log is None or log.unit is None or (graph is not None and splits_of(graph)):
+            return None
+        return StickyKey(log.unit, getattr(self.schema, "positions", {}), is_logged=True)
 
     def entry(self) -> Target:
         """Return the target that events name if no single model has answered."""

@@ -16,7 +16,10 @@ STARTS_AT = {"docs/how-to/roll-back.md": "moved"}
 NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
     (
         "a Kafka with events of both: tests/real/test_events_command.py reads them",
-        [("docs/how-to/shadow-a-version.md", "servestack shadow prod iris --since 1h")],
+        [
+            ("docs/how-to/shadow-a-version.md", "servestack shadow prod iris --since 1h"),
+            ("docs/how-to/run-an-experiment.md", "servestack experiment prod iris"),
+        ],
     ),
     (
         "installs and tests the whole project: this is what CI runs (.ci/run)",

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 import yaml
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -32,6 +32,7 @@ from servestack.manifests import names
 from servestack.resolve.lock import write_lock
 from servestack.spec.load import load_model_service
 from servestack_contract.artifact import Pin
+from servestack_contract.assignment import branch_at, point, unit_of
 from servestack_contract.events import KINDS, Kind
 from servestack_contract.settings import Events, PredictionLog, ServerSettings
 from servestack_contract.shadow import crc_limit, is_copied
@@ -484,3 +485,121 @@ def test_a_shadow_without_events_is_a_problem_of_its_own(
     send(kafka, "unshaded", "predictions", shadows)
     done = servestack("shadow", "prod", "unshaded", folder=folder)
     assert (done.returncode, "SRV583" in done.stderr) == (1, True)
+
+
+SPLIT = {
+    "artifact": None,
+    "models": [{"name": "a", "artifact": "models:/a/1"}, {"name": "b", "artifact": "models:/b/1"}],
+    "graph": {
+        "kind": "split", "stickyBy": "X-User",
+        "branches": [{"node": "a", "weight": 70}, {"node": "b", "weight": 30}],
+    },
+    "logging": {"access": True},
+    "experiment": {
+        "metric": "feedback.clicked", "minimumEffect": 0.2,
+        "guardrails": [{"metric": "errors", "worseThan": 0.05}],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("as_owner")
+def test_the_answer_of_an_experiment_is_exact(kafka: KafkaCluster, tmp_path: Path) -> None:
+    """400 users with two requests each, over several partitions, feedback before its prediction."""
+    folder = project(tmp_path, kafka, "tried", **SPLIT)
+    kafka.create_topics("tried")
+    logged, accesses, given = [], [], []
+    clicks: dict[str, list[float]] = {"a": [], "b": []}
+    now = [START]
+    events = PredictionEvents(SETTINGS, origin=ORIGIN, clock=lambda: now[0])
+    others = OtherEvents(EVENTS, origin=ORIGIN)
+    for user in range(400):
+        key = f"user-{user}".encode()
+        branch = "ab"[branch_at(point("tried", key), (70, 30))]
+        assigned = f',"branch":"{branch}","unit":"{unit_of(key)}"'.encode()
+        numbers_of_user = (2 * user, 2 * user + 1)
+        # The first request is answered with feedback, 2 of 10 in a and 6 of 10 in b; the second fails
+        # for each tenth user of a.
+        clicked = user % 10 < (2 if branch == "a" else 6)
+        fails = user % 10 == 0 and branch == "a"
+        now[0] = START + numbers_of_user[0]
+        line = events.line(answered(numbers_of_user[0], assigned=assigned))
+        assert line is not None
+        logged.append(line)
+        given.append(feedback(numbers_of_user[0], {"clicked": clicked}, numbers_of_user[0] + 1))
+        clicks[branch].append(float(clicked))
+        for number, status in zip(numbers_of_user, (200, 500 if fails else 200), strict=True):
+            about = answered(number, assigned=assigned, status=status)
+            accesses.append(others.access(about, START + number))
+    late = feedback(0, {"clicked": True}, 3600 * 2)
+    accesses.append(others.access(answered(9000), START))
+    shuffled = [*logged[200:], *logged[:200], *logged[:50], b"no event"]
+    send(kafka, "tried", "feedback", [*given[::-1], late, given[3]])
+    send(kafka, "tried", "predictions", shuffled)
+    send(kafka, "tried", "access", accesses)
+    done = servestack("experiment", "prod", "tried", "--output", "json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    assert (data["verdict"], data["winners"]) == ("better", ["b"])
+    assert data["split"]["units"] == {name: len(one) for name, one in clicks.items()}
+    for name, one in clicks.items():
+        mean = sum(one) / len(one)
+        told = data["variants"][name]
+        assert told == {"units": len(one), "mean": pytest.approx(mean), "missingFeedback": 0}
+    means = {name: sum(one) / len(one) for name, one in clicks.items()}
+    (comparison,) = data["comparisons"]
+    assert comparison["difference"] == pytest.approx(means["b"] - means["a"])
+    low, high = comparison["sequence"]
+    assert 0 < low < comparison["difference"] < high
+    (guardrail,) = data["guardrails"]
+    assert (guardrail["metric"], guardrail["guard"]) == ("errors", "kept")
+    assert guardrail["means"][1] == 0
+    assert guardrail["means"][0] == pytest.approx(0.05, abs=0.01), "half of each tenth user's"
+    assert data["read"]["requests"] == 800
+    assert (data["read"]["repeated"], data["read"]["unmatchedFeedback"]) == (50, 1)
+
+    text = servestack("experiment", "prod", "tried", folder=folder).stdout
+    assert text.startswith("tried: b is better than a\n")
+    early = ("--until", "2026-11-30T10:10Z", "--fail-on", "keep-going", "-o", "markdown")
+    done = servestack("experiment", "prod", "tried", *early, folder=folder)
+    assert (done.returncode, done.stderr) == (3, ""), "no unit's hour was over then"
+    assert done.stdout.startswith("**tried: keep going: about 334 more units expected**\n")
+
+
+@pytest.mark.usefixtures("as_owner")
+def test_two_services_are_an_experiment_too(kafka: KafkaCluster, tmp_path: Path) -> None:
+    """Each has its own topics; the feedback to one's answers came to the other's pods."""
+    experiment = {
+        "metric": "feedback", "minimumEffect": 0.2,
+        "variants": {"old": {"service": "first", "share": 50}, "new": {"service": "second", "share": 50}},
+    }  # fmt: skip
+    folder = project(tmp_path, kafka, "second")
+    project(tmp_path, kafka, "first", experiment=experiment)
+    for model in ("first", "second"):
+        kafka.create_topics(model)
+    send(kafka, "first", "predictions", predictions(400))
+    done = servestack("experiment", "prod", "second", folder=folder)
+    assert (done.returncode, "SRV597 second has no experiment" in done.stderr) == (1, True)
+    done = servestack("experiment", "prod", "first", "--since", "2026-12-30", folder=folder)
+    assert "SRV568 --since is not before" in done.stderr
+    done = servestack("experiment", "prod", "first", "--since", "2026-11-30T11:30Z", folder=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "SRV598 no event of old, new from this time (0 of no variant)" in done.stderr
+    send(kafka, "second", "predictions", [b"of an hour that the brokers delete"])
+    topic_of_second = "servestack.second.predictions"
+    partitions = kafka.admin.list_topics(topic_of_second).topics[topic_of_second].partitions
+    oldest = [TopicPartition(topic_of_second, partition, OFFSET_END) for partition in partitions]
+    for deleted in kafka.admin.delete_records(oldest).values():
+        deleted.result(timeout=30)
+    send(kafka, "second", "predictions", predictions(400, 1000))
+    send(kafka, "first", "feedback", [feedback(1000 + n, n % 10 < 8, 1600) for n in range(400)])
+    send(kafka, "second", "feedback", [feedback(n, n % 10 < 1, 600) for n in range(400)])
+    done = servestack("experiment", "prod", "first", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("first: new is better than old\n")
+    assert "servestack.second.predictions no longer holds its oldest messages" in done.stderr
+    assert done.stderr.count("warning") == 1, "the other topics are whole"
+    assert "new - old   +0.7, 95% sequence" in done.stdout
+    project(tmp_path, kafka, "first", experiment=experiment | {"stickyBy": "X-User"})
+    done = servestack("experiment", "prod", "first", folder=folder)
+    assert done.returncode == 1
+    assert "SRV596 the 400 events of old do not name their unit" in done.stderr

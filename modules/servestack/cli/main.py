@@ -62,6 +62,18 @@ class EventOutput(StrEnum):
     PARQUET = "parquet"
 
 
+class ExperimentOutput(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+class ExperimentFailure(StrEnum):
+    NO_VERDICT = "no-verdict"
+    GUARDRAIL = "guardrail"
+    KEEP_GOING = "keep-going"
+
+
 class TopicsOutput(StrEnum):
     TEXT = "text"
     JSON = "json"
@@ -364,6 +376,41 @@ def shadow(
     options = ShadowOptions(
         since, until, tolerance, output is TopicsOutput.JSON, client_config
     )  # fmt: skip
+    run(find_project(project), environment, model, options)
+
+
+@app.command()
+def experiment(
+    environment: Environment,
+    model: Annotated[str, typer.Argument(help="Name of the model whose spec has the experiment.")],
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of the spec's experiment.start: 90s, 15m, 1h, 7d, or a time in UTC."
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="The look as it was then, written as for --since.")
+    ] = None,
+    output: Annotated[
+        ExperimentOutput, typer.Option("--output", "-o", help="Format of the output.")
+    ] = ExperimentOutput.TEXT,
+    fail_on: Annotated[
+        list[ExperimentFailure] | None,
+        typer.Option(help="End with 3 if this is the verdict. May be repeated."),
+    ] = None,
+    client_config: Annotated[
+        Path | None,
+        typer.Option(help="File with properties of librdkafka, such as bootstrap.servers=…"),
+    ] = None,
+    project: Project = None,
+) -> None:
+    """Judge an experiment by the events and the feedback in Kafka. Look as often as you like."""
+    from servestack.cli.experiment_command import ExperimentOptions
+    from servestack.cli.experiment_command import experiment as run
+
+    words = tuple(word.value for word in fail_on or ())
+    options = ExperimentOptions(since, until, output.value, words, client_config)
     run(find_project(project), environment, model, options)
 
 

@@ -21,7 +21,7 @@ from servestack.kafka.rows import Json, Row, rows_of, to_json
 EVENTS_OF_PART = 10_000
 _FIRST = (
     "id", "time", "type", "source", "traceparent", "model", "version", "artifact_digest",
-    "spec_digest", "variant", "endpoint", "status", "latency_ms", "sample", "truncated", "redacted",
+    "spec_digest", "variant", "branch", "unit", "endpoint", "status", "latency_ms", "sample", "truncated", "redacted",
     "row",
 )  # fmt: skip
 _TIMES = frozenset({"time", "feedback_time"})

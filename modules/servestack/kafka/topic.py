@@ -37,10 +37,14 @@ _SETTINGS = {
 
 @dataclass(slots=True)
 class Progress:
-    """How many messages have been read, and how many there are to read (a few more may be counted)."""
+    """How many messages have been read, and how many there are to read (a few more may be counted).
+
+    `is_cut`: the brokers have deleted messages that stood right before the first one that is read.
+    """
 
     done: int = 0
     total: int = 0
+    is_cut: bool = False
 
 
 def messages(
@@ -83,6 +87,7 @@ def _read(
     ends = {}
     for start in starts:
         low, high = consumer.get_watermark_offsets(start, timeout=ANSWER_SECONDS)
+        progress.is_cut |= 0 < low >= start.offset
         start.offset = max(start.offset, low)
         if start.offset < high:
             ends[start.partition] = high

@@ -183,14 +183,16 @@ def _events(service: ResolvedService) -> settings.Events:
         when_full=logging.when_full,
         durability=logging.durability if logging.durability != "process" else None,
         registry=names.FILEBEAT_REGISTRY_FOLDER if shipped else None,
-        predictions=_prediction_log(logging.predictions),
+        predictions=_prediction_log(logging.predictions, service.spec.unit_key),
     )
 
 
-def _prediction_log(given: observability.PredictionLog | None) -> settings.PredictionLog | None:
+def _prediction_log(
+    given: observability.PredictionLog | None, unit: str | None
+) -> settings.PredictionLog | None:
     if given is None:
         return None
-    return settings.PredictionLog(given.sample, given.inputs, given.outputs, given.redact)
+    return settings.PredictionLog(given.sample, given.inputs, given.outputs, given.redact, unit)
 
 
 def _batching(given: api.Batching | None) -> settings.Batching | None:
@@ -223,7 +225,7 @@ def _cors(given: api.Api) -> settings.Cors | None:
 def _graph(given: graph.Graph) -> settings.Graph:
     match given:
         case graph.Split():
-            branches = (settings.Branch(_node(b.node), b.weight) for b in given.branches)
+            branches = (settings.Branch(_node(b.node), b.weight, b.name) for b in given.branches)
             return settings.Split(tuple(branches), given.sticky_by)
         case graph.Router():
             cases = (settings.Case(case.equals, _node(case.node)) for case in given.cases)

@@ -69,6 +69,7 @@ def _spec(service: ResolvedService) -> ModelService:
                 update={"alerts": False, "dashboard": False, "drift": False}
             ),
             "shadow": None,
+            "experiment": None,
             "patches": (),
         }
     )

@@ -19,6 +19,15 @@ class Branch(SpecModel):
 
     node: Node = Field(description="Model or node that answers.")
     weight: Percent = Field(description="Share of the requests, in percent.")
+    name: DnsLabel | None = Field(
+        default=None,
+        description="Name of the branch in events and in an experiment. Default: its model's.",
+    )
+
+    @property
+    def label(self) -> str | None:
+        """The branch's name, or that of its model; None for a graph without a name."""
+        return self.name or (self.node if isinstance(self.node, str) else None)
 
 
 class Split(SpecModel):
@@ -124,19 +133,28 @@ Node = Annotated[
 
 def model_names(node: object) -> tuple[str, ...]:
     """Return the names of the models that a graph uses, in reading order, with repetitions."""
+    if isinstance(node, str):
+        return (node,)
+    return tuple(name for child in _children(node) for name in model_names(child))
+
+
+def splits_of(node: object) -> tuple[Split, ...]:
+    """Return the splits of a graph, in reading order."""
+    own = (node,) if isinstance(node, Split) else ()
+    return own + tuple(split for child in _children(node) for split in splits_of(child))
+
+
+def _children(node: object) -> tuple[object, ...]:
     match node:
-        case str():
-            return (node,)
         case Split():
-            children: tuple[object, ...] = tuple(branch.node for branch in node.branches)
+            return tuple(branch.node for branch in node.branches)
         case Router():
-            children = (*(case.node for case in node.cases), node.otherwise)
+            return (*(case.node for case in node.cases), node.otherwise)
         case Chain():
-            children = node.steps
+            return node.steps
         case Ensemble():
-            children = node.nodes
+            return node.nodes
         case Bandit():
-            children = node.arms
+            return node.arms
         case _:
-            children = ()
-    return tuple(name for child in children for name in model_names(child))
+            return ()

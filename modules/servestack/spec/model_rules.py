@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from servestack.spec.document import DataPath, dotted
+from servestack.spec.experiment_rules import experiment_faults
 from servestack.spec.exposure_rules import exposure_faults
 from servestack.spec.faults import Fault
 from servestack.spec.graph import Router, Split, model_names
@@ -338,6 +339,7 @@ _RULES: tuple[Callable[[ModelService], Iterator[Fault]], ...] = (
     _timing,
     _rollout,
     shadow_faults,
+    experiment_faults,
     _variables,
     exposure_faults,
     _labels,

@@ -8,8 +8,9 @@ from servestack.spec.api import Api
 from servestack.spec.artifact_uri import Artifact
 from servestack.spec.base import DNS_LABEL, LabelKey, LabelValue, Number, SpecModel
 from servestack.spec.containers import InitContainer, Sidecar
+from servestack.spec.experiment import Experiment
 from servestack.spec.exposure import EgressRule, Ingress, Service
-from servestack.spec.graph import Graph
+from servestack.spec.graph import Graph, splits_of
 from servestack.spec.identity import ModelFetch, ServiceAccount
 from servestack.spec.image import ModelImage
 from servestack.spec.merging import Merged
@@ -174,6 +175,10 @@ class ModelService(SpecModel):
         description="Another version that gets copies of the requests and answers no caller. "
         "Default: none.",
     )
+    experiment: Experiment | None = Field(
+        default=None,
+        description="Compares variants by the feedback to their answers. Default: none.",
+    )
     startup: Startup = Field(default=Startup.model_construct(), description="Startup of a pod.")
     shutdown: Shutdown = Field(default=Shutdown.model_construct(), description="Shutdown of a pod.")
     labels: dict[LabelKey, LabelValue] = Field(
@@ -202,6 +207,15 @@ class ModelService(SpecModel):
         for container in (*self.init_containers, *self.sidecars):
             found += container.env
         return tuple(dict.fromkeys(variable.name for variable in found if variable.public))
+
+    @property
+    def unit_key(self) -> str | None:
+        """The header or column whose hash events have, since an experiment assigns by it."""
+        if self.experiment is None:
+            return None
+        if self.experiment.variants is not None:
+            return self.experiment.sticky_by
+        return next((split.sticky_by for split in splits_of(self.graph)), None)
 
     @property
     def base_path(self) -> str:

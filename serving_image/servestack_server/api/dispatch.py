@@ -151,6 +151,7 @@ class Dispatch:
             Answered(
                 request.id_bytes, request.headers.get(b"traceparent"), entry.name,
                 entry.version, route.metrics.path, status, seconds=request.seconds,
+                assigned=request.assigned,
             ),
             owner,
         )  # fmt: skip

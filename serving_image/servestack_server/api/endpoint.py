@@ -52,6 +52,7 @@ class Endpoint:
         self._max_rows = service.settings.limits.max_rows
         self._max_body_bytes = service.settings.limits.max_body_bytes
         self._timeout_seconds = service.settings.limits.timeout_seconds
+        self._unit_key = service.unit_key
 
     def __call__(self, request: Request) -> None:
         """Read and check the rows, and submit them to the target, which calls `finish`.
@@ -69,6 +70,8 @@ class Endpoint:
             raise
         self.check_count(rows)
         params = self.params_of(request)
+        if self._unit_key is not None:
+            request.assigned = self._unit_key.member(self._unit_key.of(request, rows))
         self.target.submit(
             RequestJob(request, rows, self.deadline(request), self.finish, params, self.form)
         )
@@ -149,6 +152,7 @@ class Endpoint:
                     request.id_bytes, request.headers.get(b"traceparent"), job.model, job.version,
                     self.path, 200, request.seconds, job.rows, values,
                     job.params.json if self.params is not None and job.params is not None else b"",
+                    request.assigned,
                 ),
                 request,
             )  # fmt: skip

@@ -47,7 +47,11 @@ class PredictEndpoint(Endpoint):
         request_id = request.id_bytes
         request.answer(200, b'{"predictions":%b%b%b"}' % (values_json, tail, request_id))
         kept = request.kept
-        if kept.__class__ is bytes and len(kept) + len(values_json) < self._quick_bytes:
+        if (
+            kept.__class__ is bytes
+            and not request.assigned
+            and len(kept) + len(values_json) < self._quick_bytes
+        ):
             trace = request.headers.get(b"traceparent")
             self._log_quick((request, request_id, trace, served, kept, values_json))
             self.count(job)

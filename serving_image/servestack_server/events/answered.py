@@ -15,7 +15,7 @@ class Answered(msgspec.Struct):
     `endpoint` is a route and not the request's path, so it has few values. `seconds` is the duration
     of the request. `rows` are in the order of the input's columns, and `values` are the model's
     outputs for them; both are None if there are none. `params_json` is empty if the service has no
-    params.
+    params. `assigned` are whole members, each with its comma: which variant the request was assigned to.
     """
 
     id: bytes
@@ -28,3 +28,4 @@ class Answered(msgspec.Struct):
     rows: Sequence[Sequence[Any]] | None = None
     values: Any = None
     params_json: bytes = b""
+    assigned: bytes = b""

@@ -51,7 +51,7 @@ class OtherEvents:
         """Build the event of one HTTP request."""
         milliseconds = round(max(answered.seconds * 1000, 0.0), 3)
         head, data = self._access.head(answered, time), self._request(answered)
-        return b'%b%b,"latencyMs":%b}}' % (head, data, to_json(milliseconds))
+        return b'%b%b,"latencyMs":%b%b}}' % (head, data, to_json(milliseconds), answered.assigned)
 
     def custom(self, answered: Answered, time: float, name: str, values: Any) -> bytes:
         """Build an event of the owner's code: `values` under a name, with the request's id."""

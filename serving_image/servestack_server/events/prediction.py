@@ -131,9 +131,10 @@ class PredictionEvents:
             return None
         head = self._envelope.head(answered, self._clock())
         milliseconds = answered.seconds * 1000
-        data = b"%b%.3f" % (
+        data = b"%b%.3f%b" % (
             self._prepare((answered.model, answered.version, answered.endpoint, answered.status)),
             milliseconds if 0 < milliseconds < 1e12 else 0.0,
+            answered.assigned,
         )
         room = self._largest_bytes - len(head) - len(data) - len(_END) - 1
         outputs_json = b""

@@ -30,11 +30,11 @@ class Request:
     sets `route`, `kept` (data that the answer needs again), `answer_headers` (whole lines, in every
     answer to this request), `on_answered`, which is called with the request and the status, and
     `hold`, which takes the answer until the application hands it to `respond` and calls
-    `on_answered`; without it `answer` does so at once.
+    `on_answered`; without it `answer` does so at once. `assigned` is what its events say in addition.
     """
 
     __slots__ = (
-        "_id", "answer_headers", "answered", "body", "headers", "hold", "keep_alive", "kept", "method",
+        "_id", "answer_headers", "answered", "assigned", "body", "headers", "hold", "keep_alive", "kept", "method",
         "on_answered", "path", "query", "respond", "route", "seconds", "started",
     )  # fmt: skip
 
@@ -50,6 +50,7 @@ class Request:
         self.answered = False
         self.seconds = 0.0
         self.answer_headers = b""
+        self.assigned = b""
         self.route: Any = None
         self.kept: Any = None
         self.on_answered: Callable[[Request, int], None] | None = None

@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import random
 import statistics
-import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from servestack_contract import settings
+from servestack_contract.assignment import branch_at, point
 from servestack_server.input.problems import invalid
 from servestack_server.prediction.batcher import Job
 from servestack_server.prediction.outputs import listed
+from servestack_server.prediction.sticky import StickyKey
 from servestack_server.prediction.target import ModelTarget, RequestJob
 
 
@@ -68,30 +69,30 @@ class Leaf:
 
 
 class Split:
-    """Sends the whole request to one branch, by weight. Equal keys go to the same branch."""
+    """Sends the whole request to one branch, by weight. Equal keys go to the same branch.
+
+    Requests without the key go by their id. `members` are JSON for the request's events, one for each
+    branch; without them nothing is noted.
+    """
 
     def __init__(
-        self, branches: list[tuple[Any, float]], sticky_by: str, columns: Mapping[str, int]
-    ) -> None:
+        self, branches: list[Any], weights: Sequence[float], key: StickyKey, salt: str,
+        members: Sequence[bytes] = (),
+    ) -> None:  # fmt: skip
         self._branches = branches
-        self._header = sticky_by.lower().encode()
-        self._column = columns.get(sticky_by)
+        self._weights = weights
+        self._key = key
+        self._salt = salt
+        self._members = members
 
     async def ask(self, walk: Walk, rows: Any) -> list[Any]:
-        return await self._choose(walk, rows).ask(walk, rows)  # type: ignore[no-any-return]
-
-    def _choose(self, walk: Walk, rows: Any) -> Any:
-        key = walk.job.request.headers.get(self._header) if self._header else None
-        if key is None and self._column is not None:
-            key = str(rows[0][self._column]).encode()
-        if key is None:
-            key = walk.job.request.id.encode()
-        point = zlib.crc32(key) / 2**32 * sum(weight for _, weight in self._branches)
-        for branch, weight in self._branches:
-            point -= weight
-            if point < 0:
-                return branch
-        return self._branches[-1][0]
+        request = walk.job.request
+        key = self._key.of(request, rows)
+        # Not the hash by which the sample of the log is chosen: that would log one branch alone.
+        at = branch_at(point(self._salt, key), self._weights)
+        if self._members:
+            request.assigned = self._members[at] + self._key.member(key)
+        return await self._branches[at].ask(walk, rows)  # type: ignore[no-any-return]
 
 
 class Router:

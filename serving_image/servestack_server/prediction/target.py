@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 class Caller(Protocol):
-    """The request behind a job: its id, its headers by lower-case name, and whether it is done."""
+    """The request behind a job: its id, its headers by lower-case name, and whether it is done.
+
+    `assigned` is JSON for its events: the members that say which variant it was assigned to.
+    """
+
+    assigned: bytes
 
     @property
     def id(self) -> str: ...

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from serving_image.tests.http.caller import Caller, post
 from serving_image.tests.process.event_log import events, read
-from serving_image.tests.support.iris import Iris
+from serving_image.tests.support.iris import COLUMNS, Iris
 from serving_image.tests.support.server import RunningServer, running_server
+
+from servestack_contract.assignment import unit_of
 
 Places = list[dict[str, Any]]
 VERSIONS = {"sk": "1", "xgb": "2", "lgb": "3"}
@@ -83,6 +85,58 @@ def test_answers_are_combined(iris: Iris, three: Places, tmp_path: Path, combine
             assert got == sorted(given)[1]
         else:
             assert got == Counter(given).most_common(1)[0][0]
+
+
+def test_events_name_the_branch_and_the_unit_and_never_the_key(
+    iris: Iris, three: Places, tmp_path: Path
+) -> None:
+    """With a sample of the log too, in which there are requests of both branches."""
+    chain = {"kind": "chain", "steps": ["xgb"]}
+    graph = {
+        "kind": "router", "column": COLUMNS[0], "cases": [{"equals": 7.75, "node": "lgb"}],
+        "otherwise": {"kind": "split", "stickyBy": "X-User-Id", "branches": [
+            {"node": "sk", "weight": 50}, {"node": chain, "weight": 50, "name": "new"}]},
+    }  # fmt: skip
+    log = tmp_path / "events"
+    logged = events(log, kinds=["predictions", "access"], predictions={"unit": "X-User-Id"})
+    users = [f"user-{number}" for number in range(40)]
+    with serving(iris, tmp_path, three, graph, events=logged) as server:
+        with Caller(server.port) as caller:
+            models = {
+                user: caller.ask(post(iris.rows[:1], f"x-user-id: {user}")).json()["model"]
+                for user in users
+            }
+            direct = [[7.75, *iris.rows[0][1:]]]
+            caller.ask(post(direct, "x-user-id: user-0"))
+        assert server.stop() == 0
+    for kind in ("predictions", "access"):
+        found = [event["data"] for event in read(log, kind)]
+        assert len(found) == 41
+        assert sum("branch" not in data for data in found) == 1, "it never came to the split"
+        by_unit = {data["unit"]: data["branch"] for data in found if "branch" in data}
+        expected = {
+            unit_of(user.encode()): "sk" if models[user] == "sk" else "new" for user in users
+        }
+        assert by_unit == expected
+        assert set(by_unit.values()) == {"sk", "new"}
+        assert "user-" not in json.dumps(found)
+
+
+def test_the_unit_is_logged_of_a_service_without_a_split(iris: Iris, tmp_path: Path) -> None:
+    """By a column, by a header, and by the request's id where neither is there."""
+    column = COLUMNS[2]
+    for name, header, key in (
+        (column, "x: y", str(iris.rows[0][2])), ("X-User", "x-user: ana", "ana"), ("X-User", "x-request-id: request-7", "request-7"),
+    ):  # fmt: skip
+        log = tmp_path / f"events-{key}"
+        logged = events(log, predictions={"unit": name})
+        with running_server(iris.config(events=logged), tmp_path) as server:
+            with Caller(server.port) as caller:
+                assert caller.ask(post(iris.rows[:1], header)).status == 200
+            assert server.stop() == 0
+        (event,) = read(log)
+        assert event["data"]["unit"] == unit_of(key.encode())
+        assert "branch" not in event["data"]
 
 
 def test_a_split_keeps_its_shares_and_its_keys(iris: Iris, three: Places, tmp_path: Path) -> None:

@@ -28,6 +28,17 @@ Data = dict[str, Any]
 
 KEYS: Data = {"api": {"auth": {"apiKeys": {"secret": "keys"}}}}
 REDACTED: Data = {"logging": {"predictions": {"redact": {"email": "hash"}}}}
+EXPERIMENT: Data = {
+    "experiment": {
+        "metric": "feedback.clicked",
+        "minimumEffect": 0.02,
+        "stickyBy": "X-User",
+        "variants": {
+            "old": {"version": "3", "share": 50},
+            "new": {"version": "4", "share": 50},
+        },
+    }
+}
 STRIMZI: Data = {"managedBy": "strimzi", "cluster": "events", "namespace": "kafka"}
 KAFKA_BY_TLS: Data = {
     "kafka": {
@@ -93,6 +104,15 @@ def by_spec(before: Data, after: Data, tmp_path: Path) -> Review:
                      "redacted", id="logging-on"),
         pytest.param({}, {"logging": {"predictions": NULL}}, "data",
                      "predictions are no longer logged", id="logging-off"),
+        pytest.param({}, EXPERIMENT, "security",
+                     "a hash of X-User is logged with each prediction, for an experiment",
+                     id="unit-logged"),
+        pytest.param(EXPERIMENT, {}, "data",
+                     "no hash of a caller's key is logged any more: an experiment cannot tell callers "
+                     "apart", id="unit-no-longer-logged"),
+        pytest.param(EXPERIMENT, {"experiment": EXPERIMENT["experiment"] | {"stickyBy": "X-Org"}},
+                     "security", "events have the hash of another header or column: X-User→X-Org",
+                     id="unit-moved"),
         pytest.param({"logging": {"predictions": {"inputs": False}}}, {}, "security",
                      "the rows of requests are logged", id="inputs-logged"),
         pytest.param({}, {"logging": {"topicPrefix": "growth"}}, "data",

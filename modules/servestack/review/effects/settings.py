@@ -194,6 +194,18 @@ ROWS: tuple[Row, ...] = (
     row(FILE, r"^events\.predictions$", "data", removed("predictions are no longer logged")),
     row(FILE, r"^events\.predictions\.redact(\.[^.]+|\[.*\])$", "security", _unredacted),
     row(FILE, r"^events\.predictions\.redact(\.[^.]+|\[.*\])$", "data", _redacted),
+    row(
+        FILE, r"^events\.predictions\.unit$", "security",
+        added(lambda change: f"a hash of {change.new} is logged with each prediction, for an experiment"),
+    ),
+    row(
+        FILE, r"^events\.predictions\.unit$", "data",
+        removed("no hash of a caller's key is logged any more: an experiment cannot tell callers apart"),
+    ),
+    row(
+        FILE, r"^events\.predictions\.unit$", "security",
+        moved("events have the hash of another header or column:"),
+    ),
     row(FILE, r"^events\.predictions\.sample$", "security", _sample(rising=True)),
     row(FILE, r"^events\.predictions\.sample$", "data", _sample(rising=False)),
     row(
