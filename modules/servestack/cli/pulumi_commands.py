@@ -13,12 +13,13 @@ import typer
 from servestack.apply.engine import Engine
 from servestack.apply.events import Step
 from servestack.cli.cluster import open_cluster
-from servestack.cli.handover_command import hand_over_counts
+from servestack.cli.handover_command import hand_over_counts, words_of
 from servestack.cli.output import say, write
 from servestack.errors import ApplyError, ClusterError, Problem
 from servestack.live.client import Cluster
 from servestack.live.objects import is_ours
 from servestack.live.rollout_watch import RolloutWatch
+from servestack.live.takeover import keep_count, needed_first, takeovers, wait_until_serving
 from servestack.live.version import require_version
 
 gc.enable()  # Rollouts are watched for minutes.
@@ -48,7 +49,27 @@ def up(root: Path, environment: str, *, yes: bool) -> None:
         typer.confirm(f"Apply these changes to {environment}?", abort=True, err=True)
     if cluster is not None:
         hand_over_counts(cluster, engine.built.manifests)
+        _take_over(engine, cluster, planned)
     write(json.dumps(_applied(engine, cluster, namespace, planned), indent=2) + "\n")
+    for step in planned:
+        if step.kind == "Rollout" and step.operation == "update":
+            model = step.name.partition("/")[0]
+            say(
+                f"{model}: Argo Rollouts brings the new version in; `servestack wait {environment} "
+                f"{model}` follows it"
+            )
+
+
+def _take_over(engine: Engine, cluster: Cluster, planned: list[Step]) -> None:
+    """Start the pods of workloads that change their kind, before the rest of the update."""
+    assert engine.built is not None
+    for each in takeovers(cluster, engine.built.manifests):
+        needed = needed_first(each, engine.built.manifests)
+        names = {manifest.path.removesuffix(".yaml") for manifest in needed}
+        say(f"{each.new.name}: starts {words_of(each)}")
+        engine.up(only=[step.urn for step in planned if step.name in names and not step.deletes])
+        keep_count(cluster, each)
+        wait_until_serving(cluster, each)
 
 
 def destroy(root: Path, environment: str, *, yes: bool) -> None:

@@ -1,0 +1,138 @@
+"""Moves a model's pods from a Deployment to a Rollout, or back, without a moment without pods.
+
+Both kinds keep pods of their own, so what applies the new files would stop the old pods while the
+new ones start, or before. Here the new object is made beside the old one, with as many pods, and
+only when they serve is it time to apply. The new object belongs to the manager that applied the old
+one, which then finds what it would have made itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from servestack.errors import ApplyError, Problem
+from servestack.live.client import Cluster
+from servestack.live.handover import MANAGER, is_ours
+from servestack.live.ownership import applying_manager
+from servestack.live.rollout import see_rollout
+from servestack.manifests.kinds import KINDS, WORKLOADS
+from servestack.manifests.manifest import Body, Manifest
+from servestack.manifests.shadow import SHADOW
+
+_KUBECTL = "kubectl"
+"""Who applies objects that nobody applied server-side yet."""
+_POLL_SECONDS = 1.0
+_OLD = {"Deployment": ("argoproj.io/v1alpha1", "Rollout"), "Rollout": ("apps/v1", "Deployment")}
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """A workload that is declared, and the live one of the other kind whose pods it takes over."""
+
+    new: Manifest
+    old: Body
+
+    @property
+    def replicas(self) -> int:
+        """The pods that callers have now."""
+        return int(self.old["spec"].get("replicas", 1))
+
+    @property
+    def manager(self) -> str:
+        """Who applied the old workload, and will apply the new one."""
+        return applying_manager(self.old) or _KUBECTL
+
+
+def takeovers(cluster: Cluster, manifests: Iterable[Manifest]) -> tuple[Takeover, ...]:
+    """The workloads of ours that change their kind and do not exist yet. Raises ClusterError."""
+    found = []
+    for manifest in manifests:
+        if manifest.kind not in WORKLOADS or manifest.concern == SHADOW:
+            continue
+        old = cluster.get(KINDS[_OLD[manifest.kind]], manifest.namespace, manifest.name)
+        if old is None or not is_ours(old):
+            continue
+        kind = KINDS[manifest.api_version, manifest.kind]
+        if cluster.get(kind, manifest.namespace, manifest.name) is None:
+            found.append(Takeover(manifest, old))
+    return tuple(found)
+
+
+def needed_first(takeover: Takeover, manifests: Iterable[Manifest]) -> list[Manifest]:
+    """What the new pods need, then the workload itself, then the Services that only it has.
+
+    Not what leads callers: that changes once the pods serve.
+    """
+    own = [m for m in manifests if m.group == takeover.new.group and m.concern != SHADOW]
+    first = [m for m in own if KINDS[m.api_version, m.kind].for_pods]
+    sides = [m for m in own if m.kind == "Service" and "selector" not in m.body["spec"]]
+    return [*first, *sides, takeover.new]
+
+
+def start_beside(cluster: Cluster, takeover: Takeover, manifests: Sequence[Manifest]) -> None:
+    """Make the new workload with as many pods as the old one has. Raises ClusterError."""
+    for manifest in needed_first(takeover, manifests):
+        kind = KINDS[manifest.api_version, manifest.kind]
+        live = cluster.get(kind, manifest.namespace, manifest.name)
+        manager = applying_manager(live) or takeover.manager
+        cluster.apply(kind, manifest.body, manager, force=True)
+    keep_count(cluster, takeover)
+
+
+def keep_count(cluster: Cluster, takeover: Takeover) -> None:
+    """Give the new workload as many pods as the old one has, where it declares no number."""
+    new = takeover.new
+    if "replicas" in new.body["spec"]:
+        return
+    name = {"name": new.name, "namespace": new.namespace}
+    head = {"apiVersion": new.api_version, "kind": new.kind}
+    body = {**head, "metadata": name, "spec": {"replicas": takeover.replicas}}
+    cluster.apply(KINDS[new.api_version, new.kind], body, MANAGER, force=True)
+
+
+def wait_until_serving(
+    cluster: Cluster, takeover: Takeover, *, clock: Callable[[], float] = time.monotonic
+) -> None:
+    """Wait until all pods of the new workload serve. Raises ApplyError where they do not in time."""
+    new = takeover.new
+    spec = new.body["spec"]
+    # As long as a rollout may take, and once more for the engine to lead the Services to the pods.
+    seconds = 2 * int(spec.get("progressDeadlineSeconds", 600))
+    deadline = clock() + seconds
+    while not (is_serving := _is_serving(cluster, new)) and clock() < deadline:
+        time.sleep(_POLL_SECONDS)
+    if is_serving:
+        return
+    hint = f"kubectl -n {new.namespace} describe {new.kind.lower()} {new.name} says why; the old "
+    hint += f"pods still serve, and deleting this {new.kind} takes back what was done"
+    message = f"{new.name}: the new pods do not serve after {seconds} s"
+    raise ApplyError(Problem("SRV549", message, hint=hint))
+
+
+def _is_serving(cluster: Cluster, new: Manifest) -> bool:
+    if new.kind == "Deployment":
+        seen = see_rollout(cluster, new.namespace, new.name)
+        return seen is not None and seen.done
+    live = cluster.get(KINDS[new.api_version, new.kind], new.namespace, new.name) or {}
+    status = live.get("status") or {}
+    wanted = live.get("spec", {}).get("replicas", 1)
+    return (
+        status.get("phase") == "Healthy"
+        and status.get("observedGeneration") == str(live["metadata"]["generation"])
+        and status.get("availableReplicas", 0) >= wanted
+        and all(_leads_somewhere(cluster, new, side) for side in _services(new.body))
+    )
+
+
+def _services(rollout: Body) -> list[str]:
+    """The Service that callers will get."""
+    (strategy,) = rollout["spec"]["strategy"].values()
+    stable = strategy.get("stableService") or strategy.get("activeService")
+    return [stable] if stable else []
+
+
+def _leads_somewhere(cluster: Cluster, new: Manifest, service: str) -> bool:
+    live = cluster.get(KINDS["v1", "Service"], new.namespace, service) or {}
+    return bool(live.get("spec", {}).get("selector"))
