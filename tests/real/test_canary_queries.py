@@ -114,9 +114,7 @@ GOOD = {"requests": 100, "errors": 0.0, "slow": 1}
         pytest.param(
             {"requests": 20, "errors": 1}, {"requests": 100, "errors": 5}, set(), id="alike"
         ),
-        pytest.param(
-            {"requests": 20, "errors": 1}, {}, {ERRORS, ERRORS_NOW}, id="stable-unasked"
-        ),
+        pytest.param({"requests": 20, "errors": 1}, {}, {ERRORS, ERRORS_NOW}, id="stable-unasked"),
         pytest.param({"requests": 1, "errors": 1}, GOOD, set(), id="too-few"),
     ],
 )

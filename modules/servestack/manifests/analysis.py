@@ -108,13 +108,14 @@ def _more_errors(service: ResolvedService, allowed: float, window: str) -> str:
 
 
 def _more_slow_requests(service: ResolvedService, objective: Objective, window: str) -> str:
-    counts = []
-    for variant, span in ((NEW, window), (STABLE, LATELY)):
+    def counts(variant: str, span: str) -> tuple[str, str]:
+        """(slow requests, requests)"""
         name, labels = REQUEST_SECONDS.name, _labels(service, variant)
         requests = _count(f"{name}_count{{{labels}}}", span)
         fast = _count(f"{name}_bucket{{{labels},{objective.bucket}}}", span)
-        counts += [f"({requests} - {fast})", requests]
-    return _excess(service, *counts, objective.budget)
+        return f"({requests} - {fast})", requests
+
+    return _excess(service, *counts(NEW, window), *counts(STABLE, LATELY), objective.budget)
 
 
 def _slower(service: ResolvedService) -> str:

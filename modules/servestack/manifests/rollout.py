@@ -96,7 +96,8 @@ _SWITCH_SECONDS = 30
 
 def _steps(service: ResolvedService) -> list[Body]:
     """Each share: set it, keep it, and wait until enough requests were answered."""
-    rollout, steps, asked = service.spec.rollout, [], 0
+    rollout, asked = service.spec.rollout, 0
+    steps: list[Body] = []
     for step in rollout.all_steps:
         is_last = step.weight == 100
         minutes = rollout.bake_minutes if is_last else step.minutes
