@@ -1,4 +1,4 @@
-"""Versions of one model: two that are good, one that fails now and then, one that is slow."""
+"""Versions of one model: two good ones, one that fails now and then, a slow one, one that never loads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.mlflow_server import asking
 
-GOOD, BETTER, FAILING, SLOW = "1", "2", "3", "4"
+GOOD, BETTER, FAILING, SLOW, BROKEN = "1", "2", "3", "4", "5"
 ERROR_SHARE = 0.05
 SLOW_SECONDS = 0.1
 _CODE = f"""
@@ -23,15 +23,22 @@ class Failing:
 
     warm = 0
 
-class Slow(Failing):
+class Slow:
     def predict(self, inputs, model):
         time.sleep({SLOW_SECONDS})
         return model.predict(inputs)
+
+class Broken:
+    def predict(self, inputs, model):
+        raise RuntimeError("a file is missing")
 """
 
 
-def register_versions(uri: str, folder: Path) -> None:
-    """Log and register the four versions of `iris`, in their order."""
+_OWNERS = ("versions:Failing", "versions:Slow", "versions:Broken")
+
+
+def register_bad_versions(uri: str, folder: Path) -> None:
+    """Log and register the versions of `iris` after the two good ones, in their order."""
     import mlflow
     from mlflow.models import infer_signature
     from sklearn.datasets import load_iris
@@ -40,12 +47,12 @@ def register_versions(uri: str, folder: Path) -> None:
     code = folder / "versions.py"
     code.write_text(_CODE)
     data, species = load_iris(return_X_y=True, as_frame=True)
-    for number, owner in enumerate(("", "", "versions:Failing", "versions:Slow")):
+    for number, owner in enumerate(_OWNERS):
         model = LogisticRegression(max_iter=500, C=1 / (1 + number)).fit(data, species)
-        own = {"code_paths": [str(code)], "metadata": {"servestack": {"class": owner}}}
         with asking(uri, "iris"), mlflow.start_run():
             mlflow.sklearn.log_model(
                 model, name="model", registered_model_name="iris", serialization_format="skops",
                 signature=infer_signature(data, species), input_example=data.head(1),
-                pip_requirements=["scikit-learn"], **(own if owner else {}),
+                pip_requirements=["scikit-learn"], code_paths=[str(code)],
+                metadata={"servestack": {"class": owner}},
             )  # fmt: skip

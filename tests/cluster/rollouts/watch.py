@@ -33,6 +33,12 @@ def phase(deployment: Deployment) -> tuple[str, str]:
     return (status.get("phase", ""), status.get("message", ""))
 
 
+def active_hash(deployment: Deployment) -> str:
+    """The pods that a blue-green rollout gives to callers."""
+    status = rollout(deployment).get("status") or {}
+    return str((status.get("blueGreen") or {}).get("activeSelector", ""))
+
+
 def weight(deployment: Deployment) -> int:
     """The share of the requests that the router gives to the canary, in percent."""
     live = deployment.client.get(_CANARY_INGRESS) or {}

@@ -21,7 +21,8 @@ def changed(tmp_path: Path, old: Data, new: Data, artifact: Data | None = None) 
     for name, spec, pinned in (("old", old, None), ("new", new, artifact)):
         service = resolved(tmp_path / name, spec, ARGO, pinned)
         sides.append(build_manifests(service.environment, "stacks/prod.yaml", [service]))
-    return review("prod", "before", *sides)
+    before, after = sides
+    return review("prod", "before", before, after)
 
 
 def words(result: Review) -> dict[str, str]:
