@@ -68,13 +68,13 @@ class Engine:
         """Counts of what `up` would do: {"create": 3, "same": 1}. `events.planned` has names."""
         return _counts(self._ask(partial(self._stack.preview, **self._talk())).change_summary)
 
-    def up(self, only: Sequence[str] = ()) -> dict[str, Any]:
+    def up(self, without: Sequence[str] = ()) -> dict[str, Any]:
         """Apply the environment. Returns the stack's outputs. A failed model does not stop others.
 
-        `only` are the URNs of resources to which the update is limited.
+        `without` are the URNs of resources that stay as they are.
         """
-        target = list(only) or None
-        update = partial(self._stack.up, target=target, continue_on_error=True, **self._talk())
+        exclude = list(without) or None
+        update = partial(self._stack.up, exclude=exclude, continue_on_error=True, **self._talk())
         result = self._ask(update)
         return _values(result.outputs)
 

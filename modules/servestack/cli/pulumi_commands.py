@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,16 @@ from servestack.errors import ApplyError, ClusterError, Problem
 from servestack.live.client import Cluster
 from servestack.live.objects import is_ours
 from servestack.live.rollout_watch import RolloutWatch
-from servestack.live.takeover import keep_count, needed_first, takeovers, wait_until_serving
+from servestack.live.takeover import (
+    before_pods,
+    keep_count,
+    lead_to_old_pods,
+    takeovers,
+    wait_until_serving,
+    with_pods,
+)
 from servestack.live.version import require_version
+from servestack.manifests.manifest import Manifest
 
 gc.enable()  # Rollouts are watched for minutes.
 
@@ -63,13 +71,29 @@ def up(root: Path, environment: str, *, yes: bool) -> None:
 def _take_over(engine: Engine, cluster: Cluster, planned: list[Step]) -> None:
     """Start the pods of workloads that change their kind, before the rest of the update."""
     assert engine.built is not None
-    for each in takeovers(cluster, engine.built.manifests):
-        needed = needed_first(each, engine.built.manifests)
-        names = {manifest.path.removesuffix(".yaml") for manifest in needed}
+    manifests = engine.built.manifests
+    moves = takeovers(cluster, manifests)
+    if not moves:
+        return
+    models = {each.new.group for each in moves}
+    of_models = [s for s in planned if s.kind and s.name.partition("/")[0] in models]
+    for each in moves:
         say(f"{each.new.name}: starts {words_of(each)}")
-        engine.up(only=[step.urn for step in planned if step.name in names and not step.deletes])
+    first = [manifest for each in moves for manifest in before_pods(each, manifests)]
+    engine.up(without=_other_than(first, of_models))
+    for each in moves:
+        lead_to_old_pods(cluster, each)
+    first += [manifest for each in moves for manifest in with_pods(each, manifests)]
+    engine.up(without=_other_than(first, of_models))
+    for each in moves:
         keep_count(cluster, each)
         wait_until_serving(cluster, each)
+
+
+def _other_than(manifests: Iterable[Manifest], planned: Iterable[Step]) -> list[str]:
+    """The URNs of planned steps for other objects than these."""
+    names = {manifest.path.removesuffix(".yaml") for manifest in manifests}
+    return [step.urn for step in planned if step.name not in names]
 
 
 def destroy(root: Path, environment: str, *, yes: bool) -> None:

@@ -66,8 +66,10 @@ def enough_requests(service: ResolvedService) -> Body:
     metric = _metric(service, "enough-requests", _count(_requests(service, NEW)))
     return metric | {
         "successCondition": "len(result) > 0 && result[0] >= asFloat('{{args.requests}}')",
+        # One look with enough ends it well, and all looks without one end the rollout.
+        "count": _looks(service),
         "consecutiveSuccessLimit": 1,
-        "failureLimit": _looks(service),
+        "failureLimit": -1,
     }
 
 
