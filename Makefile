@@ -141,6 +141,10 @@ bench-scaling-signal: setup ## what an autoscaler should look at: scale events a
 bench-scaling: setup ## prometheus-adapter and KEDA on a cluster: a step of the load from 1x to 5x, MINUTES (10) steady before and after
 	@$(BIN)/python -m tests.performance.bench_scaling $(if $(MINUTES),--minutes=$(MINUTES))
 
+.PHONY: bench-rollouts
+bench-rollouts: setup ## canary and blue-green on a cluster, good versions and bad: ROUNDS (10) of each
+	@$(BIN)/python -m tests.performance.bench_rollouts $(if $(ROUNDS),--rounds=$(ROUNDS))
+
 .PHONY: bench-http
 bench-http: setup ## the server's HTTP layer beside uvicorn's and granian's, as ratios from one run
 	@$(BIN)/python -m tests.performance.bench_http $(if $(SECONDS),--seconds=$(SECONDS))

@@ -265,6 +265,11 @@ _ALL: tuple[Tool, ...] = (
         GoTool(name, "keda", f"github.com/kedacore/keda/v2/cmd/{program}", on_demand=True)
         for name, program in (("keda", "operator"), ("keda-adapter", "adapter"))
     ),
+    GoTool(
+        "rollouts-controller",
+        "argo-rollouts",
+        "github.com/argoproj/argo-rollouts/cmd/rollouts-controller",
+    ),
     GoTool("coredns", "kubernetes", "github.com/coredns/coredns"),
     *(
         GoTool(

@@ -21,8 +21,8 @@ class Callers:
     `versions` counts the answers by the model's version; `failures` holds what was not answered 200.
     """
 
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
+    def __init__(self, deployment: Deployment, *, pause: float = _PAUSE_SECONDS) -> None:
+        self._deployment, self._pause = deployment, pause
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._ask, args=(number % 2 == 0,), daemon=True)
@@ -31,10 +31,23 @@ class Callers:
         self._lock = threading.Lock()
         self.versions: Counter[str] = Counter()
         self.failures: list[str] = []
+        self._last: dict[str, float] = {}
 
     @property
     def sent(self) -> int:
         return sum(self.versions.values()) + len(self.failures)
+
+    def until_only(self, version: str, quiet_seconds: float = 2.0) -> float:
+        """Wait until no other version has answered for so long; when the last one did, by the
+        monotonic clock."""
+        while True:
+            with self._lock:
+                last = max(
+                    (at for other, at in self._last.items() if other != version), default=0.0
+                )
+            if time.monotonic() - last > quiet_seconds:
+                return last
+            time.sleep(0.1)
 
     def __enter__(self) -> Callers:
         for thread in self._threads:
@@ -62,4 +75,5 @@ class Callers:
                     self.failures.append(told[:300])
                 else:
                     self.versions[version] += 1
-            time.sleep(_PAUSE_SECONDS)
+                    self._last[version] = time.monotonic()
+            self._stop.wait(self._pause)

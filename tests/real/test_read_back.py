@@ -32,7 +32,7 @@ Difference = tuple[str, str, object, object]
 """(what happened, the field, what was written, what is stored)."""
 
 _CUSTOM = (
-    "gateway.networking.k8s.io", "kafka.strimzi.io", "keda.sh", "monitoring.coreos.com",
+    "argoproj.io", "gateway.networking.k8s.io", "kafka.strimzi.io", "keda.sh", "monitoring.coreos.com",
 )  # fmt: skip
 
 UNUSUAL_SPEC = {
@@ -198,6 +198,22 @@ def test_a_shadow_is_stored_as_it_was_rendered(project: Path, apiserver: ApiServ
     for body in bodies:
         apiserver.client.apply(body)
     assert apiserver.client.apply(pod, dry_run=True)
+    assert read_back(apiserver, bodies) == {}
+
+
+@pytest.mark.parametrize("strategy", ["canary", "blueGreen"])
+def test_a_rollout_is_stored_as_it_was_rendered(
+    strategy: str, project: Path, apiserver: ApiServer
+) -> None:
+    autoscaling = {"min": 2, "max": 4}
+    rollout = {"strategy": strategy, "minReadySeconds": 0}
+    set_in_yaml(
+        project / "models/iris.yaml", replicas=None, autoscaling=autoscaling, rollout=rollout
+    )
+    rollouts = {"engine": "argo", "prometheusAddress": "http://p:9090/", "router": "nginx"}
+    set_in_yaml(project / "stacks/dev.yaml", overrides={}, rollouts=rollouts)
+    bodies = [manifest.body for manifest in build_checked(project, "dev").manifests]
+    assert "Rollout" in {body["kind"] for body in bodies}
     assert read_back(apiserver, bodies) == {}
 
 

@@ -34,6 +34,10 @@ _CRDS = {
         "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
         "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
     ],
+    "github.com/argoproj/argo-rollouts": [
+        "manifests/crds/analysis-template-crd.yaml",
+        "manifests/crds/rollout-crd.yaml",
+    ],
     "github.com/kedacore/keda/v2": ["config/crd/bases/keda.sh_scaledobjects.yaml"],
 }
 
@@ -157,7 +161,16 @@ def _install_crds(client: KubernetesClient) -> None:
     for file in (REPOSITORY / "tools/schemas/strimzi").glob("*.yaml"):
         client.apply(yaml.safe_load(file.read_text()))
     client.wait_for_kinds(
-        {"Gateway", "HTTPRoute", "KafkaTopic", "PodMonitor", "PrometheusRule", "ScaledObject"}
+        {
+            "AnalysisTemplate",
+            "Gateway",
+            "HTTPRoute",
+            "KafkaTopic",
+            "PodMonitor",
+            "PrometheusRule",
+            "Rollout",
+            "ScaledObject",
+        }
     )
 
 

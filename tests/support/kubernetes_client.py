@@ -20,6 +20,7 @@ CREATING_MANAGER = "pulumi-kubernetes"
 """The official plugin's name for a create; a server-side apply of it bears another for each object."""
 _NO_MATCH = "NoMatch"
 _CRD_GROUPS = (
+    "argoproj.io/v1alpha1",
     "gateway.networking.k8s.io/v1", "kafka.strimzi.io/v1", "keda.sh/v1alpha1",
     "monitoring.coreos.com/v1",
 )  # fmt: skip

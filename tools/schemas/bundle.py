@@ -1,7 +1,7 @@
 """Writes the schemas that servestack validates against, from the files that the projects publish.
 
 The sources are pinned in go.mod next to this file: Kubernetes' OpenAPI, and the CRDs of Gateway
-API, prometheus-operator and KEDA. Closed objects get `additionalProperties: false`, so that a field
+API, prometheus-operator, KEDA and Argo Rollouts. Closed objects get `additionalProperties: false`, so that a field
 which the apiserver would refuse or drop is an error here.
 
 The keys by which Kubernetes merges the lists of its own kinds come from the same OpenAPI.
@@ -14,6 +14,7 @@ The keys by which Kubernetes merges the lists of its own kinds come from the sam
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,12 +34,15 @@ PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 STRIMZI = "strimzi"
 """Its folder beside this file, which says where the schema comes from."""
 KEDA = "github.com/kedacore/keda/v2"
+ARGO_ROLLOUTS = "github.com/argoproj/argo-rollouts"
+POD_TEMPLATE = "io.k8s.api.core.v1.PodTemplateSpec"
 
 CRDS = {
     "gateway.networking.k8s.io": (GATEWAY_API, "config/crd/standard"),
     "monitoring.coreos.com": (PROMETHEUS_OPERATOR, "example/prometheus-operator-crd"),
     "kafka.strimzi.io": (STRIMZI, ""),
     "keda.sh": (KEDA, "config/crd/bases"),
+    "argoproj.io": (ARGO_ROLLOUTS, "manifests/crds"),
 }
 """For each API group outside of Kubernetes: the module that defines it, and the folder in it."""
 KEPT_EXTENSIONS = ("x-kubernetes-list-map-keys", "x-kubernetes-list-type")
@@ -89,7 +93,7 @@ def main() -> int:
 
 def module_folders() -> tuple[dict[str, Path], dict[str, str]]:
     """The folder and the version of each pinned module, by its path; downloads what is missing."""
-    modules = (KUBERNETES, GATEWAY_API, PROMETHEUS_OPERATOR, KEDA)
+    modules = (KUBERNETES, GATEWAY_API, PROMETHEUS_OPERATOR, KEDA, ARGO_ROLLOUTS)
     output = subprocess.run(
         ["go", "mod", "download", "-json", *modules],
         cwd=HERE, check=True, capture_output=True, text=True,
@@ -181,11 +185,21 @@ def definition_of(definitions: Schema, kind: Kind) -> Schema:
 
 def crd_schema(definitions: Schema, folders: dict[str, Path], kind: Kind) -> Schema:
     module, folder = CRDS[kind.group]
-    file = folders[module] / folder / f"{kind.group}_{kind.plural}.yaml"
     version = kind.api_version.rpartition("/")[2]
-    crd = yaml.safe_load(file.read_text())["spec"]
+    crd = yaml.safe_load(crd_file(folders[module] / folder, kind).read_text())["spec"]
     schema = next(v for v in crd["versions"] if v["name"] == version)["schema"]["openAPIV3Schema"]
-    return as_kind(cleaned(schema), definitions, kind)
+    schema = cleaned(schema)
+    if kind.name == "Rollout":
+        # Its copy of the pods' schema has lost by which keys lists are merged.
+        schema["properties"]["spec"]["properties"]["template"] = {"$ref": f"#/$defs/{POD_TEMPLATE}"}
+    return as_kind(schema, definitions, kind)
+
+
+def crd_file(folder: Path, kind: Kind) -> Path:
+    """The file of a kind's CRD, by either of the names that projects give it."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.name).lower()
+    names = (f"{kind.group}_{kind.plural}.yaml", f"{words}-crd.yaml")
+    return next(file for name in names if (file := folder / name).is_file())
 
 
 def as_kind(schema: Schema, definitions: Schema, kind: Kind) -> Schema:

@@ -10,7 +10,7 @@ import pulumi
 
 from servestack.apply.resource_types import declare_manifest
 from servestack.apply.timeouts import ready_timeouts
-from servestack.manifests.kinds import KINDS
+from servestack.manifests.kinds import KINDS, WORKLOADS
 from servestack.manifests.manifest import Manifest
 from servestack.resolve.resolved import ResolvedService
 
@@ -117,7 +117,7 @@ def _waits_for(manifest: Manifest, other: Manifest) -> bool:
     """
     if other.kind == "Namespace":
         return manifest.namespace == other.name
-    return manifest.kind == "Deployment" and KINDS[other.api_version, other.kind].for_pods
+    return manifest.kind in WORKLOADS and KINDS[other.api_version, other.kind].for_pods
 
 
 def _camel(name: str) -> str:

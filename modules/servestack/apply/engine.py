@@ -7,7 +7,7 @@ own settings say (`pulumi login`, PULUMI_BACKEND_URL).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,9 +68,14 @@ class Engine:
         """Counts of what `up` would do: {"create": 3, "same": 1}. `events.planned` has names."""
         return _counts(self._ask(partial(self._stack.preview, **self._talk())).change_summary)
 
-    def up(self) -> dict[str, Any]:
-        """Apply the environment. Returns the stack's outputs. A failed model does not stop others."""
-        result = self._ask(partial(self._stack.up, continue_on_error=True, **self._talk()))
+    def up(self, without: Sequence[str] = ()) -> dict[str, Any]:
+        """Apply the environment. Returns the stack's outputs. A failed model does not stop others.
+
+        `without` are the URNs of resources that stay as they are.
+        """
+        exclude = list(without) or None
+        update = partial(self._stack.up, exclude=exclude, continue_on_error=True, **self._talk())
+        result = self._ask(update)
         return _values(result.outputs)
 
     def interrupt(self) -> None:

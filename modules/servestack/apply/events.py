@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _FOLLOWS = ("update failed", "preview failed", "cannot complete a resource")
@@ -18,6 +18,7 @@ class Step:
     operation: str
     kind: str
     name: str
+    urn: str = field(default="", compare=False)
 
     @property
     def deletes(self) -> bool:
@@ -67,7 +68,7 @@ class Events:
     def _take_step(self, before: Any) -> None:
         data = before.metadata
         operation = str(getattr(data.op, "value", data.op))
-        step = Step(operation, kind_of(data.type), data.urn.rpartition("::")[2])
+        step = Step(operation, kind_of(data.type), data.urn.rpartition("::")[2], data.urn)
         if before.planning:
             self.planned.append(step)
         else:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pulumi
 
+from servestack.manifests.kinds import WORKLOADS
 from servestack.manifests.manifest import Manifest
 from servestack.manifests.shadow import SHADOW
 
@@ -14,7 +15,7 @@ MARGIN_SECONDS = 60
 
 
 def ready_timeouts(manifests: Sequence[Manifest]) -> pulumi.CustomTimeouts | None:
-    """The timeouts of one model's objects; None without a Deployment.
+    """The timeouts of one model's objects; None without a workload.
 
     The plugin would wait for ten minutes, whatever progressDeadlineSeconds says, and as long for
     the endpoints of a Service and the Services of an Ingress.
@@ -36,9 +37,9 @@ def rollout_seconds(manifests: Sequence[Manifest]) -> int | None:
         for manifest in manifests
         if "spec" in manifest.body and manifest.concern != SHADOW
     }
-    if "Deployment" not in bodies:
+    deployment = next((bodies[kind] for kind in WORKLOADS if kind in bodies), None)
+    if deployment is None:
         return None
-    deployment = bodies["Deployment"]
     scaler = bodies.get("HorizontalPodAutoscaler", {})
     most = scaler.get("maxReplicas") or bodies.get("ScaledObject", {}).get("maxReplicaCount")
     pods = int(most or deployment.get("replicas", 1))

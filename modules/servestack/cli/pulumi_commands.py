@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,22 @@ import typer
 from servestack.apply.engine import Engine
 from servestack.apply.events import Step
 from servestack.cli.cluster import open_cluster
-from servestack.cli.handover_command import hand_over_counts
+from servestack.cli.handover_command import hand_over_counts, words_of
 from servestack.cli.output import say, write
 from servestack.errors import ApplyError, ClusterError, Problem
 from servestack.live.client import Cluster
 from servestack.live.objects import is_ours
 from servestack.live.rollout_watch import RolloutWatch
+from servestack.live.takeover import (
+    before_pods,
+    keep_count,
+    lead_to_old_pods,
+    takeovers,
+    wait_until_serving,
+    with_pods,
+)
 from servestack.live.version import require_version
+from servestack.manifests.manifest import Manifest
 
 gc.enable()  # Rollouts are watched for minutes.
 
@@ -48,7 +57,43 @@ def up(root: Path, environment: str, *, yes: bool) -> None:
         typer.confirm(f"Apply these changes to {environment}?", abort=True, err=True)
     if cluster is not None:
         hand_over_counts(cluster, engine.built.manifests)
+        _take_over(engine, cluster, planned)
     write(json.dumps(_applied(engine, cluster, namespace, planned), indent=2) + "\n")
+    for step in planned:
+        if step.kind == "Rollout" and step.operation == "update":
+            model = step.name.partition("/")[0]
+            say(
+                f"{model}: Argo Rollouts brings the new version in; `servestack wait {environment} "
+                f"{model}` follows it"
+            )
+
+
+def _take_over(engine: Engine, cluster: Cluster, planned: list[Step]) -> None:
+    """Start the pods of workloads that change their kind, before the rest of the update."""
+    assert engine.built is not None
+    manifests = engine.built.manifests
+    moves = takeovers(cluster, manifests)
+    if not moves:
+        return
+    models = {each.new.group for each in moves}
+    of_models = [s for s in planned if s.kind and s.name.partition("/")[0] in models]
+    for each in moves:
+        say(f"{each.new.name}: starts {words_of(each)}")
+    first = [manifest for each in moves for manifest in before_pods(each, manifests)]
+    engine.up(without=_other_than(first, of_models))
+    for each in moves:
+        lead_to_old_pods(cluster, each)
+    first += [manifest for each in moves for manifest in with_pods(each, manifests)]
+    engine.up(without=_other_than(first, of_models))
+    for each in moves:
+        keep_count(cluster, each)
+        wait_until_serving(cluster, each)
+
+
+def _other_than(manifests: Iterable[Manifest], planned: Iterable[Step]) -> list[str]:
+    """The URNs of planned steps for other objects than these."""
+    names = {manifest.path.removesuffix(".yaml") for manifest in manifests}
+    return [step.urn for step in planned if step.name not in names]
 
 
 def destroy(root: Path, environment: str, *, yes: bool) -> None:

@@ -88,14 +88,18 @@ class Cluster:
             raise failure(404, b'{"message": "not found"}', self._host, about)
         return result
 
-    def apply(self, kind: Resource, body: Body, manager: str) -> Body | None:
-        """Server-side apply of some fields by a manager, never over a value of somebody else.
+    def apply(
+        self, kind: Resource, body: Body, manager: str, *, force: bool = False
+    ) -> Body | None:
+        """Server-side apply of some fields by a manager; only with `force` over another's values.
 
-        Returns the object, or None where there is none.
+        Returns the object, or None where its namespace or kind does not exist.
         """
         metadata = body["metadata"]
         path = kind.path(metadata.get("namespace", ""), metadata["name"])
         query = {"fieldManager": manager, "fieldValidation": "Strict"}
+        if force:
+            query["force"] = "true"
         return self._ask("PATCH", path, query, body, about=f"{kind.name}/{metadata['name']}")
 
     def merge(self, kind: Resource, namespace: str, name: str, body: Body, manager: str) -> None:

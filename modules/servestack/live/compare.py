@@ -16,7 +16,7 @@ from servestack.live.client import CONNECTIONS, Cluster
 from servestack.live.failures import RefusedError
 from servestack.live.objects import Compared, Listed, compare_object, plain
 from servestack.live.ownership import MANAGED_BY_LABEL, foreign_writer
-from servestack.manifests.kinds import NAMESPACE, NAMESPACED, Kind, Resource
+from servestack.manifests.kinds import NAMESPACE, NAMESPACED, WORKLOADS, Kind, Resource
 from servestack.manifests.manifest import ENVIRONMENT_GROUP, Manifest
 from servestack.manifests.names import MANAGED_BY
 from servestack.review.diff import key_of_manifest
@@ -145,7 +145,7 @@ def _with_writers(item: ObjectReview, compared: Compared | None) -> ObjectReview
 
 def _is_handed_over(declared: Manifest) -> bool:
     """Whether the count of pods is left to an autoscaler."""
-    return declared.kind == "Deployment" and "replicas" not in declared.body["spec"]
+    return declared.kind in WORKLOADS and "replicas" not in declared.body["spec"]
 
 
 def _without_count(field: FieldReview) -> FieldReview:

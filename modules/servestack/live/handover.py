@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from servestack.live.client import Cluster
 from servestack.live.objects import LAST_APPLIED
 from servestack.live.ownership import MANAGED_BY_LABEL, applies_more, owned_by_us_alone
-from servestack.manifests.kinds import KINDS, Kind
+from servestack.manifests.kinds import KINDS, WORKLOADS, Kind
 from servestack.manifests.manifest import Body, Manifest
 from servestack.manifests.names import MANAGED_BY
 
@@ -31,25 +31,25 @@ KEDA's apis/keda/v1alpha1/scaledobject_webhook.go."""
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """A Deployment whose number of pods is kept."""
+    """A Deployment or Rollout whose number of pods is kept."""
 
     name: str
     replicas: int
 
 
 def hand_over(cluster: Cluster, manifests: Iterable[Manifest]) -> tuple[HandedOver, ...]:
-    """Keep the count of every live Deployment of ours that is declared without one.
+    """Keep the count of every live workload of ours that is declared without one.
 
     Returns those that needed it: applying their manifests would have dropped them to one pod.
     Raises ClusterError.
     """
     found = []
     for manifest in manifests:
-        if manifest.kind != "Deployment" or "replicas" in manifest.body["spec"]:
+        if manifest.kind not in WORKLOADS or "replicas" in manifest.body["spec"]:
             continue
         kind = KINDS[manifest.api_version, manifest.kind]
         live = cluster.get(kind, manifest.namespace, manifest.name)
-        if live is not None and _is_ours(live) and _hand_over(cluster, kind, live):
+        if live is not None and is_ours(live) and _hand_over(cluster, kind, live):
             found.append(HandedOver(manifest.name, live["spec"]["replicas"]))
     return tuple(found)
 
@@ -65,7 +65,7 @@ def admit_scaled_objects(cluster: Cluster, manifests: Iterable[Manifest]) -> tup
         if manifest.kind != "ScaledObject":
             continue
         live = cluster.get(_AUTOSCALER, manifest.namespace, manifest.name)
-        if live is None or not _is_ours(live):
+        if live is None or not is_ours(live):
             continue
         if (live["metadata"].get("annotations") or {}).get(_MAY_STAND_BESIDE) != "false":
             change = {"metadata": {"annotations": {_MAY_STAND_BESIDE: "false"}}}
@@ -74,13 +74,14 @@ def admit_scaled_objects(cluster: Cluster, manifests: Iterable[Manifest]) -> tup
     return tuple(found)
 
 
-def _is_ours(live: Body) -> bool:
+def is_ours(live: Body) -> bool:
+    """Whether servestack's manifests made a live object."""
     labels = live["metadata"].get("labels") or {}
     return bool(labels.get(MANAGED_BY_LABEL) == MANAGED_BY)
 
 
 def _hand_over(cluster: Cluster, kind: Kind, live: Body) -> bool:
-    """Keep the count of one Deployment. Returns whether anything had to be done."""
+    """Keep the count of one workload. Returns whether anything had to be done."""
     metadata, replicas = live["metadata"], live["spec"].get("replicas", 1)
     last = _last_applied(live)
     annotated = "replicas" in (last.get("spec") or {})

@@ -30,8 +30,19 @@ from servestack.manifests.monitoring import (
     build_prometheus_rule,
     build_rules_config_map,
 )
-from servestack.manifests.network import build_http_route, build_ingress, build_service
+from servestack.manifests.network import (
+    build_canary_service,
+    build_http_route,
+    build_ingress,
+    build_service,
+    build_stable_service,
+)
 from servestack.manifests.patches import apply_patches
+from servestack.manifests.rollout import (
+    build_checks_analysis_template,
+    build_requests_analysis_template,
+    build_rollout,
+)
 from servestack.manifests.server_settings import build_server_config_map
 from servestack.manifests.shadow import SHADOW, SHADOW_BUILDERS
 from servestack.manifests.topics import (
@@ -62,11 +73,16 @@ SERVICE_BUILDERS: tuple[tuple[str, ServiceBuilder], ...] = (
     ("topics", build_custom_kafka_topic),
     ("log_shipping", build_filebeat_config_map),
     ("workload", build_server_config_map),
+    ("workload", build_checks_analysis_template),
+    ("workload", build_requests_analysis_template),
     ("workload", build_deployment),
+    ("workload", build_rollout),
     ("workload", build_pod_disruption_budget),
     ("autoscaling", build_horizontal_pod_autoscaler),
     ("autoscaling", build_scaled_object),
     ("network", build_service),
+    ("network", build_stable_service),
+    ("network", build_canary_service),
     ("network", build_ingress),
     ("network", build_http_route),
     ("monitoring", build_pod_monitor),

@@ -81,6 +81,8 @@ def _keda(service: ResolvedService) -> Keda | None:
 
 
 def _target(service: ResolvedService) -> Body:
+    if service.rollouts is not None:
+        return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": service.name}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "name": service.name}
 
 

@@ -85,6 +85,17 @@ _TABLE = (
         ("apps.v1", "Deployment"),
     ),
     Kind(
+        "argoproj.io/v1alpha1", "AnalysisTemplate", "analysistemplates",
+        "new versions are compared with the stable one",
+        "new versions are no longer compared with the stable one",
+        for_pods=True,
+    ),
+    Kind(
+        "argoproj.io/v1alpha1", "Rollout", "rollouts",
+        "the model starts to serve, and Argo Rollouts brings new versions in",
+        "the model stops serving",
+    ),
+    Kind(
         "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers",
         "the number of pods follows the load", "this autoscaler no longer sets the number of pods",
         ("autoscaling.v2", "HorizontalPodAutoscaler"),
@@ -128,6 +139,8 @@ _TABLE = (
         keeps_data=True, is_elsewhere=True,
     ),
 )  # fmt: skip
+WORKLOADS = ("Deployment", "Rollout")
+"""The kinds that keep a model's pods, as their `spec.template` says."""
 KINDS = {(kind.api_version, kind.name): kind for kind in _TABLE}
 NAMESPACED = tuple(
     kind for kind in _TABLE if kind is not NAMESPACE and kind.is_made and not kind.is_elsewhere

@@ -7,6 +7,7 @@ from typing import Any
 
 from servestack.resolve.resolved import ResolvedService
 from servestack.spec.environment import Environment, Grafana
+from servestack.spec.model_service import CANARY_SUFFIX, STABLE_SUFFIX
 
 LABEL_DOMAIN = "servestack.dev"
 MANAGED_BY = "servestack"
@@ -86,6 +87,26 @@ def metadata(
 def service_account_name(service: ResolvedService) -> str:
     """Name of the pods' service account: the model's own, or the existing one of the spec."""
     return service.spec.service_account.name or service.name
+
+
+def stable_service_name(service: ResolvedService) -> str:
+    """Name of the Service of the version that callers get; its selector is the rollout engine's."""
+    return service.name + STABLE_SUFFIX
+
+
+def canary_service_name(service: ResolvedService) -> str:
+    """Name of the Service of the version that a rollout tries; its selector is the engine's."""
+    return service.name + CANARY_SUFFIX
+
+
+def checks_template_name(service: ResolvedService) -> str:
+    """Name of the AnalysisTemplate that ends a rollout to a worse version."""
+    return f"{service.name}-checks"
+
+
+def requests_template_name(service: ResolvedService) -> str:
+    """Name of the AnalysisTemplate that waits for enough requests."""
+    return f"{service.name}-requests"
 
 
 def server_config_name(service: ResolvedService) -> str:

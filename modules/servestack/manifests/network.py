@@ -12,14 +12,43 @@ _GATEWAY_GROUP = "gateway.networking.k8s.io"
 
 
 def build_service(service: ResolvedService) -> Body:
-    """The Service in front of the pods."""
+    """The Service in front of the pods, for callers in the cluster.
+
+    Where a rollout has two sides it leads to the stable one, by a label that the engine moves.
+    """
+    selector = names.selector(service)
+    if service.has_two_sides:
+        selector = selector | {names.VARIANT_LABEL: "stable"}
+    return _service(service, service.name, selector)
+
+
+def build_stable_service(service: ResolvedService) -> Body | None:
+    """The Service of the version that has been promoted, to which requests from outside go."""
+    return _side(service, names.stable_service_name(service))
+
+
+def build_canary_service(service: ResolvedService) -> Body | None:
+    """The Service of the version that a rollout tries."""
+    return _side(service, names.canary_service_name(service))
+
+
+def _side(service: ResolvedService, name: str) -> Body | None:
+    """The Service of one side of a rollout; None where a rollout has no two sides.
+
+    It has no selector: the engine writes it, and one written here too would be taken from it by
+    every apply, since the selector is owned as a whole (docs/adr/0025).
+    """
+    return _service(service, name, None) if service.has_two_sides else None
+
+
+def _service(service: ResolvedService, name: str, selector: dict[str, str] | None) -> Body:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": names.metadata(service, service.name),
+        "metadata": names.metadata(service, name),
         "spec": {
             "type": "ClusterIP",
-            "selector": names.selector(service),
+            **({"selector": selector} if selector is not None else {}),
             "ports": [
                 {
                     "name": names.HTTP_PORT_NAME,
@@ -39,7 +68,8 @@ def build_ingress(service: ResolvedService) -> Body | None:
         return None
     annotations = _issuer_annotations(service) | dict(way_in.annotations)
     annotations |= dict(service.spec.ingress.annotations)
-    backend = {"service": {"name": service.name, "port": {"name": names.HTTP_PORT_NAME}}}
+    own = names.stable_service_name(service) if service.has_two_sides else service.name
+    backend = {"service": {"name": own, "port": {"name": names.HTTP_PORT_NAME}}}
     paths = public_paths(service.spec, service.environment)
     spec: Body = {
         "rules": [

@@ -8,6 +8,7 @@ from typing import Any
 
 from servestack.errors import BuildError, Problem
 from servestack.manifests import names
+from servestack.manifests.kinds import WORKLOADS
 from servestack.manifests.manifest import AppliedPatch, Body, Manifest
 from servestack.manifests.shadow import SHADOW
 from servestack.manifests.strategic_merge import MergeError, Path, merge_patch
@@ -112,7 +113,7 @@ def _identity_problems(
             ]
     if _at(patch, ("metadata", "annotations", PATCHES)) is not None:
         paths.append(("metadata", "annotations", PATCHES))
-    if built["kind"] == "Deployment" and not _has_server(patched):
+    if built["kind"] in WORKLOADS and not _has_server(patched):
         paths.append(_CONTAINERS)
     told: set[Path] = set()
     for path in paths:
@@ -169,7 +170,7 @@ def _with_digest(service: ResolvedService, manifests: list[Manifest]) -> list[Ma
         return manifests
     digest = config_digest([configs[name].body for name in read if name in configs])
     for index, manifest in enumerate(manifests):
-        if manifest.kind == "Deployment" and manifest.concern != SHADOW:
+        if manifest.kind in WORKLOADS and manifest.concern != SHADOW:
             manifests[index] = replace(manifest, body=_with_annotation(manifest.body, digest))
     return manifests
 

@@ -108,7 +108,7 @@ def server_settings(service: ResolvedService) -> ServerSettings:
 
 def has_variants(service: ResolvedService) -> bool:
     """Whether a label tells each pod its variant: its side of a rollout, or that it is a shadow."""
-    return service.spec.rollout.strategy == "canary" or bool(service.shadow_of)
+    return service.rollouts is not None or bool(service.shadow_of)
 
 
 def _log(given: observability.Logging) -> settings.Log | None:
@@ -268,8 +268,13 @@ def fetch_argument(model: ResolvedModel) -> str:
 
 def serve_argument(model: ResolvedModel) -> str:
     """`--model=<name>=<version>#sha256=<hex>`: what the server reports that it serves."""
+    return f"--model={served_pin(model)}"
+
+
+def served_pin(model: ResolvedModel) -> Pin:
+    """A model's version and digest, from which the server's metrics have their version."""
     artifact = model.artifact
-    return f"--model={Pin(model.name, artifact.version or '-', artifact.sha256)}"
+    return Pin(model.name, artifact.version or "-", artifact.sha256)
 
 
 def mlflow_uri(service: ResolvedService) -> str:

@@ -16,6 +16,8 @@ from typing import Any
 
 from servestack.manifests.manifest import Body
 
+_SAME_PODS = {"Rollout": "Deployment"}
+"""A Rollout's pods are a Deployment's: a patch of a container must not replace the others."""
 _DIRECTIVE = "$patch"
 _RETAIN = "$retainKeys"
 _DELETE_FROM = "$deleteFromPrimitiveList/"
@@ -46,12 +48,12 @@ def merge_key(kind: str, field: str) -> str | None:
 
     `field` is the list's place in the object: `spec.template.spec.containers`.
     """
-    return _merge_keys().get(kind, {}).get(field)
+    return _merge_keys().get(_SAME_PODS.get(kind, kind), {}).get(field)
 
 
 def merge_patch(body: Body, patch: Body) -> Body:
     """Return an object with a patch merged into it; both stay as they are. Raises MergeError."""
-    merger = _Merger(_merge_keys().get(str(body["kind"])))
+    merger = _Merger(_merge_keys().get(_SAME_PODS.get(kind := str(body["kind"]), kind)))
     return merger.mapping(body, patch, "", ())
 
 

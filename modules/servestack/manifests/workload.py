@@ -36,22 +36,30 @@ from servestack_contract.shadow import FILE as SHADOW_FILE
 PROBE_PERIOD_SECONDS = 2
 CONFIG_DIGEST = f"{names.LABEL_DOMAIN}/config-sha256"
 """Annotation of the pods: the digest of their configuration, with which they restart."""
+REVISIONS = 5
+"""Old ReplicaSets that are kept for the way back."""
 KUBELET_MARGIN_SECONDS = 5
 """Time that the kubelet needs to stop a pod's containers one after the other."""
 
 
-def build_deployment(service: ResolvedService) -> Body:
-    """The Deployment. Its pods fetch the artifacts, then run Filebeat beside the server."""
+def build_deployment(service: ResolvedService) -> Body | None:
+    """The Deployment. Its pods fetch the artifacts, then run Filebeat beside the server.
+
+    None where a rollout controller has the pods (see `rollout.build_rollout`).
+    """
+    if service.rollouts is not None:
+        return None
     spec = service.spec
     body: Body = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": names.metadata(service, service.name, annotations=_annotations(service)),
+        "metadata": workload_metadata(service),
         "spec": {
+            **pod_count(service),
             # The API drops a zero, which means the same.
             **({"minReadySeconds": ready} if (ready := spec.rollout.min_ready_seconds) else {}),
             "progressDeadlineSeconds": spec.rollout.progress_deadline_seconds,
-            "revisionHistoryLimit": 5,
+            "revisionHistoryLimit": REVISIONS,
             # By default: surge by one, never drop below the count. A proxy answers 503 if all pods
             # terminate.
             "strategy": {
@@ -62,13 +70,25 @@ def build_deployment(service: ResolvedService) -> Body:
                 },
             },
             "selector": {"matchLabels": names.selector(service)},
-            "template": {"metadata": _pod_metadata(service), "spec": _pod_spec(service)},
+            "template": pod_template(service),
         },
     }
-    if spec.autoscaling is None:
-        # An autoscaler owns the count: were it rendered, every apply would reset it.
-        body["spec"] = {"replicas": spec.replicas or 0} | body["spec"]
     return body
+
+
+def workload_metadata(service: ResolvedService) -> Body:
+    """The metadata of the object that keeps the pods: Deployment or Rollout."""
+    return names.metadata(service, service.name, annotations=_annotations(service))
+
+
+def pod_count(service: ResolvedService) -> Body:
+    """`replicas`; empty with an autoscaler, which owns it: every apply would reset it."""
+    return {} if service.spec.autoscaling is not None else {"replicas": service.spec.replicas or 0}
+
+
+def pod_template(service: ResolvedService) -> Body:
+    """The template of the pods, of a Deployment or a Rollout."""
+    return {"metadata": _pod_metadata(service), "spec": _pod_spec(service)}
 
 
 def _annotations(service: ResolvedService) -> dict[str, str]:
@@ -76,9 +96,6 @@ def _annotations(service: ResolvedService) -> dict[str, str]:
     annotations: dict[str, str] = {}
     if spec.autoscaling is not None and spec.replicas is not None:
         annotations[f"{names.LABEL_DOMAIN}/requested-replicas"] = str(spec.replicas)
-    if spec.rollout.strategy == "canary":
-        steps = ",".join(str(step) for step in spec.rollout.steps)
-        annotations[f"{names.LABEL_DOMAIN}/canary-steps"] = steps
     if public := spec.public_variables():
         annotations[names.PUBLIC_VARIABLES] = ",".join(public)
     if spec.description:
@@ -192,7 +209,7 @@ def _server_container(service: ResolvedService) -> Body:
             *(serve_argument(model) for model in service.models),
         ],
         "env": _environment_variables(service),
-        "ports": [{"name": names.HTTP_PORT_NAME, "containerPort": names.HTTP_PORT}],
+        "ports": [_port(service)],
         "resources": _resources(spec.resources, devices(service)),
         # Ready means loaded and warmed up; liveness depends only on the process itself.
         "startupProbe": _probe(
@@ -207,6 +224,15 @@ def _server_container(service: ResolvedService) -> Body:
     if spec.shutdown.drain_seconds:
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": spec.shutdown.drain_seconds}}}
     return container
+
+
+def _port(service: ResolvedService) -> Body:
+    port: Body = {"name": names.HTTP_PORT_NAME, "containerPort": names.HTTP_PORT}
+    if service.rollouts is not None:
+        # The API adds it to a Rollout as it does to a Deployment, but lists of custom resources are
+        # compared as a whole.
+        port["protocol"] = "TCP"
+    return port
 
 
 def _startup_failures(service: ResolvedService) -> int:

@@ -11,6 +11,7 @@ from servestack.spec.columns import Param
 from servestack.spec.environment import Environment
 from servestack.spec.image import Image
 from servestack.spec.model_service import ModelService
+from servestack.spec.rollouts import Rollouts
 from servestack_contract.events import KINDS, Kind
 
 
@@ -75,6 +76,23 @@ class ResolvedService:
     @property
     def namespace(self) -> str:
         return self.environment.namespace
+
+    @property
+    def rollouts(self) -> Rollouts | None:
+        """The controller that carries out the rollouts of this model; None if a Deployment does."""
+        is_rolling = self.spec.rollout.strategy == "rolling"
+        return None if is_rolling else self.environment.rollouts
+
+    @property
+    def has_two_sides(self) -> bool:
+        """Whether the stable and the new version have a Service each during a rollout.
+
+        Not where a canary's share of the requests is its share of the pods.
+        """
+        if self.rollouts is None:
+            return False
+        is_routed = bool(self.rollouts.router and self.hosts)
+        return is_routed or self.spec.rollout.strategy == "blueGreen"
 
     @property
     def version(self) -> str:

@@ -62,7 +62,7 @@ def _spec(service: ResolvedService) -> ModelService:
             # The same identity: it fetches from the same store, with the same rights.
             "service_account": spec.service_account.model_copy(update={"name": account}),
             "ingress": Ingress.model_construct(enabled=False),
-            "rollout": spec.rollout.model_copy(update={"strategy": "rolling", "steps": ()}),
+            "rollout": spec.rollout.model_copy(update={"strategy": "rolling"}),
             "logging": _logging(spec.logging),
             # With the buckets of the model's objective, so that both can be compared.
             "monitoring": spec.monitoring.model_copy(

@@ -135,6 +135,7 @@ class Review:
 _WEIGHT = {
     "Namespace": 0,
     "Deployment": 1,
+    "Rollout": 1,
     "HorizontalPodAutoscaler": 2,
     "ScaledObject": 2,
     "Service": 3,

@@ -27,6 +27,7 @@ from servestack.spec.image import Image
 from servestack.spec.observability import TopicPart
 from servestack.spec.patterns import described
 from servestack.spec.quantities import MessageSize
+from servestack.spec.rollouts import Rollouts
 from servestack.spec.topics import Topics
 
 BROKER = described(
@@ -389,6 +390,11 @@ class Environment(SpecModel):
     )
     metrics: MetricsApi = Field(
         default=MetricsApi.model_construct(), description="Metrics that the autoscaler can use."
+    )
+    rollouts: Rollouts | None = Field(
+        default=None,
+        description="The controller that carries out canaries and blue-green rollouts. Default: none, "
+        "and models may only roll.",
     )
     network: Network = Field(default=Network.model_construct(), description="Network policies.")
     fetch: Fetch = Field(

@@ -12,6 +12,7 @@ from servestack.spec.faults import Fault
 from servestack.spec.folder import Folder
 from servestack.spec.model_rules import toleration_faults
 from servestack.spec.reserved import OWN_LABELS, RESERVED_NAMESPACES
+from servestack.spec.rollouts import rollouts_faults
 from servestack.spec.topics import Topics
 
 FIXED_FIELDS = ("apiVersion", "kind", "name")
@@ -31,6 +32,7 @@ def environment_faults(environment: Environment) -> Iterator[Fault]:
     yield from _kafka(environment)
     yield from _network(environment)
     yield from metrics_faults(environment.metrics)
+    yield from rollouts_faults(environment)
     for name, gpu in environment.gpus.items():
         yield from toleration_faults(gpu.tolerations or (), ("gpus", name, "tolerations"))
     rails = environment.guard_rails

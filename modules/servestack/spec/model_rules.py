@@ -11,7 +11,7 @@ from servestack.spec.exposure_rules import exposure_faults
 from servestack.spec.faults import Fault
 from servestack.spec.graph import Router, Split, model_names
 from servestack.spec.input_rules import input_faults
-from servestack.spec.model_service import ModelService
+from servestack.spec.model_service import CANARY_SUFFIX, NAME_MAX_LENGTH, ModelService
 from servestack.spec.pod_rules import containers_of, pod_faults, stop_seconds, stops_first
 from servestack.spec.quantities import byte_count, millicores
 from servestack.spec.reserved import RESERVED_FOR_FETCHING, RESERVED_LABELS, RESERVED_VARIABLES
@@ -239,22 +239,47 @@ def _timing(spec: ModelService) -> Iterator[Fault]:
 
 
 def _rollout(spec: ModelService) -> Iterator[Fault]:
-    steps, path = spec.rollout.steps, ("rollout", "steps")
-    if spec.rollout.strategy == "rolling":
-        if steps:
+    rollout, strategy = spec.rollout, ("rollout", "strategy")
+    for field, strategies in (
+        ("steps", ("canary",)),
+        ("bake_minutes", ("canary", "blueGreen")),
+        ("checks", ("canary", "blueGreen")),
+    ):
+        if field in rollout.model_fields_set and rollout.strategy not in strategies:
+            key = "bakeMinutes" if field == "bake_minutes" else field
             yield Fault(
                 "SRV131",
-                path,
-                "apply only to strategy: canary",
-                "remove them",
-                (("rollout", "strategy"),),
+                ("rollout", key),
+                f"applies only to strategy: {' and '.join(strategies)}",
+                f"remove it, or write strategy: {strategies[0]}",
+                (strategy,),
             )
-        return
-    if not steps:
-        yield Fault("SRV131", path, "a canary needs steps", "write steps: [5, 25, 100]")
-    elif any(later <= earlier for earlier, later in pairwise(steps)) or steps[-1] != 100:
+    weights = [step.weight for step in rollout.all_steps] if rollout.steps else []
+    if rollout.strategy == "canary" and weights:
+        if any(later <= earlier for earlier, later in pairwise(weights)) or weights[-1] != 100:
+            yield Fault(
+                "SRV131",
+                ("rollout", "steps"),
+                f"{weights} does not rise to 100",
+                "write steps: [5, 25, 100]",
+            )
+        elif rollout.all_steps[-1].minutes is not None:
+            yield Fault(
+                "SRV131",
+                ("rollout", "steps", len(weights) - 1, "minutes"),
+                "says how long the step of 100% lasts, which is what bakeMinutes says",
+                "write rollout.bakeMinutes",
+                (("rollout", "bakeMinutes"),),
+            )
+    longest = NAME_MAX_LENGTH - len(CANARY_SUFFIX)
+    if rollout.strategy != "rolling" and len(spec.name) > longest:
         yield Fault(
-            "SRV131", path, f"{list(steps)} does not rise to 100", "write steps: [5, 25, 100]"
+            "SRV581",
+            ("name",),
+            f"{spec.name}{CANARY_SUFFIX}, a Service of the rollout, would have "
+            f"{len(spec.name) + len(CANARY_SUFFIX)} characters, and may have {NAME_MAX_LENGTH}",
+            f"choose a name with up to {longest} characters, or write rollout.strategy: rolling",
+            (strategy,),
         )
 
 

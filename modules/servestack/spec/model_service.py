@@ -31,6 +31,9 @@ NAME_MAX_LENGTH = 63
 253; the API shortens the names of pods to 63 itself, and keeps them different."""
 
 SHADOW_SUFFIX = "-shadow"
+STABLE_SUFFIX = "-stable"
+CANARY_SUFFIX = "-canary"
+"""Of the Services of both sides of a rollout."""
 
 ModelName = Annotated[
     str,

@@ -3,10 +3,10 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from servestack.spec.base import Integer, Percent, SpecModel
+from servestack.spec.base import Boolean, Integer, Number, Percent, SpecModel
 from servestack.spec.patterns import described
 
 POD_PERCENT = described(r"^(100|[0-9]{1,2})%$", "a share of the pods, such as 25%")
@@ -39,16 +39,81 @@ PodCount = Annotated[
 """A number of pods, or a share of them such as `25%`."""
 
 
+Minutes = Annotated[Number, Field(ge=0, le=7 * 24 * 60)]
+
+
+class Step(SpecModel):
+    """A step of a canary: a share of the traffic, and what must happen before the next one."""
+
+    weight: Percent = Field(description="Share of the traffic for the new version, in percent.")
+    minutes: Minutes | None = Field(
+        default=None,
+        description="Time at this share, in minutes. Default: 5; at 100%, bakeMinutes.",
+    )
+    requests: Annotated[Integer, Field(ge=0, le=10_000_000)] | None = Field(
+        default=None,
+        description="Fewest requests that the new version must have answered in all before the next "
+        "step. Default: checks.minimumRequests.",
+    )
+
+
+CanaryStep = Annotated[
+    Annotated[Percent, Tag("weight")] | Annotated[Step, Tag("step")],
+    Discriminator(lambda value: "step" if isinstance(value, (dict, Step)) else "weight"),
+]
+"""A step, or its weight alone."""
+_DEFAULT_STEPS = (5, 25, 50, 100)
+
+
+class Checks(SpecModel):
+    """What ends the rollout of a new version: it is surely worse than monitoring.slo allows, and
+    surely worse than the stable version.
+    """
+
+    errors: Boolean = Field(
+        default=True,
+        description="Compare the share of server errors with the stable version's, and with what "
+        "monitoring.slo.availability allows.",
+    )
+    latency: Boolean = Field(
+        default=True,
+        description="Compare the share of slow requests with the stable version's. Slow is more than "
+        "monitoring.slo.latency; without one, slower than 95% of the stable version's.",
+    )
+    minimum_requests: Annotated[Integer, Field(ge=1, le=1_000_000)] = Field(
+        default=100,
+        description="Fewest requests of the new version for a verdict. With fewer the rollout waits.",
+    )
+    wait_minutes: Annotated[Number, Field(gt=0, le=7 * 24 * 60)] = Field(
+        default=60,
+        description="How long a step waits for its requests before the new version is given up, in "
+        "minutes: a version that nobody asked has not been tried.",
+    )
+
+
 class Rollout(SpecModel):
     """Rollout of a new version."""
 
-    strategy: Literal["rolling", "canary"] = Field(
+    strategy: Literal["rolling", "canary", "blueGreen"] = Field(
         default="rolling",
-        description="`rolling` replaces pod by pod, `canary` shifts the traffic in steps. A canary "
-        "needs a rollout controller in the cluster; without one the Deployment rolls.",
+        description="`rolling` replaces pod by pod. `canary` gives the new version a growing share of "
+        "the traffic, `blueGreen` all of it at once, with the old pods kept for the way back; both "
+        "end when the new version is worse, and need `rollouts` in the environment.",
     )
-    steps: tuple[Percent, ...] = Field(
-        default=(), description="Shares of the traffic in a canary, in percent, rising to 100."
+    steps: tuple[CanaryStep, ...] = Field(
+        default=(),
+        description="Steps of a canary: shares of the traffic in percent, rising to 100. Default: "
+        "[5, 25, 50, 100].",
+        examples=[[10, 50, 100], [{"weight": 5, "minutes": 30, "requests": 1000}, 100]],
+    )
+    bake_minutes: Minutes = Field(
+        default=10,
+        description="Time for which the new version has all of the traffic and is still checked, "
+        "before the old pods go, in minutes. For canary and blueGreen.",
+    )
+    checks: Checks = Field(
+        default=Checks.model_construct(),
+        description="What ends the rollout of a new version. For canary and blueGreen.",
     )
     min_ready_seconds: Integer = Field(
         default=10,
@@ -74,6 +139,14 @@ class Rollout(SpecModel):
         "is rounded down.",
         examples=[1, "25%"],
     )
+
+    @property
+    def all_steps(self) -> tuple[Step, ...]:
+        """The steps of a canary, those of a bare weight as well; the default ones if none are given."""
+        return tuple(
+            step if isinstance(step, Step) else Step(weight=step)
+            for step in self.steps or _DEFAULT_STEPS
+        )
 
 
 class Startup(SpecModel):

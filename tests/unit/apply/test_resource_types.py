@@ -52,6 +52,8 @@ BODIES = [
     body("v1", "ConfigMap", data=renamed_words()),
     body("v1", "Service", spec={"selector": renamed_words()}),
     body("apps/v1", "Deployment", spec={"selector": SELECTOR, "template": POD}),
+    body("argoproj.io/v1alpha1", "AnalysisTemplate", spec={"metrics": [renamed_words()]}),
+    body("argoproj.io/v1alpha1", "Rollout", spec={"selector": SELECTOR, "template": POD}),
     body(
         "autoscaling/v2",
         "HorizontalPodAutoscaler",

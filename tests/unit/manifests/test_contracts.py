@@ -62,13 +62,13 @@ def test_the_builders_of_a_concern_are_adjacent() -> None:
 
 
 def test_with_an_autoscaler_no_replicas_are_written(tmp_path: Path) -> None:
-    from servestack.manifests.workload import build_deployment
+    from servestack.manifests.workload import pod_count, workload_metadata
 
-    scaled = build_deployment(resolved(tmp_path / "a", {"replicas": 4, "autoscaling": {"max": 8}}))
-    assert "replicas" not in scaled["spec"]
-    assert scaled["metadata"]["annotations"]["servestack.dev/requested-replicas"] == "4"
-    assert build_deployment(resolved(tmp_path / "b", {"replicas": 4}))["spec"]["replicas"] == 4
-    assert build_deployment(resolved(tmp_path / "c", {"replicas": 0}))["spec"]["replicas"] == 0
+    scaled = resolved(tmp_path / "a", {"replicas": 4, "autoscaling": {"max": 8}})
+    assert pod_count(scaled) == {}
+    assert workload_metadata(scaled)["annotations"]["servestack.dev/requested-replicas"] == "4"
+    assert pod_count(resolved(tmp_path / "b", {"replicas": 4})) == {"replicas": 4}
+    assert pod_count(resolved(tmp_path / "c", {"replicas": 0})) == {"replicas": 0}
 
 
 def test_a_new_version_changes_the_pod_template_alone(tmp_path: Path) -> None:
@@ -87,13 +87,13 @@ def test_a_new_version_changes_the_pod_template_alone(tmp_path: Path) -> None:
 
 
 def test_a_changed_setting_restarts_the_pods(tmp_path: Path) -> None:
-    from servestack.manifests.workload import build_deployment
+    from servestack.manifests.workload import pod_template
 
     digest = "servestack.dev/config-sha256"
     digests = {
-        build_deployment(resolved(tmp_path / str(number), spec, environment))["spec"]["template"][
-            "metadata"
-        ]["annotations"][digest]
+        pod_template(resolved(tmp_path / str(number), spec, environment))["metadata"][
+            "annotations"
+        ][digest]
         for number, (spec, environment) in enumerate(
             [
                 ({}, {}),

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from servestack.manifests.server_settings import server_settings, settings_text
-from servestack.manifests.workload import build_deployment
+from servestack.manifests.workload import pod_template
 from tests.support.services import NULL, resolved
 
 
 def pod(*arguments: Any) -> dict[str, Any]:
-    spec: dict[str, Any] = build_deployment(resolved(*arguments))["spec"]["template"]["spec"]
+    spec: dict[str, Any] = pod_template(resolved(*arguments))["spec"]
     return spec
 
 
@@ -34,7 +34,7 @@ def test_the_server_sees_how_far_kafka_is_where_events_are_shipped(tmp_path: Pat
         ("silent", {"logging": {"predictions": NULL, "feedback": False}}, False),
     ):
         service = resolved(tmp_path / name, logging)
-        mounts = build_deployment(service)["spec"]["template"]["spec"]["containers"][0]
+        mounts = pod_template(service)["spec"]["containers"][0]
         folders = {mount["mountPath"]: mount.get("readOnly") for mount in mounts["volumeMounts"]}
         events = server_settings(service).events
         assert events is not None
@@ -51,13 +51,14 @@ def test_events_of_the_owners_code_are_a_kind_of_their_own(tmp_path: Path) -> No
 
 
 CANARY = {"rollout": {"strategy": "canary", "steps": [10, 100]}}
+ARGO = {"rollouts": {"engine": "argo", "prometheusAddress": "http://prometheus:9090"}}
 
 
 def test_pods_of_a_canary_read_their_side_from_a_file_that_follows_the_label(
     tmp_path: Path,
 ) -> None:
-    service = resolved(tmp_path, CANARY)
-    spec = build_deployment(service)["spec"]["template"]["spec"]
+    service = resolved(tmp_path, CANARY, ARGO)
+    spec = pod_template(service)["spec"]
     volume = next(v for v in spec["volumes"] if v["name"] == "pod-info")
     (item,) = volume["downwardAPI"]["items"]
     assert item["fieldRef"] == {
@@ -71,7 +72,7 @@ def test_pods_of_a_canary_read_their_side_from_a_file_that_follows_the_label(
 
 def test_pods_that_roll_have_one_side(tmp_path: Path) -> None:
     service = resolved(tmp_path)
-    spec = build_deployment(service)["spec"]["template"]["spec"]
+    spec = pod_template(service)["spec"]
     assert "pod-info" not in [volume["name"] for volume in spec["volumes"]]
     assert server_settings(service).variant_file is None
     assert "variantFile" not in settings_text(server_settings(service))

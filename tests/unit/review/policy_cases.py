@@ -169,7 +169,15 @@ CASES: dict[str, Pair] = {
     "SRV661": (Case(spec={"autoscaling": {"inFlightPerPod": 4}},
                     environment={"metrics": {"customMetrics": "prometheus-adapter"}}),
                Case(spec={"autoscaling": {"inFlightPerPod": 4}})),
-    "SRV662": (Case(), Case(spec={"rollout": {"strategy": "canary", "steps": [10, 100]}})),
+    "SRV662": (
+        Case(
+            spec={"rollout": {"strategy": "canary"}},
+            environment={
+                "rollouts": {"engine": "argo", "prometheusAddress": "http://prometheus:9090"}
+            },
+        ),
+        Case(spec={"rollout": {"strategy": "blueGreen"}}),
+    ),
     "SRV663": (Case(), Case(environment={"kafka": {"maxMessage": "512Ki"}})),
     "SRV664": (Case(), Case(environment={"kafka": None, "network": {"kafka": None}})),
     "SRV665": (Case(), Case(environment={"network": {"policy": False}})),

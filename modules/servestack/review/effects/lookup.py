@@ -8,6 +8,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
+from servestack.manifests.kinds import WORKLOADS
 from servestack.manifests.manifest import Body, Manifest
 from servestack.review.diff import Change, Path, path_text
 from servestack.review.effects import access, objects, pods, settings, shadow, shipping, vanishing
@@ -70,7 +71,7 @@ def effects_together(changes: Sequence[Change], new: Iterable[Manifest]) -> tupl
 
     `new` are the model's manifests as they become.
     """
-    found = tuple(objects.autoscaler_replaced(changes))
+    found = (*objects.autoscaler_replaced(changes), *objects.workload_replaced(changes))
     if not access.opens_a_door(changes):
         return found
     files = (m.body.get("data") or {} for m in new if m.kind == "ConfigMap")
@@ -89,6 +90,8 @@ def _looked_up(where: str, change: Change, *, for_new: bool = False) -> list[Eff
 def _rows_for(where: str, *, for_new: bool, pods: bool) -> tuple[Row, ...]:
     """The rows of a place, so that the thousand fields of a dashboard are not held against all."""
     places = ("*", where, ANY_PODS) if pods else ("*", where)
+    if where in WORKLOADS:
+        places = (*places, *WORKLOADS)
     return tuple(row for row in _ROWS if row.where in places and (row.for_new or not for_new))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from servestack.manifests.kinds import WORKLOADS
 from servestack.manifests.manifest import Body
 from servestack.review.diff import Change
 from servestack.review.mask import masked
@@ -55,7 +56,9 @@ class Row:
 
     def effects(self, where: str, field: str, change: Change) -> list[Effect]:
         """The effects of a change; empty where the row does not apply."""
-        if self.where not in ("*", ANY_PODS, where) or not self.field.search(field):
+        # A Rollout has the fields of a Deployment; what only it has comes first in a table.
+        own = self.where in ("*", ANY_PODS, where) or (self.where, where) == WORKLOADS
+        if not own or not self.field.search(field):
             return []
         return in_parts(self.category, self.words(change) or "")
 

@@ -77,13 +77,17 @@ def scraped_often(subject: Subject) -> Iterator[Violation]:
         )
 
 
-@rule("SRV662", "warning", "rolls out in a way that somebody carries out")
-def rollout_runner(subject: Subject) -> Iterator[Violation]:
-    if subject.service.spec.rollout.strategy == "canary":
+@rule("SRV662", "error", "rolls out in a way that somebody carries out")
+def rollout_engine(subject: Subject) -> Iterator[Violation]:
+    service = subject.service
+    strategy, environment = service.spec.rollout.strategy, service.environment
+    if strategy != "rolling" and environment.rollouts is None:
         yield Violation(
             ("rollout", "strategy"),
-            "canary steps are written to the Deployment for a rollout runner; until one reads "
-            "them, a new version replaces the pods one by one",
+            f"{strategy} needs a rollout controller, and the environment {environment.name} has none: "
+            "a new version would replace the pods one by one",
+            "install Argo Rollouts in the cluster and write rollouts: {engine: argo, "
+            "prometheusAddress: …} into the environment, or write strategy: rolling",
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from servestack.manifests.kinds import WORKLOADS
 from servestack.manifests.manifest import Body, Manifest
 from servestack.manifests.server_settings import server_settings
 from servestack.resolve.resolved import ResolvedService
@@ -26,8 +27,8 @@ class Subject:
 
     @cached_property
     def deployment(self) -> Body:
-        """The model's Deployment."""
-        return next(m.body for m in self.manifests if m.kind == "Deployment")
+        """The model's Deployment, or the Rollout in its place."""
+        return next(m.body for m in self.manifests if m.kind in WORKLOADS)
 
     @cached_property
     def settings(self) -> ServerSettings:
