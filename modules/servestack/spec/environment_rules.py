@@ -12,7 +12,6 @@ from servestack.spec.faults import Fault
 from servestack.spec.folder import Folder
 from servestack.spec.model_rules import toleration_faults
 from servestack.spec.reserved import OWN_LABELS, RESERVED_NAMESPACES
-from servestack.spec.rollouts import rollouts_faults
 from servestack.spec.topics import Topics
 
 FIXED_FIELDS = ("apiVersion", "kind", "name")
@@ -32,7 +31,7 @@ def environment_faults(environment: Environment) -> Iterator[Fault]:
     yield from _kafka(environment)
     yield from _network(environment)
     yield from metrics_faults(environment.metrics)
-    yield from rollouts_faults(environment)
+    yield from _rollouts(environment)
     for name, gpu in environment.gpus.items():
         yield from toleration_faults(gpu.tolerations or (), ("gpus", name, "tolerations"))
     rails = environment.guard_rails
@@ -88,6 +87,30 @@ def _labels(environment: Environment) -> Iterator[Fault]:
                 f"{key} is set by servestack itself",
                 "choose another label, such as release: prometheus",
             )
+
+
+def _rollouts(environment: Environment) -> Iterator[Fault]:
+    """Yield every fault of `rollouts`, and between it and the other sections."""
+    rollouts = environment.rollouts
+    if rollouts is None:
+        return
+    if environment.prometheus is None:
+        yield Fault(
+            "SRV246",
+            ("rollouts",),
+            "needs prometheus: without metrics nobody can tell a good version from a bad one",
+            "add a section prometheus, so that the pods are scraped",
+            (("prometheus",),),
+        )
+    ingress = environment.ingress
+    if rollouts.router == "nginx" and (ingress is None or ingress.kind != "ingress"):
+        yield Fault(
+            "SRV247",
+            ("rollouts", "router"),
+            "nginx gives out the requests to an Ingress, and this environment renders none",
+            "write ingress: {kind: ingress, …}, or remove router: a share is then a share of the pods",
+            (("ingress",),),
+        )
 
 
 def _kafka(environment: Environment) -> Iterator[Fault]:
