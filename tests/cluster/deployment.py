@@ -148,7 +148,7 @@ class Deployment:
 
     def commit(self, message: str) -> None:
         git(self.root, "add", "-A")
-        git(self.root, "commit", "-qm", message)
+        git(self.root, "commit", "--allow-empty", "-qm", message)
 
     def predict(self, session: requests.Session | None = None) -> dict[str, Any]:
         """One request through the ingress; the answer's body."""
