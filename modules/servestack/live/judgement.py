@@ -79,7 +79,8 @@ def judge_rollout(body: Body, analysis_runs: Sequence[Body] = ()) -> Judgement:
     phase, said = status.get("phase", ""), status.get("message", "")
     current, stable = status.get("currentPodHash", ""), status.get("stableRS", "")
     if status.get("abort"):
-        message = f"aborted{_step(body)}: {said or 'the controller does not say why'}"
+        # Its step is the first again.
+        message = f"aborted: {said or 'the controller does not say why'}"
         return Judgement("failed", message, reasons, is_aborted=True)
     if phase == "Degraded":
         return Judgement("failed", said or "degraded", reasons)
@@ -110,14 +111,14 @@ def _is_observed(body: Body) -> bool:
 
 
 def _step(body: Body) -> str:
-    """The step of a canary, as ` at step 2 of 5 (20%)`; empty without steps."""
+    """The step of a canary, as ` at step 2 of 5 (20%)`; empty without steps, or after the last."""
     steps = (body["spec"].get("strategy") or {}).get("canary", {}).get("steps") or []
     index = (body.get("status") or {}).get("currentStepIndex")
-    if not steps or index is None:
+    if index is None or index >= len(steps):
         return ""
     weights = [step["setWeight"] for step in steps[: index + 1] if "setWeight" in step]
     weight = f" ({weights[-1]}%)" if weights else ""
-    return f" at step {min(index + 1, len(steps))} of {len(steps)}{weight}"
+    return f" at step {index + 1} of {len(steps)}{weight}"
 
 
 _PAUSES = {

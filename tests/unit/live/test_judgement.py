@@ -101,7 +101,7 @@ HEALTHY: Body = {
 }  # fmt: skip
 GOES_ON: Body = {"phase": "Progressing", "pauseConditions": None, "controllerPause": None}
 ABORTED: Body = GOES_ON | {
-    "phase": "Degraded", "abort": True, "abortedAt": "2026-11-30T10:20:00Z", "currentStepIndex": 2,
+    "phase": "Degraded", "abort": True, "abortedAt": "2026-11-30T10:20:00Z", "currentStepIndex": 0,
     "message": 'RolloutAborted: Rollout aborted update to revision 2: Metric "success-rate" assessed '
     "Failed due to failed (2) > failureLimit (1)",
 }  # fmt: skip
@@ -121,11 +121,13 @@ ABORTED: Body = GOES_ON | {
         (rollout(pauseConditions=None), "progressing", "resumes after a pause"),
         (rollout(**GOES_ON, message="more replicas need to be updated"), "progressing",
          "more replicas need to be updated at step 2 of 5 (5%)"),
-        (rollout(**ABORTED), "failed", "aborted at step 3 of 5 (5%): RolloutAborted: Rollout aborted"),
+        (rollout(**ABORTED), "failed", "aborted: RolloutAborted: Rollout aborted"),
         (rollout(**(GOES_ON | {"phase": "Degraded", "message": "ProgressDeadlineExceeded: ReplicaSet "
                  '"iris-6c7d8f9b5" has timed out progressing.'})), "failed", "ProgressDeadlineExceeded"),
         (rollout(**(GOES_ON | {"phase": "Degraded", "message": "InvalidSpec: The Rollout is invalid"})),
          "failed", "InvalidSpec"),
+        (rollout(**GOES_ON, message="more replicas need to be updated", currentStepIndex=5),
+         "progressing", "more replicas need to be updated"),
         # The status is that of the generation before: it was Healthy, or aborted.
         (rollout(**(HEALTHY | {"observedGeneration": "6"})), "progressing", "has not acted"),
         (rollout(**(ABORTED | {"observedGeneration": "6"})), "progressing", "has not acted"),

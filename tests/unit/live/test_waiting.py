@@ -224,7 +224,7 @@ def test_a_cluster_that_is_away_for_a_while() -> None:
 
 
 def test_what_a_pod_prints_shows_no_secret() -> None:
-    status = {
+    status: dict[str, Any] = {
         "containerStatuses": [
             {
                 "name": "server",
