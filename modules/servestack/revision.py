@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
 
 from servestack.errors import Problem, ResolveError
+from servestack.git import run_git
 from servestack.project import STACKS_FOLDER, Built, build_environment
 from servestack.spec.model_files import MODELS_FOLDER
-
-_GIT_SECONDS = 60
 
 
 def build_at_revision(root: Path, environment: str, revision: str) -> Built | None:
@@ -24,18 +22,18 @@ def build_at_revision(root: Path, environment: str, revision: str) -> Built | No
     """
     if revision.startswith("-"):
         raise _unknown(revision, "")
-    commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    commit = run_git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if commit.returncode:
         raise _unknown(revision, commit.stderr.decode(errors="replace").strip())
     name = commit.stdout.decode().strip()
     folders = [
         folder.as_posix()
         for folder in (MODELS_FOLDER, STACKS_FOLDER)
-        if not _git(root, "cat-file", "-e", f"{name}:./{folder.as_posix()}").returncode
+        if not run_git(root, "cat-file", "-e", f"{name}:./{folder.as_posix()}").returncode
     ]
     if len(folders) < 2:
         return None
-    archive = _git(root, "archive", "--format=tar", name, *folders)
+    archive = run_git(root, "archive", "--format=tar", name, *folders)
     if archive.returncode:
         raise _unknown(revision, archive.stderr.decode(errors="replace").strip())
     with tempfile.TemporaryDirectory(prefix="servestack-") as folder:
@@ -44,15 +42,6 @@ def build_at_revision(root: Path, environment: str, revision: str) -> Built | No
         if not (Path(folder) / STACKS_FOLDER / f"{environment}.yaml").exists():
             return None
         return build_environment(Path(folder), environment)
-
-
-def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    try:
-        return subprocess.run(
-            ["git", *arguments], cwd=root, capture_output=True, timeout=_GIT_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ResolveError(Problem("SRV231", f"git cannot be run: {error}")) from None
 
 
 def _unknown(revision: str, reason: str) -> ResolveError:

@@ -1,6 +1,8 @@
-"""Counts in words."""
+"""Counts and lengths of time in words."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 
 def counted(count: int, noun: str, verb: str = "") -> str:
@@ -13,3 +15,19 @@ def counted(count: int, noun: str, verb: str = "") -> str:
     if verb:
         words.append(f"{verb}s" if one else verb)
     return " ".join(words)
+
+
+def lasting(time: timedelta) -> str:
+    """A length of time in its two largest units: `3 d 4 h`, `26 min`, `0 s`."""
+    left = max(int(time.total_seconds()), 0)
+    parts: list[str] = []
+    for unit, seconds in _UNITS:
+        count, left = divmod(left, seconds)
+        if count or parts:
+            parts.append(f"{count} {unit}" if count else "")
+        if len(parts) == 2:
+            break
+    return " ".join(part for part in parts if part) or "0 s"
+
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))

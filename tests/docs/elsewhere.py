@@ -64,10 +64,7 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
                 "docs/how-to/kafka-with-tls.md",
                 "kubectl -n models logs deployment/iris -c filebeat --since=10m | grep -iE 'kafka|error'",
             ),
-            (
-                "docs/how-to/move-a-version.md",
-                "kubectl -n models rollout status deployment/iris --timeout=10m",
-            ),
+            ("docs/how-to/move-a-version.md", "servestack wait dev iris --timeout 30m"),
             ("docs/how-to/roll-back.md", "kubectl -n models rollout undo deployment/iris"),
             (
                 "docs/how-to/scale-on-requests-in-flight.md",

@@ -108,8 +108,10 @@ def test_verbs_of_the_command_line(on_cluster: Path, apiserver: ApiServer) -> No
     assert up.returncode == 0, up.stderr
     assert json.loads(up.stdout)["models"]["iris"]["docs"].endswith("/v1/iris/docs")
     assert live_of_namespace(apiserver) == ["iris"]
-    status = servestack("status", "prod", folder=on_cluster)
+    status = servestack("status", "prod", "--check", folder=on_cluster)
     assert json.loads(status.stdout) == json.loads(up.stdout)
+    told = "git and cluster disagree: iris: git says version 1; no pod is ready"
+    assert (status.returncode, told in status.stderr) == (2, True), "nobody runs pods here"
     assert servestack("destroy", "prod", folder=on_cluster).returncode == 1
     assert servestack("destroy", "prod", "--yes", folder=on_cluster).returncode == 0
     assert live_of_namespace(apiserver) == []

@@ -121,7 +121,10 @@ class Engine:
             with interrupting(self._command, self._say) as received:
                 return question()
         except errors.StackNotFoundError:
-            hint = f"run `servestack up {self._environment}` first"
+            hint = (
+                f"run `servestack up {self._environment}` first; what others applied: "
+                f"servestack status {self._environment} --live"
+            )
             message = f"{self._environment} was never brought up"
             raise ApplyError(Problem("SRV518", message, hint=hint)) from None
         except errors.ConcurrentUpdateError as error:

@@ -79,6 +79,11 @@ class TopicsOutput(StrEnum):
     JSON = "json"
 
 
+class PlainOutput(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
 class SchemaKind(StrEnum):
     MODEL_SERVICE = "model-service"
     ENVIRONMENT = "environment"
@@ -178,6 +183,80 @@ def lock(
 
     root, selection = find_selected(project, model, folder)
     raise typer.Exit(run(root, environments, refresh=refresh, selection=selection))
+
+
+@app.command()
+def promote(
+    model: Annotated[str, typer.Argument(help="Name of the model.")],
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="Environment that has the version.")
+    ],
+    target: Annotated[str, typer.Argument(metavar="TO", help="Environment that is to get it.")],
+    prometheus: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Root of the Prometheus that scrapes FROM, to measure the model's objectives there.",
+        ),
+    ] = None,
+    report: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="JSON report for the reviewer, as `servestack shadow --output json` writes it. May "
+            "be repeated.",
+        ),
+    ] = None,
+    output: Annotated[
+        DiffOutput, typer.Option("--output", "-o", help="Format of the output.")
+    ] = DiffOutput.TEXT,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print, and write nothing.")] = False,
+    project: Project = None,
+) -> None:
+    """Copy a model's locked version to another environment, with the evidence for its reviewer."""
+    from servestack.cli.version_commands import PromoteOptions
+    from servestack.cli.version_commands import promote as run
+
+    options = PromoteOptions(prometheus, report or (), output.value, dry_run)
+    run(find_project(project), model, source, target, options)
+
+
+@app.command()
+def rollback(
+    model: Annotated[str, typer.Argument(help="Name of the model.")],
+    environment: Environment,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERSION|REVISION",
+            help="Version that the lock once had, or git revision. Default: the version before.",
+        ),
+    ] = None,
+    output: Annotated[
+        PlainOutput, typer.Option("--output", "-o", help="Format of the output.")
+    ] = PlainOutput.TEXT,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print, and write nothing.")] = False,
+    project: Project = None,
+) -> None:
+    """Bring a model's earlier version back into the lock, from git. Other models stay."""
+    from servestack.cli.version_commands import rollback as run
+
+    run(find_project(project), model, environment, to, output.value, dry_run=dry_run)
+
+
+@app.command()
+def history(
+    model: Annotated[str, typer.Argument(help="Name of the model.")],
+    environment: Environment,
+    output: Annotated[
+        PlainOutput, typer.Option("--output", "-o", help="Format of the output.")
+    ] = PlainOutput.TEXT,
+    project: Project = None,
+) -> None:
+    """Show which version of a model an environment had, from when to when, and who approved it."""
+    from servestack.cli.version_commands import history as run
+
+    run(find_project(project), model, environment, output.value)
 
 
 @app.command()
@@ -534,11 +613,72 @@ def destroy(environment: Environment, yes: Yes = False, project: Project = None)
 
 
 @app.command()
-def status(environment: Environment, project: Project = None) -> None:
-    """Show what is deployed: models, addresses, topics."""
+def wait(
+    environment: Environment,
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Names of models. Default: all of the environment.")
+    ] = None,
+    timeout: Annotated[str, typer.Option(help="Longest time to wait: 90s, 30m, 2h.")] = "30m",
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="Kubeconfig to use. Default: the environment's.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="Context to use. Default: the environment's.")
+    ] = None,
+    output: Annotated[
+        PlainOutput, typer.Option("--output", "-o", help="Format of the output.")
+    ] = PlainOutput.TEXT,
+    project: Project = None,
+) -> None:
+    """Wait until the cluster runs the versions that git says. Exit code: 1 if it does not.
+
+    It ends as soon as a rollout has failed.
+    """
+    from servestack.cli.live_command import LiveOptions
+    from servestack.cli.wait_command import wait as run
+
+    options = LiveOptions(kubeconfig, context)
+    root = find_project(project)
+    raise typer.Exit(run(root, environment, models or (), timeout, options, output.value))
+
+
+@app.command()
+def status(
+    environment: Environment,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Ask the cluster alone, not Pulumi: for GitOps and kubectl."),
+    ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="End with 2 if the cluster does not run what git says."),
+    ] = False,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(help="With --live: kubeconfig to use. Default: the environment's."),
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="With --live: context to use. Default: the environment's.")
+    ] = None,
+    output: Annotated[
+        PlainOutput | None,
+        typer.Option("--output", "-o", help="With --live: format of the output. Default: text."),
+    ] = None,
+    project: Project = None,
+) -> None:
+    """Show what is deployed, and where the cluster does not run what git says."""
+    if not live and (kubeconfig or context or output):
+        hint = "use --kubeconfig, --context and --output only with --live"
+        raise SpecError(Problem("SRV699", "these options of status need --live", hint=hint))
+    if live:
+        from servestack.cli.live_command import LiveOptions
+        from servestack.cli.wait_command import StatusOptions, status_live
+
+        options = StatusOptions(check, output is PlainOutput.JSON, LiveOptions(kubeconfig, context))
+        raise typer.Exit(status_live(find_project(project), environment, options))
     from servestack.cli.pulumi_commands import status as run
 
-    run(find_project(project), environment)
+    raise typer.Exit(run(find_project(project), environment, check=check))
 
 
 def find_project(folder: Path | None) -> Path:

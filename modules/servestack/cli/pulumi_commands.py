@@ -15,6 +15,7 @@ from servestack.apply.events import Step
 from servestack.cli.cluster import open_cluster
 from servestack.cli.handover_command import hand_over_counts, words_of
 from servestack.cli.output import say, write
+from servestack.cli.wait_command import tell_disagreements
 from servestack.errors import ApplyError, ClusterError, Problem
 from servestack.live.client import Cluster
 from servestack.live.objects import is_ours
@@ -107,9 +108,13 @@ def destroy(root: Path, environment: str, *, yes: bool) -> None:
     engine.destroy()
 
 
-def status(root: Path, environment: str) -> None:
-    """Print the outputs of the last update."""
+def status(root: Path, environment: str, *, check: bool = False) -> int:
+    """Print the outputs of the last update, and say where the cluster does not run what git says.
+
+    Returns the exit code: with `check` 2 if it does not.
+    """
     write(json.dumps(Engine(root, environment, say, create=False).outputs(), indent=2) + "\n")
+    return tell_disagreements(root, environment, check=check)
 
 
 def _applied(

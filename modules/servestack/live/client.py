@@ -48,6 +48,11 @@ class Cluster:
         """The version of the API server: {"major": "1", "minor": "30", ...}."""
         return self._ask("GET", "/version", about="version", retries=False) or {}
 
+    def serves(self, api_version: str, plural: str) -> bool:
+        """Whether the API has a kind, by its discovery, which every user may read."""
+        found = self._ask("GET", f"/apis/{api_version}", about=api_version) or {}
+        return any(each.get("name") == plural for each in found.get("resources") or ())
+
     def get(self, kind: Resource, namespace: str, name: str) -> Body | None:
         """One object; None where there is none."""
         return self._ask("GET", kind.path(namespace, name), about=f"{kind.name}/{name}")

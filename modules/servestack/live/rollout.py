@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from servestack.live.client import Cluster
+from servestack.live.judgement import POD_HASH, condition, judge_deployment
 from servestack.manifests.kinds import KINDS, Resource
 from servestack.manifests.manifest import Body
-from servestack.manifests.names import LABEL_DOMAIN
+from servestack.manifests.marks import VERSION_LABEL
 from servestack.secrets.search import masked_value
 
 _DEPLOYMENT = KINDS["apps/v1", "Deployment"]
 _REPLICA_SET = Resource("apps/v1", "ReplicaSet", "replicasets")
 _POD = Resource("v1", "Pod", "pods")
 _REVISION = "deployment.kubernetes.io/revision"
-_VERSION = f"{LABEL_DOMAIN}/version"
 _LAST_LINES = 5
 _STARTS = ("ContainerCreating", "PodInitializing")
 
@@ -45,51 +45,73 @@ def see_rollout(cluster: Cluster, namespace: str, model: str) -> Rollout | None:
     live = cluster.get(_DEPLOYMENT, namespace, model)
     if live is None:
         return None
-    labels = live["spec"]["selector"]["matchLabels"]
-    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-    sets = cluster.list(_REPLICA_SET, namespace, selector) or []
-    revision = live["metadata"].get("annotations", {}).get(_REVISION)
-    newest = {
-        item["metadata"]["labels"].get("pod-template-hash")
-        for item in sets
-        if item["metadata"].get("annotations", {}).get(_REVISION) == revision
-    }
-    pods = cluster.list(_POD, namespace, selector) or []
-    new = [pod for pod in pods if pod["metadata"]["labels"].get("pod-template-hash") in newest]
-    status, wanted = live.get("status", {}), live["spec"].get("replicas", 1)
-    seen = status.get("observedGeneration", 0) >= live["metadata"]["generation"]
-    counts = [status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")]
-    done = seen and counts == [wanted] * 3
-    reasons: tuple[str, ...] = ()
-    if not done:
-        told = [reason for pod in new for reason in _reasons(cluster, namespace, pod)]
-        told += [
-            condition.get("message", "")
-            for condition in status.get("conditions", ())
-            if condition["type"] == "ReplicaFailure" and condition["status"] == "True"
-        ]
-        reasons = tuple(dict.fromkeys(told))
+    pods = pods_of(cluster, namespace, live, live["spec"]["selector"]["matchLabels"])
+    judged = judge_deployment(live)
+    status, generation = live.get("status", {}), live["metadata"]["generation"]
+    is_seen = status.get("observedGeneration", 0) >= generation
+    late = condition(status, "Progressing").get("reason") == "ProgressDeadlineExceeded"
+    reasons = pods.reasons(cluster) if judged.state != "complete" else ()
     return Rollout(
         model,
-        live["spec"]["template"]["metadata"]["labels"].get(_VERSION, ""),
-        live["metadata"]["generation"],
+        live["spec"]["template"]["metadata"]["labels"].get(VERSION_LABEL, ""),
+        generation,
         live["spec"].get("progressDeadlineSeconds", 600),
-        done,
-        seen and _condition(status, "Progressing").get("reason") == "ProgressDeadlineExceeded",
-        reasons,
-        tuple(
-            pod["metadata"]["labels"].get(_VERSION, "")
-            for pod in pods
-            if _condition(pod.get("status", {}), "Ready").get("status") == "True"
-            and "deletionTimestamp" not in pod["metadata"]
-        ),
+        judged.state == "complete",
+        is_seen and late,
+        tuple(dict.fromkeys((*reasons, *judged.reasons))),
+        pods.serving,
     )
+
+
+@dataclass(frozen=True)
+class Pods:
+    """The pods of a workload, and those among them that are of its newest template."""
+
+    namespace: str
+    all: tuple[Body, ...]
+    new: tuple[Body, ...]
+
+    @property
+    def serving(self) -> tuple[str, ...]:
+        """The version of every ready pod."""
+        return tuple(
+            pod["metadata"]["labels"].get(VERSION_LABEL, "")
+            for pod in self.all
+            if condition(pod.get("status", {}), "Ready").get("status") == "True"
+            and "deletionTimestamp" not in pod["metadata"]
+        )
+
+    def reasons(self, cluster: Cluster) -> tuple[str, ...]:
+        """Why new pods are not ready, each reason once."""
+        told = (reason for pod in self.new for reason in _reasons(cluster, self.namespace, pod))
+        return tuple(dict.fromkeys(told))
+
+
+def pods_of(cluster: Cluster, namespace: str, live: Body, labels: dict[str, str]) -> Pods:
+    """The pods of a Deployment or of Argo's Rollout, by the labels that it selects them by.
+
+    Raises ClusterError.
+    """
+    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    if live.get("kind") == "Rollout":
+        label, newest = POD_HASH, {live.get("status", {}).get("currentPodHash", "")}
+    else:
+        revision = live["metadata"].get("annotations", {}).get(_REVISION)
+        label = "pod-template-hash"
+        newest = {
+            item["metadata"]["labels"].get(label)
+            for item in cluster.list(_REPLICA_SET, namespace, selector) or []
+            if item["metadata"].get("annotations", {}).get(_REVISION) == revision
+        }
+    pods = tuple(cluster.list(_POD, namespace, selector) or ())
+    new = tuple(pod for pod in pods if pod["metadata"]["labels"].get(label) in newest)
+    return Pods(namespace, pods, new)
 
 
 def _reasons(cluster: Cluster, namespace: str, pod: Body) -> Iterator[str]:
     """Why a pod is not ready. Without the names of pods, so that equal reasons appear once."""
     status = pod.get("status", {})
-    scheduled = _condition(status, "PodScheduled")
+    scheduled = condition(status, "PodScheduled")
     if scheduled.get("status") == "False":
         yield f"the pod cannot be scheduled: {scheduled.get('message', scheduled.get('reason', ''))}"
     initial = status.get("initContainerStatuses") or []
@@ -119,8 +141,3 @@ def _with_lines(head: str, text: str) -> str:
     # What a pod prints may hold what it was given.
     lines = [line.rstrip() for line in masked_value(text).strip().splitlines() if line.strip()]
     return "\n".join([head, *(f"  {line}" for line in lines[-_LAST_LINES:])])
-
-
-def _condition(status: Body, kind: str) -> Body:
-    found = (c for c in status.get("conditions", ()) if c["type"] == kind)
-    return next(found, {})

@@ -114,17 +114,17 @@ def read_lock(file: Path, environment: str) -> Lock:
     for number, line in enumerate(lines[_HEAD_LINES:], start=_HEAD_LINES + 1):
         key, _, facts = line.strip().partition(": ")
         name = key.removesuffix(":").strip('"')
-        if name and line == f"  {_key(name)}:":
+        if name and line == f"  {key_text(name)}:":
             if name in models:
                 raise broken(number, "is written twice")
             if artifacts == {}:
                 raise broken(number - 1, "has no artifact below it")
             artifacts = models[name] = {}
-        elif name and facts.startswith("{") and line == f"    {_key(name)}: {facts}":
+        elif name and facts.startswith("{") and line == f"    {key_text(name)}: {facts}":
             if artifacts is None or name in artifacts:
                 raise broken(number, "is out of place or written twice")
             try:
-                artifacts[name] = _read_artifact(facts)
+                artifacts[name] = read_artifact(facts)
             except ValueError as error:
                 raise broken(number, str(error)) from None
             _refuse_secrets(artifacts[name], Location(file, number), rules)
@@ -135,7 +135,11 @@ def read_lock(file: Path, environment: str) -> Lock:
     return Lock(environment, models)
 
 
-def _read_artifact(text: str) -> LockedArtifact:
+def read_artifact(text: str) -> LockedArtifact:
+    """Read the facts of one artifact, the JSON object of its line.
+
+    Raises ValueError for facts that this version of servestack does not write.
+    """
     try:
         # Not msgspec's own decoder, which keeps the last of a key that stands twice.
         facts = json.loads(text, object_pairs_hook=_unique)
@@ -172,13 +176,14 @@ def dump_lock(lock: Lock) -> str:
 
 def _lines(lock: Lock) -> Iterator[str]:
     for service, artifacts in sorted(lock.models.items()):
-        yield f"  {_key(service)}:\n"
+        yield f"  {key_text(service)}:\n"
         for name, artifact in sorted(artifacts.items()):
             text = json.dumps(msgspec.to_builtins(artifact), ensure_ascii=False)
-            yield f"    {_key(name)}: {_ESCAPED.sub(_escape, text)}\n"
+            yield f"    {key_text(name)}: {_ESCAPED.sub(_escape, text)}\n"
 
 
-def _key(name: str) -> str:
+def key_text(name: str) -> str:
+    """A name as the lock has it: quoted where YAML would not take it for a text."""
     return f'"{name}"' if name in _NOT_TEXT else name
 
 

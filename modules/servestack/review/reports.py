@@ -29,19 +29,19 @@ def to_text(review: Review, *, color: bool = False) -> str:
     if review.is_empty:
         return f"{review.environment}: {_nothing(review)}\n"
     lines = [
-        _painted(f"security: {_title(group)}: {_printable(words)}", _RED, color)
+        _painted(f"security: {_title(group)}: {printable(words)}", _RED, color)
         for group, words in _security(review)
     ]
     lines += [""] if lines else []
     for group in review.groups:
         lines.append(_painted(_title(group), "\x1b[1m", color))
-        lines += [f"  {_printable(cause)}" for cause in group.causes]
-        security = _printable("; ".join(group.of_category("security")))
+        lines += [f"  {printable(cause)}" for cause in group.causes]
+        security = printable("; ".join(group.of_category("security")))
         others = [e.words for e in group.categorised if e.category != "security"]
         if security:
             lines.append(_painted(f"  → security: {security}", _RED, color))
         if others:
-            lines.append(f"  → {_printable('; '.join(others))}")
+            lines.append(f"  → {printable('; '.join(others))}")
         for field in group.settings:
             lines.append(_field_line(field, _marked(field), "  ", color))
         for item in group.objects:
@@ -98,7 +98,7 @@ def _with_marks(fields: Iterable[FieldReview]) -> Iterator[tuple[FieldReview, st
 
 def _field_line(field: FieldReview, marked: str, indent: str, color: bool) -> str:
     sign = _SIGNS[field.change.operation]
-    text = f"{indent}{sign} {_printable(field.change.field)}: {_values(field)}"
+    text = f"{indent}{sign} {printable(field.change.field)}: {_values(field)}"
     return f"{_painted(text, _COLORS[field.change.operation], color)}  ({marked})"
 
 
@@ -106,7 +106,7 @@ def _marked(field: FieldReview) -> str:
     """The effects in one line; those that concern security come first, and are marked."""
     mark = "security: " if field.category == "security" else ""
     patch = f"; by the patch at {field.patched_at}" if field.patched_at else ""
-    return _printable(mark + field.effect + patch)
+    return printable(mark + field.effect + patch)
 
 
 def _values(field: FieldReview) -> str:
@@ -127,10 +127,10 @@ def _shown(field: FieldReview) -> tuple[str, str]:
 
 def _one_line(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return _printable(text.replace("\n", "⏎")) or '""'
+    return printable(text.replace("\n", "⏎")) or '""'
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Control characters spelled out: a terminal would obey them."""
     return text if text.isprintable() else "".join(map(_spelled, text))
 
@@ -219,7 +219,7 @@ def _field_data(field: FieldReview) -> dict[str, Any]:
 
 def to_github(review: Review) -> str:
     """Markdown for a comment on a pull request, cut to what GitHub accepts."""
-    problems = [f"- **{p.id}** {_in_markdown(p.message)}" for p in review.problems]
+    problems = [f"- **{p.id}** {in_markdown(p.message)}" for p in review.problems]
     if review.is_empty:
         return "\n".join([f"**{review.environment}**: {_nothing(review)}", *problems]) + "\n"
     head = [f"### {review.environment}: {_count(review)}", ""]
@@ -237,7 +237,7 @@ def to_github(review: Review) -> str:
 
 def _with_security(text: str, review: Review) -> str:
     """The text, with an alert that GitHub shows in red, if anything concerns security."""
-    lines = [f"> - **{_title(g)}**: {_in_markdown(words)}\n" for g, words in _security(review)]
+    lines = [f"> - **{_title(g)}**: {in_markdown(words)}\n" for g, words in _security(review)]
     if not lines:
         return text
     text += "> [!CAUTION]\n> **Security**\n"
@@ -263,26 +263,26 @@ def _filled(text: str, parts: Iterable[str], limit: int) -> tuple[str, int]:
 
 
 def _row(group: GroupReview) -> str:
-    effects = _in_markdown("; ".join(group.effects))
+    effects = in_markdown("; ".join(group.effects))
     return f"| {_title(group)} | {len(group.objects)} | {effects} |\n"
 
 
-def _in_markdown(text: str) -> str:
+def in_markdown(text: str) -> str:
     """Text that stays text: no markup, no columns, and nobody is mentioned."""
-    escaped = html.escape(_printable(text), quote=False)
+    escaped = html.escape(printable(text), quote=False)
     return re.sub(r"([\\`*_\[\]|~])", r"\\\1", escaped).replace("@", "@<!-- -->")
 
 
 def _details(group: GroupReview) -> str:
     lines = ["", "<details>", f"<summary>{_title(group)}</summary>"]
-    lines += ["", *(f"- `{_fenced(cause)}`" for cause in group.causes)] if group.causes else []
+    lines += ["", *(f"- `{fenced(cause)}`" for cause in group.causes)] if group.causes else []
     lines += ["", "```diff"]
     for field in group.settings:
         lines += _field_in_details(field, _marked(field))
     for item in group.objects:
         if item.operation != "change":
             sign = {"add": "+", "remove": "-"}[item.operation]
-            lines.append(f"{sign} {item.key}  ({_fenced(_marked(item.fields[0]))})")
+            lines.append(f"{sign} {item.key}  ({fenced(_marked(item.fields[0]))})")
             continue
         lines.append(f"# {item.key}")
         for field, marked in _with_marks(item.fields):
@@ -291,11 +291,11 @@ def _details(group: GroupReview) -> str:
 
 
 def _field_in_details(field: FieldReview, marked: str) -> Iterator[str]:
-    yield f"@@ {_fenced(field.change.field)} @@ {_fenced(marked)}"
+    yield f"@@ {fenced(field.change.field)} @@ {fenced(marked)}"
     values = zip("-+", _shown(field), strict=True)
-    yield from (f"{mark} {_fenced(value)}" for mark, value in values if value)
+    yield from (f"{mark} {fenced(value)}" for mark, value in values if value)
 
 
-def _fenced(text: str) -> str:
+def fenced(text: str) -> str:
     """Text that cannot end the code block around it."""
-    return _printable(text).replace("`", "ʼ")
+    return printable(text).replace("`", "ʼ")
