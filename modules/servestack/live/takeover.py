@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from servestack.errors import ApplyError, Problem
 from servestack.live.client import Cluster
 from servestack.live.handover import MANAGER, is_ours
+from servestack.live.judgement import POD_HASH, judge_rollout
 from servestack.live.ownership import applying_manager
 from servestack.live.rollout import see_rollout
 from servestack.manifests.kinds import KINDS, WORKLOADS, Resource
@@ -25,8 +26,6 @@ from servestack.manifests.shadow import SHADOW
 _KUBECTL = "kubectl"
 """Who applies objects that nobody applied server-side yet."""
 _POLL_SECONDS = 1.0
-_POD_HASH = "rollouts-pod-template-hash"
-"""Label by which Argo Rollouts leads a Service to the pods of one version."""
 _ENDPOINT_SECONDS = 30
 _ENDPOINT_SLICE = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 _OLD = {"Deployment": ("argoproj.io/v1alpha1", "Rollout"), "Rollout": ("apps/v1", "Deployment")}
@@ -171,23 +170,24 @@ def wait_until_serving(
 
 def _refusal(cluster: Cluster, new: Manifest) -> str:
     """What the engine has against a Rollout; empty while it has nothing."""
-    live = cluster.get(KINDS[new.api_version, new.kind], new.namespace, new.name) or {}
-    status = live.get("status") or {}
-    return str(status.get("message", "")) if status.get("phase") == "Degraded" else ""
+    if new.kind == "Deployment":
+        return ""
+    live = cluster.get(KINDS[new.api_version, new.kind], new.namespace, new.name)
+    judged = judge_rollout(live) if live is not None else None
+    return judged.message if judged is not None and judged.state == "failed" else ""
 
 
 def _is_serving(cluster: Cluster, new: Manifest) -> bool:
     if new.kind == "Deployment":
         seen = see_rollout(cluster, new.namespace, new.name)
         return seen is not None and seen.done
-    live = cluster.get(KINDS[new.api_version, new.kind], new.namespace, new.name) or {}
-    status = live.get("status") or {}
-    wanted = live.get("spec", {}).get("replicas", 1)
-    return (
-        status.get("phase") == "Healthy"
-        and status.get("observedGeneration") == str(live["metadata"]["generation"])
-        and status.get("availableReplicas", 0) >= wanted
-        and all(_is_taken(cluster, new, side) for side in _services(new.body))
+    live = cluster.get(KINDS[new.api_version, new.kind], new.namespace, new.name)
+    if live is None or judge_rollout(live).state != "complete":
+        return False
+    # A Rollout is complete when it has the pods that it had to have, and it may get more at once.
+    wanted = live["spec"].get("replicas", 1)
+    return live["status"].get("availableReplicas", 0) >= wanted and all(
+        _is_taken(cluster, new, side) for side in _services(new.body)
     )
 
 
@@ -203,4 +203,4 @@ def _services(rollout: Body) -> list[str]:
 def _is_taken(cluster: Cluster, new: Manifest, service: str) -> bool:
     """Whether the engine leads a Service to the new pods."""
     live = cluster.get(KINDS["v1", "Service"], new.namespace, service) or {}
-    return _POD_HASH in (live.get("spec", {}).get("selector") or {})
+    return POD_HASH in (live.get("spec", {}).get("selector") or {})
