@@ -17,6 +17,7 @@ from servestack.review.effects import (
     effects_together,
     in_order,
 )
+from servestack.review.effects.rollouts import is_takeover, is_workload, of_takeover
 from servestack.review.mask import Vouched, vouched_in
 from servestack.review.patched import place_of_patch
 
@@ -167,6 +168,8 @@ def review(
             _object_review(key, tuple(of_object), before.get(key), after.get(key))
             for key, of_object in groupby(of_group, key=lambda change: change.object)
         )
+        if is_takeover(of_group):
+            objects = tuple(map(_taken_over, objects))
         own = known.get(group, ()) if group != ENVIRONMENT_GROUP else ()
         of_all = known.get(ENVIRONMENT_GROUP, ())
         together = effects_together(of_group, (m for m in new if m.group == group))
@@ -192,6 +195,15 @@ def _object_review(
     )
     first = changes[0]
     return ObjectReview(key, first.operation if not first.path else "change", fields)
+
+
+def _taken_over(item: ObjectReview) -> ObjectReview:
+    """A Deployment and a Rollout of which one takes over from the other."""
+    fields = (
+        replace(field, effects=of_takeover(field.change)) if is_workload(field.change) else field
+        for field in item.fields
+    )
+    return replace(item, fields=tuple(fields))
 
 
 def _patched_at(manifests: Sequence[Manifest | None], path: Path) -> Location | None:

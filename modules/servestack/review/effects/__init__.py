@@ -10,6 +10,7 @@ To add an effect, add a row to the table of its place:
 | the pods: their security, images, Secrets, artifacts | `pods.py` |
 | a field that disappears, and for which the API then takes a default | `vanishing.py` |
 | a shadow, and the copies that it gets (`shadow.json`) | `shadow.py` |
+| how a Rollout brings versions in, and takes over from a Deployment | `rollouts.py` |
 | everything else: the general words of each kind | `objects.py` |
 | a setting of the environment that changes no object | `environment.py` |
 

@@ -11,7 +11,16 @@ from typing import Any
 from servestack.manifests.kinds import WORKLOADS
 from servestack.manifests.manifest import Body, Manifest
 from servestack.review.diff import Change, Path, path_text
-from servestack.review.effects import access, objects, pods, settings, shadow, shipping, vanishing
+from servestack.review.effects import (
+    access,
+    objects,
+    pods,
+    rollouts,
+    settings,
+    shadow,
+    shipping,
+    vanishing,
+)
 from servestack.review.effects.table import ANY_PODS, Effect, Row, in_order
 from servestack.review.nested_text import parsed_text
 from servestack_contract.settings import FILE
@@ -21,6 +30,7 @@ _ROWS: tuple[Row, ...] = tuple(
     for table in (
         settings.ROWS,
         shipping.ROWS,
+        rollouts.ROWS,
         access.ROWS,
         pods.ROWS,
         vanishing.ROWS,
@@ -44,7 +54,8 @@ def effects_of(
         if not change.path:
             return shadow.whole_object(change, body)
         return shadow.as_shadow(_of_change(change, old, new))
-    return _of_change(change, old, new)
+    found = _of_change(change, old, new)
+    return rollouts.as_rollout(found) if change.object.kind == "Rollout" else found
 
 
 def _of_change(change: Change, old: Body | None, new: Body | None) -> tuple[Effect, ...]:
@@ -71,7 +82,7 @@ def effects_together(changes: Sequence[Change], new: Iterable[Manifest]) -> tupl
 
     `new` are the model's manifests as they become.
     """
-    found = (*objects.autoscaler_replaced(changes), *objects.workload_replaced(changes))
+    found = tuple(objects.autoscaler_replaced(changes))
     if not access.opens_a_door(changes):
         return found
     files = (m.body.get("data") or {} for m in new if m.kind == "ConfigMap")

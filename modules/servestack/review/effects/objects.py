@@ -8,7 +8,7 @@ from typing import Any
 
 from servestack.manifests import names
 from servestack.manifests.access import SOLVER_LABEL
-from servestack.manifests.kinds import KINDS, WORKLOADS
+from servestack.manifests.kinds import KINDS
 from servestack.manifests.manifest import Body
 from servestack.review.diff import Change
 from servestack.review.effects.table import RESTART, Category, Effect, Row, in_parts, row
@@ -46,22 +46,6 @@ def autoscaler_replaced(changes: Sequence[Change]) -> Iterator[Effect]:
             "availability",
             f"{whole['add']} takes over from {whole['remove']}: no pod is added or removed until the "
             "old one is deleted, then the new one starts from the pods that there are",
-        )
-
-
-def workload_replaced(changes: Sequence[Change]) -> Iterator[Effect]:
-    """What it means that a Rollout takes the pods over from a Deployment, or gives them back."""
-    whole = {
-        change.operation: change.object.kind
-        for change in changes
-        if not change.path and change.object.kind in WORKLOADS
-    }
-    if whole.keys() >= {"add", "remove"}:
-        yield Effect(
-            "availability",
-            f"a {whole['add']} takes the pods over from the {whole['remove']}: run `servestack "
-            "handover` first, which starts the new pods beside the old ones (`servestack up` does so "
-            "itself); else callers get no answer until they are ready",
         )
 
 
@@ -276,19 +260,6 @@ def _effect(
 
 
 _EFFECTS: tuple[Row, ...] = (
-    _effect(
-        "Rollout",
-        r"^spec\.strategy\.",
-        _says("changes how the next version is brought in, and when it is given up"),
-        "availability",
-    ),
-    _effect(
-        "AnalysisTemplate",
-        r"^spec\.",
-        _says("changes when a new version is given up"),
-        "availability",
-    ),
-    _effect("Rollout", r"^spec\.selector", _says("the Rollout must be replaced"), "availability"),
     _effect(
         "Deployment", r"^spec\.selector", _says("the Deployment must be replaced"), "availability"
     ),
