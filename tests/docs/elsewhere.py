@@ -65,6 +65,8 @@ NOT_HERE: list[tuple[str, list[tuple[str, str]]]] = [
                 "kubectl -n models logs deployment/iris -c filebeat --since=10m | grep -iE 'kafka|error'",
             ),
             ("docs/how-to/move-a-version.md", "servestack wait dev iris --timeout 30m"),
+            ("docs/how-to/bring-in-a-version.md", "servestack wait prod iris"),
+            ("docs/how-to/bring-in-a-version.md", "servestack handover prod"),
             ("docs/how-to/roll-back.md", "kubectl -n models rollout undo deployment/iris"),
             (
                 "docs/how-to/scale-on-requests-in-flight.md",
