@@ -21,6 +21,8 @@ def git_repository(name: str, in_namespace: str, source: Source, *, secret: str 
     """Return a GitRepository. `secret` names the Secret beside it with the credentials."""
     spec: Body = {
         "interval": "1m",
+        # The CRD's default, which would be a difference to what git says if it stood nowhere.
+        "timeout": "60s",
         "url": source.repository,
         "ref": {_kind_of_revision(source): source.revision},
     }
