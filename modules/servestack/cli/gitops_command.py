@@ -156,7 +156,7 @@ def _require_server(server: str) -> None:
     if not is_address or "@" in parts.netloc or parts.query or parts.fragment:
         message = "--server is not the address of a Kubernetes API"
         hint = f"write it as Argo CD knows the cluster, such as {argocd.THIS_CLUSTER}"
-        raise SpecError(Problem("SRV728", message, field="--server", hint=hint))
+        raise SpecError(Problem("SRV727", message, field="--server", hint=hint))
 
 
 def _refuse_rendered(root: Path, environment: str, to: Path) -> None:
