@@ -52,7 +52,13 @@ def test_actionlint_finds_nothing(tmp_path: Path) -> None:
     def findings(text: str) -> str:
         file = tmp_path / "review.yml"
         file.write_text(text)
-        command = [installed("actionlint"), "-no-color", "-shellcheck=", "-pyflakes=", file]
+        command = [
+            str(installed("actionlint")),
+            "-no-color",
+            "-shellcheck=",
+            "-pyflakes=",
+            str(file),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
 
