@@ -320,6 +320,7 @@ _ALL: tuple[Tool, ...] = (
     InstalledTool("iptables", "iptables"),
     DebianTool("promtool", "prometheus", "usr/bin/promtool"),
     GoTool("kind", "kind", "sigs.k8s.io/kind"),
+    GoTool("actionlint", "actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
     InstalledTool("chromium", "chromium"),
     InstalledTool("buildah", "buildah"),
     InstalledTool("debootstrap", "debootstrap", on_demand=True),

@@ -8,6 +8,7 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -174,11 +175,11 @@ class KubernetesClient:
         items: list[Body] = answer["items"]
         return items
 
-    def wait_for_kinds(self, kinds: set[str]) -> None:
+    def wait_for_kinds(self, kinds: set[str], versions: Iterable[str] = _CRD_GROUPS) -> None:
         """Wait until the API serves kinds of CRDs that were just installed."""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            answers = [self._send("GET", f"/apis/{group}") for group in _CRD_GROUPS]
+            answers = [self._send("GET", f"/apis/{version}") for version in versions]
             served = {
                 resource["kind"]
                 for answer in answers

@@ -6,12 +6,8 @@ from collections.abc import Sequence
 
 import pulumi
 
-from servestack.manifests.kinds import WORKLOADS
+from servestack.manifests.deadlines import rollout_seconds
 from servestack.manifests.manifest import Manifest
-from servestack.manifests.shadow import SHADOW
-
-MARGIN_SECONDS = 60
-"""Time for the API, the scheduler and the plugin's own checks, beyond the rollout itself."""
 
 
 def ready_timeouts(manifests: Sequence[Manifest]) -> pulumi.CustomTimeouts | None:
@@ -24,25 +20,3 @@ def ready_timeouts(manifests: Sequence[Manifest]) -> pulumi.CustomTimeouts | Non
     if seconds is None:
         return None
     return pulumi.CustomTimeouts(create=f"{seconds}s", update=f"{seconds}s")
-
-
-def rollout_seconds(manifests: Sequence[Manifest]) -> int | None:
-    """Seconds until a rollout that makes no progress has certainly failed.
-
-    Kubernetes restarts the deadline with each pod that becomes available, so the time that each
-    further pod has to stay ready is added.
-    """
-    bodies = {
-        manifest.kind: manifest.body["spec"]
-        for manifest in manifests
-        if "spec" in manifest.body and manifest.concern != SHADOW
-    }
-    deployment = next((bodies[kind] for kind in WORKLOADS if kind in bodies), None)
-    if deployment is None:
-        return None
-    scaler = bodies.get("HorizontalPodAutoscaler", {})
-    most = scaler.get("maxReplicas") or bodies.get("ScaledObject", {}).get("maxReplicaCount")
-    pods = int(most or deployment.get("replicas", 1))
-    # A patch may leave out either; these are the defaults of Kubernetes.
-    stays_ready = int(deployment.get("minReadySeconds", 0)) * max(0, pods - 1)
-    return int(deployment.get("progressDeadlineSeconds", 600)) + stays_ready + MARGIN_SECONDS

@@ -84,6 +84,11 @@ class PlainOutput(StrEnum):
     JSON = "json"
 
 
+class GitOpsTool(StrEnum):
+    ARGOCD = "argocd"
+    FLUX = "flux"
+
+
 class SchemaKind(StrEnum):
     MODEL_SERVICE = "model-service"
     ENVIRONMENT = "environment"
@@ -279,6 +284,64 @@ def render(
 
     root, selection = find_selected(project, model, folder)
     run(root, environments, check=check, stdout=stdout, prune=prune, selection=selection)
+
+
+@app.command()
+def gitops(
+    tool: Annotated[GitOpsTool, typer.Argument(help="Controller that applies rendered/.")],
+    environment: Environment,
+    repository: Annotated[
+        str,
+        typer.Option(
+            metavar="URL", help="Address that the controller fetches the repository from."
+        ),
+    ],
+    revision: Annotated[
+        str, typer.Option(help="Branch; or refs/tags/…, or the full id of a commit.")
+    ] = "main",
+    name: Annotated[
+        str, typer.Option(help="Name of the objects. Default: <repository>-<environment>.")
+    ] = "",
+    namespace: Annotated[
+        str, typer.Option(help="Namespace of the objects. Default: argocd, or flux-system.")
+    ] = "",
+    server: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="argocd: API of the models' cluster. Default: Argo CD's own cluster.",
+        ),
+    ] = "",
+    app_project: Annotated[
+        str, typer.Option(help="argocd: name of the AppProject. Default: default.")
+    ] = "",
+    own_project: Annotated[
+        bool,
+        typer.Option(
+            "--own-project",
+            help="argocd: add an AppProject that allows this repository and environment only.",
+        ),
+    ] = False,
+    secret: Annotated[
+        str, typer.Option(help="flux: Secret with the credentials of the repository.")
+    ] = "",
+    cascade: Annotated[
+        bool, typer.Option("--cascade", help="Delete the models when the object is deleted.")
+    ] = False,
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File to write. Default: stdout.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="With --to: fail if it is stale.")] = False,
+    project: Project = None,
+) -> None:
+    """Print the objects that make Argo CD or Flux apply rendered/<env>/."""
+    from servestack.cli.gitops_command import GitOpsOptions
+    from servestack.cli.gitops_command import gitops as run
+
+    options = GitOpsOptions(
+        repository, revision, name, namespace, server, app_project, own_project, secret, cascade
+    )
+    run(find_project(project), tool.value, environment, options, to, check=check)
 
 
 @app.command()

@@ -1,10 +1,10 @@
-"""How long `up` waits for a model: its own progress deadline, not the plugin's ten minutes."""
+"""How long `up` and Flux wait for a model: its own progress deadline, not a fixed time."""
 
 from __future__ import annotations
 
 import pytest
 
-from servestack.apply.timeouts import MARGIN_SECONDS, rollout_seconds
+from servestack.manifests.deadlines import MARGIN_SECONDS, rollout_seconds
 from servestack.manifests.manifest import Body, Manifest
 
 
