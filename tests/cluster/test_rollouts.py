@@ -14,7 +14,7 @@ from tests.cluster.rollouts.stage import answers, apply_files, bring_in_by, move
 from tests.cluster.rollouts.versions import BETTER, FAILING, register_bad_versions
 from tests.cluster.rollouts.watch import phase, weight
 
-STEPS = [{"weight": 25, "minutes": 0.4, "requests": 200}, 100]
+STEPS = [{"weight": 25, "minutes": 1.5, "requests": 200}, 100]
 
 
 @pytest.fixture(scope="module")

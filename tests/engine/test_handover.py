@@ -62,7 +62,7 @@ def test_pulumi_up_keeps_it_after_handover(fixed: Path, apiserver: ApiServer) ->
     Engine(fixed, "prod", lambda line: None).up()
     assert replicas(apiserver) == 6
     done = servestack("handover", "prod", folder=fixed)
-    assert done.stderr == "no number of pods has to be handed over\n"
+    assert done.stderr == "no pods have to be handed over\n"
 
 
 def test_pulumi_up_alone_leaves_one_pod(fixed: Path, apiserver: ApiServer) -> None:

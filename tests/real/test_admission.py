@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from servestack.manifests.kinds import WORKLOADS
 from servestack.project import environment_names
 from servestack.render.tree import read_tree
 from servestack.review.gate import build_checked
@@ -27,7 +28,7 @@ CASES = [
 def pods(manifests: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The pod that a Deployment's controller would make."""
     for body in manifests:
-        if body["kind"] == "Deployment":
+        if body["kind"] in WORKLOADS:
             template = body["spec"]["template"]
             metadata = {
                 "name": body["metadata"]["name"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from servestack.review.summary import Review
 from tests.real.test_admission import CASES
 from tests.support.apiserver import CONTEXT, ApiServer
 from tests.support.kubectl import kubectl
-from tests.support.projects import PROJECTS, REPOSITORY
+from tests.support.projects import PROJECTS, REPOSITORY, set_in_yaml
 
 NAMESPACE = "models"
 Found = list[tuple[str, str, str, str]]
@@ -327,9 +328,12 @@ def test_an_annotation_of_kubectl_that_somebody_broke(
         delete(apiserver, declared)
 
 
-def test_a_variable_of_ours_that_somebody_changed(apiserver: ApiServer) -> None:
+def test_a_variable_of_ours_that_somebody_changed(apiserver: ApiServer, tmp_path: Path) -> None:
     """In a list of the container, found by its name and not by its place."""
-    root = next(root for root in PROJECTS if root.name == "complete")
+    root = tmp_path / "complete"
+    shutil.copytree(next(root for root in PROJECTS if root.name == "complete"), root)
+    # `kubectl set env` knows no Rollout.
+    set_in_yaml(root / "models/churn.yaml", rollout={"strategy": "rolling"})
     built = build_environment(root, environment_names(root)[0])
     manifests, namespace = built.manifests, built.environment.namespace
     deployment = next(m for m in manifests if m.kind == "Deployment" and named_values(m.body))

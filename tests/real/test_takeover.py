@@ -44,8 +44,28 @@ def canary(tmp_path: Path) -> Manifests:
 @pytest.fixture(autouse=True)
 def emptied(apiserver: ApiServer, rolling: Manifests, canary: Manifests) -> Iterator[None]:
     yield
+    apiserver.client.delete(_SLICE)
     for manifests in (rolling, canary):
         delete(apiserver, manifests)
+
+
+def _lead_somewhere(apiserver: ApiServer) -> None:
+    """What the endpoints controller makes of the stable Service's selector."""
+    apiserver.client.apply(_SLICE)
+
+
+_SLICE = {
+    "apiVersion": "discovery.k8s.io/v1",
+    "kind": "EndpointSlice",
+    "metadata": {
+        "name": "iris-stable",
+        "namespace": "models",
+        "labels": {"kubernetes.io/service-name": "iris-stable"},
+    },
+    "addressType": "IPv4",
+    "endpoints": [{"addresses": ["192.0.2.1"], "conditions": {"ready": True}}],
+    "ports": [],
+}
 
 
 def replicas(apiserver: ApiServer, manifests: Manifests) -> int | None:
@@ -69,6 +89,8 @@ def test_as_many_pods_start_beside_the_others_and_stay(
         | {"metadata": {"name": "iris", "namespace": "models"}, "spec": {"replicas": 5}},
         manager="an-autoscaler",
     )
+    if way == "there":
+        _lead_somewhere(apiserver)
     (move,) = takeovers(cluster(apiserver), after)
     assert move.replicas == 5
     start_beside(cluster(apiserver), move, after)

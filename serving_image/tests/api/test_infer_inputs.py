@@ -33,7 +33,10 @@ def read(given: Input, *tensors: dict[str, Any], raw: bytes = b"", **request: An
 def read_body(given: Input, asked: Any, raw: bytes) -> Any:
     head = json.dumps(asked).encode()
     service: Any = SimpleNamespace(
-        schema=compile_schema(given), params=None, settings=ServerSettings(name="m", models=())
+        unit_key=None,
+        schema=compile_schema(given),
+        params=None,
+        settings=ServerSettings(name="m", models=()),
     )
     sent: Any = SimpleNamespace(
         body=head + raw, headers={b"inference-header-content-length": b"%d" % len(head)}

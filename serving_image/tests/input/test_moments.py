@@ -73,7 +73,7 @@ def test_every_form_of_a_body_keeps_nine_digits(texts: list[str]) -> None:
         {"name": "n", "datatype": "INT64", "shape": [len(texts)], "data": [*range(len(texts))]},
     ]
     service: Any = SimpleNamespace(
-        schema=schema, params=None, settings=ServerSettings(name="m", models=())
+        unit_key=None, schema=schema, params=None, settings=ServerSettings(name="m", models=())
     )
     request: Any = SimpleNamespace(body=json.dumps({"inputs": tensors}).encode(), headers={})
     endpoint = InferEndpoint(service, None, "")  # type: ignore[arg-type]

@@ -44,7 +44,7 @@ def test_a_text_that_is_not_json_is_refused() -> None:
 
 def tensor_rows(schema: Any, tensors: Any) -> Any:
     """What the route of the Open Inference Protocol reads."""
-    service: Any = SimpleNamespace(schema=schema, settings=SETTINGS, params=None)
+    service: Any = SimpleNamespace(schema=schema, settings=SETTINGS, params=None, unit_key=None)
     endpoint = InferEndpoint(service, None, "")  # type: ignore[arg-type]
     request: Any = SimpleNamespace(body=json.dumps({"inputs": tensors}).encode(), headers={})
     return endpoint.read(request)

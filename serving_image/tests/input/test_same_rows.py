@@ -206,7 +206,7 @@ def test_tensors_by_column_give_the_same_rows(kinds: list[str], data: st.DataObj
         told.append(about | {"parameters": {"binary_data_size": len(packed)}})
         raw += packed
     settings = ServerSettings(name="iris", models=())
-    service: Any = SimpleNamespace(schema=schema, settings=settings, params=None)
+    service: Any = SimpleNamespace(schema=schema, settings=settings, params=None, unit_key=None)
     endpoint = InferEndpoint(service, None, "")  # type: ignore[arg-type]
     for inputs, rest in ((tensors, b""), (told, raw)):
         head = json.dumps({"inputs": inputs}).encode()
