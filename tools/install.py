@@ -270,6 +270,7 @@ _ALL: tuple[Tool, ...] = (
         "argo-rollouts",
         "github.com/argoproj/argo-rollouts/cmd/rollouts-controller",
     ),
+    GoTool("argocd", "argocd", ".", "github.com/argoproj/argo-cd/v3/common.version", "3.2.0"),
     GoTool("coredns", "kubernetes", "github.com/coredns/coredns"),
     *(
         GoTool(
@@ -318,6 +319,12 @@ _ALL: tuple[Tool, ...] = (
     DebianTool("etcd", "etcd-server", "usr/bin/etcd"),
     DebianTool("busybox-dynamic", "busybox", "bin/busybox"),
     InstalledTool("iptables", "iptables"),
+    DebianTool(
+        "redis-server",
+        "redis-server",
+        "usr/bin/redis-server",
+        libraries=("redis-tools", "libjemalloc2", "liblzf1", "libatomic1"),
+    ),
     DebianTool("promtool", "prometheus", "usr/bin/promtool"),
     GoTool("kind", "kind", "sigs.k8s.io/kind"),
     GoTool("actionlint", "actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),

@@ -1,7 +1,7 @@
 """What `servestack gitops` prints, by the CRDs of Argo CD and Flux in a real Kubernetes API.
 
 The API refuses a field that the CRD does not have, and a value that it does not allow. It cannot
-say what the controllers do with the objects: none of them runs here.
+say what the controllers do with the objects: `test_argocd.py` runs Argo CD, and nothing runs Flux.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from tests.support.projects import set_in_yaml
 from tests.support.repository import Repository
 
 _CRDS = {
-    "github.com/argoproj/argo-cd/v3": [
+    ("argocd", "github.com/argoproj/argo-cd/v3"): [
         "manifests/crds/application-crd.yaml",
         "manifests/crds/appproject-crd.yaml",
     ],
-    "github.com/fluxcd/source-controller": [
+    ("gitops", "github.com/fluxcd/source-controller"): [
         "config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml",
     ],
-    "github.com/fluxcd/kustomize-controller": [
+    ("gitops", "github.com/fluxcd/kustomize-controller"): [
         "config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml",
     ],
 }
@@ -41,8 +41,8 @@ _SET_BY_THE_API = {
 def controllers(apiserver: ApiServer) -> ApiServer:
     """An API that knows the kinds of both controllers."""
     served: dict[str, str] = {}
-    for module, paths in _CRDS.items():
-        folder = module_folder("gitops", module)
+    for (pins, module), paths in _CRDS.items():
+        folder = module_folder(pins, module)
         for path in paths:
             crd = yaml.load((folder / path).read_text(), yaml.CSafeLoader)
             apiserver.client.apply(crd)

@@ -2,10 +2,9 @@ module servestack.dev/tools/gitops
 
 go 1.25.0
 
-// Modules whose CRDs tests/real/test_gitops.py installs. Nothing here is compiled, so `go mod tidy`
+// Modules of Flux whose CRDs tests/real/test_gitops.py installs. Nothing here is compiled, so `go mod tidy`
 // would take the lines out: add versions by hand, then run `go mod download` in this folder.
 require (
-	github.com/argoproj/argo-cd/v3 v3.2.0
 	github.com/fluxcd/kustomize-controller v1.6.0
 	github.com/fluxcd/source-controller v1.7.0
 )

@@ -63,8 +63,11 @@ def application(
                 "automated": {"prune": True, "selfHeal": True},
                 "syncOptions": list(_SYNC_OPTIONS),
                 "retry": {
-                    "limit": 5,
-                    "backoff": {"duration": "30s", "factor": 2, "maxDuration": "5m"},
+                    "limit": 10,
+                    # Else a commit that cannot be applied is tried until the limit, and the one
+                    # that corrects it waits so long. Known since Argo CD 3.2.
+                    "refresh": True,
+                    "backoff": {"duration": "5s", "factor": 2, "maxDuration": "1m"},
                 },
             },
         },
