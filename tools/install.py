@@ -270,7 +270,15 @@ _ALL: tuple[Tool, ...] = (
         "argo-rollouts",
         "github.com/argoproj/argo-rollouts/cmd/rollouts-controller",
     ),
-    GoTool("argocd", "argocd", ".", "github.com/argoproj/argo-cd/v3/common.version", "3.2.0"),
+    # For tests/real/test_argocd.py with ARGOCD=1 alone: it takes minutes of two cores.
+    GoTool(
+        "argocd",
+        "argocd",
+        ".",
+        "github.com/argoproj/argo-cd/v3/common.version",
+        "3.2.0",
+        on_demand=True,
+    ),
     GoTool("coredns", "kubernetes", "github.com/coredns/coredns"),
     *(
         GoTool(
